@@ -1,0 +1,60 @@
+/** Facts derived from a graph, computed once per graph: graphs do not change, so nothing is ever invalidated. */
+import { type Graph, readsOf } from './graph.ts'
+import type { Node, ValueId } from './op.ts'
+import { Opaque } from './ops/opaque.ts'
+import { isOp } from './registry.ts'
+
+/** A function of a graph that is computed at most once for each graph. */
+export const memoized = <T>(compute: (graph: Graph) => T): ((graph: Graph) => T) => {
+  const known = new WeakMap<Graph, { readonly value: T }>()
+  return (graph) => {
+    const found = known.get(graph)
+    if (found) return found.value
+    const value = compute(graph)
+    known.set(graph, { value })
+    return value
+  }
+}
+
+/** The node that defines each value; graph inputs and constants have none. */
+export const producersOf = memoized((graph): ReadonlyMap<ValueId, Node> => {
+  const out = new Map<ValueId, Node>()
+  for (const node of graph.nodes) for (const output of node.outputs) if (output !== '') out.set(output, node)
+  return out
+})
+
+/** The nodes that read each value, in graph order; a node that reads it twice is listed once. */
+export const usersOf = memoized((graph): ReadonlyMap<ValueId, ReadonlyArray<Node>> => {
+  const out = new Map<ValueId, Node[]>()
+  for (const node of graph.nodes) {
+    for (const input of new Set(readsOf(node))) {
+      const users = out.get(input)
+      if (users) users.push(node)
+      else out.set(input, [node])
+    }
+  }
+  return out
+})
+
+/**
+ * Values that must keep their names: graph inputs and outputs, values that subgraphs capture, and values that preserved
+ * parts of the model name.
+ */
+export const fixedNames = memoized((graph): ReadonlySet<ValueId> => {
+  const out = new Set<ValueId>(graph.preserved.uses)
+  for (const value of [...graph.inputs, ...graph.outputs]) out.add(value.name)
+  for (const node of graph.nodes) if (isOp(node, Opaque)) for (const name of node.attrs.captures) out.add(name)
+  return out
+})
+
+/** Makes names that neither the graph nor its subgraphs use, the same ones for the same graph and hints. */
+export const freshNames = (graph: Graph): ((hint: string) => ValueId) => {
+  const taken = new Set<ValueId>([...graph.types.keys(), ...graph.preserved.uses])
+  for (const node of graph.nodes) if (isOp(node, Opaque)) for (const name of node.attrs.defines) taken.add(name)
+  return (hint) => {
+    let name = hint
+    for (let i = 1; taken.has(name); i++) name = `${hint}_${i}`
+    taken.add(name)
+    return name
+  }
+}

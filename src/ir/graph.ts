@@ -1,0 +1,205 @@
+/**
+ * The graph: an SSA list of nodes in topological order with the constants they read and the type of every value. It is
+ * plain readonly data. {@link makeGraph} is its only constructor and derives all types, so a graph that exists is
+ * well-formed.
+ */
+import * as E from 'fp-ts/Either'
+import { type Failure, failure, invariant } from './failure.ts'
+import type { InferContext, Node, NodeContext, ValueId } from './op.ts'
+import { Opaque } from './ops/opaque.ts'
+import { isOp, opOf } from './registry.ts'
+import { integersOf, type Tensor } from './tensor.ts'
+import { type Dim, isAnonymous, isStatic, tensorType, unknownDim, unknownType, type ValueType } from './type.ts'
+
+export interface ValueInfo {
+  readonly name: ValueId
+  /** As the file declares it. */
+  readonly type: ValueType
+  /** Serialised ValueInfoProto, where the file had one with more than a name and a type that the IR models. */
+  readonly meta?: Uint8Array
+}
+
+/** Parts of a model that the compiler carries along without looking into them. */
+export interface Preserved {
+  readonly irVersion: number
+  /** Serialised ModelProto without nodes, values and constants: producer, metadata, local functions, annotations. */
+  readonly model: Uint8Array
+  /** Values that those parts name; they stay as they are. */
+  readonly uses: ReadonlyArray<ValueId>
+}
+
+/** What a graph is made of before its types are derived. */
+export interface GraphParts {
+  readonly name: string
+  readonly inputs: ReadonlyArray<ValueInfo>
+  readonly outputs: ReadonlyArray<ValueInfo>
+  readonly nodes: ReadonlyArray<Node>
+  readonly constants: ReadonlyMap<ValueId, Tensor>
+  /** Values of inputs that the caller may leave out (an initializer that is also an input, IR version 4 and later). */
+  readonly defaults: ReadonlyMap<ValueId, Tensor>
+  /** Types the file declares for inner values; used where inference cannot tell. */
+  readonly hints: ReadonlyMap<ValueId, ValueType>
+  /** Imported version of each operator domain; the default domain is `''`. */
+  readonly opsets: ReadonlyMap<string, number>
+  readonly preserved: Preserved
+}
+
+export interface Graph extends GraphParts {
+  readonly types: ReadonlyMap<ValueId, ValueType>
+  /** Known elements of small integer values that are not constants, as sizes. */
+  readonly contents: ReadonlyMap<ValueId, ReadonlyArray<Dim>>
+}
+
+export type GraphError = Failure<'GraphError'>
+
+const malformed = (subject: string, expected: string, found: string): GraphError =>
+  failure('GraphError', subject, expected, found, 'Check the model with onnx.checker; it is not a valid ONNX graph.')
+
+/** The largest constant whose elements count as known contents: shapes, axes, pads. */
+const contentLimit = 64
+
+/** Checks that every value is defined once and before use, and derives all types. */
+export const makeGraph = (parts: GraphParts): E.Either<GraphError, Graph> => {
+  const types = new Map<ValueId, ValueType>()
+  const contents = new Map<ValueId, ReadonlyArray<Dim>>()
+  for (const input of parts.inputs) {
+    if (types.has(input.name)) return E.left(malformed(`input ${input.name}`, 'one input of this name', 'several'))
+    types.set(input.name, named(input.type, input.name))
+  }
+  for (const [name, tensor] of parts.constants) {
+    if (types.has(name)) return E.left(malformed(`initializer ${name}`, 'a name of its own', 'a second definition'))
+    types.set(name, tensorType(tensor.dtype, tensor.shape))
+  }
+  for (const node of parts.nodes) {
+    const label = labelOf(node)
+    for (const input of readsOf(node)) {
+      if (!types.has(input)) return E.left(malformed(`${label}, input ${input}`, 'a value defined earlier', 'none'))
+    }
+    const outputs = inferNode(node, parts, types, contents)
+    for (const [i, output] of node.outputs.entries()) {
+      if (output === '') continue
+      if (types.has(output))
+        return E.left(malformed(`${label}, output ${output}`, 'a name of its own', 'a second definition'))
+      types.set(output, outputs[i] ?? unknownType)
+    }
+    const content = contentOf(contextWith(node, parts, types, contents))
+    if (content !== undefined && node.outputs[0]) contents.set(node.outputs[0], content)
+  }
+  for (const output of parts.outputs) {
+    if (!types.has(output.name)) return E.left(malformed(`graph output ${output.name}`, 'a value of the graph', 'none'))
+  }
+  return E.right({ ...parts, types, contents })
+}
+
+/** A graph with some parts replaced. The parts come from our own passes, so a malformed result is our bug. */
+export const withParts = (graph: Graph, changed: Partial<GraphParts>): Graph => {
+  const { types: _types, contents: _contents, ...parts } = graph
+  const next = makeGraph({ ...parts, ...changed })
+  invariant(
+    E.isRight(next),
+    E.isLeft(next) ? `${next.left.subject}: expected ${next.left.expected}, found ${next.left.found}` : '',
+  )
+  return next.right
+}
+
+export const labelOf = (node: Node): string => {
+  const kind = isOp(node, Opaque) ? node.attrs.opType : node.op
+  return `${kind} ${node.name || (node.outputs.find((o) => o !== '') ?? '')}`
+}
+
+/** Every value a node reads, subgraph captures included; omitted ports left out. */
+export const readsOf = (node: Node): ReadonlyArray<ValueId> => {
+  const inputs = node.inputs.filter((i) => i !== '')
+  return isOp(node, Opaque) ? [...inputs, ...node.attrs.captures] : inputs
+}
+
+/** Inferred types of a node's outputs, filled in from declared ones where inference does not know. */
+const inferNode = (
+  node: Node,
+  parts: GraphParts,
+  types: ReadonlyMap<ValueId, ValueType>,
+  contents: ReadonlyMap<ValueId, ReadonlyArray<Dim>>,
+): ReadonlyArray<ValueType> => {
+  const inferred = opOf(node).inferTypes(inferContext(node, parts, types, contents))
+  invariant(
+    E.isRight(inferred),
+    `${labelOf(node)}: ${E.isLeft(inferred) ? inferred.left : ''} (nodes that do not type-check must be made opaque when read)`,
+  )
+  return node.outputs.map((name, i) => refine(inferred.right[i] ?? unknownType, parts.hints.get(name), name))
+}
+
+/** `type` with what only the declaration knows; a declaration never overrides inference. */
+const refine = (type: ValueType, hint: ValueType | undefined, name: ValueId): ValueType => {
+  if (type.kind === 'other') return hint === undefined ? type : named(hint, name)
+  if (hint?.kind !== 'tensor' || hint.dtype !== type.dtype || hint.shape === undefined) return type
+  if (type.shape === undefined) return named(hint, name)
+  const { shape } = hint
+  if (shape.length !== type.shape.length) return type
+  return tensorType(
+    type.dtype,
+    type.shape.map((d, a) => {
+      const declared = shape[a]
+      return isAnonymous(d) && declared !== undefined && !isAnonymous(declared) ? declared : d
+    }),
+  )
+}
+
+/** Gives anonymous sizes of a declared type the symbols of the value they belong to. */
+const named = (type: ValueType, name: ValueId): ValueType =>
+  type.kind === 'tensor' && type.shape?.some(isAnonymous)
+    ? tensorType(
+        type.dtype,
+        type.shape.map((d, a) => (isAnonymous(d) ? unknownDim(name, a) : d)),
+      )
+    : type
+
+/** The context for type inference of a node that need not be in a graph yet. */
+export const inferContext = (
+  node: Node,
+  parts: Pick<GraphParts, 'constants' | 'opsets'>,
+  types: ReadonlyMap<ValueId, ValueType>,
+  contents: ReadonlyMap<ValueId, ReadonlyArray<Dim>>,
+): InferContext<unknown> => {
+  const constant = (port: number): Tensor | undefined => parts.constants.get(node.inputs[port] ?? '')
+  return {
+    attrs: node.attrs,
+    opset: parts.opsets.get('') ?? 1,
+    inputs: node.inputs.map((name) => (name === '' ? undefined : types.get(name))),
+    outputNames: node.outputs,
+    constant,
+    content: (port) => contents.get(node.inputs[port] ?? '') ?? smallContent(constant(port)),
+  }
+}
+
+const smallContents = new WeakMap<Tensor, ReadonlyArray<number>>()
+
+const smallContent = (tensor: Tensor | undefined): ReadonlyArray<Dim> | undefined => {
+  if (tensor === undefined || tensor.shape.length > 1 || (tensor.shape[0] ?? 1) > contentLimit) return undefined
+  if (tensor.dtype !== 'int64' && tensor.dtype !== 'int32') return undefined
+  const known = smallContents.get(tensor) ?? integersOf(tensor)
+  if (known !== undefined) smallContents.set(tensor, known)
+  return known
+}
+
+const contentOf = (ctx: NodeContext<unknown>): ReadonlyArray<Dim> | undefined => {
+  const [type] = ctx.outputs
+  if (type?.kind !== 'tensor' || (type.dtype !== 'int64' && type.dtype !== 'int32')) return undefined
+  const size = type.shape?.[0] ?? 1
+  if (type.shape === undefined || type.shape.length > 1 || !isStatic(size) || size > contentLimit) return undefined
+  return opOf(ctx.node).contents?.(ctx)
+}
+
+const contextWith = (
+  node: Node,
+  parts: Pick<GraphParts, 'constants' | 'opsets'>,
+  types: ReadonlyMap<ValueId, ValueType>,
+  contents: ReadonlyMap<ValueId, ReadonlyArray<Dim>>,
+): NodeContext<unknown> => ({
+  ...inferContext(node, parts, types, contents),
+  node,
+  outputs: node.outputs.map((name) => types.get(name) ?? unknownType),
+})
+
+/** What an operator sees of `node` in `graph`. */
+export const contextOf = (graph: Graph, node: Node): NodeContext<unknown> =>
+  contextWith(node, graph, graph.types, graph.contents)

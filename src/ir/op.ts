@@ -1,0 +1,170 @@
+/**
+ * What an operator must answer. One operator is one file in `ops/`, exporting one {@link OpDef}; every analysis and
+ * pass asks through it, so that none of them names an operator.
+ */
+import type { Either } from 'fp-ts/Either'
+import type { Schema } from './attributes.ts'
+import type { Dense, Tensor } from './tensor.ts'
+import type { Dim, ValueType } from './type.ts'
+
+/** A value's name: unique in the graph, and the name it has in the ONNX file. `''` stands for an omitted port. */
+export type ValueId = string
+
+export interface Node<Name extends string = string, A = unknown> {
+  readonly op: Name
+  readonly attrs: A
+  readonly inputs: ReadonlyArray<ValueId>
+  readonly outputs: ReadonlyArray<ValueId>
+  /** The node's name in the file; may be empty. */
+  readonly name: string
+  /** Serialised NodeProto with only what the IR does not model (doc string, metadata, unknown fields), if any. */
+  readonly meta?: Uint8Array
+}
+
+/** What type inference may look at. Ports that are omitted or beyond the node's inputs are undefined. */
+export interface InferContext<A> {
+  readonly attrs: A
+  /** Version of the operator's domain that the model imports. */
+  readonly opset: number
+  readonly inputs: ReadonlyArray<ValueType | undefined>
+  readonly outputNames: ReadonlyArray<ValueId>
+  /** The constant on an input port. */
+  readonly constant: (port: number) => Tensor | undefined
+  /**
+   * Known elements of a small integer tensor (rank 0 or 1) on an input port, as sizes: a number where the element is
+   * known, a symbol where it equals that symbolic dimension. Constants are included.
+   */
+  readonly content: (port: number) => ReadonlyArray<Dim> | undefined
+}
+
+export interface NodeContext<A> extends InferContext<A> {
+  readonly node: Node<string, A>
+  readonly outputs: ReadonlyArray<ValueType>
+}
+
+/**
+ * Which indices along an input axis and an output axis belong together. Dropping an index at one end requires dropping
+ * its partners at the other, and then the rest of the output is unchanged. Without a map, index i belongs to index i.
+ *
+ * `from[o]` is the input index that output index `o` is made from, -1 when none on this port. `into[i]` is the output
+ * index that input index `i` goes into, -1 when none. At most one of the two is given.
+ */
+export interface AxisLink {
+  readonly input: number
+  readonly inputAxis: number
+  readonly output: number
+  readonly outputAxis: number
+  readonly from?: Int32Array
+  readonly into?: Int32Array
+}
+
+/**
+ * What is known of one slice (an index along an axis) of an input: the number it holds everywhere and for every input
+ * of the model; undefined when nothing is known; null when this port has no part in the output slice asked about.
+ */
+export type SliceFact = number | undefined | null
+
+/**
+ * A contraction: `out[.., o, ..] = Σ_c x[.., c, ..] · W[o, c] (+ bias)`, summed over channels `c` of input `port`.
+ * Where the operator is grouped, output `o` of group `g = floor(o / (outs / groups))` reads the inputs of group `g` only.
+ */
+export interface Contraction {
+  readonly port: number
+  readonly axis: number
+  readonly outputAxis: number
+  readonly weightPort: number
+  /** Axes of the weight for output and input channels. Of a grouped weight one of them spans a single group. */
+  readonly weightOutputAxis: number
+  readonly weightInputAxis: number
+  readonly groups: number
+  /** Which weight axis counts within a group: ONNX Conv groups its input axis, ConvTranspose its output axis. */
+  readonly grouped: 'input' | 'output'
+  /** Whether a constant input channel adds the same number to all positions of an output channel (no padding). */
+  readonly uniform: boolean
+  /** Whether `shrink` can add a constant to every output channel. */
+  readonly payable: boolean
+  /** Constant added to each output channel, by output index; undefined when it is not a constant. */
+  readonly bias: (output: number) => number | undefined
+  /** Factor on the sum (Gemm's alpha). */
+  readonly scale: number
+}
+
+/** New nodes in place of one node, with their new constants. The last nodes define the outputs of the old one. */
+export interface Rewrite {
+  readonly nodes: ReadonlyArray<Node>
+  readonly constants: ReadonlyMap<ValueId, Tensor>
+}
+
+/** What an operator sees when its channels have been decided. Indices are those before shrinking. */
+export interface ShrinkContext<A> extends NodeContext<A> {
+  /** Indices kept along an axis, ascending; undefined when all are. */
+  readonly keptInput: (port: number, axis: number) => Int32Array | undefined
+  readonly keptOutput: (output: number, axis: number) => Int32Array | undefined
+  /** Constants of the slices along an input axis; NaN where a slice is not constant. */
+  readonly constantsOf: (port: number, axis: number) => Float64Array | undefined
+  /** Which output slices something needs. 1 is needed. */
+  readonly liveOutput: (output: number, axis: number) => Uint8Array | undefined
+  /** The name for a new constant on a port: the old one's where no other node reads that, else a new one like `hint`. */
+  readonly rename: (port: number, hint: string) => ValueId
+  /** A value name that nothing else has. */
+  readonly fresh: (hint: string) => ValueId
+}
+
+/** Which indices would be kept on the two channel axes of a contraction. 1 is kept. */
+export interface Proposal {
+  readonly input: Uint8Array
+  readonly output: Uint8Array
+}
+
+export type Target = 'cpu' | 'cuda' | 'webgpu'
+
+export interface OpDef<Name extends string, A> {
+  readonly name: Name
+  /** Opset versions of the default domain that this definition covers, both inclusive. Others stay opaque. */
+  readonly versions: readonly [first: number, last: number]
+  readonly schema: Schema<A>
+  /** Types of all outputs, or why they cannot be inferred (the node is then kept as opaque). */
+  readonly inferTypes: (ctx: InferContext<A>) => Either<string, ReadonlyArray<ValueType>>
+  /** Known contents of integer outputs of rank 0 or 1, for shape computations. */
+  readonly contents?: (ctx: NodeContext<A>) => ReadonlyArray<Dim> | undefined
+  /**
+   * How axes correspond. `'opaque'` stops elimination at this operator: every axis it touches is pinned. Axes that no
+   * link and no contraction mentions are pinned too. Only axes of static size are linked.
+   */
+  readonly links: 'opaque' | ((ctx: NodeContext<A>) => ReadonlyArray<AxisLink> | 'opaque')
+  /** The sum over channels that this operator computes, if it does and its weight is constant. */
+  readonly contraction?: (ctx: NodeContext<A>) => Contraction | undefined
+  /**
+   * The constant that a slice of output `output` along `axis` holds when the input slices linked to it hold `slices`.
+   * Absent: never constant.
+   */
+  readonly constant?: (
+    ctx: NodeContext<A>,
+    slices: ReadonlyArray<SliceFact>,
+    output: number,
+    axis: number,
+  ) => number | undefined
+  /** Indices to put back so that what stays is a legal operator; called until it asks for nothing. */
+  readonly legalize?: (ctx: NodeContext<A>, proposal: Proposal) => Proposal
+  /** Input ports that may become empty and are then left out (Concat). */
+  readonly mayLoseInputs?: boolean
+  /** Output ports may become empty and are then left out (Split). */
+  readonly mayLoseOutputs?: boolean
+  /** The node after its axes shrank. Absent: the same node, its constant operands gathered along linked axes. */
+  readonly shrink?: (ctx: ShrinkContext<A>) => Rewrite
+  /** The multiple of input channels that makes the target fast; 1 when it does not care. */
+  readonly channelMultiple?: (ctx: NodeContext<A>, target: Target) => number
+  /** Whether broadcasting may widen this input: a constant there can be written in its smallest broadcastable shape. */
+  readonly broadcasts?: (port: number) => boolean
+  /** The input port that output 0 equals exactly, if this node changes nothing. */
+  readonly identity?: (ctx: NodeContext<A>) => number | undefined
+  /** A simpler equivalent, looking at this node and its constant operands only. */
+  readonly simplify?: (ctx: NodeContext<A>, fresh: (hint: string) => ValueId) => Rewrite | undefined
+  /** Reference evaluation; undefined where this case is not implemented. Computes in double, rounds once. */
+  readonly evaluate: (ctx: NodeContext<A>, inputs: ReadonlyArray<Dense | undefined>) => ReadonlyArray<Dense> | undefined
+  /** Multiply-accumulate operations for static shapes. Absent: none. */
+  readonly macs?: (ctx: NodeContext<A>) => number
+}
+
+/** Declares an operator; only fixes the type parameters. */
+export const defineOp = <Name extends string, A>(op: OpDef<Name, A>): OpDef<Name, A> => op

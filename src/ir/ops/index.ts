@@ -1,0 +1,5 @@
+export { Add } from './add.ts'
+export { Conv } from './conv.ts'
+export { Mul } from './mul.ts'
+export { Opaque } from './opaque.ts'
+export { Relu } from './relu.ts'

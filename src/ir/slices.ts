@@ -1,0 +1,103 @@
+/** What the slices of a constant tensor hold. Scans are remembered per tensor. */
+import { isFloat } from './dtype.ts'
+import { type Elements, elements, isNumeric, type Tensor } from './tensor.ts'
+import { sizeOf } from './type.ts'
+
+const uniforms = new WeakMap<Tensor, { readonly value: number | undefined }>()
+
+/** The number that every element equals, if there is one. */
+export const uniformValue = (tensor: Tensor): number | undefined => {
+  const known = uniforms.get(tensor)
+  if (known) return known.value
+  const value = findUniform(tensor)
+  uniforms.set(tensor, { value })
+  return value
+}
+
+const findUniform = (tensor: Tensor): number | undefined => {
+  if (!isNumeric(tensor.dtype) || sizeOf(tensor.shape) === 0) return undefined
+  const values = elements(tensor)
+  const [first] = values
+  for (const x of values) if (x !== first) return undefined
+  const value = Number(first)
+  return typeof first === 'bigint' && !Number.isSafeInteger(value) ? undefined : value
+}
+
+const constants = new WeakMap<Tensor, Map<number, Float64Array>>()
+
+/** Per index along `axis` the number that its whole slice holds, NaN where it holds several. Float tensors only. */
+export const sliceConstants = (tensor: Tensor, axis: number): Float64Array => {
+  const known = constants.get(tensor) ?? new Map<number, Float64Array>()
+  constants.set(tensor, known)
+  const found = known.get(axis)
+  if (found) return found
+  const size = tensor.shape[axis] ?? 0
+  const out = new Float64Array(size).fill(NaN)
+  if (isFloat(tensor.dtype) && sizeOf(tensor.shape) > 0) {
+    const values = elements(tensor)
+    const inner = sizeOf(tensor.shape.slice(axis + 1))
+    const outer = sizeOf(tensor.shape.slice(0, axis))
+    for (let i = 0; i < size; i++) {
+      const first = Number(values[i * inner])
+      let same = true
+      for (let o = 0; o < outer && same; o++) {
+        const start = (o * size + i) * inner
+        for (let k = 0; k < inner; k++) {
+          if (values[start + k] !== first) {
+            same = false
+            break
+          }
+        }
+      }
+      if (same) out[i] = first
+    }
+  }
+  known.set(axis, out)
+  return out
+}
+
+/** Blocks of a weight: for output channel o and input channel c, the elements `W[o, c, ...]`. */
+export interface Blocks {
+  readonly outputs: number
+  readonly inputs: number
+  /** 1 where block (o, c), at `o * inputs + c`, has an element other than zero. */
+  readonly nonZero: Uint8Array
+}
+
+const blocks = new WeakMap<Tensor, Map<number, Blocks>>()
+
+/** Which blocks of a weight are not all zero. The two channel axes must be axes 0 and 1, in either order. */
+export const weightBlocks = (tensor: Tensor, outputAxis: number, inputAxis: number): Blocks => {
+  const known = blocks.get(tensor) ?? new Map<number, Blocks>()
+  blocks.set(tensor, known)
+  const found = known.get(outputAxis)
+  if (found) return found
+  const outputs = tensor.shape[outputAxis] ?? 0
+  const inputs = tensor.shape[inputAxis] ?? 0
+  const nonZero = new Uint8Array(outputs * inputs)
+  const values = elements(tensor)
+  const block = sizeOf(tensor.shape.slice(2))
+  const second = tensor.shape[1] ?? 0
+  for (let b = 0; b < nonZero.length; b++) {
+    const start = b * block
+    let k = start
+    while (k < start + block && values[k] === 0) k += 1
+    if (k === start + block) continue
+    const i0 = Math.floor(b / second)
+    const i1 = b % second
+    nonZero[outputAxis === 0 ? b : i1 * inputs + i0] = 1
+  }
+  const result = { outputs, inputs, nonZero }
+  known.set(outputAxis, result)
+  return result
+}
+
+/** Sum of the elements of block (o, c) of a weight whose elements are `values`. */
+export const blockSum = (tensor: Tensor, values: Elements, outputAxis: number, o: number, c: number): number => {
+  const block = sizeOf(tensor.shape.slice(2))
+  const second = tensor.shape[1] ?? 0
+  const start = (outputAxis === 0 ? o * second + c : c * second + o) * block
+  let sum = 0
+  for (let k = 0; k < block; k++) sum += Number(values[start + k])
+  return sum
+}

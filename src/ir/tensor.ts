@@ -1,0 +1,307 @@
+/**
+ * Constant tensors. Structure is rebuilt freely; bytes are shared and never written to after a tensor was made.
+ *
+ * `Dense` holds little-endian bytes in memory, `External` a range of a file, `Gather` a selection of indices per axis
+ * of one of those. A gather of a gather composes into one gather; bytes are gathered once, by {@link materialize}.
+ */
+import { bitsOf, byteLength, type DType, fromBfloat16, fromFloat16, isWide, toBfloat16, toFloat16 } from './dtype.ts'
+import { invariant } from './failure.ts'
+import { sizeOf } from './type.ts'
+
+export interface TensorShape {
+  readonly dtype: DType
+  readonly shape: ReadonlyArray<number>
+}
+
+/** What an ONNX TensorProto says besides its name, type and content (doc string, metadata, unknown fields), serialised. */
+export type TensorMeta = Uint8Array
+
+export interface Dense extends TensorShape {
+  readonly tag: 'Dense'
+  /** Little-endian elements in row-major order; types under 8 bits packed, low bits first. Empty for strings. */
+  readonly bytes: Uint8Array
+  /** The elements of a string tensor, as UTF-8. */
+  readonly strings?: ReadonlyArray<Uint8Array>
+  readonly meta?: TensorMeta
+}
+
+export interface External extends TensorShape {
+  readonly tag: 'External'
+  /** Where the bytes are; `read` returns them, and throws when the file has changed or gone. */
+  readonly location: string
+  readonly offset: number
+  readonly length: number
+  readonly read: (offset: number, length: number) => Uint8Array
+  readonly meta?: TensorMeta
+}
+
+export interface Gather extends TensorShape {
+  readonly tag: 'Gather'
+  readonly source: Dense | External
+  /** Per axis of the source the indices kept, in order; null keeps the axis whole. */
+  readonly indices: ReadonlyArray<Int32Array | null>
+  readonly meta?: TensorMeta
+}
+
+export type Tensor = Dense | Gather | External
+
+/** Numbers of a tensor. 64-bit integers keep their exact value; everything else fits a double. */
+export type Elements = Float64Array | Float32Array | BigInt64Array | BigUint64Array
+
+export const dense = (dtype: DType, shape: ReadonlyArray<number>, bytes: Uint8Array, meta?: TensorMeta): Dense => {
+  invariant(
+    bytes.byteLength === byteLength(dtype, sizeOf(shape)),
+    `${dtype}[${shape.join(',')}] holds ${bytes.byteLength} bytes`,
+  )
+  return meta === undefined ? { tag: 'Dense', dtype, shape, bytes } : { tag: 'Dense', dtype, shape, bytes, meta }
+}
+
+/** A tensor of `values`, each converted to `dtype` with one rounding. */
+export const tensorOf = (dtype: DType, shape: ReadonlyArray<number>, values: Elements | ReadonlyArray<number>): Dense =>
+  dense(dtype, shape, encodeElements(dtype, values))
+
+export const int64s = (values: ReadonlyArray<number>, shape: ReadonlyArray<number> = [values.length]): Dense =>
+  tensorOf('int64', shape, values)
+
+/**
+ * Keeps `kept` along `axis`. Composes with an earlier selection; copies nothing. Packed types (under 8 bits) can be
+ * selected too; they are unpacked when materialised.
+ */
+export const gather = (tensor: Tensor, axis: number, kept: Int32Array): Tensor => {
+  const size = tensor.shape[axis]
+  invariant(size !== undefined, `axis ${axis} of a rank-${tensor.shape.length} tensor`)
+  for (const i of kept) invariant(i >= 0 && i < size, `index ${i} of an axis of ${size}`)
+  if (kept.length === size && kept.every((k, i) => k === i)) return tensor
+  const source = tensor.tag === 'Gather' ? tensor.source : tensor
+  const indices = tensor.tag === 'Gather' ? tensor.indices : tensor.shape.map(() => null)
+  const before = indices[axis]
+  const composed = before ? kept.map((i) => before[i] ?? 0) : kept.slice()
+  return {
+    tag: 'Gather',
+    dtype: tensor.dtype,
+    shape: tensor.shape.map((d, a) => (a === axis ? kept.length : d)),
+    source,
+    indices: indices.map((x, a) => (a === axis ? composed : x)),
+    ...(tensor.meta === undefined ? {} : { meta: tensor.meta }),
+  }
+}
+
+const materialized = new WeakMap<Gather, Dense>()
+
+/** The tensor's bytes in memory. A gather is computed once and remembered; an external range is read on every call. */
+export const materialize = (tensor: Tensor): Dense => {
+  if (tensor.tag === 'Dense') return tensor
+  if (tensor.tag === 'External')
+    return dense(tensor.dtype, tensor.shape, tensor.read(tensor.offset, tensor.length), tensor.meta)
+  const known = materialized.get(tensor)
+  if (known) return known
+  const result = gatherBytes(tensor)
+  materialized.set(tensor, result)
+  return result
+}
+
+const gatherBytes = (tensor: Gather): Dense => {
+  const source = materialize(tensor.source)
+  if (source.strings) return { ...gatherStrings(source, source.strings, tensor) }
+  const bits = bitsOf(tensor.dtype)
+  if (bits < 8) {
+    const picked = pick(unpack(source), source.shape, tensor, 1)
+    return dense(tensor.dtype, tensor.shape, pack(tensor.dtype, picked), tensor.meta)
+  }
+  return dense(tensor.dtype, tensor.shape, pick(source.bytes, source.shape, tensor, bits / 8), tensor.meta)
+}
+
+const gatherStrings = (source: Dense, strings: ReadonlyArray<Uint8Array>, tensor: Gather): Dense => {
+  const order = new Int32Array(sizeOf(source.shape)).map((_, i) => i)
+  const bytes = pick(new Uint8Array(order.buffer), source.shape, tensor, 4)
+  const picked = Array.from(new Int32Array(bytes.buffer), (i) => strings[i] ?? new Uint8Array())
+  return { tag: 'Dense', dtype: 'string', shape: tensor.shape, bytes: new Uint8Array(), strings: picked }
+}
+
+/** Copies the selected elements of `width` bytes; whole trailing blocks at once where trailing axes are kept whole. */
+const pick = (from: Uint8Array, shape: ReadonlyArray<number>, tensor: Gather, width: number): Uint8Array => {
+  const rank = shape.length
+  let inner = rank
+  let block = width
+  while (inner > 0 && tensor.indices[inner - 1] === null) {
+    inner -= 1
+    block *= shape[inner] ?? 1
+  }
+  const out = new Uint8Array(sizeOf(tensor.shape) * width)
+  if (out.length === 0) return out
+  // Byte strides of the selected axes, and an odometer over all of them but the last.
+  const strides = new Array<number>(inner)
+  let stride = block
+  for (let a = inner - 1; a >= 0; a--) {
+    strides[a] = stride
+    stride *= shape[a] ?? 1
+  }
+  const counts = tensor.shape.slice(0, inner)
+  const at = new Int32Array(inner)
+  const offsetOf = (a: number): number => (tensor.indices[a]?.[at[a] ?? 0] ?? at[a] ?? 0) * (strides[a] ?? 0)
+  const last = inner - 1
+  const lastIndices = tensor.indices[last]
+  const lastCount = counts[last] ?? 0
+  const lastStride = strides[last] ?? 0
+  const words = block === 4 && from.byteOffset % 4 === 0
+  const from32 = words ? new Uint32Array(from.buffer, from.byteOffset, from.byteLength >> 2) : undefined
+  const out32 = words ? new Uint32Array(out.buffer) : undefined
+  let to = 0
+  for (;;) {
+    let base = 0
+    for (let a = 0; a < last; a++) base += offsetOf(a)
+    if (from32 && out32) {
+      for (let i = 0; i < lastCount; i++) out32[to++] = from32[(base + (lastIndices?.[i] ?? i) * lastStride) >> 2] ?? 0
+    } else if (block < 128) {
+      for (let i = 0; i < lastCount; i++) {
+        const start = base + (lastIndices?.[i] ?? i) * lastStride
+        for (let b = 0; b < block; b++) out[to++] = from[start + b] ?? 0
+      }
+    } else {
+      for (let i = 0; i < lastCount; i++) {
+        const start = base + (lastIndices?.[i] ?? i) * lastStride
+        out.set(from.subarray(start, start + block), to)
+        to += block
+      }
+    }
+    let a = last - 1
+    while (a >= 0) {
+      at[a] = (at[a] ?? 0) + 1
+      if ((at[a] ?? 0) < (counts[a] ?? 0)) break
+      at[a] = 0
+      a -= 1
+    }
+    if (a < 0) return out
+  }
+}
+
+/** One byte per element of a packed type, sign-less. */
+const unpack = (tensor: Dense): Uint8Array => {
+  const bits = bitsOf(tensor.dtype)
+  const per = 8 / bits
+  const mask = (1 << bits) - 1
+  const out = new Uint8Array(sizeOf(tensor.shape))
+  for (let i = 0; i < out.length; i++) out[i] = ((tensor.bytes[Math.floor(i / per)] ?? 0) >> ((i % per) * bits)) & mask
+  return out
+}
+
+const pack = (dtype: DType, raw: Uint8Array): Uint8Array => {
+  const bits = bitsOf(dtype)
+  const per = 8 / bits
+  const out = new Uint8Array(byteLength(dtype, raw.length))
+  for (let i = 0; i < raw.length; i++) {
+    const at = Math.floor(i / per)
+    out[at] = (out[at] ?? 0) | ((raw[i] ?? 0) << ((i % per) * bits))
+  }
+  return out
+}
+
+/** A float32 view of the bytes where alignment allows it, else a copy. Only for float32 tensors. */
+export const float32View = (tensor: Dense): Float32Array => {
+  invariant(tensor.dtype === 'float32', `a float32 view of ${tensor.dtype}`)
+  const { bytes } = tensor
+  return bytes.byteOffset % 4 === 0
+    ? new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
+    : new Float32Array(Uint8Array.from(bytes).buffer)
+}
+
+/** The elements as numbers: float32 as a view where possible, 64-bit integers as bigint, all else as doubles. */
+export const elements = (tensor: Tensor): Elements => {
+  const source = materialize(tensor)
+  const { dtype, bytes } = source
+  if (dtype === 'float32') return float32View(source)
+  const copy = Uint8Array.from(bytes).buffer
+  if (dtype === 'int64') return new BigInt64Array(copy)
+  if (dtype === 'uint64') return new BigUint64Array(copy)
+  switch (dtype) {
+    case 'float64':
+      return new Float64Array(copy)
+    case 'float16':
+      return Float64Array.from(new Uint16Array(copy), fromFloat16)
+    case 'bfloat16':
+      return Float64Array.from(new Uint16Array(copy), fromBfloat16)
+    case 'int32':
+      return Float64Array.from(new Int32Array(copy))
+    case 'uint32':
+      return Float64Array.from(new Uint32Array(copy))
+    case 'int16':
+      return Float64Array.from(new Int16Array(copy))
+    case 'uint16':
+      return Float64Array.from(new Uint16Array(copy))
+    case 'int8':
+      return Float64Array.from(new Int8Array(copy))
+    case 'uint8':
+    case 'bool':
+      return Float64Array.from(new Uint8Array(copy))
+    case 'uint4':
+    case 'uint2':
+      return Float64Array.from(unpack(source))
+    case 'int4':
+      return Float64Array.from(unpack(source), (x) => (x << 28) >> 28)
+    case 'int2':
+      return Float64Array.from(unpack(source), (x) => (x << 30) >> 30)
+    default:
+      throw new Error(`chasec: internal invariant broken: numbers of a ${dtype} tensor.`)
+  }
+}
+
+/** Whether {@link elements} can read this type as numbers. */
+export const isNumeric = (dtype: DType): boolean =>
+  dtype !== 'string' && !dtype.startsWith('complex') && !dtype.startsWith('float8') && dtype !== 'float4e2m1'
+
+/** Little-endian bytes of `values` as `dtype`, one rounding each; integers wrap like a C cast. */
+export const encodeElements = (dtype: DType, values: Elements | ReadonlyArray<number>): Uint8Array => {
+  const numbers = (): ReadonlyArray<number> | Float64Array | Float32Array =>
+    values instanceof BigInt64Array || values instanceof BigUint64Array ? Float64Array.from(values, Number) : values
+  const bytesOf = (array: { readonly buffer: ArrayBufferLike }): Uint8Array => new Uint8Array(array.buffer)
+  if (isWide(dtype)) {
+    const wide: Array<bigint> = []
+    for (const v of values) wide.push(typeof v === 'bigint' ? v : BigInt(Math.trunc(v)))
+    return bytesOf(dtype === 'int64' ? BigInt64Array.from(wide) : BigUint64Array.from(wide))
+  }
+  switch (dtype) {
+    case 'float32':
+      return bytesOf(Float32Array.from(numbers()))
+    case 'float64':
+      return bytesOf(Float64Array.from(numbers()))
+    case 'float16':
+      return bytesOf(Uint16Array.from(numbers(), toFloat16))
+    case 'bfloat16':
+      return bytesOf(Uint16Array.from(numbers(), toBfloat16))
+    case 'int32':
+      return bytesOf(Int32Array.from(numbers()))
+    case 'uint32':
+      return bytesOf(Uint32Array.from(numbers()))
+    case 'int16':
+      return bytesOf(Int16Array.from(numbers()))
+    case 'uint16':
+      return bytesOf(Uint16Array.from(numbers()))
+    case 'int8':
+      return bytesOf(Int8Array.from(numbers()))
+    case 'uint8':
+      return bytesOf(Uint8Array.from(numbers()))
+    case 'bool':
+      return bytesOf(Uint8Array.from(numbers(), (x) => (x === 0 ? 0 : 1)))
+    case 'int4':
+    case 'uint4':
+    case 'int2':
+    case 'uint2':
+      return pack(
+        dtype,
+        Uint8Array.from(numbers(), (x) => x & ((1 << bitsOf(dtype)) - 1)),
+      )
+    default:
+      throw new Error(`chasec: internal invariant broken: numbers as a ${dtype} tensor.`)
+  }
+}
+
+/** An integer tensor's elements as JavaScript numbers, or undefined where one is not a safe integer. */
+export const integersOf = (tensor: Tensor): ReadonlyArray<number> | undefined => {
+  const out: number[] = []
+  for (const x of elements(tensor)) {
+    const n = Number(x)
+    if (!Number.isSafeInteger(n)) return undefined
+    out.push(n)
+  }
+  return out
+}
