@@ -3,7 +3,7 @@
  * plain readonly data. {@link makeGraph} is its only constructor and derives all types, so a graph that exists is
  * well-formed.
  */
-import * as E from 'fp-ts/Either'
+import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, failure, invariant } from './failure.ts'
 import type { InferContext, Node, NodeContext, ValueId } from './op.ts'
 import { Opaque } from './ops/opaque.ts'
@@ -58,8 +58,15 @@ const malformed = (subject: string, expected: string, found: string): GraphError
 /** The largest constant whose elements count as known contents: shapes, axes, pads. */
 const contentLimit = 64
 
-/** Checks that every value is defined once and before use, and derives all types. */
-export const makeGraph = (parts: GraphParts): E.Either<GraphError, Graph> => {
+/**
+ * Checks that every value is defined once and before use, and derives all types. A node whose types cannot be inferred
+ * is replaced by what `demote` makes of it, one with the same reads and outputs; without `demote` it is an error.
+ */
+export const makeGraph = (
+  parts: GraphParts,
+  demote?: (node: Node, reason: string) => Node,
+): E.Either<GraphError, Graph> => {
+  const nodes: Node[] = []
   const types = new Map<ValueId, ValueType>()
   const contents = new Map<ValueId, ReadonlyArray<Dim>>()
   for (const input of parts.inputs) {
@@ -70,17 +77,21 @@ export const makeGraph = (parts: GraphParts): E.Either<GraphError, Graph> => {
     if (types.has(name)) return E.left(malformed(`initializer ${name}`, 'a name of its own', 'a second definition'))
     types.set(name, tensorType(tensor.dtype, tensor.shape))
   }
-  for (const node of parts.nodes) {
-    const label = labelOf(node)
-    for (const input of readsOf(node)) {
+  for (const given of parts.nodes) {
+    const label = labelOf(given)
+    for (const input of readsOf(given)) {
       if (!types.has(input)) return E.left(malformed(`${label}, input ${input}`, 'a value defined earlier', 'none'))
     }
-    const outputs = inferNode(node, parts, types, contents)
+    const inferred = inferNode(given, parts, types, contents)
+    const node = E.isLeft(inferred) && demote !== undefined ? demote(given, inferred.left.found) : given
+    const outputs = node === given ? inferred : inferNode(node, parts, types, contents)
+    if (E.isLeft(outputs)) return outputs
+    nodes.push(node)
     for (const [i, output] of node.outputs.entries()) {
       if (output === '') continue
       if (types.has(output))
         return E.left(malformed(`${label}, output ${output}`, 'a name of its own', 'a second definition'))
-      types.set(output, outputs[i] ?? unknownType)
+      types.set(output, outputs.right[i] ?? unknownType)
     }
     const content = contentOf(contextWith(node, parts, types, contents))
     if (content !== undefined && node.outputs[0]) contents.set(node.outputs[0], content)
@@ -88,7 +99,7 @@ export const makeGraph = (parts: GraphParts): E.Either<GraphError, Graph> => {
   for (const output of parts.outputs) {
     if (!types.has(output.name)) return E.left(malformed(`graph output ${output.name}`, 'a value of the graph', 'none'))
   }
-  return E.right({ ...parts, types, contents })
+  return E.right({ ...parts, nodes, types, contents })
 }
 
 /** A graph with some parts replaced. The parts come from our own passes, so a malformed result is our bug. */
@@ -113,19 +124,16 @@ export const readsOf = (node: Node): ReadonlyArray<ValueId> => {
   return isOp(node, Opaque) ? [...inputs, ...node.attrs.captures] : inputs
 }
 
-/** Inferred types of a node's outputs, filled in from declared ones where inference does not know. */
+/** Inferred types of a node's outputs, filled in from declared ones where inference does not know; or why there are none. */
 const inferNode = (
   node: Node,
   parts: GraphParts,
   types: ReadonlyMap<ValueId, ValueType>,
   contents: ReadonlyMap<ValueId, ReadonlyArray<Dim>>,
-): ReadonlyArray<ValueType> => {
+): E.Either<GraphError, ReadonlyArray<ValueType>> => {
   const inferred = opOf(node).inferTypes(inferContext(node, parts, types, contents))
-  invariant(
-    E.isRight(inferred),
-    `${labelOf(node)}: ${E.isLeft(inferred) ? inferred.left : ''} (nodes that do not type-check must be made opaque when read)`,
-  )
-  return node.outputs.map((name, i) => refine(inferred.right[i] ?? unknownType, parts.hints.get(name), name))
+  if (E.isLeft(inferred)) return E.left(malformed(labelOf(node), 'operands it can work on', inferred.left))
+  return E.right(node.outputs.map((name, i) => refine(inferred.right[i] ?? unknownType, parts.hints.get(name), name)))
 }
 
 /** `type` with what only the declaration knows; a declaration never overrides inference. */

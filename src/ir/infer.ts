@@ -1,5 +1,5 @@
 /** Building blocks of type inference. All take what the file says and answer with a reason where it makes no sense. */
-import * as E from 'fp-ts/Either'
+import * as E from 'fp-ts/lib/Either.js'
 import type { InferContext } from './op.ts'
 import { type Dim, type Shape, type TensorType, unknownDim } from './type.ts'
 

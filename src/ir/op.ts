@@ -2,7 +2,7 @@
  * What an operator must answer. One operator is one file in `ops/`, exporting one {@link OpDef}; every analysis and
  * pass asks through it, so that none of them names an operator.
  */
-import type { Either } from 'fp-ts/Either'
+import type { Either } from 'fp-ts/lib/Either.js'
 import type { Schema } from './attributes.ts'
 import type { Dense, Tensor } from './tensor.ts'
 import type { Dim, ValueType } from './type.ts'
@@ -144,6 +144,8 @@ export interface OpDef<Name extends string, A> {
     output: number,
     axis: number,
   ) => number | undefined
+  /** Whether finite inputs can give a non-finite output (Log, Sqrt, Div): a channel it computes is never left to chance. */
+  readonly partial?: boolean
   /** Indices to put back so that what stays is a legal operator; called until it asks for nothing. */
   readonly legalize?: (ctx: NodeContext<A>, proposal: Proposal) => Proposal
   /** Input ports that may become empty and are then left out (Concat). */

@@ -2,7 +2,7 @@
  * The operators by name, and the questions passes ask of a node. The only file with type assertions: TypeScript cannot
  * follow from a node's name to the type of its attributes through a table.
  */
-import * as E from 'fp-ts/Either'
+import * as E from 'fp-ts/lib/Either.js'
 import type { RawAttribute, RawAttributes, Field } from './attributes.ts'
 import type { Node, OpDef } from './op.ts'
 import * as ops from './ops/index.ts'

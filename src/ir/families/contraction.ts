@@ -2,12 +2,12 @@
  * Operators that sum over channels with a constant weight: Conv, ConvTranspose, Gemm, MatMul. The transfer functions,
  * the payment for constant channels and the selection of weights are the same for all of them.
  */
+import { numbersOf } from '../evaluate.ts'
 import { invariant } from '../failure.ts'
 import type { Contraction, NodeContext, Proposal, ShrinkContext } from '../op.ts'
 import { blockSum, weightBlocks } from '../slices.ts'
 import { elements, gather, materialize, type Tensor, tensorOf } from '../tensor.ts'
 import { sizeOf } from '../type.ts'
-import { shapeOf } from '../links.ts'
 
 /** Channel counts of a contraction, for reading its weight by global channel indices. */
 export interface Channels {
@@ -176,7 +176,7 @@ export interface ShrunkContraction {
   readonly outputs: Int32Array
 }
 
-const all = (length: number): Int32Array => Int32Array.from({ length }, (_, i) => i)
+const all = (length: number): Int32Array => new Int32Array(length).map((_, i) => i)
 
 /**
  * The weight for the kept channels. Removed constant channels are paid for exactly: into the bias where their share is
@@ -299,7 +299,7 @@ const carry = (
   const block = sizeOf(source.shape.slice(2))
   const second = source.shape[1] ?? 0
   const swapped = c.weightOutputAxis !== 0
-  const result = Float64Array.from(elements(weight), Number)
+  const result = new Float64Array(numbersOf(materialize(weight)))
   const newSecond = weight.shape[1] ?? 0
   const ins = inputs.length / groups.length
   const outs = outputs.length / groups.length
@@ -338,11 +338,3 @@ export const shrinkBias = (
   )
 }
 
-/** Multiplications per output element times output elements: every output channel reads one group of inputs. */
-export const contractionMacs = (ctx: NodeContext<unknown>, c: Contraction): number => {
-  const weight = ctx.constant(c.weightPort)
-  const shape = shapeOf(ctx.outputs[0])
-  if (weight === undefined || shape === undefined) return 0
-  const sizes = shape.map((d) => (typeof d === 'number' ? d : 1))
-  return sizeOf(sizes) * channelsOf(weight, c).inputsPerGroup
-}

@@ -1,14 +1,21 @@
 /** Constructors for operators that compute every output element from the input elements at the same place. */
-import * as E from 'fp-ts/Either'
-import { pipe } from 'fp-ts/function'
+import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
 import type { Schema } from '../attributes.ts'
+import { type DType, isFloat, isWide } from '../dtype.ts'
 import { broadcastElements } from '../evaluate.ts'
 import { broadcastShapes, tensorInput } from '../infer.ts'
 import { broadcastLinks, sameAxes } from '../links.ts'
-import { defineOp, type NodeContext, type OpDef } from '../op.ts'
-import { isFloat } from '../dtype.ts'
+import { defineOp, type InferContext, type NodeContext, type OpDef } from '../op.ts'
 import { uniformValue } from '../slices.ts'
-import { sameType, tensorType } from '../type.ts'
+import { type Dense, elements, isNumeric } from '../tensor.ts'
+import { type Dim, sameType, tensorType, type TensorType } from '../type.ts'
+import { elementContents } from './size-arithmetic.ts'
+
+type Versions = readonly [first: number, last: number]
+
+/** An operator without attributes. */
+export type NoAttributes = Record<never, never>
 
 /** Whether output 0 holds real numbers, for which constants are tracked. */
 export const isReal = (ctx: NodeContext<unknown>): boolean => {
@@ -16,13 +23,67 @@ export const isReal = (ctx: NodeContext<unknown>): boolean => {
   return type?.kind === 'tensor' && isFloat(type.dtype)
 }
 
+/** A constant fact: a number that is not finite is none. */
+export const finite = (x: number | undefined): number | undefined =>
+  x !== undefined && Number.isFinite(x) ? x : undefined
+
+/** Relative distance within which a function with jumps has to be steady for its value there to be a fact. */
+const steadiness = 2 ** -10
+
+/** Whether `f` does not jump near `x`: a rounding error in `x` would then decide between two quite different results. */
+const isSteady = (f: (x: number) => number, x: number): boolean =>
+  Math.abs(f(x * (1 + steadiness)) - f(x * (1 - steadiness))) <= 4 * steadiness * Math.abs(x)
+
+export interface UnaryOptions<A> {
+  readonly schema?: Schema<A>
+  /** Whether `f` also computes integers of up to 32 bits. */
+  readonly integers?: boolean
+  /** On 64-bit integers; absent: not evaluated for them. */
+  readonly wide?: (x: bigint) => bigint
+  /** Whether `f` is undefined or infinite for some finite numbers. */
+  readonly partial?: boolean
+  /** Whether `f` has jumps: no constant is known next to one. */
+  readonly jumps?: boolean
+}
+
 /**
  * `y = f(x)` for every element, same type. `f` gets the attributes too. A constant slice c becomes the constant f(c), so
  * operators that keep zero (Relu) and those that do not (Sigmoid) need no further word.
  */
-export const unary = <const Name extends string, A = Record<never, never>>(
+export const unary = <const Name extends string, A = NoAttributes>(
   name: Name,
-  versions: readonly [number, number],
+  versions: Versions,
+  f: (x: number, attrs: A) => number,
+  options: UnaryOptions<A> = {},
+): OpDef<Name, A> =>
+  defineOp<Name, A>({
+    name,
+    versions,
+    // An operator without attributes has the empty schema.
+    schema: options.schema ?? Object.create(null),
+    inferTypes: (ctx) =>
+      pipe(
+        tensorInput(ctx, 0),
+        E.map((type) => [type]),
+      ),
+    links: (ctx) => sameAxes(ctx),
+    constant: (ctx, [x]) => {
+      if (typeof x !== 'number' || !isReal(ctx)) return undefined
+      const g = (v: number): number => f(v, ctx.attrs)
+      return options.jumps === true && !isSteady(g, x) ? undefined : finite(g(x))
+    },
+    partial: options.partial ?? false,
+    evaluate: (ctx, [x]) => {
+      if (x === undefined || !(isFloat(x.dtype) || isWide(x.dtype) || options.integers === true)) return undefined
+      const y = broadcastElements(x.dtype, [x], (v) => f(v, ctx.attrs), options.wide)
+      return y && [y]
+    },
+  })
+
+/** A question asked of every element: bool output, no constants. `f` answers 0 or 1. */
+export const predicate = <const Name extends string, A = NoAttributes>(
+  name: Name,
+  versions: Versions,
   f: (x: number, attrs: A) => number,
   schema?: Schema<A>,
 ): OpDef<Name, A> =>
@@ -34,57 +95,83 @@ export const unary = <const Name extends string, A = Record<never, never>>(
     inferTypes: (ctx) =>
       pipe(
         tensorInput(ctx, 0),
-        E.map((type) => [type]),
+        E.map((type) => [tensorType('bool', type.shape)]),
       ),
     links: (ctx) => sameAxes(ctx),
-    constant: (ctx, [x]) => (typeof x === 'number' && isReal(ctx) ? f(x, ctx.attrs) : undefined),
     evaluate: (ctx, [x]) => {
-      const y = x && isFloat(x.dtype) ? broadcastElements(x.dtype, [x], (v) => f(v, ctx.attrs)) : undefined
+      const y = x && broadcastElements('bool', [x], (v) => f(v, ctx.attrs))
       return y && [y]
     },
   })
 
-export interface BinaryOptions {
+export interface BinaryOptions<A> {
+  readonly schema?: Schema<A>
+  /** Element type of the output, where it is not that of input 0. */
+  readonly output?: DType
   /** On 64-bit integers; absent: not evaluated for them. */
-  readonly wide?: (a: bigint, b: bigint) => bigint
+  readonly wide?: (a: bigint, b: bigint, attrs: A) => bigint | number
   /** On narrower integers, where it is not what {@link binary}'s `f` computes. */
-  readonly integer?: (a: number, b: number) => number
+  readonly integer?: (a: number, b: number, attrs: A) => number
+  /** Whether an integer 0 on port 1 has no result. */
+  readonly divides?: boolean
+  /** Whether some finite numbers give none. */
+  readonly partial?: boolean
   /** The result when only one side is known, where one exists (0 · x = 0 for finite x). */
-  readonly absorb?: (known: number) => number | undefined
+  readonly absorb?: (a: number | undefined, b: number | undefined) => number | undefined
+  /** Whether constants are tracked. Default true; false for functions with jumps. */
+  readonly tracked?: boolean
   /** The input port that the result equals when the other side is this constant everywhere. */
   readonly neutral?: { readonly value: number; readonly ports: ReadonlyArray<0 | 1> }
+  /** One known element of small integer operands. */
+  readonly content?: (a: Dim, b: Dim, attrs: A) => Dim | undefined
+}
+
+/** The tensors on some ports, of which at least one is known to be one; broadcast, the element type of the first known. */
+export const broadcastType = (
+  ctx: InferContext<unknown>,
+  ports: ReadonlyArray<number>,
+): E.Either<string, TensorType> => {
+  const known: TensorType[] = []
+  for (const port of ports) {
+    const type = ctx.inputs[port]
+    if (type === undefined) return E.left(`input ${port} is missing`)
+    if (type.kind === 'tensor') known.push(type)
+  }
+  const [first] = known
+  if (first === undefined) return E.left('no input is known to be a tensor')
+  const shapes = known.flatMap((type) => (type.shape === undefined ? [] : [type.shape]))
+  if (shapes.length < ports.length) return E.right(tensorType(first.dtype, undefined))
+  return pipe(
+    broadcastShapes(shapes, ctx.outputNames[0] ?? ''),
+    E.map((shape) => tensorType(first.dtype, shape)),
+  )
 }
 
 /** `y = f(a, b)` with NumPy broadcasting, both of one type. */
-export const binary = <const Name extends string>(
+export const binary = <const Name extends string, A = NoAttributes>(
   name: Name,
-  versions: readonly [number, number],
-  f: (a: number, b: number) => number,
-  options: BinaryOptions = {},
-): OpDef<Name, Record<never, never>> =>
-  defineOp<Name, Record<never, never>>({
+  versions: Versions,
+  f: (a: number, b: number, attrs: A) => number,
+  options: BinaryOptions<A> = {},
+): OpDef<Name, A> =>
+  defineOp<Name, A>({
     name,
     versions,
-    schema: {},
-    inferTypes: (ctx) => {
-      const a = tensorInput(ctx, 0)
-      if (E.isLeft(a)) return a
-      const b = tensorInput(ctx, 1)
-      if (E.isLeft(b)) return b
-      if (a.right.shape === undefined || b.right.shape === undefined)
-        return E.right([tensorType(a.right.dtype, undefined)])
-      return pipe(
-        broadcastShapes([a.right.shape, b.right.shape], ctx.outputNames[0] ?? ''),
-        E.map((shape) => [tensorType(a.right.dtype, shape)]),
-      )
-    },
+    // An operator without attributes has the empty schema.
+    schema: options.schema ?? Object.create(null),
+    inferTypes: (ctx) =>
+      pipe(
+        broadcastType(ctx, [0, 1]),
+        E.map((type) => [tensorType(options.output ?? type.dtype, type.shape)]),
+      ),
+    contents: (ctx) => elementContents(ctx, options.content),
     links: (ctx) => broadcastLinks(ctx, [0, 1]),
     constant: (ctx, [a, b]) => {
-      if (!isReal(ctx)) return undefined
-      if (typeof a === 'number' && typeof b === 'number') return f(a, b)
-      const known = typeof a === 'number' ? a : b
-      return typeof known === 'number' ? options.absorb?.(known) : undefined
+      if (!isReal(ctx) || options.tracked === false) return undefined
+      if (typeof a === 'number' && typeof b === 'number') return finite(f(a, b, ctx.attrs))
+      return finite(options.absorb?.(a ?? undefined, b ?? undefined))
     },
+    partial: options.partial ?? false,
     broadcasts: () => true,
     identity: (ctx) =>
       options.neutral?.ports.find((port) => {
@@ -93,10 +180,30 @@ export const binary = <const Name extends string>(
         if (other === undefined || input === undefined || output === undefined || !sameType(input, output)) return false
         return uniformValue(other) === options.neutral?.value
       }),
-    evaluate: (_ctx, [a, b]) => {
-      if (!a || !b) return undefined
-      const compute = isFloat(a.dtype) ? f : options.integer
-      const y = broadcastElements(a.dtype, [a, b], compute ?? f, options.wide)
+    evaluate: (ctx, [a, b]) => {
+      if (!a || !b || !isNumeric(a.dtype) || a.dtype !== b.dtype) return undefined
+      if (options.divides === true && !isFloat(b.dtype) && hasZero(b)) return undefined
+      const compute = isFloat(a.dtype) ? f : (options.integer ?? f)
+      const { wide } = options
+      const y = broadcastElements(
+        options.output ?? a.dtype,
+        [a, b],
+        (x, z) => compute(x, z, ctx.attrs),
+        wide && ((x, z) => wide(x, z, ctx.attrs)),
+      )
       return y && [y]
     },
   })
+
+const hasZero = (tensor: Dense): boolean => {
+  for (const x of elements(tensor)) if (Number(x) === 0) return true
+  return false
+}
+
+/** Comparison with a bool result. */
+export const comparison = <const Name extends string>(
+  name: Name,
+  versions: Versions,
+  f: (a: number | bigint, b: number | bigint) => boolean,
+): OpDef<Name, NoAttributes> =>
+  binary(name, versions, (a, b) => Number(f(a, b)), { output: 'bool', wide: (a, b) => Number(f(a, b)) })

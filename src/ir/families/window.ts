@@ -1,5 +1,5 @@
 /** Sliding windows: output sizes, padding and reference evaluation shared by convolutions and pooling. */
-import * as E from 'fp-ts/Either'
+import * as E from 'fp-ts/lib/Either.js'
 import { forEachIndex, numbersOf, stridesOf } from '../evaluate.ts'
 import { derivedDim } from '../infer.ts'
 import { type Dense, tensorOf } from '../tensor.ts'

@@ -1,8 +1,11 @@
 import { binary } from '../families/elementwise.ts'
+import { multiplySizes } from '../families/size-arithmetic.ts'
 
-/** Zero absorbs: a channel multiplied by zero is zero, whatever (finite) number it held. */
+/** `a · b` with broadcasting. Zero absorbs: a channel multiplied by zero is zero, whatever (finite) number it held. */
 export const Mul = binary('Mul', [7, Infinity], (a, b) => a * b, {
   wide: (a, b) => a * b,
-  absorb: (known) => (known === 0 ? 0 : undefined),
+  integer: Math.imul,
+  absorb: (a, b) => (a === 0 || b === 0 ? 0 : undefined),
   neutral: { value: 1, ports: [0, 1] },
+  content: multiplySizes,
 })

@@ -1,4 +1,4 @@
-import * as E from 'fp-ts/Either'
+import * as E from 'fp-ts/lib/Either.js'
 import { defineOp, type ValueId } from '../op.ts'
 import { unknownType } from '../type.ts'
 

@@ -1,3 +1,7 @@
 import { unary } from '../families/elementwise.ts'
 
-export const Relu = unary('Relu', [6, Infinity], (x) => (x < 0 ? 0 : x))
+/** `max(x, 0)`. */
+export const Relu = unary('Relu', [6, Infinity], (x) => (x < 0 ? 0 : x), {
+  integers: true,
+  wide: (x) => (x < 0n ? 0n : x),
+})

@@ -1,0 +1,75 @@
+// @ts-check
+import js from '@eslint/js'
+import ts from 'typescript-eslint'
+
+/** Which folders of src/ a folder may import, the way data flows. Everything else is an error. */
+const layers = {
+  ir: [],
+  onnx: ['ir'],
+  masks: ['ir'],
+  read: ['ir', 'masks', 'onnx'],
+  passes: ['ir', 'masks'],
+  models: ['ir'],
+  train: ['ir', 'masks', 'passes', 'models'],
+  export: ['ir', 'onnx'],
+  run: ['ir'],
+  report: ['ir', 'passes', 'run'],
+}
+
+/** Folders that also run in a browser: no Node API. `read/file.ts` and the writers of `export` are not among them. */
+const portable = ['ir', 'onnx', 'masks', 'passes', 'models', 'report']
+
+const folders = [...Object.keys(layers), 'cli']
+
+const layerRules = Object.entries(layers).map(([folder, allowed]) => ({
+  files: [`src/${folder}/**/*.ts`],
+  rules: {
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: [
+          {
+            regex: `^(\\.\\./)+(${folders.filter((f) => f !== folder && !allowed.includes(f)).join('|')})/`,
+            message: `src/${folder} may import only ${allowed.join(', ') || 'itself'}.`,
+          },
+          ...(portable.includes(folder)
+            ? [{ regex: '^node:|^onnxruntime-node$|^@tensorflow/', message: `src/${folder} runs without Node.` }]
+            : []),
+        ],
+      },
+    ],
+  },
+}))
+
+export default ts.config(
+  { ignores: ['dist', 'node_modules', 'coverage', '.logs', 'src/onnx/onnx_pb.ts', 'test/models'] },
+  js.configs.recommended,
+  ...ts.configs.recommended,
+  {
+    rules: {
+      '@typescript-eslint/consistent-type-assertions': ['error', { assertionStyle: 'never' }],
+      '@typescript-eslint/no-non-null-assertion': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "CallExpression[callee.property.name=/^reduce(Right)?$/] ArrowFunctionExpression > ArrayExpression > SpreadElement",
+          message: 'A spread in a reduce copies the list at every step; push to a local array.',
+        },
+        {
+          selector: "Program > VariableDeclaration[kind='let']",
+          message: 'No mutable state at module level.',
+        },
+      ],
+    },
+  },
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/cli/**'],
+    rules: { 'no-console': 'error', 'no-restricted-properties': ['error', { object: 'process', property: 'env' }, { object: 'process', property: 'argv' }] },
+  },
+  // TypeScript cannot follow from an operator's name to its attributes: the assertions for that are all in one file.
+  { files: ['src/ir/registry.ts', 'eslint.config.js'], rules: { '@typescript-eslint/consistent-type-assertions': 'off' } },
+  ...layerRules,
+)

@@ -1,0 +1,87 @@
+/** Conversion of elements from one type to another, shared by Cast and CastLike. */
+import * as E from 'fp-ts/lib/Either.js'
+import type { Schema } from '../attributes.ts'
+import { bitsOf, type DType, isFloat, isWide } from '../dtype.ts'
+import { tensorInput } from '../infer.ts'
+import { sameAxes } from '../links.ts'
+import { defineOp, type InferContext, type OpDef } from '../op.ts'
+import { type Dense, elements, type Elements, isNumeric, tensorOf } from '../tensor.ts'
+import { type Dim, isStatic, tensorType } from '../type.ts'
+import { dtypeOf } from './movement.ts'
+
+/** Smallest and largest value of an integer type. */
+const rangeOf = (dtype: DType): readonly [number, number] => {
+  const bits = bitsOf(dtype)
+  return dtype.startsWith('u') ? [0, 2 ** bits - 1] : [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1]
+}
+
+/** Numbers ready for {@link tensorOf}; undefined where ONNX leaves the result open or it would be rounded twice. */
+const converted = (values: Elements, from: DType, to: DType): Elements | undefined => {
+  if (to === 'bool') return Float64Array.from(values, (x) => (Number(x) === 0 ? 0 : 1))
+  if (isFloat(from) && !isFloat(to)) {
+    const out = Float64Array.from(values, (x) => Math.trunc(Number(x)))
+    const [low, high] = rangeOf(to)
+    return out.every((x) => x >= low && x <= high && Math.abs(x) <= Number.MAX_SAFE_INTEGER) ? out : undefined
+  }
+  if (!isWide(from) || isWide(to)) return values
+  const out = Float64Array.from(values, Number)
+  return out.every(Number.isSafeInteger) ? out : undefined
+}
+
+const cast = (x: Dense, to: DType): Dense | undefined => {
+  if (x.dtype === to) return x
+  if (!isNumeric(x.dtype) || !isNumeric(to)) return undefined
+  const values = converted(elements(x), x.dtype, to)
+  return values && tensorOf(to, x.shape, values)
+}
+
+/** A constant after conversion to a float type: rounded once; undefined where it overflows. */
+const castConstant = (x: number, to: DType): number | undefined => {
+  const [value] = elements(tensorOf(to, [], [x]))
+  return Number.isFinite(value) ? Number(value) : undefined
+}
+
+const fits = (content: ReadonlyArray<Dim>, to: DType): boolean => {
+  const [low, high] = rangeOf(to)
+  return content.every((dim) => !isStatic(dim) || (dim >= low && dim <= high))
+}
+
+/**
+ * Every element converted to the type that `target` names. Floats are rounded once. Constants pass from float to float;
+ * known elements of integers pass from one integer type to another that holds them.
+ */
+export const casting = <const Name extends string, A>(
+  name: Name,
+  versions: readonly [number, number],
+  schema: Schema<A>,
+  target: (ctx: InferContext<A>) => DType | undefined,
+): OpDef<Name, A> =>
+  defineOp<Name, A>({
+    name,
+    versions,
+    schema,
+    inferTypes: (ctx) => {
+      const type = tensorInput(ctx, 0)
+      if (E.isLeft(type)) return type
+      const to = target(ctx)
+      return to === undefined ? E.left('the element type to convert to is unknown') : E.right([tensorType(to, type.right.shape)])
+    },
+    contents: (ctx) => {
+      const [content, to] = [ctx.content(0), target(ctx)]
+      return content !== undefined && to !== undefined && fits(content, to) ? content : undefined
+    },
+    links: (ctx) => sameAxes(ctx),
+    constant: (ctx, [x]) => {
+      const [from, to] = [dtypeOf(ctx.inputs[0]), target(ctx)]
+      if (typeof x !== 'number' || from === undefined || to === undefined) return undefined
+      return isFloat(from) && isFloat(to) ? castConstant(x, to) : undefined
+    },
+    // An element beyond the range of a narrower type has no finite result.
+    partial: true,
+    identity: (ctx) => (dtypeOf(ctx.inputs[0]) === target(ctx) ? 0 : undefined),
+    evaluate: (ctx, [x]) => {
+      const to = target(ctx)
+      const y = x && to && cast(x, to)
+      return y && [y]
+    },
+  })

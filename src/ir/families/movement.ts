@@ -1,0 +1,63 @@
+/** Operators that move or copy elements: what they share about facts, operands and evaluation. */
+import * as E from 'fp-ts/lib/Either.js'
+import { isWide } from '../dtype.ts'
+import { tensorInput } from '../infer.ts'
+import { outputShape } from '../links.ts'
+import type { InferContext, NodeContext, Rewrite, ShrinkContext, SliceFact } from '../op.ts'
+import { elements, type Tensor } from '../tensor.ts'
+import { type Shape, staticShape, type TensorType, tensorType, type ValueType } from '../type.ts'
+
+/** The number that all slices taking part hold; undefined where they differ, are unknown, or none takes part. */
+export const copied = (slices: ReadonlyArray<SliceFact>): number | undefined => {
+  let value: number | undefined
+  for (const slice of slices) {
+    if (slice === null) continue
+    if (slice === undefined || (value !== undefined && !Object.is(value, slice))) return undefined
+    value = slice
+  }
+  return value
+}
+
+/** A tensor of the element type of input 0, its shape computed from that of input 0 where its rank is known. */
+export const movedType = (
+  ctx: InferContext<unknown>,
+  shape: (from: Shape) => E.Either<string, Shape | undefined>,
+): E.Either<string, ReadonlyArray<TensorType>> => {
+  const type = tensorInput(ctx, 0)
+  if (E.isLeft(type)) return type
+  const to = type.right.shape === undefined ? E.right(undefined) : shape(type.right.shape)
+  return E.isLeft(to) ? to : E.right([tensorType(type.right.dtype, to.right)])
+}
+
+/** The static shape of output `output`; what an evaluation has to fill. */
+export const targetShape = (ctx: NodeContext<unknown>, output = 0): ReadonlyArray<number> | undefined =>
+  staticShape(outputShape(ctx, output))
+
+/** Integers of a constant, those beyond 2^53 replaced by the nearest that is not: where ONNX clamps anyway. */
+export const clampedIntegers = (values: Iterable<number | bigint>): ReadonlyArray<number> =>
+  Array.from(values, (x) => Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number(x))))
+
+/** Known integers on an input port, constant or computed from shapes; beyond 2^53 clamped. */
+export const integersOn = (ctx: InferContext<unknown>, port: number): ReadonlyArray<number> | undefined => {
+  const constant = ctx.constant(port)
+  if (constant !== undefined) {
+    return isWide(constant.dtype) || constant.dtype === 'int32' ? clampedIntegers(elements(constant)) : undefined
+  }
+  return staticShape(ctx.content(port))
+}
+
+export const dtypeOf = (type: ValueType | undefined): TensorType['dtype'] | undefined =>
+  type?.kind === 'tensor' ? type.dtype : undefined
+
+/** The rewrite of one node with another constant on one of its ports. */
+export const withOperand = (s: ShrinkContext<unknown>, rewrite: Rewrite, port: number, tensor: Tensor): Rewrite => {
+  const name = s.rename(port, s.node.inputs[port] ?? '')
+  return {
+    nodes: rewrite.nodes.map((node) => ({ ...node, inputs: node.inputs.map((x, i) => (i === port ? name : x)) })),
+    constants: new Map([...rewrite.constants, [name, tensor]]),
+  }
+}
+
+/** Size of an axis after shrinking. */
+export const keptSize = (kept: Int32Array | undefined, size: number): number =>
+  kept === undefined ? size : kept.length

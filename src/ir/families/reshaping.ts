@@ -1,0 +1,122 @@
+/** Operators that keep all elements in row-major order under another shape. */
+import * as E from 'fp-ts/lib/Either.js'
+import { reshaped } from '../evaluate.ts'
+import type { Schema } from '../attributes.ts'
+import { indexMap, inputShape, outputShape, sameIndex } from '../links.ts'
+import { type AxisLink, defineOp, type InferContext, type OpDef } from '../op.ts'
+import { sameType, type Shape } from '../type.ts'
+import { movedType, targetShape } from './movement.ts'
+
+/** An axis that is not 1. */
+interface Axis {
+  readonly at: number
+  readonly dim: number | string
+}
+
+const axesOf = (shape: Shape): ReadonlyArray<Axis> =>
+  shape.map((dim, at) => ({ at, dim })).filter(({ dim }) => dim !== 1)
+
+/** Shortest run of axes on either side from the front that holds equally many elements, as counts of axes. */
+const block = (from: ReadonlyArray<Axis>, to: ReadonlyArray<Axis>): readonly [number, number] | undefined => {
+  const [a, b] = [from[0]?.dim, to[0]?.dim]
+  if (a === undefined || b === undefined) return undefined
+  if (a === b) return [1, 1]
+  if (typeof a !== 'number' || typeof b !== 'number') return undefined
+  let [ins, outs, left, right] = [1, 1, a, b]
+  while (left !== right) {
+    const next = left < right ? from[ins]?.dim : to[outs]?.dim
+    if (typeof next !== 'number') return undefined
+    if (left < right) {
+      left *= next
+      ins += 1
+    } else {
+      right *= next
+      outs += 1
+    }
+  }
+  return [ins, outs]
+}
+
+/** Links within a block: one axis to one, several merged into one, or one split into several. */
+const blockLinks = (from: ReadonlyArray<Axis>, to: ReadonlyArray<Axis>): ReadonlyArray<AxisLink> => {
+  const [a, b] = [from[0], to[0]]
+  if (a === undefined || b === undefined || typeof a.dim !== 'number' || typeof b.dim !== 'number') return []
+  if (from.length === 1 && to.length === 1) return [sameIndex(0, a.at, 0, b.at)]
+  const whole = from.length === 1 ? a.dim : b.dim
+  const parts = from.length === 1 ? to : to.length === 1 ? from : []
+  let stride = whole
+  return parts.map(({ at, dim }) => {
+    const size = Number(dim)
+    stride /= size
+    const unit = stride
+    const map = indexMap(whole, (i) => Math.floor(i / unit) % size)
+    return from.length === 1 ? { ...sameIndex(0, a.at, 0, at), into: map } : { ...sameIndex(0, at, 0, b.at), from: map }
+  })
+}
+
+/** Links of the blocks found from the front, and how many axes on either side those cover. */
+const linksFromFront = (from: ReadonlyArray<Axis>, to: ReadonlyArray<Axis>) => {
+  const links: AxisLink[] = []
+  let [i, o] = [0, 0]
+  for (;;) {
+    const found = block(from.slice(i), to.slice(o))
+    if (found === undefined) return { links, ins: i, outs: o }
+    const [ins, outs] = found
+    links.push(...blockLinks(from.slice(i, i + ins), to.slice(o, o + outs)))
+    i += ins
+    o += outs
+  }
+}
+
+/** The last run of axes on either side that are equal, as a count. */
+const equalAtEnd = (from: ReadonlyArray<Axis>, to: ReadonlyArray<Axis>): number => {
+  let n = 0
+  while (n < Math.min(from.length, to.length) && from[from.length - 1 - n]?.dim === to[to.length - 1 - n]?.dim) n += 1
+  return n
+}
+
+/**
+ * How the axes of a reshape correspond. Both shapes are cut into the shortest blocks with equally many elements, from
+ * the front and, behind a part that does not match, axis by axis from the end; a symbol matches only itself. An axis
+ * in a block of its own is linked as it is, one merged into another or split into several index by index with the
+ * others free. Axes of size 1 and blocks of several axes on both sides have no links.
+ */
+export const reshapeLinks = (from: Shape | undefined, to: Shape | undefined): ReadonlyArray<AxisLink> => {
+  if (from === undefined || to === undefined || from.includes(0) || to.includes(0)) return []
+  const [ins, outs] = [axesOf(from), axesOf(to)]
+  const front = linksFromFront(ins, outs)
+  const [restIn, restOut] = [ins.slice(front.ins), outs.slice(front.outs)]
+  const count = equalAtEnd(restIn, restOut)
+  const end = Array.from({ length: count }, (_, k) => {
+    const [i, o] = [restIn[restIn.length - 1 - k], restOut[restOut.length - 1 - k]]
+    return i && o ? blockLinks([i], [o]) : []
+  })
+  return [...front.links, ...end.flat()]
+}
+
+/** The same elements in the same order under the shape that `shape` gives, undefined where its rank is unknown. */
+export const reshaping = <const Name extends string, A>(
+  name: Name,
+  versions: readonly [number, number],
+  schema: Schema<A>,
+  shape: (ctx: InferContext<A>, from: Shape) => E.Either<string, Shape | undefined>,
+): OpDef<Name, A> =>
+  defineOp<Name, A>({
+    name,
+    versions,
+    schema,
+    inferTypes: (ctx) => movedType(ctx, (from) => shape(ctx, from)),
+    contents: (ctx) => ctx.content(0),
+    links: (ctx) => reshapeLinks(inputShape(ctx, 0), outputShape(ctx)),
+    constant: (_ctx, [x]) => x ?? undefined,
+    identity: (ctx) => {
+      const [input, output] = [ctx.inputs[0], ctx.outputs[0]]
+      return input && output && input.kind === 'tensor' && input.shape !== undefined && sameType(input, output)
+        ? 0
+        : undefined
+    },
+    evaluate: (ctx, [x]) => {
+      const to = targetShape(ctx)
+      return x && to && [reshaped(x, to)]
+    },
+  })

@@ -1,0 +1,4 @@
+import { unary } from '../families/elementwise.ts'
+
+/** `|x|`. */
+export const Abs = unary('Abs', [6, Infinity], Math.abs, { integers: true, wide: (x) => (x < 0n ? -x : x) })

@@ -1,0 +1,78 @@
+import * as E from 'fp-ts/Either'
+import { pipe } from 'fp-ts/function'
+import { type Field, float, int } from '../attributes.ts'
+import { isFloat } from '../dtype.ts'
+import { generate, numbersOf } from '../evaluate.ts'
+import { finite, isReal } from '../families/elementwise.ts'
+import { tensorInput } from '../infer.ts'
+import { inputShape, sameAxes, sameIndex } from '../links.ts'
+import { defineOp, type InferContext } from '../op.ts'
+import { isStatic, tensorType, unknownType } from '../type.ts'
+
+export interface BatchNormalizationAttributes {
+  readonly epsilon: number
+  readonly momentum: number
+  readonly training_mode: number
+  readonly spatial: 1
+}
+
+/** Opset 7 and 8 could normalise every element on its own (0), which is not modelled. */
+const spatial: Field<1> = {
+  decode: (raw) => (raw.kind === 'int' && raw.value === 1n ? 1 : undefined),
+  encode: () => undefined,
+  absent: 1,
+}
+
+/** Statistics are computed from the batch when training, which before opset 14 is when more than one output is used. */
+const isTraining = (ctx: InferContext<BatchNormalizationAttributes>): boolean =>
+  ctx.attrs.training_mode !== 0 || ctx.outputNames.slice(1).some((name) => name !== '')
+
+const parameters = [1, 2, 3, 4]
+
+/**
+ * `y = (x - mean) / √(var + epsilon) · scale + B` for each channel, an element-wise operator of five operands: `x[N,C,...]`,
+ * the others `[C]`. A zero scale leaves the constant B.
+ */
+export const BatchNormalization = defineOp<'BatchNormalization', BatchNormalizationAttributes>({
+  name: 'BatchNormalization',
+  versions: [7, Infinity],
+  schema: { epsilon: float(Math.fround(1e-5)), momentum: float(Math.fround(0.9)), training_mode: int(0), spatial },
+  inferTypes: (ctx) =>
+    pipe(
+      tensorInput(ctx, 0),
+      E.map((x) =>
+        ctx.outputNames.map((_, i) => {
+          const type = i === 0 ? x : ctx.inputs[i === 1 || i === 3 ? 3 : 4]
+          return type?.kind === 'tensor' ? tensorType(type.dtype, type.shape) : unknownType
+        }),
+      ),
+    ),
+  links: (ctx) => {
+    if (isTraining(ctx)) return 'opaque'
+    const channels = inputShape(ctx, 0)?.[1]
+    const known = isStatic(channels) && parameters.every((port) => inputShape(ctx, port)?.[0] === channels)
+    return [
+      ...sameAxes(ctx, (axis) => axis !== 1 || known),
+      ...(known ? parameters.map((port) => sameIndex(port, 0, 0, 1)) : []),
+    ]
+  },
+  constant: (ctx, [x, scale, b, mean, variance]) => {
+    if (!isReal(ctx) || isTraining(ctx) || typeof b !== 'number') return undefined
+    if (scale === 0) return finite(b)
+    if (typeof x !== 'number' || typeof scale !== 'number') return undefined
+    if (typeof mean !== 'number' || typeof variance !== 'number') return undefined
+    return finite(((x - mean) / Math.sqrt(variance + ctx.attrs.epsilon)) * scale + b)
+  },
+  evaluate: (ctx, inputs) => {
+    const [x, scale, b, mean, variance] = inputs
+    if (!x || !scale || !b || !mean || !variance || isTraining(ctx) || !isFloat(x.dtype)) return undefined
+    const [xs, ss, bs, ms, vs] = [numbersOf(x), numbersOf(scale), numbersOf(b), numbersOf(mean), numbersOf(variance)]
+    return [
+      generate(x.dtype, x.shape, (index, flat) => {
+        const c = index[1] ?? 0
+        const centred = (xs[flat] ?? 0) - (ms[c] ?? 0)
+        return (centred / Math.sqrt((vs[c] ?? 0) + ctx.attrs.epsilon)) * (ss[c] ?? 0) + (bs[c] ?? 0)
+      }),
+    ]
+  },
+})

@@ -1,0 +1,12 @@
+import { float } from '../attributes.ts'
+import { unary } from '../families/elementwise.ts'
+
+/** `max(0, x) + min(0, alpha · (e^(x/alpha) - 1))`. */
+export const Celu = unary(
+  'Celu',
+  [12, 27],
+  (x, a: { readonly alpha: number }) => Math.max(0, x) + Math.min(0, a.alpha * Math.expm1(x / a.alpha)),
+  {
+    schema: { alpha: float(1) },
+  },
+)

@@ -1,0 +1,5 @@
+import { unary } from '../families/elementwise.ts'
+import { roundHalfToEven } from '../special-functions.ts'
+
+/** The nearest integer, halves to the even one. */
+export const Round = unary('Round', [11, Infinity], roundHalfToEven, { jumps: true })

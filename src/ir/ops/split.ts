@@ -1,0 +1,128 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { int, optionalInt, optionalInts } from '../attributes.ts'
+import { move, stridesOf } from '../evaluate.ts'
+import { integersOn, targetShape, withOperand } from '../families/movement.ts'
+import { gatherOperands } from '../gather-operands.ts'
+import { tensorInput } from '../infer.ts'
+import { indexMap, inputShape, sameIndex } from '../links.ts'
+import { type AxisLink, defineOp, type InferContext } from '../op.ts'
+import { int64s } from '../tensor.ts'
+import { isStatic, normalizeAxis, sizeOf, tensorType, unknownDim } from '../type.ts'
+
+export interface SplitAttributes {
+  readonly axis: number
+  /** Since opset 18, instead of sizes: equal chunks, the last one smaller where they do not divide. */
+  readonly num_outputs: number | undefined
+  /** An input since opset 13. */
+  readonly split: ReadonlyArray<number> | undefined
+}
+
+/** Sizes of all outputs along the axis; undefined where they are computed or the input's size is unknown. */
+const sizesOf = (ctx: InferContext<SplitAttributes>, size: unknown): ReadonlyArray<number> | undefined => {
+  const given = ctx.attrs.split ?? (ctx.inputs[1] === undefined ? undefined : integersOn(ctx, 1))
+  if (given !== undefined || ctx.inputs[1] !== undefined) return given
+  const count = ctx.attrs.num_outputs ?? ctx.outputNames.length
+  if (typeof size !== 'number' || count < 1) return undefined
+  const chunk = Math.ceil(size / count)
+  return Array.from({ length: count }, (_, k) => Math.max(0, Math.min(chunk, size - k * chunk)))
+}
+
+/** Where output `k` starts. */
+const startOf = (sizes: ReadonlyArray<number>, k: number): number => sizes.slice(0, k).reduce((n, s) => n + s, 0)
+
+/** Cuts axis `axis` into consecutive parts, one for each output. */
+export const Split = defineOp<'Split', SplitAttributes>({
+  name: 'Split',
+  versions: [2, Infinity],
+  schema: { axis: int(0), num_outputs: optionalInt, split: optionalInts },
+  inferTypes: (ctx) => {
+    const type = tensorInput(ctx, 0)
+    if (E.isLeft(type)) return type
+    const { dtype, shape } = type.right
+    if (shape === undefined) return E.right(ctx.outputNames.map(() => tensorType(dtype, undefined)))
+    const axis = normalizeAxis(ctx.attrs.axis, shape.length)
+    if (axis === undefined) return E.left(`axis ${ctx.attrs.axis} of rank ${shape.length}`)
+    const sizes = sizesOf(ctx, shape[axis])
+    const fits = sizes?.length === ctx.outputNames.length
+    const total = shape[axis]
+    if (sizes !== undefined && (!fits || (isStatic(total) && startOf(sizes, sizes.length) !== total))) {
+      return E.left(`sizes ${sizes.join(', ')} for ${ctx.outputNames.length} outputs of axis ${axis}`)
+    }
+    return E.right(
+      ctx.outputNames.map((name, k) =>
+        tensorType(
+          dtype,
+          shape.map((dim, a) => (a === axis ? (sizes?.[k] ?? unknownDim(name, a)) : dim)),
+        ),
+      ),
+    )
+  },
+  links: (ctx) => {
+    const from = inputShape(ctx, 0)
+    const axis = from && normalizeAxis(ctx.attrs.axis, from.length)
+    if (from === undefined || axis === undefined) return 'opaque'
+    const [sizes, operand] = [sizesOf(ctx, from[axis]), ctx.inputs[1]]
+    // Sizes that are computed cannot be rewritten.
+    const divisible = sizes !== undefined && isStatic(from[axis]) && (operand === undefined || ctx.constant(1) !== undefined)
+    const links: AxisLink[] = []
+    ctx.node.outputs.forEach((name, k) => {
+      if (name === '') return
+      from.forEach((dim, a) => {
+        if (a !== axis && isStatic(dim)) links.push(sameIndex(0, a, k, a))
+      })
+      if (!divisible) return
+      const start = startOf(sizes, k)
+      links.push({ ...sameIndex(0, axis, k, axis), from: indexMap(sizes[k] ?? 0, (o) => start + o) })
+    })
+    return links
+  },
+  constant: (_ctx, [x]) => x ?? undefined,
+  mayLoseOutputs: true,
+  shrink: (s) => {
+    const from = inputShape(s, 0) ?? []
+    const axis = normalizeAxis(s.attrs.axis, from.length) ?? 0
+    const kept = s.keptInput(0, axis)
+    const sizes = sizesOf(s, from[axis])
+    const rewrite = gatherOperands(s)
+    if (kept === undefined || sizes === undefined) return rewrite
+    const left = sizes.map((size, k) => {
+      const start = startOf(sizes, k)
+      return kept.filter((i) => i >= start && i < start + size).length
+    })
+    const outputs = s.node.outputs.filter((_, k) => left[k] !== 0)
+    const split = left.filter((size) => size !== 0)
+    const [data = ''] = rewrite.nodes[0]?.inputs ?? []
+    if (s.opset < 13) {
+      const node = { ...s.node, inputs: [data], outputs, attrs: { ...s.attrs, split } }
+      return { nodes: [node], constants: rewrite.constants }
+    }
+    const attrs = { ...s.attrs, num_outputs: undefined }
+    const node = { ...s.node, inputs: [data, ''], outputs, attrs }
+    return withOperand(s, { nodes: [node], constants: rewrite.constants }, 1, int64s(split))
+  },
+  identity: (ctx) => (ctx.node.outputs.length === 1 ? 0 : undefined),
+  evaluate: (ctx, [x]) => {
+    const axis = x && normalizeAxis(ctx.attrs.axis, x.shape.length)
+    const sizes = x && axis !== undefined ? sizesOf(ctx, x.shape[axis]) : undefined
+    if (!x || axis === undefined || !sizes || startOf(sizes, sizes.length) !== x.shape[axis]) return undefined
+    const stride = stridesOf(x.shape)[axis] ?? 0
+    const block = sizeOf(x.shape.slice(axis))
+    const outputs = ctx.node.outputs.map((_, k) => {
+      const shape = targetShape(ctx, k)
+      const start = startOf(sizes, k) * stride
+      const inner = shape && sizeOf(shape.slice(axis))
+      let flat = 0
+      return (
+        shape &&
+        inner !== undefined &&
+        move(x, shape, () => {
+          const at = Math.floor(flat / inner) * block + start + (flat % inner)
+          flat += 1
+          return at
+        })
+      )
+    })
+    const known = outputs.filter((y) => y !== undefined && y !== false)
+    return known.length === outputs.length ? known : undefined
+  },
+})

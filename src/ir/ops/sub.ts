@@ -1,0 +1,9 @@
+import { binary } from '../families/elementwise.ts'
+import { subtractSizes } from '../families/size-arithmetic.ts'
+
+/** `a - b` with broadcasting. */
+export const Sub = binary('Sub', [7, Infinity], (a, b) => a - b, {
+  wide: (a, b) => a - b,
+  neutral: { value: 0, ports: [0] },
+  content: subtractSizes,
+})

@@ -1,0 +1,31 @@
+/** Functions of real numbers that JavaScript lacks, to double precision. */
+
+/**
+ * Error function, by the series `2/√π · e^(-x²) · Σ 2ⁿ x^(2n+1) / (2n+1)!!`, whose terms all have one sign; beyond 6 it is
+ * 1 to double precision.
+ */
+export const erf = (x: number): number => {
+  const magnitude = Math.abs(x)
+  if (!(magnitude < 6)) return Number.isNaN(x) ? NaN : Math.sign(x)
+  let term = x
+  let sum = x
+  for (let n = 1; Math.abs(term) > Math.abs(sum) * 2 ** -54; n++) {
+    term *= (2 * x * x) / (2 * n + 1)
+    sum += term
+  }
+  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum
+}
+
+/** The nearest integer, halves to the even one. */
+export const roundHalfToEven = (x: number): number => {
+  const floor = Math.floor(x)
+  const rest = x - floor
+  if (rest !== 0.5) return rest < 0.5 ? floor : floor + 1
+  return floor % 2 === 0 ? floor : floor + 1
+}
+
+/** `1 / (1 + e^-x)` without overflow on either side. */
+export const logistic = (x: number): number => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x)))
+
+/** `log(1 + e^x)` without overflow. */
+export const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))

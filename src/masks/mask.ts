@@ -1,0 +1,104 @@
+/**
+ * Masks: which elements of a weight count. The masked model is the model with every masked weight multiplied by its
+ * mask. A weight without a mask is kept whole.
+ */
+import { invariant } from '../ir/failure.ts'
+import type { ValueId } from '../ir/op.ts'
+import { sizeOf } from '../ir/type.ts'
+
+/**
+ * The mask of one weight: an element is kept when `elements` keeps it and every axis keeps its index. Whole channels
+ * take one byte each in `axes`, whatever the size of the weight; `elements` is there only where single weights are
+ * masked. 1 is kept, 0 is masked; nothing else occurs. Never written to after it was made.
+ */
+export interface Mask {
+  readonly shape: ReadonlyArray<number>
+  /** One byte per element of the weight, row-major; undefined keeps all. */
+  readonly elements: Uint8Array | undefined
+  /** Per axis one byte per index; undefined keeps all. */
+  readonly axes: ReadonlyArray<Uint8Array | undefined>
+}
+
+/** Masks by the name of the constant that holds the weight. */
+export type Masks = ReadonlyMap<ValueId, Mask>
+
+export const noMasks: Masks = new Map()
+
+/** The mask that keeps everything. */
+export const wholeMask = (shape: ReadonlyArray<number>): Mask => ({
+  shape,
+  elements: undefined,
+  axes: shape.map(() => undefined),
+})
+
+/** A mask from one byte (0 or 1) per element, row-major. */
+export const elementMask = (shape: ReadonlyArray<number>, kept: Uint8Array): Mask => {
+  invariant(kept.length === sizeOf(shape), `${kept.length} bytes mask a weight of shape [${shape.join(',')}]`)
+  return { ...wholeMask(shape), elements: kept }
+}
+
+/** A mask from one byte (0 or 1) per index along `axis`. */
+export const axisMask = (shape: ReadonlyArray<number>, axis: number, kept: Uint8Array): Mask => {
+  invariant(kept.length === shape[axis], `${kept.length} bytes mask axis ${axis} of shape [${shape.join(',')}]`)
+  return { ...wholeMask(shape), axes: shape.map((_, a) => (a === axis ? kept : undefined)) }
+}
+
+const both = (a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined => {
+  if (a === undefined || b === undefined || a === b) return a ?? b
+  return a.map((kept, i) => kept & (b[i] ?? 0))
+}
+
+/** Keeps what both masks of a weight keep. Shares what only one of them has. */
+export const intersectMask = (a: Mask, b: Mask): Mask => {
+  invariant(
+    a.shape.length === b.shape.length && a.shape.every((d, i) => d === b.shape[i]),
+    `masks of shapes [${a.shape.join(',')}] and [${b.shape.join(',')}] for one weight`,
+  )
+  return {
+    shape: a.shape,
+    elements: both(a.elements, b.elements),
+    axes: a.axes.map((kept, i) => both(kept, b.axes[i])),
+  }
+}
+
+/** Keeps what both sets of masks keep. */
+export const intersectMasks = (a: Masks, b: Masks): Masks => {
+  if (b.size === 0) return a
+  const out = new Map(a)
+  for (const [name, mask] of b) {
+    const known = out.get(name)
+    out.set(name, known === undefined ? mask : intersectMask(known, mask))
+  }
+  return out
+}
+
+/** One byte per element, row-major: 1 kept, 0 masked. Not to be written to; the mask's own bytes where it has no axes. */
+export const expandMask = (mask: Mask): Uint8Array => {
+  if (mask.elements !== undefined && mask.axes.every((kept) => kept === undefined)) return mask.elements
+  const out = mask.elements?.slice() ?? new Uint8Array(sizeOf(mask.shape)).fill(1)
+  for (const [axis, kept] of mask.axes.entries()) {
+    if (kept === undefined) continue
+    const inner = sizeOf(mask.shape.slice(axis + 1))
+    const period = inner * kept.length
+    for (const [i, keep] of kept.entries()) {
+      if (keep === 1) continue
+      for (let start = i * inner; start < out.length; start += period) out.fill(0, start, start + inner)
+    }
+  }
+  return out
+}
+
+/** How many elements a mask keeps. */
+export const keptCount = (mask: Mask): number => {
+  if (mask.elements === undefined) {
+    return mask.shape.reduce((n, d, axis) => n * (mask.axes[axis]?.reduce((sum, kept) => sum + kept, 0) ?? d), 1)
+  }
+  return expandMask(mask).reduce((sum, kept) => sum + kept, 0)
+}
+
+/** Whether two masks of a weight keep the same elements. */
+export const sameMask = (a: Mask, b: Mask): boolean => {
+  if (a === b) return true
+  const [x, y] = [expandMask(a), expandMask(b)]
+  return x.length === y.length && x.every((kept, i) => kept === y[i])
+}

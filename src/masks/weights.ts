@@ -1,0 +1,128 @@
+/** The weights of a graph: under which names they can be called, and which layers read them. */
+import { memoized } from '../ir/analysis.ts'
+import { type Channels, channelsOf } from '../ir/families/contraction.ts'
+import { contextOf, type Graph, withParts } from '../ir/graph.ts'
+import type { Contraction, Node, ValueId } from '../ir/op.ts'
+import { opOf } from '../ir/registry.ts'
+import type { Tensor } from '../ir/tensor.ts'
+
+/** A graph whose layers read their weights directly, and what every name of a weight stands for. */
+export interface ResolvedWeights {
+  /**
+   * The graph, nodes that only produce a constant replaced by that constant, and readers of a renamed constant reading
+   * the constant itself. For looking at only: it is not what gets compiled.
+   */
+  readonly graph: Graph
+  /** The constant behind every name that stands for one: its own name, and those of identities on it, in graph order. */
+  readonly rootOf: ReadonlyMap<ValueId, ValueId>
+  /** The name that each identity on a constant passes on. */
+  readonly sourceOf: ReadonlyMap<ValueId, ValueId>
+}
+
+/**
+ * Exporters hide weights behind nodes without inputs that hold a constant and, where two initializers are equal, behind
+ * nodes that pass on the other one. Both kinds are found by what their operators say, not by name.
+ */
+export const resolveWeights = memoized((graph): ResolvedWeights => {
+  const constants = new Map(graph.constants)
+  const rootOf = new Map<ValueId, ValueId>()
+  const sourceOf = new Map<ValueId, ValueId>()
+  for (const name of constants.keys()) rootOf.set(name, name)
+  const nodes: Node[] = []
+  let changed = false
+  for (const node of graph.nodes) {
+    const [output] = node.outputs
+    const produced = constantOf(graph, node)
+    if (produced !== undefined && output) {
+      constants.set(output, produced)
+      rootOf.set(output, output)
+      changed = true
+      continue
+    }
+    const inputs = node.inputs.map((name) => rootOf.get(name) ?? name)
+    const same = inputs.every((name, i) => name === node.inputs[i])
+    if (!same) changed = true
+    nodes.push(same ? node : { ...node, inputs })
+    const port = opOf(node).identity?.(contextOf(graph, node))
+    const source = node.inputs[port ?? -1]
+    const root = source === undefined ? undefined : rootOf.get(source)
+    if (!output || source === undefined || root === undefined) continue
+    rootOf.set(output, root)
+    sourceOf.set(output, source)
+  }
+  return { graph: changed ? withParts(graph, { nodes, constants }) : graph, rootOf, sourceOf }
+})
+
+/** The tensor that a node without inputs and with one output always gives. */
+const constantOf = (graph: Graph, node: Node): Tensor | undefined => {
+  if (node.inputs.length > 0 || node.outputs.length !== 1) return undefined
+  return opOf(node).evaluate(contextOf(graph, node), [])?.[0]
+}
+
+/** A layer: a node that sums over channels with a constant weight. */
+export interface Layer extends Channels {
+  readonly node: Node
+  readonly contraction: Contraction
+  /** The name of the constant that holds the weight. */
+  readonly weight: ValueId
+  readonly tensor: Tensor
+}
+
+/** The layers of a graph in graph order, their weights resolved. */
+export const layersOf = memoized((original): ReadonlyArray<Layer> => {
+  const { graph } = resolveWeights(original)
+  const layers: Layer[] = []
+  for (const node of graph.nodes) {
+    const contraction = opOf(node).contraction?.(contextOf(graph, node))
+    if (contraction === undefined) continue
+    const weight = node.inputs[contraction.weightPort] ?? ''
+    const tensor = graph.constants.get(weight)
+    if (tensor !== undefined) layers.push({ node, contraction, weight, tensor, ...channelsOf(tensor, contraction) })
+  }
+  return layers
+})
+
+/** The layers that read each weight. */
+export const readersOfWeights = memoized((graph): ReadonlyMap<ValueId, ReadonlyArray<Layer>> => {
+  const out = new Map<ValueId, Layer[]>()
+  for (const layer of layersOf(graph)) {
+    const readers = out.get(layer.weight)
+    if (readers) readers.push(layer)
+    else out.set(layer.weight, [layer])
+  }
+  return out
+})
+
+/**
+ * How the blocks `W[i, j, ...]` of a layer's weight belong to its channels. The two channel axes are axes 0 and 1, in
+ * either order; of a grouped weight one of them counts within a group.
+ */
+export interface BlockLayout {
+  readonly rows: number
+  readonly columns: number
+  /** Elements of one block: the size of the kernel. */
+  readonly block: number
+  readonly outputOf: (row: number, column: number) => number
+  readonly inputOf: (row: number, column: number) => number
+}
+
+export const blockLayout = (layer: Layer): BlockLayout => {
+  const { contraction: c, tensor, inputsPerGroup, outputsPerGroup } = layer
+  const [rows = 0, columns = 0, ...kernel] = tensor.shape
+  const swapped = c.weightOutputAxis === 1
+  const position = (row: number, column: number): readonly [output: number, input: number] =>
+    swapped ? [column, row] : [row, column]
+  return {
+    rows,
+    columns,
+    block: kernel.reduce((n, d) => n * d, 1),
+    outputOf: (row, column) => {
+      const [output, input] = position(row, column)
+      return c.grouped === 'input' ? output : Math.floor(input / inputsPerGroup) * outputsPerGroup + output
+    },
+    inputOf: (row, column) => {
+      const [output, input] = position(row, column)
+      return c.grouped === 'input' ? Math.floor(output / outputsPerGroup) * inputsPerGroup + input : input
+    },
+  }
+}

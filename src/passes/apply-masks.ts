@@ -1,0 +1,106 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { bitsOf } from '../ir/dtype.ts'
+import { type Failure, failure } from '../ir/failure.ts'
+import { type Graph, withParts } from '../ir/graph.ts'
+import type { ValueId } from '../ir/op.ts'
+import { dense, elements, isNumeric, materialize, type Tensor, tensorOf } from '../ir/tensor.ts'
+import { sameShape } from '../ir/type.ts'
+import { expandMask, intersectMask, type Mask, type Masks } from '../masks/mask.ts'
+import { resolveWeights } from '../masks/weights.ts'
+
+export type MaskError = Failure<'MaskError'>
+
+/**
+ * The masked model: every weight that has a mask multiplied by it, element by element. A constant that is called by
+ * several names is masked once, by what all of their masks keep. A constant whose masked elements are zero already stays
+ * the same tensor, and a graph of which all do stays the same graph; the bytes of the others are copied, never written to.
+ *
+ * Fails where a mask names no constant, has another shape than the constant, or masks something that holds no numbers.
+ */
+export const applyMasks = (graph: Graph, masks: Masks): E.Either<MaskError, Graph> => {
+  const resolved = resolveWeights(graph)
+  const byRoot = new Map<ValueId, Mask>()
+  for (const [name, mask] of masks) {
+    const root = resolved.rootOf.get(name)
+    const tensor = root === undefined ? undefined : resolved.graph.constants.get(root)
+    if (root === undefined || tensor === undefined) return E.left(noSuchWeight(graph, name))
+    if (!sameShape(mask.shape, tensor.shape)) {
+      const [expected, found] = [tensor.shape.join(','), mask.shape.join(',')]
+      return E.left(misfit(name, `the shape [${expected}] of the weight`, `[${found}]`))
+    }
+    if (!isNumeric(tensor.dtype)) return E.left(misfit(name, 'a weight of numbers', tensor.dtype))
+    const known = byRoot.get(root)
+    byRoot.set(root, known === undefined ? mask : intersectMask(known, mask))
+  }
+  const constants = new Map(graph.constants)
+  const changed = new Set<ValueId>()
+  for (const [root, mask] of byRoot) {
+    const tensor = resolved.graph.constants.get(root)
+    const masked = tensor && multiply(tensor, mask)
+    if (masked === undefined || masked === tensor) continue
+    constants.set(root, masked)
+    changed.add(root)
+  }
+  if (changed.size === 0) return E.right(graph)
+  // A weight that a node held is a constant of the graph from here on.
+  const nodes = graph.nodes.filter((node) => !node.outputs.some((output) => changed.has(output)))
+  return E.right(withParts(graph, { nodes, constants }))
+}
+
+/** `tensor · mask`; the same tensor where that changes nothing. */
+const multiply = (tensor: Tensor, mask: Mask): Tensor => {
+  const kept = expandMask(mask)
+  if (!kept.includes(0)) return tensor
+  const source = materialize(tensor)
+  if (bitsOf(tensor.dtype) < 8) {
+    const values = Float64Array.from(elements(source), Number)
+    if (!values.some((x, i) => x !== 0 && kept[i] === 0)) return tensor
+    const masked = tensorOf(
+      tensor.dtype,
+      tensor.shape,
+      values.map((x, i) => (kept[i] === 0 ? 0 : x)),
+    )
+    return tensor.meta === undefined ? masked : { ...masked, meta: tensor.meta }
+  }
+  const width = bitsOf(tensor.dtype) / 8
+  if (width === 4 && source.bytes.byteOffset % 4 === 0) {
+    const words = new Uint32Array(source.bytes.buffer, source.bytes.byteOffset, kept.length)
+    const masked = maskWords(words, kept)
+    return masked === undefined ? tensor : dense(tensor.dtype, tensor.shape, new Uint8Array(masked.buffer), tensor.meta)
+  }
+  const masked = maskBytes(source.bytes, kept, width)
+  return masked === undefined ? tensor : dense(tensor.dtype, tensor.shape, masked, tensor.meta)
+}
+
+/** Zero bits are the number 0 in every numeric type. Undefined where all masked elements are zero bits already. */
+const maskWords = (words: Uint32Array, kept: Uint8Array): Uint32Array<ArrayBuffer> | undefined => {
+  let out: Uint32Array<ArrayBuffer> | undefined
+  for (let i = 0; i < kept.length; i++) {
+    if (kept[i] !== 0 || words[i] === 0) continue
+    out ??= Uint32Array.from(words)
+    out[i] = 0
+  }
+  return out
+}
+
+const maskBytes = (bytes: Uint8Array, kept: Uint8Array, width: number): Uint8Array | undefined => {
+  let out: Uint8Array | undefined
+  for (let i = 0; i < kept.length; i++) {
+    if (kept[i] !== 0) continue
+    for (let b = i * width; b < (i + 1) * width; b++) {
+      if (bytes[b] === 0) continue
+      out ??= Uint8Array.from(bytes)
+      out[b] = 0
+    }
+  }
+  return out
+}
+
+const noSuchWeight = (graph: Graph, name: ValueId): MaskError => {
+  if (graph.defaults.has(name))
+    return misfit(name, 'a constant', 'a model input with a default value, which callers may replace')
+  return misfit(name, 'a constant of the model', graph.types.has(name) ? 'a computed value' : 'no value of this name')
+}
+
+const misfit = (name: string, expected: string, found: string): MaskError =>
+  failure('MaskError', `mask ${name}`, expected, found, 'Name each mask after the initializer that it masks.')

@@ -1,0 +1,289 @@
+/**
+ * What is known of every channel. A channel is an index along an axis of a value.
+ *
+ * Forward: a channel is *constant* when it holds the same number at every position and for every input of the model.
+ * Backward: a channel is *live* when some graph output depends on it through non-zero weights. A constant channel needs no
+ * reader, so what only feeds constant channels is dead. Both run over the graph once; it has no cycles.
+ *
+ * This is conditional constant propagation (Wegman and Zadeck) and liveness, at the granularity of channels.
+ */
+import { constantOutputs, neededInputs, type Reads, readsOfContraction } from '../../ir/families/contraction.ts'
+import { memoized } from '../../ir/analysis.ts'
+import { contextOf, type Graph, readsOf } from '../../ir/graph.ts'
+import { shapeOf } from '../../ir/links.ts'
+import type { AxisLink, Contraction, Node, NodeContext, SliceFact, ValueId } from '../../ir/op.ts'
+import { type AnyOp, opOf } from '../../ir/registry.ts'
+import { sliceConstants, uniformValue } from '../../ir/slices.ts'
+import { isStatic } from '../../ir/type.ts'
+
+/** A node with everything the phases ask its operator, asked once. */
+export interface NodeView {
+  readonly node: Node
+  readonly op: AnyOp
+  readonly ctx: NodeContext<unknown>
+  readonly links: ReadonlyArray<AxisLink> | 'opaque'
+  readonly contraction: Contraction | undefined
+  readonly reads: Reads | undefined
+}
+
+export const viewsOf = memoized((graph): ReadonlyArray<NodeView> =>
+  graph.nodes.map((node) => {
+    const op = opOf(node)
+    const ctx = contextOf(graph, node)
+    const links = op.links === 'opaque' ? 'opaque' : op.links(ctx)
+    const contraction = links === 'opaque' ? undefined : op.contraction?.(ctx)
+    const reads = contraction && readsOfContraction(ctx, contraction)
+    return { node, op, ctx, links, contraction, reads }
+  }),
+)
+
+/** A channel: index `index` along `axis` of `value`. */
+export interface Channel {
+  readonly value: ValueId
+  readonly axis: number
+  readonly index: number
+}
+
+export interface ChannelFacts {
+  /** Along an axis the constant each channel holds, NaN where none is known; undefined when none is known at all. */
+  readonly constants: (value: ValueId, axis: number) => Float64Array | undefined
+  /** Along an axis 1 for each channel that an output depends on. Undefined for an axis of unknown size. */
+  readonly live: (value: ValueId, axis: number) => Uint8Array | undefined
+}
+
+/** Sizes of a value's axes, undefined where not static. */
+export const axesOf = (graph: Graph, value: ValueId): ReadonlyArray<number | undefined> =>
+  shapeOf(graph.types.get(value))?.map((dim) => (isStatic(dim) ? dim : undefined)) ?? []
+
+/** Facts of a graph. Channels in `alive` count as needed even though no output depends on them. */
+export const analyse = (graph: Graph, alive: ReadonlyArray<Channel> = []): ChannelFacts => {
+  const constants = propagateConstants(graph)
+  const live = propagateLiveness(graph, constants, alive)
+  return {
+    constants: (value, axis) => constants.along(value, axis),
+    live: (value, axis) => {
+      const size = axesOf(graph, value)[axis]
+      return size === undefined ? undefined : (live.get(value)?.[axis] ?? new Uint8Array(size))
+    },
+  }
+}
+
+export interface Constants {
+  readonly along: (value: ValueId, axis: number) => Float64Array | undefined
+  /** The number that all of a value holds, if there is one. */
+  readonly uniform: (value: ValueId) => number | undefined
+}
+
+/** The forward analysis alone. */
+export const propagateConstants = memoized((graph): Constants => {
+  const facts = new Map<ValueId, ReadonlyArray<Float64Array | undefined>>()
+  const along = (value: ValueId, axis: number): Float64Array | undefined => {
+    const tensor = graph.constants.get(value)
+    return tensor === undefined ? facts.get(value)?.[axis] : sliceConstants(tensor, axis)
+  }
+  const uniform = (value: ValueId): number | undefined => {
+    const tensor = graph.constants.get(value)
+    if (tensor !== undefined) return uniformValue(tensor)
+    for (const values of facts.get(value) ?? []) {
+      const first = values?.[0]
+      if (first !== undefined && !Number.isNaN(first) && values?.every((x) => x === first)) return first
+    }
+    return undefined
+  }
+  for (const view of viewsOf(graph)) {
+    view.node.outputs.forEach((output, k) => {
+      if (output === '') return
+      const found = axesOf(graph, output).map((size, axis) =>
+        size === undefined ? undefined : constantsOfAxis(view, k, axis, size, along, uniform),
+      )
+      if (found.some((x) => x !== undefined)) facts.set(output, found)
+    })
+  }
+  return { along, uniform }
+})
+
+const constantsOfAxis = (
+  view: NodeView,
+  output: number,
+  axis: number,
+  size: number,
+  along: (value: ValueId, axis: number) => Float64Array | undefined,
+  uniform: (value: ValueId) => number | undefined,
+): Float64Array | undefined => {
+  const { op, ctx, node, links, contraction, reads } = view
+  if (links === 'opaque') return undefined
+  const [type] = ctx.outputs
+  const round = type?.kind === 'tensor' && type.dtype === 'float32' ? Math.fround : (x: number) => x
+  const settle = (values: Float64Array): Float64Array | undefined => {
+    let known = false
+    for (let i = 0; i < values.length; i++) {
+      const value = round(values[i] ?? NaN)
+      values[i] = Number.isFinite(value) ? value : NaN
+      known ||= Number.isFinite(value)
+    }
+    return known ? values : undefined
+  }
+  if (contraction !== undefined && reads !== undefined) {
+    if (output !== 0 || axis !== contraction.outputAxis) return undefined
+    return settle(constantOutputs(reads, along(node.inputs[contraction.port] ?? '', contraction.axis)))
+  }
+  if (op.constant === undefined) return undefined
+  const ports = node.inputs.map((input, port) => sliceReader(input, port, output, axis, links, along, uniform))
+  const values = new Float64Array(size)
+  const slices: SliceFact[] = new Array<SliceFact>(ports.length)
+  for (let i = 0; i < size; i++) {
+    for (let p = 0; p < ports.length; p++) slices[p] = ports[p]?.(i)
+    values[i] = op.constant(ctx, slices, output, axis) ?? NaN
+  }
+  return settle(values)
+}
+
+/** For one input port: what its slice that belongs to an output index holds. */
+const sliceReader = (
+  input: ValueId,
+  port: number,
+  output: number,
+  axis: number,
+  links: ReadonlyArray<AxisLink>,
+  along: (value: ValueId, axis: number) => Float64Array | undefined,
+  uniform: (value: ValueId) => number | undefined,
+): ((index: number) => SliceFact) => {
+  if (input === '') return () => null
+  const mine = links.filter((l) => l.input === port && l.output === output && l.outputAxis === axis)
+  if (mine.length === 0) {
+    const whole = uniform(input)
+    return () => whole
+  }
+  const readers = mine.map((link) => linkReader(link, along(input, link.inputAxis)))
+  return (index) => {
+    let fact: SliceFact = undefined
+    for (const read of readers) {
+      const one = read(index)
+      if (one === null) return null
+      fact ??= one
+    }
+    return fact
+  }
+}
+
+const linkReader = (link: AxisLink, values: Float64Array | undefined): ((index: number) => SliceFact) => {
+  const at = (i: number): SliceFact => {
+    const value = values?.[i] ?? NaN
+    return Number.isNaN(value) ? undefined : value
+  }
+  if (link.from !== undefined) {
+    const { from } = link
+    return (index) => {
+      const i = from[index] ?? -1
+      return i < 0 ? null : at(i)
+    }
+  }
+  if (link.into !== undefined) {
+    const sources = new Map<number, SliceFact>()
+    link.into.forEach((o, i) => {
+      const value = at(i)
+      sources.set(o, sources.has(o) && sources.get(o) !== value ? undefined : value)
+    })
+    return (index) => (sources.has(index) ? sources.get(index) : null)
+  }
+  return at
+}
+
+type Marks = ReadonlyArray<Uint8Array | undefined>
+
+const propagateLiveness = (
+  graph: Graph,
+  constants: Constants,
+  alive: ReadonlyArray<Channel>,
+): ReadonlyMap<ValueId, Marks> => {
+  const live = new Map<ValueId, Marks>()
+  const marksOf = (value: ValueId): Marks => {
+    const known = live.get(value)
+    if (known) return known
+    const marks = axesOf(graph, value).map((size) => (size === undefined ? undefined : new Uint8Array(size)))
+    live.set(value, marks)
+    return marks
+  }
+  const markAll = (value: ValueId): void => {
+    for (const marks of marksOf(value)) marks?.fill(1)
+  }
+  for (const output of graph.outputs) markAll(output.name)
+  for (const value of graph.preserved.uses) markAll(value)
+  for (const { value, axis, index } of alive) {
+    marksOf(value).forEach((marks, a) => (a === axis ? marks?.fill(1, index, index + 1) : marks?.fill(1)))
+  }
+  const views = viewsOf(graph)
+  for (let v = views.length - 1; v >= 0; v--) {
+    const view = views[v]
+    if (view === undefined) continue
+    const { node, links } = view
+    // Per output the channels that have to be computed: live, and not already known to be constant.
+    const wanted = node.outputs.map((output) => wantedOf(output, live.get(output), constants))
+    if (wanted.every((w) => w === undefined)) continue
+    if (links === 'opaque') {
+      for (const input of readsOf(node)) if (!graph.constants.has(input)) markAll(input)
+      continue
+    }
+    node.inputs.forEach((input, port) => {
+      if (input === '' || graph.constants.has(input)) return
+      marksOf(input).forEach((marks, axis) => {
+        if (marks !== undefined) markNeeded(view, port, axis, marks, wanted, links)
+      })
+    })
+  }
+  return live
+}
+
+/** Undefined when nothing of the value has to be computed. */
+const wantedOf = (value: ValueId, marks: Marks | undefined, constants: Constants): Marks | undefined => {
+  if (marks === undefined) return undefined
+  const wanted = marks.map((live, axis) => {
+    if (live === undefined) return undefined
+    const known = constants.along(value, axis)
+    return known === undefined ? live : live.map((l, i) => (l === 1 && Number.isNaN(known[i]) ? 1 : 0))
+  })
+  return wanted.some((w) => w !== undefined && w.length > 0 && !w.includes(1)) ? undefined : wanted
+}
+
+/** Marks the indices of an input axis that the wanted outputs depend on. */
+const markNeeded = (
+  { contraction, reads }: NodeView,
+  port: number,
+  axis: number,
+  marks: Uint8Array,
+  wanted: ReadonlyArray<Marks | undefined>,
+  links: ReadonlyArray<AxisLink>,
+): void => {
+  if (contraction !== undefined && reads !== undefined && port === contraction.port && axis === contraction.axis) {
+    const rows = wanted[0]?.[contraction.outputAxis]
+    const needed = neededInputs(reads, (o) => rows?.[o] !== 0)
+    for (let i = 0; i < marks.length; i++) if (needed[i] === 1) marks[i] = 1
+    return
+  }
+  wanted.forEach((outputs, k) => {
+    if (outputs === undefined) return
+    const mine = links.filter((l) => l.input === port && l.inputAxis === axis && l.output === k)
+    // An index is needed when every linked output axis wants something made from it.
+    const needed = new Uint8Array(marks.length).fill(1)
+    for (const link of mine) {
+      const reached = reachedBy(link, outputs[link.outputAxis], marks.length)
+      for (let i = 0; i < needed.length; i++) if (reached[i] === 0) needed[i] = 0
+    }
+    for (let i = 0; i < marks.length; i++) if (needed[i] === 1) marks[i] = 1
+  })
+}
+
+const reachedBy = (link: AxisLink, wanted: Uint8Array | undefined, size: number): Uint8Array => {
+  const out = new Uint8Array(size)
+  if (wanted === undefined) return out.fill(1)
+  if (link.from !== undefined) {
+    link.from.forEach((i, o) => {
+      if (i >= 0 && wanted[o] === 1) out[i] = 1
+    })
+  } else if (link.into !== undefined) {
+    link.into.forEach((o, i) => {
+      if (o >= 0 && wanted[o] === 1) out[i] = 1
+    })
+  } else out.set(wanted)
+  return out
+}

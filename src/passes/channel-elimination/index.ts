@@ -1,0 +1,77 @@
+/**
+ * Channel elimination: analyse, relate, decide, shrink. Each phase is pure and none names an operator.
+ */
+import * as E from 'fp-ts/lib/Either.js'
+import type { Graph } from '../../ir/graph.ts'
+import type { Target } from '../../ir/op.ts'
+import type { Pass } from '../pass.ts'
+import { analyse, axesOf, type Channel, type ChannelFacts, viewsOf } from './analyse.ts'
+import { decide, type Decision } from './decide.ts'
+import { relate } from './relate.ts'
+import { shrink } from './shrink.ts'
+
+export type { Channel, ChannelFacts } from './analyse.ts'
+export type { Decision } from './decide.ts'
+export type { Reason } from './relate.ts'
+
+/** What channel elimination found and did, for reports. */
+export interface Elimination {
+  readonly before: Graph
+  readonly after: Graph
+  readonly facts: ChannelFacts
+  readonly decision: Decision
+}
+
+/** Removes every channel that the graph computes for nothing. The result computes the same function. */
+export const eliminateChannels = (graph: Graph, target: Target): Elimination => {
+  const alive: Channel[] = []
+  for (;;) {
+    const facts = analyse(graph, alive)
+    const classes = relate(graph, (value, axis) => countRemovable(facts, value, axis))
+    const decision = decide(graph, facts, classes, target)
+    const endangered = decision.changes ? endangeredBy(graph, facts, decision) : []
+    if (endangered.length === 0) return { before: graph, after: shrink(graph, facts, decision), facts, decision }
+    alive.push(...endangered)
+  }
+}
+
+/** The pass; `observe` is told of every run, changed or not. */
+export const channelElimination = (target: Target, observe: (elimination: Elimination) => void = () => undefined): Pass => ({
+  name: 'channel-elimination',
+  run: (graph) => {
+    const elimination = eliminateChannels(graph, target)
+    observe(elimination)
+    return E.right(elimination.after)
+  },
+})
+
+const countRemovable = (facts: ChannelFacts, value: string, axis: number): number => {
+  const live = facts.live(value, axis)
+  const constants = facts.constants(value, axis)
+  let n = 0
+  live?.forEach((l, i) => {
+    if (l === 0 || !Number.isNaN(constants?.[i] ?? NaN)) n += 1
+  })
+  return n
+}
+
+/**
+ * A dead channel that stays computes something else once its own inputs shrink. Its zero weights cancel any finite number,
+ * but not a NaN or an infinity; so a dead channel that stays behind a partial operator has to be computed as before.
+ */
+const endangeredBy = (graph: Graph, facts: ChannelFacts, decision: Decision): ReadonlyArray<Channel> =>
+  viewsOf(graph).flatMap(({ op, node }) => {
+    if (op.partial !== true) return []
+    return node.outputs.flatMap((value) =>
+      decision.vanished(value)
+        ? []
+        : axesOf(graph, value).flatMap((_, axis) => {
+            const live = facts.live(value, axis) ?? new Uint8Array()
+            const constants = facts.constants(value, axis)
+            const kept = decision.kept(value, axis) ?? Int32Array.from(live.keys())
+            return [...kept]
+              .filter((i) => live[i] === 0 && Number.isNaN(constants?.[i] ?? NaN))
+              .map((index) => ({ value, axis, index }))
+          }),
+    )
+  })

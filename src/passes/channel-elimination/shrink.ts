@@ -1,0 +1,108 @@
+/** Rebuilds the graph with the kept channels: constants gathered, attributes updated, types re-inferred. Nothing else. */
+import { fixedNames, freshNames, usersOf } from '../../ir/analysis.ts'
+import { type Graph, withParts } from '../../ir/graph.ts'
+import type { Node, Rewrite, ShrinkContext, ValueId } from '../../ir/op.ts'
+import { gather, type Tensor } from '../../ir/tensor.ts'
+import { axesOf, type ChannelFacts, type NodeView, viewsOf } from './analyse.ts'
+import type { Decision } from './decide.ts'
+
+export const shrink = (graph: Graph, facts: ChannelFacts, decision: Decision): Graph => {
+  if (!decision.changes) return graph
+  const nodes: Node[] = []
+  const constants = new Map(graph.constants)
+  const hints = new Map(graph.hints)
+  const fresh = freshNames(graph)
+  const shrunk = (value: ValueId): boolean =>
+    axesOf(graph, value).some((_, axis) => decision.kept(value, axis) !== undefined)
+  for (const view of viewsOf(graph)) {
+    const { node, op } = view
+    const outputs = node.outputs.filter((o) => o !== '')
+    if (outputs.length > 0 && outputs.every((o) => decision.vanished(o))) continue
+    for (const output of outputs) if (shrunk(output)) hints.delete(output)
+    if (view.links === 'opaque' || ![...node.inputs, ...node.outputs].some(shrunk)) {
+      nodes.push(node)
+      continue
+    }
+    const context = shrinkContext(graph, view, facts, decision, fresh)
+    const rewrite = op.shrink === undefined ? gatherOperands(context) : op.shrink(context)
+    nodes.push(...rewrite.nodes)
+    for (const [name, tensor] of rewrite.constants) constants.set(name, tensor)
+  }
+  return withParts(graph, { nodes, constants: onlyUsed(graph, nodes, constants), hints })
+}
+
+/** Constants that lost their last reader go with it; those that had none before stay for other passes. */
+const onlyUsed = (
+  graph: Graph,
+  nodes: ReadonlyArray<Node>,
+  constants: ReadonlyMap<ValueId, Tensor>,
+): ReadonlyMap<ValueId, Tensor> => {
+  const used = new Set<ValueId>(fixedNames(graph))
+  for (const node of nodes) for (const input of node.inputs) used.add(input)
+  const before = usersOf(graph)
+  return new Map([...constants].filter(([name]) => used.has(name) || !before.has(name)))
+}
+
+const shrinkContext = (
+  graph: Graph,
+  { node, ctx, links }: NodeView,
+  facts: ChannelFacts,
+  decision: Decision,
+  fresh: (hint: string) => ValueId,
+): ShrinkContext<unknown> => {
+  const keptOutput = (output: number, axis: number): Int32Array | undefined => decision.kept(node.outputs[output] ?? '', axis)
+  /** A constant operand follows the outputs made from it. */
+  const keptOperand = (port: number, axis: number): Int32Array | undefined => {
+    if (links === 'opaque') return undefined
+    const size = graph.constants.get(node.inputs[port] ?? '')?.shape[axis] ?? 0
+    for (const link of links) {
+      if (link.input !== port || link.inputAxis !== axis || link.into !== undefined) continue
+      const outputs = keptOutput(link.output, link.outputAxis)
+      if (outputs === undefined) continue
+      const { from } = link
+      if (from === undefined) return outputs
+      const kept = new Uint8Array(size)
+      const made = new Uint8Array(size)
+      for (const i of from) if (i >= 0) made[i] = 1
+      for (const o of outputs) if ((from[o] ?? -1) >= 0) kept[from[o] ?? 0] = 1
+      return Int32Array.from(kept.keys()).filter((i) => kept[i] === 1 || made[i] === 0)
+    }
+    return undefined
+  }
+  const fixed = fixedNames(graph)
+  return {
+    ...ctx,
+    keptOutput,
+    keptInput: (port, axis) => {
+      const value = node.inputs[port] ?? ''
+      return graph.constants.has(value) ? keptOperand(port, axis) : decision.kept(value, axis)
+    },
+    constantsOf: (port, axis) => facts.constants(node.inputs[port] ?? '', axis),
+    liveOutput: (output, axis) => facts.live(node.outputs[output] ?? '', axis),
+    rename: (port, hint) => {
+      const value = node.inputs[port] ?? ''
+      const readers = usersOf(graph).get(value) ?? []
+      const alone = readers.length === 1 && node.inputs.filter((i) => i === value).length === 1
+      return value !== '' && graph.constants.has(value) && alone && !fixed.has(value) ? value : fresh(hint)
+    },
+    fresh,
+  }
+}
+
+/** The same node, its constant operands gathered along the axes linked to a shrunken output. */
+export const gatherOperands = (s: ShrinkContext<unknown>): Rewrite => {
+  const constants = new Map<ValueId, Tensor>()
+  const inputs = s.node.inputs.map((input, port) => {
+    const tensor = s.constant(port)
+    if (tensor === undefined) return input
+    const selected = tensor.shape.reduce<Tensor>((t, _, axis) => {
+      const kept = s.keptInput(port, axis)
+      return kept === undefined ? t : gather(t, axis, kept)
+    }, tensor)
+    if (selected === tensor) return input
+    const name = s.rename(port, input)
+    constants.set(name, selected)
+    return name
+  })
+  return { nodes: [{ ...s.node, inputs }], constants }
+}

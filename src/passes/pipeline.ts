@@ -1,0 +1,51 @@
+/** The passes in order, with what each position needs. */
+import type { Target } from '../ir/op.ts'
+import { channelElimination, type Elimination } from './channel-elimination/index.ts'
+import { eliminateCommon } from './eliminate-common.ts'
+import { eliminateDead } from './eliminate-dead.ts'
+import { eliminateIdentity } from './eliminate-identity.ts'
+import { foldAffine } from './fold-affine.ts'
+import { foldBatchNorm } from './fold-batch-norm.ts'
+import { foldConstants } from './fold-constants.ts'
+import { foldPad } from './fold-pad.ts'
+import { fuseChannelShuffle } from './fuse-channel-shuffle.ts'
+import { fuseLinear } from './fuse-linear.ts'
+import { fixpoint, type Step } from './pass.ts'
+import { propagateConstants } from './propagate-constants.ts'
+import { shareConstants } from './share-constants.ts'
+import { simplify } from './simplify.ts'
+
+/** Rounds of a fixpoint; real models need two or three. */
+const budget = 50
+
+/** Makes the graph plain: weights are constants, shapes are known, nothing is dead. Removes no channel. */
+export const cleanUp: ReadonlyArray<Step> = [
+  fixpoint([foldConstants, eliminateIdentity, simplify, fuseChannelShuffle, eliminateDead], budget),
+]
+
+/**
+ * Everything, repeated until nothing changes, so that a compiled graph compiles to itself. Constants are propagated
+ * before channels are eliminated, so that a dead branch is a constant by then; folding comes after, on smaller weights;
+ * `eliminate-dead` is last, since all others leave unread values behind.
+ */
+export const pipeline = (target: Target, observe?: (elimination: Elimination) => void): ReadonlyArray<Step> => [
+  fixpoint(
+    [
+      propagateConstants,
+      eliminateDead,
+      channelElimination(target, observe),
+      foldBatchNorm,
+      foldAffine,
+      foldPad,
+      fuseLinear,
+      simplify,
+      fuseChannelShuffle,
+      foldConstants,
+      eliminateIdentity,
+      eliminateCommon,
+      shareConstants,
+      eliminateDead,
+    ],
+    budget,
+  ),
+]

@@ -1,0 +1,64 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { fixedNames } from '../ir/analysis.ts'
+import { digestOf } from '../ir/digest.ts'
+import { type Graph, withParts } from '../ir/graph.ts'
+import type { ValueId } from '../ir/op.ts'
+import { sameTensor } from '../ir/equal.ts'
+import { materialize, type Tensor } from '../ir/tensor.ts'
+import type { Pass } from './pass.ts'
+
+/**
+ * Keeps one of several constants with the same type and the same bytes, the first in graph order; readers of the others
+ * read that one. Constants whose names are fixed stay, and so do the defaults of inputs, which callers may replace.
+ * Only constants that share their type and shape with another one are looked into, each once.
+ */
+export const shareConstants: Pass = { name: 'share-constants', run: (graph) => E.right(withShared(graph)) }
+
+const withShared = (graph: Graph): Graph => {
+  const replaced = new Map<ValueId, ValueId>()
+  for (const alike of groupBy(graph.constants, typeKey)) {
+    for (const equal of groupBy(alike, digestKey)) replaceEqual(graph, equal, replaced)
+  }
+  if (replaced.size === 0) return graph
+  const constants = new Map([...graph.constants].filter(([name]) => !replaced.has(name)))
+  const nodes = graph.nodes.map((node) =>
+    node.inputs.some((name) => replaced.has(name))
+      ? { ...node, inputs: node.inputs.map((name) => replaced.get(name) ?? name) }
+      : node,
+  )
+  return withParts(graph, { nodes, constants })
+}
+
+type Named = readonly [name: ValueId, tensor: Tensor]
+
+/** Groups of at least two, in order. */
+const groupBy = (named: Iterable<Named>, key: (tensor: Tensor) => string): ReadonlyArray<ReadonlyArray<Named>> => {
+  const groups = new Map<string, Named[]>()
+  for (const entry of named) {
+    const at = key(entry[1])
+    const group = groups.get(at)
+    if (group) group.push(entry)
+    else groups.set(at, [entry])
+  }
+  return [...groups.values()].filter((group) => group.length > 1)
+}
+
+const typeKey = (tensor: Tensor): string => `${tensor.dtype}[${tensor.shape.join(',')}]`
+
+const digests = new WeakMap<Tensor, string>()
+
+const digestKey = (tensor: Tensor): string => {
+  const digest = digests.get(tensor) ?? digestOf(materialize(tensor).bytes)
+  digests.set(tensor, digest)
+  return digest
+}
+
+/** Notes which of the constants in `group` another one before it stands for. */
+const replaceEqual = (graph: Graph, group: ReadonlyArray<Named>, replaced: Map<ValueId, ValueId>): void => {
+  const distinct: Named[] = []
+  for (const [name, tensor] of group) {
+    const first = distinct.find(([, other]) => sameTensor(tensor, other))
+    if (first === undefined) distinct.push([name, tensor])
+    else if (!fixedNames(graph).has(name)) replaced.set(name, first[0])
+  }
+}

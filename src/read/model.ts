@@ -1,0 +1,265 @@
+/** ONNX bytes to graph. Pure; also runs in a browser. */
+import * as E from 'fp-ts/lib/Either.js'
+import { isFieldSet } from '@bufbuild/protobuf'
+import { type Graph, type GraphParts, makeGraph, type ValueInfo } from '../ir/graph.ts'
+import type { Node, ValueId } from '../ir/op.ts'
+import { Opaque } from '../ir/ops/opaque.ts'
+import { makeNode } from '../ir/registry.ts'
+import type { Tensor } from '../ir/tensor.ts'
+import { tensorType, unknownDim, type ValueType } from '../ir/type.ts'
+import { decode, encode, without } from '../onnx/codec.ts'
+import { domainOf, sparseInitializer } from '../onnx/conventions.ts'
+import {
+  type GraphProto,
+  GraphProtoSchema,
+  type ModelProto,
+  ModelProtoSchema,
+  type NodeProto,
+  type SparseTensorProto,
+  SparseTensorProtoSchema,
+  type ValueInfoProto,
+  ValueInfoProtoSchema,
+} from '../onnx/onnx_pb.ts'
+import { dtypeOf, readType } from '../onnx/types.ts'
+import { scopeOf } from './captures.ts'
+import { type ReadError, readError } from './error.ts'
+import type { ExternalReader } from './external.ts'
+import { functionKey, opaqueNode, readNode } from './node.ts'
+import { sortNodes } from './order.ts'
+import { readTensor } from './tensor.ts'
+import { createValueInfo } from '../onnx/value-info.ts'
+
+export interface ReadOptions {
+  /** Finds files that tensors keep their bytes in; without it such a tensor is an error. */
+  readonly external?: ExternalReader
+}
+
+/** Initializers that are also inputs can be overridden by the caller from this IR version on; before, all are inputs. */
+const overridableSince = 4
+
+/**
+ * The graph that an ONNX file holds. Tensor bytes are views of `bytes`, which must not change afterwards. Whatever the
+ * compiler does not know becomes an opaque node or a preserved part; only a file that is not a valid model is an error.
+ */
+export const readModelBytes = (bytes: Uint8Array, options: ReadOptions = {}): E.Either<ReadError, Graph> => {
+  const decoded = decode(ModelProtoSchema, bytes)
+  if (E.isLeft(decoded)) {
+    return E.left(readError('malformed-protobuf', 'the model', 'a serialised ONNX ModelProto', decoded.left))
+  }
+  const model = decoded.right
+  const { graph } = model
+  const irVersion = Number(model.irVersion)
+  if (graph === undefined) return E.left(readError('required-field-missing', 'the model', 'a graph', 'none'))
+  if (!Number.isSafeInteger(irVersion) || irVersion < 1) {
+    return E.left(readError('ir-version-missing', 'the model', 'an ir_version of 1 or more', String(model.irVersion)))
+  }
+  const text = checkNames(graph)
+  if (text !== undefined) return E.left(text)
+  const opsets = readOpsets(model)
+  if (E.isLeft(opsets)) return opsets
+  const initializers = readInitializers(graph, options.external)
+  if (E.isLeft(initializers)) return initializers
+  const nodes = readNodes(model, graph, opsets.right, options.external)
+  if (E.isLeft(nodes)) return nodes
+  const values = sortValues(graph, irVersion, initializers.right)
+  const sparse = graph.sparseInitializer.filter(({ values: v }) => !values.inputNames.has(v?.name ?? ''))
+  const available = new Set([...values.inputNames, ...values.constants.keys()])
+  const sorted = sortNodes([...sparse.map(sparseNode), ...nodes.right.nodes], available)
+  if (E.isLeft(sorted)) return sorted
+  const parts: GraphParts = {
+    name: graph.name,
+    inputs: values.inputs,
+    outputs: graph.output.map(readValueInfo),
+    nodes: sorted.right,
+    constants: values.constants,
+    defaults: values.defaults,
+    hints: readHints(graph),
+    opsets: opsets.right,
+    preserved: { irVersion, model: skeleton(model, graph, irVersion, sparse), uses: preservedUses(model, graph) },
+  }
+  const made = makeGraph(parts, (node, reason) => {
+    const proto = nodes.right.protos.get(node)
+    return proto === undefined ? node : opaqueNode(proto, reason)
+  })
+  if (E.isLeft(made)) {
+    const { subject, expected, found } = made.left
+    return E.left(readError('malformed-graph', subject, expected, found))
+  }
+  return made
+}
+
+/** Names that bytes outside of UTF-8 were lost from would collide, and could not be written back. */
+const checkNames = (graph: GraphProto): ReadError | undefined => {
+  const lossy = (name: string): boolean => name.includes('\ufffd')
+  const refused = (subject: string): ReadError =>
+    readError('malformed-text', subject, 'names in valid UTF-8', 'other bytes, or the replacement character U+FFFD')
+  for (const { name } of [...graph.input, ...graph.output, ...graph.initializer]) {
+    if (name === '') {
+      return readError('required-field-empty', 'the graph', 'a name for every input, output and initializer', 'none')
+    }
+    if (lossy(name)) return refused(name)
+  }
+  for (const node of graph.node) {
+    const bad = [...node.input, ...node.output].find(lossy)
+    if (bad !== undefined) return refused(bad)
+  }
+  return undefined
+}
+
+const readOpsets = (model: ModelProto): E.Either<ReadError, ReadonlyMap<string, number>> => {
+  const out = new Map<string, number>()
+  for (const entry of model.opsetImport) {
+    const domain = domainOf(entry.domain)
+    const version = Number(entry.version)
+    const known = out.get(domain)
+    if (known !== undefined && known !== version) {
+      const subject = `opset import of domain '${domain}'`
+      return E.left(readError('opset-import-conflict', subject, 'one version', `versions ${known} and ${version}`))
+    }
+    out.set(domain, version)
+  }
+  return E.right(out)
+}
+
+const readInitializers = (
+  graph: GraphProto,
+  external: ExternalReader | undefined,
+): E.Either<ReadError, ReadonlyMap<ValueId, Tensor>> => {
+  const out = new Map<ValueId, Tensor>()
+  for (const proto of graph.initializer) {
+    const subject = `initializer ${proto.name}`
+    if (out.has(proto.name)) {
+      return E.left(readError('duplicate-name', subject, 'a name of its own', 'a second definition'))
+    }
+    const tensor = readTensor(proto, subject, external)
+    if (E.isLeft(tensor)) return tensor
+    out.set(proto.name, tensor.right)
+  }
+  for (const { values } of graph.sparseInitializer) {
+    if (!values?.name) {
+      return E.left(readError('required-field-empty', 'the graph', 'a name for every sparse initializer', 'none'))
+    }
+  }
+  return E.right(out)
+}
+
+interface Nodes {
+  readonly nodes: ReadonlyArray<Node>
+  readonly protos: ReadonlyMap<Node, NodeProto>
+}
+
+const readNodes = (
+  model: ModelProto,
+  graph: GraphProto,
+  opsets: ReadonlyMap<string, number>,
+  external: ExternalReader | undefined,
+): E.Either<ReadError, Nodes> => {
+  const functions = new Set(model.functions.map(({ domain, name }) => functionKey(domain, name)))
+  const reader = { opset: opsets.get(''), functions, external }
+  const protos = new Map<Node, NodeProto>()
+  for (const proto of graph.node) {
+    const node = readNode(proto, reader)
+    if (E.isLeft(node)) return node
+    protos.set(node.right, proto)
+  }
+  return E.right({ nodes: [...protos.keys()], protos })
+}
+
+interface Values {
+  readonly inputs: ReadonlyArray<ValueInfo>
+  readonly inputNames: ReadonlySet<ValueId>
+  readonly constants: ReadonlyMap<ValueId, Tensor>
+  readonly defaults: ReadonlyMap<ValueId, Tensor>
+}
+
+/** Tells inputs, constants, and defaults of inputs apart. */
+const sortValues = (graph: GraphProto, irVersion: number, initializers: ReadonlyMap<ValueId, Tensor>): Values => {
+  const overridable = irVersion >= overridableSince
+  const inputs = graph.input.filter(({ name }) => overridable || !initializers.has(name)).map(readValueInfo)
+  const inputNames = new Set(inputs.map(({ name }) => name))
+  const constants = new Map<ValueId, Tensor>()
+  const defaults = new Map<ValueId, Tensor>()
+  for (const [name, tensor] of initializers) (inputNames.has(name) ? defaults : constants).set(name, tensor)
+  return { inputs, inputNames, constants, defaults }
+}
+
+const sparseNode = (proto: SparseTensorProto): Node =>
+  makeNode(Opaque, [], [proto.values?.name ?? ''], {
+    ...sparseInitializer,
+    payload: encode(SparseTensorProtoSchema, proto),
+    reason: 'sparse initializers are not looked into',
+  })
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.byteLength === b.byteLength && a.every((byte, i) => byte === b[i])
+
+const readValueInfo = (proto: ValueInfoProto): ValueInfo => {
+  const type = readType(proto.type, proto.name)
+  const bytes = encode(ValueInfoProtoSchema, proto)
+  const plain = encode(ValueInfoProtoSchema, createValueInfo(proto.name, type))
+  return { name: proto.name, type, ...(sameBytes(bytes, plain) ? {} : { meta: bytes }) }
+}
+
+/**
+ * Declared types of inner values. Of graph outputs and sparse initializers only what cannot mislead: exporters declare
+ * wrong sizes of outputs, which ONNX Runtime only warns of.
+ */
+const readHints = (graph: GraphProto): ReadonlyMap<ValueId, ValueType> => {
+  const hints = new Map<ValueId, ValueType>()
+  for (const { name, type: declared } of graph.output) {
+    const type = readType(declared, name)
+    if (type.kind === 'tensor') {
+      hints.set(name, { ...type, shape: type.shape?.map((_, axis) => unknownDim(name, axis)) })
+    } else hints.set(name, type)
+  }
+  for (const { values, dims } of graph.sparseInitializer) {
+    const dtype = dtypeOf(values?.dataType ?? 0)
+    if (values !== undefined && dtype !== undefined) hints.set(values.name, tensorType(dtype, dims.map(Number)))
+  }
+  for (const { name, type } of graph.valueInfo) if (type !== undefined) hints.set(name, readType(type, name))
+  return hints
+}
+
+/**
+ * The model without what the graph models. Declarations of inner values stay, to be written again as they are where
+ * they still hold; so do inputs before IR version 4, for their order.
+ */
+const skeleton = (
+  model: ModelProto,
+  graph: GraphProto,
+  irVersion: number,
+  sparse: ReadonlyArray<SparseTensorProto>,
+): Uint8Array => {
+  const { field } = GraphProtoSchema
+  const modelled = [field.name, field.node, field.initializer, field.output, field.sparseInitializer]
+  const rest = without(GraphProtoSchema, graph, irVersion >= overridableSince ? [...modelled, field.input] : modelled)
+  rest.sparseInitializer = graph.sparseInitializer.filter((one) => !sparse.includes(one))
+  const out = without(ModelProtoSchema, model, [ModelProtoSchema.field.irVersion, ModelProtoSchema.field.graph])
+  out.graph = rest
+  return encode(ModelProtoSchema, out)
+}
+
+/** Values that preserved parts name: quantization annotations, training, device configurations. */
+const preservedUses = (model: ModelProto, graph: GraphProto): ReadonlyArray<ValueId> => {
+  const uses = new Set<ValueId>()
+  for (const { tensorName, quantParameterTensorNames } of graph.quantizationAnnotation) {
+    uses.add(tensorName)
+    for (const { value } of quantParameterTensorNames) uses.add(value)
+  }
+  for (const training of model.trainingInfo) {
+    for (const { key, value } of [...training.initializationBinding, ...training.updateBinding]) {
+      uses.add(key)
+      uses.add(value)
+    }
+    const graphs = [training.initialization, training.algorithm].filter((one) => one !== undefined)
+    for (const name of scopeOf(graphs).captures) uses.add(name)
+  }
+  for (const { deviceConfigurations } of graph.node) {
+    for (const { shardingSpec } of deviceConfigurations) for (const { tensorName } of shardingSpec) uses.add(tensorName)
+  }
+  for (const proto of graph.sparseInitializer) {
+    if (isFieldSet(proto, SparseTensorProtoSchema.field.values)) uses.add(proto.values?.name ?? '')
+  }
+  uses.delete('')
+  return [...uses]
+}

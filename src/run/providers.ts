@@ -1,0 +1,205 @@
+/** Which execution providers of ONNX Runtime work on this machine, and the choice among them. */
+import * as E from 'fp-ts/lib/Either.js'
+import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
+import { cleanMessage, type RunError, runError } from './error.ts'
+import { type Hello, isHello, isProbe, type Probe, protocolVersion, type Provider } from './protocol.ts'
+import { builtWorker, startWorker, type Trouble, type WorkerProcess } from './worker-process.ts'
+
+/** Whether a provider works here, by running a small model on it. */
+export interface ProviderReport {
+  readonly provider: Provider
+  readonly usable: boolean
+  /** One run of the probe (three 512 × 512 matrix products), when it is usable. */
+  readonly milliseconds?: number
+  /** Why it is not usable. */
+  readonly reason?: string
+  /** What to install, when it is not usable. */
+  readonly help?: string
+}
+
+export interface ProviderOptions {
+  readonly tf32?: boolean
+  readonly worker?: URL
+}
+
+const installHelp: Readonly<Record<Provider, string>> = {
+  cpu: 'Reinstall onnxruntime-node.',
+  cuda:
+    'On Linux x64 with an NVIDIA driver: run `npm install onnxruntime-node` again without ONNXRUNTIME_NODE_INSTALL=skip ' +
+    '(and without onnxruntime-node-install=skip in .npmrc), so that its install script fetches the CUDA provider, and ' +
+    'install CUDA 12 and cuDNN 9.',
+  webgpu:
+    'Install a graphics driver with Vulkan (Debian: libvulkan1 and mesa-vulkan-drivers or the driver of your GPU); ' +
+    'VK_DRIVER_FILES can name its ICD file. Windows and macOS need only their usual graphics driver.',
+}
+
+export const helpFor = {
+  missingPackage: (found: string): RunError =>
+    runError('onnxruntime-node', 'the package to be installed', found, 'Run `npm install onnxruntime-node`.'),
+  provider: (provider: Provider, reason: string): RunError =>
+    runError(`provider ${provider}`, 'a provider that works on this machine', reason, installHelp[provider]),
+} as const
+
+/** `onnxruntime-node 1.30.0` */
+export const runtimeName = (hello: Hello): string => `onnxruntime-node ${hello.version}`
+
+/** Starting, finding devices and compiling shaders may take this long. */
+const startSeconds = 120
+
+interface Started {
+  readonly worker: WorkerProcess
+  readonly hello: Hello
+}
+
+const start = async (options: ProviderOptions): Promise<E.Either<RunError, Started>> => {
+  // The environment variable is NVIDIA's: its libraries then compute float32 products in float32.
+  const env: Readonly<Record<string, string>> = options.tf32 === false ? { NVIDIA_TF32_OVERRIDE: '0' } : {}
+  const started = startWorker(options.worker ?? builtWorker, env)
+  if (E.isLeft(started)) return started
+  const worker = started.right
+  const answer = await worker.ask({ kind: 'hello' }, startSeconds)
+  if (E.isRight(answer) && isHello(answer.right) && answer.right.protocol === protocolVersion) {
+    return E.right({ worker, hello: answer.right })
+  }
+  await worker.close()
+  if (E.isLeft(answer)) {
+    return E.left(
+      answer.left.kind === 'missing'
+        ? helpFor.missingPackage(answer.left.message)
+        : runError('onnxruntime-node', 'ONNX Runtime to start', answer.left.message, installHelp.cpu),
+    )
+  }
+  return E.left(
+    runError('the worker of src/run', `protocol ${protocolVersion}`, 'another one', 'Run `npm run build` again.'),
+  )
+}
+
+/** The one line of the log that says which library or device is missing. */
+const cause = (log: string): string | undefined => {
+  const missing = /with error: (.+)/.exec(log) ?? /Couldn't load (.+)/.exec(log) ?? /(CUDA failure \d+: .+)/.exec(log)
+  return missing?.[1] === undefined ? undefined : cleanMessage(missing[1])
+}
+
+const explain = (trouble: Trouble, log: string): string => {
+  const found = cause(log)
+  return found === undefined || trouble.message.includes(found) ? trouble.message : `${trouble.message} (${found})`
+}
+
+const probeOn = async ({ worker, hello }: Started, provider: Provider): Promise<E.Either<string, Probe>> => {
+  if (!hello.backends.includes(provider)) {
+    return E.left(`only ${hello.backends.join(', ')} in this build of ONNX Runtime`)
+  }
+  const answer = await worker.ask({ kind: 'probe', provider }, startSeconds)
+  if (E.isLeft(answer)) return E.left(explain(answer.left, worker.log()))
+  return isProbe(answer.right) ? E.right(answer.right) : E.left('an answer that makes no sense')
+}
+
+/** Largest difference, relative to the largest value, that a provider's products may show; TF32 stays below. */
+const probeTolerance = 1e-2
+
+const wrongProducts = 'matrix products that differ from those of the CPU'
+
+const agree = (a: Float32Array, b: Float32Array): boolean => {
+  let delta = 0
+  let size = 0
+  for (let i = 0; i < a.length; i++) {
+    delta = Math.max(delta, Math.abs((a[i] ?? NaN) - (b[i] ?? NaN)))
+    size = Math.max(size, Math.abs(b[i] ?? NaN))
+  }
+  return a.length === b.length && size > 0 && delta <= probeTolerance * size
+}
+
+interface Probed {
+  readonly report: ProviderReport
+  readonly output?: Float32Array
+}
+
+/** Probes one provider in a process of its own: a driver that crashes is then one that does not work. */
+const probeAlone = async (provider: Provider, options: ProviderOptions): Promise<E.Either<RunError, Probed>> => {
+  const started = await start(options)
+  if (E.isLeft(started)) return started
+  const probe = await probeOn(started.right, provider)
+  await started.right.worker.close()
+  if (E.isLeft(probe)) {
+    return E.right({ report: { provider, usable: false, reason: probe.left, help: installHelp[provider] } })
+  }
+  const { milliseconds, output } = probe.right
+  return E.right({ report: { provider, usable: true, milliseconds }, output })
+}
+
+/**
+ * Tries every provider by running a small model on it that may not fall back to the CPU, and compares the results with
+ * the CPU's. One report per provider, best first: cuda, webgpu, cpu.
+ *
+ * Errors: onnxruntime-node is not installed or does not start.
+ */
+export const providers =
+  (options: ProviderOptions = {}): TaskEither<RunError, ReadonlyArray<ProviderReport>> =>
+  async () => {
+    const cpu = await probeAlone('cpu', options)
+    if (E.isLeft(cpu)) return cpu
+    const expected = cpu.right.output
+    const reports: ProviderReport[] = []
+    for (const provider of ['cuda', 'webgpu'] as const) {
+      const probed = await probeAlone(provider, options)
+      if (E.isLeft(probed)) return probed
+      const { report, output } = probed.right
+      const wrong = output !== undefined && expected !== undefined && !agree(output, expected)
+      reports.push(wrong ? { provider, usable: false, reason: wrongProducts, help: installHelp[provider] } : report)
+    }
+    return E.right([...reports, cpu.right.report])
+  }
+
+const time = (report: ProviderReport): string => `${(report.milliseconds ?? 0).toFixed(1)} ms`
+
+/** Which of the reported providers `auto` means, and what spoke for and against each. */
+export const pickProvider = (
+  reports: ReadonlyArray<ProviderReport>,
+): { readonly provider: Provider; readonly why: string } => {
+  const cpu = reports.find((r) => r.provider === 'cpu')
+  const against: string[] = []
+  for (const report of reports) {
+    if (report.provider === 'cpu') continue
+    if (!report.usable) {
+      against.push(`${report.provider} is not usable: ${report.reason ?? 'it does not work'}`)
+      continue
+    }
+    const faster = (report.milliseconds ?? Infinity) < (cpu?.milliseconds ?? Infinity)
+    if (report.provider === 'cuda' || faster) {
+      return { provider: report.provider, why: [`${report.provider} works here`, ...against].join('; ') }
+    }
+    against.push(
+      `${report.provider} works but is slower than the CPU (${time(report)} against ${cpu ? time(cpu) : '?'}), ` +
+        'as software drivers are',
+    )
+  }
+  return { provider: 'cpu', why: against.join('; ') || 'there is no other' }
+}
+
+interface Chosen extends Started {
+  readonly provider: Provider
+  readonly why: string
+}
+
+/** A started worker for the provider asked for. A named accelerator is probed first: it never falls back silently. */
+export const chooseProvider = async (
+  wanted: Provider | 'auto',
+  options: ProviderOptions,
+): Promise<E.Either<RunError, Chosen>> => {
+  const reports = wanted === 'auto' ? await providers(options)() : E.right([])
+  if (E.isLeft(reports)) return reports
+  const { provider, why } =
+    wanted === 'auto' ? pickProvider(reports.right) : { provider: wanted, why: `${wanted} was asked for` }
+  const started = await start(options)
+  if (E.isLeft(started)) return started
+  if (wanted !== 'auto' && wanted !== 'cpu') {
+    const probe = await probeOn(started.right, wanted)
+    const cpu = E.isLeft(probe) ? probe : await probeOn(started.right, 'cpu')
+    const right = E.isRight(probe) && E.isRight(cpu) && agree(probe.right.output, cpu.right.output)
+    if (!right) {
+      await started.right.worker.close()
+      return E.left(helpFor.provider(wanted, E.isLeft(cpu) ? cpu.left : wrongProducts))
+    }
+  }
+  return E.right({ ...started.right, provider, why })
+}

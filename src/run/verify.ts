@@ -1,0 +1,302 @@
+/** Whether two models compute the same, found out by running both on the same inputs. */
+import * as E from 'fp-ts/lib/Either.js'
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import { acceptedSizes, atSizes } from './accept.ts'
+import { compareOutput, defaultTolerances, type OutputDifference, type Tolerances } from './compare.ts'
+import { type RunError, runError } from './error.ts'
+import { type Bindings, type IntegerRange, sizeChoices, type Sizes } from './inputs.ts'
+import type { OnProgress } from './progress.ts'
+import type { GraphOptimizationLevel, Placement, Provider, ValueInfo } from './protocol.ts'
+import {
+  type ModelHandle,
+  type ModelSource,
+  nameOf,
+  type Runner,
+  type Tensors,
+  withName,
+  withRunner,
+} from './runner.ts'
+
+export interface VerifyOptions {
+  /** Where both models run; default `cpu`, whose float32 is the most exact. */
+  readonly provider?: Provider | 'auto'
+  /** Default: 1, 2 and 3. */
+  readonly seeds?: ReadonlyArray<number>
+  /** How many choices of sizes for open dimensions to verify; default 3. */
+  readonly sizeCount?: number
+  /** Sizes that the user fixes. */
+  readonly bindings?: Bindings
+  /** Inputs to use instead of seeded ones, each a case. */
+  readonly inputs?: ReadonlyArray<Tensors>
+  /** Largest relative difference that counts as equal: one number for all float types, or one per type. */
+  readonly tolerance?: number | Partial<Tolerances>
+  readonly threads?: number
+  /** Seconds that one load or run may take; default 300. */
+  readonly timeoutSeconds?: number
+  /** For both models; default: all that ONNX Runtime can. */
+  readonly graphOptimizationLevel?: GraphOptimizationLevel
+  /** For the reference alone: `disabled` runs it as it is written. */
+  readonly referenceOptimizationLevel?: GraphOptimizationLevel
+  readonly onProgress?: OnProgress
+  /** Another worker; for tests. */
+  readonly worker?: URL
+}
+
+/** Both models on one input. */
+export interface CaseDifference {
+  /** Undefined for inputs that the caller gave. */
+  readonly seed?: number
+  readonly sizes: Sizes
+  readonly outputs: ReadonlyArray<OutputDifference>
+  readonly equal: boolean
+  /** Every output of the reference is vacuous. */
+  readonly vacuous: boolean
+}
+
+export interface Difference {
+  /** Every output of every case agrees. Look at `vacuous` too: equal nothings prove nothing. */
+  readonly equal: boolean
+  /** Every case is vacuous: the reference gave only zeros, non-finite values or no elements at all. */
+  readonly vacuous: boolean
+  /** Outputs that were vacuous in every case. */
+  readonly vacuousOutputs: ReadonlyArray<string>
+  readonly tolerance: Tolerances
+  readonly provider: Provider
+  /** Why that provider. */
+  readonly why: string
+  /** Where the nodes of each model ran. */
+  readonly placement: { readonly reference: Placement; readonly candidate: Placement }
+  /** `onnxruntime-node` and its version. */
+  readonly runtime: string
+  /** How wide the values of integer inputs ranged. */
+  readonly integers: IntegerRange
+  readonly cases: ReadonlyArray<CaseDifference>
+  /** The output that is furthest from agreeing, and its case; undefined only without outputs. */
+  readonly worst: { readonly case: number; readonly output: OutputDifference } | undefined
+}
+
+const showValue = (v: ValueInfo): string => `${v.name}: ${v.dtype}[${v.shape.map((d) => d ?? '?').join(', ')}]`
+
+/** Fixed sizes must agree; an open dimension agrees with anything, and rank 0 may mean that the rank is unknown. */
+const fits = (a: ValueInfo, b: ValueInfo): boolean => {
+  if (a.name !== b.name || a.dtype !== b.dtype) return false
+  if (a.shape.length !== b.shape.length) return a.shape.length === 0 || b.shape.length === 0
+  return a.shape.every((d, axis) => {
+    const e = b.shape[axis]
+    return typeof d !== 'number' || typeof e !== 'number' || d === e
+  })
+}
+
+/** Checks that names, order, types, ranks and fixed sizes of the inputs and outputs agree. */
+const checkInterface = (reference: ModelHandle, candidate: ModelHandle): RunError | undefined => {
+  for (const role of ['inputs', 'outputs'] as const) {
+    const a = reference[role]
+    const b = candidate[role]
+    if (a.length === b.length && a.every((v, i) => fits(v, b[i] ?? v))) continue
+    return runError(
+      candidate.name,
+      `the ${role} of ${reference.name} (${a.map(showValue).join('; ') || 'none'})`,
+      b.map(showValue).join('; ') || 'none',
+      'Compare models with the same inputs and outputs, in the same order.',
+    )
+  }
+  return undefined
+}
+
+/** The candidate's fixed sizes where the reference leaves a dimension open. */
+const unify = (reference: ReadonlyArray<ValueInfo>, candidate: ReadonlyArray<ValueInfo>): ReadonlyArray<ValueInfo> => {
+  const fixed = new Map<string, number>()
+  reference.forEach((input, i) => {
+    input.shape.forEach((dim, axis) => {
+      const other = candidate[i]?.shape[axis]
+      if (typeof dim === 'string' && typeof other === 'number') fixed.set(dim, other)
+    })
+  })
+  return reference.map((input, i) => ({
+    ...input,
+    shape: input.shape.map((dim, axis) => {
+      const other = candidate[i]?.shape[axis]
+      if (typeof dim === 'string') return fixed.get(dim) ?? dim
+      return dim ?? (typeof other === 'number' ? other : null)
+    }),
+  }))
+}
+
+const tolerancesOf = (tolerance: VerifyOptions['tolerance']): E.Either<RunError, Tolerances> => {
+  const wanted =
+    typeof tolerance === 'number'
+      ? { float32: tolerance, float16: tolerance, bfloat16: tolerance, float64: tolerance }
+      : { ...defaultTolerances, ...tolerance }
+  const bad = Object.values(wanted).find((x) => !(x >= 0 && x < 1))
+  return bad === undefined
+    ? E.right(wanted)
+    : E.left(runError('tolerance', 'a number from 0 up to 1', String(bad), 'A tolerance of 1 could never fail.'))
+}
+
+const checkCounts = (options: VerifyOptions): RunError | undefined => {
+  const { seeds, sizeCount, inputs } = options
+  if (seeds?.length === 0) return runError('seeds', 'at least one', 'none', 'Leave them out for 1, 2 and 3.')
+  if (inputs?.length === 0) return runError('inputs', 'at least one case', 'none', 'Leave them out for seeded inputs.')
+  if (sizeCount !== undefined && !(Number.isInteger(sizeCount) && sizeCount >= 1)) {
+    return runError('sizeCount', 'a whole number, 1 or more', String(sizeCount), 'Leave it out for 3.')
+  }
+  return undefined
+}
+
+const compareCase = (
+  reference: Tensors,
+  candidate: Tensors,
+  tolerances: Tolerances,
+): Pick<CaseDifference, 'outputs' | 'equal' | 'vacuous'> => {
+  const outputs: OutputDifference[] = []
+  for (const [name, tensor] of reference) {
+    const other = candidate.get(name)
+    if (other !== undefined) outputs.push(compareOutput(name, tensor, other, tolerances))
+  }
+  return {
+    outputs,
+    equal: outputs.length === reference.size && outputs.every((o) => o.equal),
+    vacuous: outputs.every((o) => o.vacuous),
+  }
+}
+
+/** Orders outputs by how far they are from agreeing: disagreements first, then by the used-up share of the tolerance. */
+const badness = (o: OutputDifference): readonly [number, number, number] => [
+  o.equal ? 0 : 1,
+  o.nonFinite,
+  o.tolerance === 0 ? o.relative : o.relative / o.tolerance,
+]
+
+const worse = (a: OutputDifference, b: OutputDifference): boolean => {
+  const x = badness(a)
+  const y = badness(b)
+  for (let i = 0; i < x.length; i++) if (x[i] !== y[i]) return (x[i] ?? 0) > (y[i] ?? 0)
+  return false
+}
+
+const summarise = (
+  cases: ReadonlyArray<CaseDifference>,
+): Pick<Difference, 'equal' | 'vacuous' | 'vacuousOutputs' | 'worst'> => {
+  let worst: Difference['worst']
+  const lively = new Set<string>()
+  const names = new Set<string>()
+  cases.forEach((one, index) => {
+    for (const output of one.outputs) {
+      names.add(output.name)
+      if (!output.vacuous) lively.add(output.name)
+      if (worst === undefined || worse(output, worst.output)) worst = { case: index, output }
+    }
+  })
+  return {
+    equal: cases.length > 0 && cases.every((c) => c.equal),
+    vacuous: cases.every((c) => c.vacuous),
+    vacuousOutputs: [...names].filter((n) => !lively.has(n)),
+    worst,
+  }
+}
+
+interface Input {
+  readonly seed?: number
+  readonly sizes: Sizes
+  readonly feeds: Tensors
+  /** The reference's outputs where they are known already. */
+  readonly outputs?: Tensors
+}
+
+/** All inputs to compare on: the caller's, or every accepted choice of sizes with every seed. */
+const inputsFor = async (
+  runner: Runner,
+  reference: ModelHandle,
+  candidate: ModelHandle,
+  options: VerifyOptions,
+): Promise<E.Either<RunError, { readonly integers: IntegerRange; readonly list: ReadonlyArray<Input> }>> => {
+  if (options.inputs !== undefined) {
+    return E.right({ integers: 'wide', list: options.inputs.map((feeds) => ({ sizes: {}, feeds })) })
+  }
+  const seeds = options.seeds ?? [1, 2, 3]
+  const inputs = unify(reference.inputs, candidate.inputs)
+  const choices = sizeChoices(inputs, options.bindings)
+  if (E.isLeft(choices)) return choices
+  const wanted = options.sizeCount ?? 3
+  let tried = 0
+  const onTry = (note: string): void =>
+    options.onProgress?.({ phase: 'sizes', done: tried++, total: choices.right.length, note })
+  const model = { ...reference, inputs }
+  const found = await acceptedSizes(runner, model, choices.right, seeds, wanted, onTry)
+  if (E.isLeft(found)) return found
+  const { integers, accepted } = found.right
+  return E.right({ integers, list: accepted.flatMap(({ sizes, runs }) => runs.map((run) => ({ ...run, sizes }))) })
+}
+
+const verifyWith = async (
+  runner: Runner,
+  reference: ModelSource,
+  candidate: ModelSource,
+  tolerance: Tolerances,
+  options: VerifyOptions,
+): Promise<E.Either<RunError, Difference>> => {
+  const names = [nameOf(reference, 'the reference model'), nameOf(candidate, 'the candidate model')] as const
+  const report = options.onProgress ?? (() => undefined)
+  report({ phase: 'load', done: 0, total: 2, note: names[0] })
+  const level = options.referenceOptimizationLevel
+  const a = await runner.load(withName(reference, names[0]), level && { graphOptimizationLevel: level })()
+  if (E.isLeft(a)) return a
+  report({ phase: 'load', done: 1, total: 2, note: names[1] })
+  const b = await runner.load(withName(candidate, names[1]))()
+  if (E.isLeft(b)) return b
+  const mismatch = checkInterface(a.right, b.right)
+  if (mismatch !== undefined) return E.left(mismatch)
+
+  const inputs = await inputsFor(runner, a.right, b.right, options)
+  if (E.isLeft(inputs)) return inputs
+  const { integers, list } = inputs.right
+  const cases: CaseDifference[] = []
+  for (const { seed, sizes, feeds, outputs } of list) {
+    const note = seed === undefined ? 'given inputs' : `seed ${seed}`
+    report({ phase: 'verify', done: cases.length, total: list.length, note })
+    const x = outputs === undefined ? await runner.run(a.right, feeds)() : E.right(outputs)
+    if (E.isLeft(x)) return atSizes(x.left, sizes)
+    const y = await runner.run(b.right, feeds)()
+    if (E.isLeft(y)) {
+      const ran = runner.alive() ? `a model that runs where ${names[0]} does` : y.left.expected
+      return atSizes({ ...y.left, expected: ran }, sizes)
+    }
+    const compared = compareCase(x.right, y.right, tolerance)
+    cases.push({ ...(seed === undefined ? {} : { seed }), sizes, ...compared })
+  }
+  report({ phase: 'verify', done: list.length, total: list.length, note: 'done' })
+  const { provider, why, runtime } = runner
+  const placement = { reference: a.right.placement, candidate: b.right.placement }
+  return E.right({ ...summarise(cases), tolerance, provider, why, placement, runtime, integers, cases })
+}
+
+/**
+ * Runs both models on the same inputs and compares every output. Inputs are seeded (three seeds, up to three choices of
+ * sizes for the dimensions the reference leaves open) unless the caller gives some. Integers, booleans and strings
+ * must agree exactly, floats within {@link Tolerances} of the largest value; NaN and infinities by position.
+ *
+ * Errors: a model that is missing, does not load, crashes or hangs; inputs or outputs that differ in name, order, type
+ * or rank; sizes that the reference refuses; a provider that does not work here. A difference is no error.
+ */
+export const verify = (
+  reference: ModelSource,
+  candidate: ModelSource,
+  options: VerifyOptions = {},
+): TE.TaskEither<RunError, Difference> => {
+  const wrong = checkCounts(options)
+  if (wrong !== undefined) return TE.left(wrong)
+  const tolerance = tolerancesOf(options.tolerance)
+  if (E.isLeft(tolerance)) return TE.left(tolerance.left)
+  const { provider, threads, timeoutSeconds, graphOptimizationLevel, worker } = options
+  return withRunner(
+    {
+      tf32: false,
+      ...(provider === undefined ? {} : { provider }),
+      ...(threads === undefined ? {} : { threads }),
+      ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+      ...(graphOptimizationLevel === undefined ? {} : { graphOptimizationLevel }),
+      ...(worker === undefined ? {} : { worker }),
+    },
+    (runner) => verifyWith(runner, reference, candidate, tolerance.right, options),
+  )
+}

@@ -1,0 +1,326 @@
+/**
+ * Random graphs as programs: a list of steps, each applied to values made so far. A step that does not apply is skipped,
+ * so any sub-list of a program is a program, and fast-check shrinks a failing one to the few steps that matter.
+ */
+import * as E from 'fp-ts/lib/Either.js'
+import * as fc from 'fast-check'
+import { type Graph, type GraphParts, makeGraph } from '../../src/ir/graph.ts'
+import type { Node, OpDef } from '../../src/ir/op.ts'
+import * as ops from '../../src/ir/ops/index.ts'
+import { makeNode } from '../../src/ir/registry.ts'
+import { int64s, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
+import { sizeOf, tensorType } from '../../src/ir/type.ts'
+import { normals, uniforms } from '../inflate.ts'
+
+/** One step: which builder, and numbers it makes its choices from. */
+export interface Step {
+  readonly kind: number
+  readonly from: number
+  readonly other: number
+  readonly choices: readonly [number, number, number, number]
+}
+
+export interface Program {
+  readonly channels: number
+  readonly size: number
+  readonly symbolicBatch: boolean
+  readonly seed: number
+  readonly steps: ReadonlyArray<Step>
+}
+
+interface Value {
+  readonly name: string
+  readonly shape: ReadonlyArray<number>
+}
+
+interface Builder {
+  readonly values: Value[]
+  readonly constant: (tensor: Tensor) => string
+  readonly weights: (shape: ReadonlyArray<number>, deviation: number) => string
+  readonly positive: (shape: ReadonlyArray<number>) => string
+  readonly emit: <A>(op: OpDef<string, A>, inputs: ReadonlyArray<string>, attrs: Partial<A>, ...shapes: ReadonlyArray<number>[]) => void
+}
+
+type Apply = (b: Builder, step: Step, x: Value, y: Value) => void
+
+const isImage = (v: Value): boolean => v.shape.length === 4
+const channels = (v: Value): number => v.shape[1] ?? 0
+const sameShape = (a: Value, b: Value): boolean => a.shape.length === b.shape.length && a.shape.every((d, i) => d === b.shape[i])
+const pick = <T>(list: readonly [T, ...T[]], choice: number): T => list[choice % list.length] ?? list[0]
+const divisors = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1).filter((d) => n % d === 0)
+
+const conv: Apply = (b, { choices: [p, q, r, s] }, x) => {
+  if (!isImage(x)) return
+  const kernel = pick([1, 3, 3, 2], p)
+  const pad = kernel === 3 ? pick([1, 0, 1], q) : 0
+  const stride = pick([1, 1, 2], r)
+  const dilation = kernel === 3 && s % 5 === 4 ? 2 : 1
+  const groups = pick([1, 1, 1, 2, channels(x)], q + s)
+  if (channels(x) % groups !== 0) return
+  const outs = groups * pick([2, 3, 4, 1], s)
+  const out = (size: number): number => Math.floor((size + 2 * pad - ((kernel - 1) * dilation + 1)) / stride) + 1
+  const [h, w] = [out(x.shape[2] ?? 0), out(x.shape[3] ?? 0)]
+  if (h < 1 || w < 1) return
+  const inputs = [x.name, b.weights([outs, channels(x) / groups, kernel, kernel], 0.5)]
+  if (p % 2 === 0) inputs.push(b.weights([outs], 0.3))
+  b.emit(ops.Conv, inputs, { group: groups, kernel_shape: [kernel, kernel], pads: [pad, pad, pad, pad], strides: [stride, stride], dilations: [dilation, dilation] }, [x.shape[0] ?? 1, outs, h, w])
+}
+
+const convTranspose: Apply = (b, { choices: [p, q, r] }, x) => {
+  if (!isImage(x) || (x.shape[2] ?? 0) > 8) return
+  const groups = channels(x) % 2 === 0 ? pick([1, 1, 2], q) : 1
+  const outs = pick([1, 2, 3], r)
+  const stride = pick([2, 1], p)
+  const out = (size: number): number => (size - 1) * stride + 2
+  const inputs = [x.name, b.weights([channels(x), outs, 2, 2], 0.5), b.weights([outs * groups], 0.3)]
+  b.emit(ops.ConvTranspose, inputs, { group: groups, kernel_shape: [2, 2], strides: [stride, stride] }, [x.shape[0] ?? 1, outs * groups, out(x.shape[2] ?? 0), out(x.shape[3] ?? 0)])
+}
+
+const batchNorm: Apply = (b, _step, x) => {
+  if (x.shape.length < 2) return
+  const c = [channels(x)]
+  b.emit(ops.BatchNormalization, [x.name, b.positive(c), b.weights(c, 0.3), b.weights(c, 0.3), b.positive(c)], {}, x.shape)
+}
+
+const unary: Apply = (b, { choices: [p] }, x) => {
+  const list = [ops.Relu, ops.Relu, ops.Sigmoid, ops.Tanh, ops.LeakyRelu, ops.HardSwish, ops.HardSigmoid, ops.Softplus, ops.Elu, ops.Abs, ops.Neg, ops.Erf, ops.Identity, ops.Softsign, ops.Cos] as const
+  const op: OpDef<string, never> | undefined = list[p % list.length]
+  if (op !== undefined) b.emit(op, [x.name], {}, x.shape)
+}
+
+const partial: Apply = (b, { choices: [p] }, x) => {
+  // Kept finite: the square root of a sigmoid, the exponential of a hyperbolic tangent.
+  b.emit(p % 2 === 0 ? ops.Sigmoid : ops.Tanh, [x.name], {}, x.shape)
+  const made = b.values.at(-1)
+  if (made !== undefined) b.emit(p % 2 === 0 ? ops.Sqrt : ops.Exp, [made.name], {}, x.shape)
+}
+
+const clip: Apply = (b, { choices: [p] }, x) => {
+  b.emit(ops.Clip, [x.name, b.constant(tensorOf('float32', [], [p % 2 === 0 ? 0 : -0.5])), b.constant(tensorOf('float32', [], [1.5]))], {}, x.shape)
+}
+
+const prelu: Apply = (b, _step, x) => {
+  if (x.shape.length < 2) return
+  b.emit(ops.PRelu, [x.name, b.weights([channels(x), ...x.shape.slice(2).map(() => 1)], 0.3)], {}, x.shape)
+}
+
+const binary: Apply = (b, { choices: [p] }, x, y) => {
+  const op = pick([ops.Add, ops.Mul, ops.Sub, ops.Add], p)
+  if (sameShape(x, y)) return b.emit(op, [x.name, y.name], {}, x.shape)
+  // Squeeze and excite: one number a channel against an image.
+  if (isImage(x) && isImage(y) && channels(x) === channels(y) && y.shape[2] === 1 && y.shape[3] === 1) {
+    b.emit(p % 2 === 0 ? ops.Mul : ops.Add, [x.name, y.name], {}, x.shape)
+  }
+}
+
+const extremum: Apply = (b, { choices: [p] }, x, y) => {
+  if (sameShape(x, y)) b.emit(p % 2 === 0 ? ops.Max : ops.Min, [x.name, y.name], {}, x.shape)
+}
+
+const withConstant: Apply = (b, { choices: [p, q] }, x) => {
+  const op = pick([ops.Add, ops.Mul, ops.Sub], p)
+  const shape = pick([[channels(x), ...x.shape.slice(2).map(() => 1)], [1], x.shape.slice(-1), x.shape.slice(1)], q)
+  if (x.shape.length >= 2) b.emit(op, q % 3 === 2 && p % 3 !== 2 ? [b.weights(shape, 0.7), x.name] : [x.name, b.weights(shape, 0.7)], {}, x.shape)
+}
+
+const divide: Apply = (b, _step, x) => {
+  if (x.shape.length >= 2) b.emit(ops.Div, [x.name, b.positive([channels(x), ...x.shape.slice(2).map(() => 1)])], {}, x.shape)
+}
+
+const pool: Apply = (b, { choices: [p, q, r] }, x) => {
+  if (!isImage(x)) return
+  const kernel = pick([2, 3], p)
+  const pad = kernel === 3 ? q % 2 : 0
+  const stride = pick([1, 2], r)
+  const out = (size: number): number => Math.floor((size + 2 * pad - kernel) / stride) + 1
+  const [h, w] = [out(x.shape[2] ?? 0), out(x.shape[3] ?? 0)]
+  if (h < 1 || w < 1) return
+  const window = { kernel_shape: [kernel, kernel], pads: [pad, pad, pad, pad], strides: [stride, stride] }
+  const shape = [x.shape[0] ?? 1, channels(x), h, w]
+  if (p % 3 === 0) b.emit(ops.MaxPool, [x.name], window, shape)
+  else b.emit(ops.AveragePool, [x.name], { ...window, count_include_pad: r % 2 }, shape)
+}
+
+const globalPool: Apply = (b, { choices: [p] }, x) => {
+  if (!isImage(x)) return
+  const shape = [x.shape[0] ?? 1, channels(x), 1, 1]
+  if (p % 4 === 0) b.emit(ops.GlobalMaxPool, [x.name], {}, shape)
+  else if (p % 4 === 1) b.emit(ops.ReduceMean, [x.name], { axes: [2, 3], keepdims: 1 }, shape)
+  else b.emit(ops.GlobalAveragePool, [x.name], {}, shape)
+}
+
+const reduce: Apply = (b, { choices: [p, q] }, x) => {
+  if (x.shape.length < 3) return
+  const axis = 1 + (q % (x.shape.length - 1))
+  const shape = x.shape.flatMap((d, a) => (a === axis ? [] : [d]))
+  if (p % 2 === 0) b.emit(ops.ReduceMax, [x.name], { axes: [axis], keepdims: 0 }, shape)
+  else b.emit(ops.ReduceSum, [x.name, b.constant(int64s([axis]))], { keepdims: 0 }, shape)
+}
+
+const concat: Apply = (b, { choices: [p] }, x, y) => {
+  if (x.shape.length !== y.shape.length || x.shape.length < 2 || channels(x) + channels(y) > 16) return
+  if (!x.shape.every((d, a) => a === 1 || d === y.shape[a])) return
+  const inputs = p % 3 === 0 ? [x.name, y.name, x.name] : [x.name, y.name]
+  b.emit(ops.Concat, inputs, { axis: 1 }, x.shape.map((d, a) => (a === 1 ? (p % 3 === 0 ? 2 : 1) * channels(x) + channels(y) : d)))
+}
+
+const split: Apply = (b, { choices: [p] }, x) => {
+  if (x.shape.length < 2 || channels(x) < 2) return
+  const first = 1 + (p % (channels(x) - 1))
+  const shape = (n: number): number[] => x.shape.map((d, a) => (a === 1 ? n : d))
+  b.emit(ops.Split, [x.name, b.constant(int64s([first, channels(x) - first]))], { axis: 1 }, shape(first), shape(channels(x) - first))
+}
+
+const slice: Apply = (b, { choices: [p, q, r] }, x) => {
+  if (x.shape.length < 2 || channels(x) < 2) return
+  const start = p % channels(x)
+  const step = 1 + (r % 2)
+  const end = start + 1 + (q % (channels(x) - start))
+  const inputs = [x.name, b.constant(int64s([start])), b.constant(int64s([end])), b.constant(int64s([1])), b.constant(int64s([step]))]
+  b.emit(ops.Slice, inputs, {}, x.shape.map((d, a) => (a === 1 ? Math.ceil((end - start) / step) : d)))
+}
+
+const pad: Apply = (b, { choices: [p, q] }, x) => {
+  if (!isImage(x) || (x.shape[2] ?? 0) > 8) return
+  const pads = p % 3 === 0 ? [0, 1, 0, 0, 0, 0, 0, 0] : [0, 0, 1, 0, 0, 0, 0, 1]
+  const value = b.constant(tensorOf('float32', [], [q % 2 === 0 ? 0 : 0.75]))
+  b.emit(ops.Pad, [x.name, b.constant(int64s(pads)), value], {}, x.shape.map((d, a) => d + (pads[a] ?? 0) + (pads[a + 4] ?? 0)))
+}
+
+const flatten: Apply = (b, _step, x) => {
+  if (x.shape.length > 2) b.emit(ops.Flatten, [x.name], {}, [x.shape[0] ?? 1, sizeOf(x.shape.slice(1))])
+}
+
+const shuffle: Apply = (b, { choices: [p] }, x) => {
+  if (!isImage(x)) return
+  const groups = divisors(channels(x))
+  const g = groups[p % groups.length] ?? 1
+  const [n, h, w] = [x.shape[0] ?? 1, x.shape[2] ?? 1, x.shape[3] ?? 1]
+  b.emit(ops.Reshape, [x.name, b.constant(int64s([0, g, channels(x) / g, h, w]))], {}, [n, g, channels(x) / g, h, w])
+  const split5 = b.values.at(-1)
+  if (split5 === undefined) return
+  if (p % 3 === 2) return
+  b.emit(ops.Transpose, [split5.name], { perm: [0, 2, 1, 3, 4] }, [n, channels(x) / g, g, h, w])
+  const turned = b.values.at(-1)
+  if (turned !== undefined) b.emit(ops.Reshape, [turned.name, b.constant(int64s([0, channels(x), h, w]))], {}, x.shape)
+}
+
+const transpose: Apply = (b, { choices: [p] }, x) => {
+  if (x.shape.length === 4) {
+    const perm = pick([[0, 2, 3, 1], [0, 1, 3, 2]], p)
+    b.emit(ops.Transpose, [x.name], { perm }, perm.map((a) => x.shape[a] ?? 1))
+  } else if (x.shape.length === 3) b.emit(ops.Transpose, [x.name], { perm: [0, 2, 1] }, [x.shape[0] ?? 1, x.shape[2] ?? 1, x.shape[1] ?? 1])
+}
+
+const toSequence: Apply = (b, _step, x) => {
+  if (isImage(x)) b.emit(ops.Reshape, [x.name, b.constant(int64s([0, 0, -1]))], {}, [x.shape[0] ?? 1, channels(x), sizeOf(x.shape.slice(2))])
+}
+
+const resize: Apply = (b, { choices: [p] }, x) => {
+  if (!isImage(x) || (x.shape[2] ?? 0) > 6) return
+  const inputs = [x.name, '', b.constant(tensorOf('float32', [4], [1, 1, 2, 2]))]
+  const mode = p % 2 === 0 ? ('nearest' as const) : ('linear' as const)
+  b.emit(ops.Resize, inputs, { mode, coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' }, x.shape.map((d, a) => (a >= 2 ? d * 2 : d)))
+}
+
+const depthToSpace: Apply = (b, { choices: [p] }, x) => {
+  if (!isImage(x) || channels(x) % 4 !== 0 || (x.shape[2] ?? 0) > 8) return
+  b.emit(ops.DepthToSpace, [x.name], { blocksize: 2, mode: p % 2 === 0 ? 'CRD' : 'DCR' }, [x.shape[0] ?? 1, channels(x) / 4, (x.shape[2] ?? 0) * 2, (x.shape[3] ?? 0) * 2])
+}
+
+const gemm: Apply = (b, { choices: [p, q, r] }, x) => {
+  if (x.shape.length !== 2 || channels(x) > 512) return
+  const outs = 1 + (p % 6)
+  const transposed = q % 2
+  const inputs = [x.name, b.weights(transposed ? [outs, channels(x)] : [channels(x), outs], 0.4)]
+  if (r % 4 !== 0) inputs.push(b.weights(pick([[outs], [1], [1, outs], []], r), 0.3))
+  b.emit(ops.Gemm, inputs, { transB: transposed, alpha: pick([1, 0.5], q), beta: pick([1, 2], r) }, [x.shape[0] ?? 1, outs])
+}
+
+const matmul: Apply = (b, { choices: [p, q] }, x) => {
+  if (x.shape.length < 2 || x.shape.length > 4) return
+  const [rows, columns] = [x.shape.at(-2) ?? 1, x.shape.at(-1) ?? 1]
+  const outs = 1 + (p % 5)
+  if (q % 3 !== 0) b.emit(ops.MatMul, [x.name, b.weights([columns, outs], 0.4)], {}, [...x.shape.slice(0, -1), outs])
+  else if (x.shape.length > 2) b.emit(ops.MatMul, [b.weights([outs, rows], 0.4), x.name], {}, [...x.shape.slice(0, -2), outs, columns])
+}
+
+const softmax: Apply = (b, { choices: [p] }, x) => b.emit(ops.Softmax, [x.name], { axis: 1 + (p % (x.shape.length - 1)) }, x.shape)
+
+const squeeze: Apply = (b, _step, x) => {
+  const axes = x.shape.flatMap((d, a) => (a > 1 && d === 1 ? [a] : []))
+  if (axes.length > 0) b.emit(ops.Squeeze, [x.name, b.constant(int64s(axes))], {}, x.shape.filter((_, a) => !axes.includes(a)))
+  else if (x.shape.length === 2) b.emit(ops.Unsqueeze, [x.name, b.constant(int64s([2, 3]))], {}, [...x.shape, 1, 1])
+}
+
+/** Frequent builders are listed more than once. */
+const builders: ReadonlyArray<Apply> = [
+  conv, conv, conv, conv, convTranspose, batchNorm, batchNorm, unary, unary, unary, partial, clip, prelu, binary, binary, binary,
+  extremum, withConstant, divide, pool, globalPool, reduce, concat, concat, split, slice, pad, flatten, shuffle, transpose,
+  toSequence, resize, depthToSpace, gemm, gemm, matmul, matmul, softmax, squeeze,
+]
+
+/** The graph of a program. Values that nothing reads are its outputs. */
+export const buildProgram = (program: Program): Graph => {
+  const normal = normals(uniforms(program.seed))
+  const uniform = uniforms(program.seed + 1)
+  const constants = new Map<string, Tensor>()
+  const nodes: Node[] = []
+  const values: Value[] = [{ name: 'x', shape: [2, program.channels, program.size, program.size] }]
+  const read = new Set<string>()
+  const constant = (tensor: Tensor): string => {
+    const name = `c${constants.size}`
+    constants.set(name, tensor)
+    return name
+  }
+  const numbers = (shape: ReadonlyArray<number>, value: () => number): Float32Array => Float32Array.from({ length: sizeOf(shape) }, value)
+  const builder: Builder = {
+    values,
+    constant,
+    weights: (shape, deviation) => constant(tensorOf('float32', shape, numbers(shape, () => deviation * normal()))),
+    positive: (shape) => constant(tensorOf('float32', shape, numbers(shape, () => 0.5 + uniform()))),
+    emit: (op, inputs, attrs, ...shapes) => {
+      const outputs = shapes.map((shape, i) => ({ name: `v${values.length + i}`, shape }))
+      for (const input of inputs) read.add(input)
+      nodes.push(makeNode(op, inputs, outputs.map((o) => o.name), attrs, `n${nodes.length}`))
+      values.push(...outputs)
+    },
+  }
+  for (const step of program.steps) {
+    const x = values[Math.max(0, values.length - 1 - (step.from % 4))]
+    const y = values[step.other % values.length]
+    const apply = builders[step.kind % builders.length]
+    if (x !== undefined && y !== undefined && apply !== undefined && sizeOf(x.shape) < 20_000) apply(builder, step, x, y)
+  }
+  const batch = program.symbolicBatch ? 'N' : 2
+  const typed = (v: Value) => ({ name: v.name, type: tensorType('float32', [batch, ...v.shape.slice(1)]) })
+  const parts: GraphParts = {
+    name: 'program',
+    inputs: values.slice(0, 1).map(typed),
+    outputs: values.filter((v) => v.name !== 'x' && !read.has(v.name)).map(typed),
+    nodes,
+    constants,
+    defaults: new Map(),
+    hints: new Map(),
+    opsets: new Map([['', 17]]),
+    preserved: { irVersion: 8, model: new Uint8Array(), uses: [] },
+  }
+  const graph = makeGraph(parts)
+  if (E.isLeft(graph)) throw new Error(`program does not build: ${graph.left.subject}: ${graph.left.expected}, ${graph.left.found}`)
+  return graph.right
+}
+
+const step: fc.Arbitrary<Step> = fc.record({
+  kind: fc.nat(builders.length - 1),
+  from: fc.nat(3),
+  other: fc.nat(30),
+  choices: fc.tuple(fc.nat(59), fc.nat(59), fc.nat(59), fc.nat(59)),
+})
+
+export const programs: fc.Arbitrary<Program> = fc.record({
+  channels: fc.integer({ min: 1, max: 6 }),
+  size: fc.integer({ min: 3, max: 8 }),
+  symbolicBatch: fc.boolean(),
+  seed: fc.nat(1_000_000),
+  steps: fc.array(step, { minLength: 1, maxLength: 14 }),
+})
