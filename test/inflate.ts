@@ -45,7 +45,10 @@ const rolesOf = (graph: GraphProto): ReadonlyMap<string, Role> => {
   const dims = new Map(graph.initializer.map((t) => [t.name, t.dims.map(Number)]))
   const roles = new Map<string, Role>()
   for (const node of graph.node) {
-    if (node.opType === 'Identity') sources.set(node.output[0] ?? '', source(node.input[0] ?? ''))
+    if (node.opType === 'Identity') {
+      sources.set(node.output[0] ?? '', source(node.input[0] ?? ''))
+      continue
+    }
     for (const [port, input] of node.input.entries()) {
       const name = source(input)
       const shape = dims.get(name)

@@ -1,15 +1,23 @@
 import type { Rewrite, ShrinkContext, ValueId } from './op.ts'
 import { gather, type Tensor } from './tensor.ts'
 
-/** The same node, its constant operands gathered along the axes that shrink. */
-export const gatherOperands = (s: ShrinkContext<unknown>): Rewrite => {
+/**
+ * The same node, its constant operands gathered along the axes that shrink. `given` holds operands that the operator
+ * shrank itself, by port; a port that was not there before is named like `hint`.
+ */
+export const gatherOperands = (
+  s: ShrinkContext<unknown>,
+  given: ReadonlyMap<number, Tensor> = new Map(),
+  hint = '',
+): Rewrite => {
   const constants = new Map<ValueId, Tensor>()
-  const inputs = s.node.inputs.map((input, port) => {
+  const ports = Math.max(s.node.inputs.length, ...Array.from(given.keys(), (port) => port + 1))
+  const inputs = Array.from({ length: ports }, (_, port) => {
+    const input = s.node.inputs[port] ?? ''
     const tensor = s.constant(port)
-    if (tensor === undefined) return input
-    const selected = gatherOperand(s, port, tensor)
-    if (selected === tensor) return input
-    const name = s.rename(port, input)
+    const selected = given.get(port) ?? (tensor && gatherOperand(s, port, tensor))
+    if (selected === undefined || selected === tensor) return input
+    const name = s.rename(port, input || hint)
     constants.set(name, selected)
     return name
   })

@@ -1,5 +1,6 @@
 /** Building blocks of type inference. All take what the file says and answer with a reason where it makes no sense. */
 import * as E from 'fp-ts/lib/Either.js'
+import type { DType } from './dtype.ts'
 import type { InferContext } from './op.ts'
 import { type Dim, type Shape, type TensorType, unknownDim } from './type.ts'
 
@@ -20,6 +21,19 @@ export const rankedInput = (
   const { shape } = type.right
   return shape === undefined ? E.left(`the rank of input ${port} is unknown`) : E.right({ ...type.right, shape })
 }
+
+/** Element type of the first of some ports that is known to be a tensor: inputs of one operator mostly share theirs. */
+export const sharedDtype = (ctx: InferContext<unknown>, ports: ReadonlyArray<number>): E.Either<string, DType> => {
+  for (const port of ports) {
+    const type = ctx.inputs[port]
+    if (type?.kind === 'tensor') return E.right(type.dtype)
+  }
+  return E.left(`input ${ports[0] ?? 0} is not known to be a tensor`)
+}
+
+/** The shape of a value of which only the rank is known. */
+export const unknownShape = (value: string, rank: number): Shape =>
+  Array.from({ length: rank }, (_, axis) => unknownDim(value, axis))
 
 /** Whether an optional port is given. */
 export const isGiven = (ctx: InferContext<unknown>, port: number): boolean => ctx.inputs[port] !== undefined

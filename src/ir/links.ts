@@ -9,6 +9,10 @@ export const inputShape = (ctx: NodeContext<unknown>, port: number): Shape | und
 
 export const outputShape = (ctx: NodeContext<unknown>, output = 0): Shape | undefined => shapeOf(ctx.outputs[output])
 
+/** Elements of a shape, symbolic sizes counted as 1; 0 when even the rank is unknown. */
+export const countOf = (shape: Shape | undefined): number =>
+  shape === undefined ? 0 : shape.reduce<number>((n, dim) => (isStatic(dim) ? n * dim : n), 1)
+
 /** `length` indices, index i mapped by `map`. */
 export const indexMap = (length: number, map: (i: number) => number): Int32Array =>
   Int32Array.from({ length }, (_, i) => map(i))

@@ -29,3 +29,28 @@ export const logistic = (x: number): number => (x >= 0 ? 1 / (1 + Math.exp(-x)) 
 
 /** `log(1 + e^x)` without overflow. */
 export const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))
+
+/** `(Σ |x|^p)^(1/p)`. */
+export const norm = (values: ReadonlyArray<number>, p: number): number => {
+  let sum = 0
+  for (const v of values) sum += Math.abs(v) ** p
+  return sum ** (1 / p)
+}
+
+export const sumOf = (values: ReadonlyArray<number>): number => {
+  let sum = 0
+  for (const v of values) sum += v
+  return sum
+}
+
+export const maximumOf = (values: ReadonlyArray<number>): number => {
+  let largest = -Infinity
+  for (const v of values) largest = v > largest || Number.isNaN(v) ? v : largest
+  return largest
+}
+
+export const minimumOf = (values: ReadonlyArray<number>): number => {
+  let smallest = Infinity
+  for (const v of values) smallest = v < smallest || Number.isNaN(v) ? v : smallest
+  return smallest
+}

@@ -2,16 +2,21 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { usersOf } from '../ir/analysis.ts'
 import { stridesOf } from '../ir/evaluate.ts'
-import { renderError } from '../ir/failure.ts'
+import { type Failure, failure, renderError } from '../ir/failure.ts'
 import { type Graph, labelOf } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
 import { type Dense, elements, isNumeric } from '../ir/tensor.ts'
 import { sizeOf } from '../ir/type.ts'
 import { channelMask } from './channel-mask.ts'
 import { closestNames } from './closest.ts'
-import { type FileEntry, readError, type ReadError } from './file-entry.ts'
+import type { FileEntry, TensorFileError } from './file-entry.ts'
 import { elementMask, type Mask, type Masks, sameMask } from './mask.ts'
 import { type Layer, readersOfWeights, resolveWeights } from './weights.ts'
+
+export type MaskError = Failure<'MaskError'>
+
+/** Why masks cannot be had from a file: the file is broken, or they do not fit the model. */
+export type MaskFileError = MaskError | TensorFileError
 
 /** Bytes that a mask may take beyond eight for each element of its weight: a file format's header. */
 const headerAllowance = 65_536
@@ -24,8 +29,8 @@ const headerAllowance = 65_536
  * A weight may be called by any name that stands for it (see {@link resolveWeights}); the masks are under the name of
  * the constant. Where one constant stands for the weights of several layers they must all get the same mask.
  */
-export const bindMasks = (entries: ReadonlyArray<FileEntry>, graph: Graph): E.Either<ReadError, Masks> => {
-  const problems: Array<() => ReadError> = []
+export const bindMasks = (entries: ReadonlyArray<FileEntry>, graph: Graph): E.Either<MaskFileError, Masks> => {
+  const problems: Array<() => MaskFileError> = []
   const named = new Map<ValueId, Map<string, Mask>>()
   for (const entry of entries) {
     const mask = bindOne(entry, graph)
@@ -52,10 +57,11 @@ export const bindMasks = (entries: ReadonlyArray<FileEntry>, graph: Graph): E.Ei
 /** Problems beyond this many are counted, not listed. */
 const listedProblems = 20
 
-const listProblems = (problems: ReadonlyArray<() => ReadError>): ReadError => {
+const listProblems = (problems: ReadonlyArray<() => MaskFileError>): MaskFileError => {
   const lines = problems.slice(0, listedProblems).map((problem) => `  ${renderError(problem())}`)
   if (problems.length > listedProblems) lines.push(`  and ${problems.length - listedProblems} more.`)
-  return readError(
+  return failure(
+    'MaskError',
     'masks',
     'every mask to fit a weight of the model',
     `${problems.length} that do not`,
@@ -68,7 +74,7 @@ interface Bound {
   readonly mask: Mask
 }
 
-const bindOne = (entry: FileEntry, graph: Graph): E.Either<() => ReadError, Bound> => {
+const bindOne = (entry: FileEntry, graph: Graph): E.Either<() => MaskFileError, Bound> => {
   const { graph: resolved, rootOf } = resolveWeights(graph)
   const root = rootOf.get(entry.name)
   const weight = root === undefined ? undefined : resolved.constants.get(root)
@@ -119,13 +125,13 @@ const bindOne = (entry: FileEntry, graph: Graph): E.Either<() => ReadError, Boun
   })
 }
 
-const problem = (name: string, expected: string, found: string, help: string): ReadError =>
-  readError(`mask ${name}`, expected, found, help)
+const problem = (name: string, expected: string, found: string, help: string): MaskFileError =>
+  failure('MaskError', `mask ${name}`, expected, found, help)
 
 const expectation = (shape: ReadonlyArray<number>, channels: number | undefined): string =>
   `0 and 1 in shape [${shape.join(',')}]${channels === undefined ? '' : `, or [${channels}] for whole output channels`}`
 
-const unknownName = (name: string, graph: Graph): ReadError => {
+const unknownName = (name: string, graph: Graph): MaskFileError => {
   const { graph: resolved, rootOf } = resolveWeights(graph)
   if (graph.defaults.has(name)) {
     return problem(
@@ -170,7 +176,7 @@ const indexOf = (flat: number, shape: ReadonlyArray<number>): ReadonlyArray<numb
   stridesOf(shape).map((stride, axis) => Math.floor(flat / stride) % (shape[axis] ?? 1))
 
 /** Why masks given under names of one constant cannot be its mask. */
-const sharingProblem = (graph: Graph, root: ValueId, byName: ReadonlyMap<string, Mask>): ReadError | undefined => {
+const sharingProblem = (graph: Graph, root: ValueId, byName: ReadonlyMap<string, Mask>): MaskFileError | undefined => {
   const [[firstName, first] = [root, undefined], ...others] = [...byName]
   for (const [name, mask] of others) {
     if (first === undefined || sameMask(first, mask)) continue

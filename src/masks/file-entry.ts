@@ -3,17 +3,17 @@ import type { Either } from 'fp-ts/lib/Either.js'
 import { failure, type Failure } from '../ir/failure.ts'
 import type { Dense } from '../ir/tensor.ts'
 
-export type ReadError = Failure<'ReadError'>
+export type TensorFileError = Failure<'TensorFileError'>
 
-export const readError = (subject: string, expected: string, found: string, help: string): ReadError =>
-  failure('ReadError', subject, expected, found, help)
+export const tensorFileError = (subject: string, expected: string, found: string, help: string): TensorFileError =>
+  failure('TensorFileError', subject, expected, found, help)
 
 /** A tensor of a file, not decoded before it is asked for. */
 export interface FileEntry {
   readonly name: string
   /** Bytes that decoding it takes, as the file declares them. */
   readonly size: number
-  readonly decode: () => Either<ReadError, Dense>
+  readonly decode: () => Either<TensorFileError, Dense>
 }
 
 /** Product of sizes, or undefined where it, or a size itself, is no exact count. */

@@ -2,8 +2,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Graph } from '../ir/graph.ts'
 import { dense, type Tensor } from '../ir/tensor.ts'
-import { bindMasks } from './bind.ts'
-import { type FileEntry, readError, type ReadError } from './file-entry.ts'
+import { bindMasks, type MaskFileError } from './bind.ts'
+import { type FileEntry, tensorFileError, type TensorFileError } from './file-entry.ts'
 import { expandMask, type Masks } from './mask.ts'
 import { looksLikeNpy } from './npy.ts'
 import { readNpz } from './npz.ts'
@@ -11,12 +11,12 @@ import { decodeSafetensors, encodeSafetensors, looksLikeSafetensors } from './sa
 import { looksLikeZip } from './zip.ts'
 
 /** The masks for `graph` in a safetensors or npz file, told apart by their content. See {@link bindMasks}. */
-export const decodeMasks = (bytes: Uint8Array, graph: Graph): E.Either<ReadError, Masks> => {
+export const decodeMasks = (bytes: Uint8Array, graph: Graph): E.Either<MaskFileError, Masks> => {
   const entries = entriesOf(bytes)
   return E.isLeft(entries) ? entries : bindMasks(entries.right, graph)
 }
 
-const entriesOf = (bytes: Uint8Array): E.Either<ReadError, ReadonlyArray<FileEntry>> => {
+const entriesOf = (bytes: Uint8Array): E.Either<TensorFileError, ReadonlyArray<FileEntry>> => {
   if (looksLikeZip(bytes)) return readNpz(bytes)
   if (looksLikeSafetensors(bytes)) {
     const file = decodeSafetensors(bytes)
@@ -30,7 +30,7 @@ const entriesOf = (bytes: Uint8Array): E.Either<ReadError, ReadonlyArray<FileEnt
     )
   }
   return E.left(
-    readError(
+    tensorFileError(
       'mask file',
       'a safetensors or npz file',
       looksLikeNpy(bytes) ? 'a single numpy array' : `${bytes.length} bytes of another kind`,

@@ -8,7 +8,7 @@ import { byteLength, type DType } from '../ir/dtype.ts'
 import { move, stridesOf } from '../ir/evaluate.ts'
 import { invariant } from '../ir/failure.ts'
 import { dense, type Dense } from '../ir/tensor.ts'
-import { countOf, readError, type ReadError } from './file-entry.ts'
+import { countOf, tensorFileError, type TensorFileError } from './file-entry.ts'
 
 /** numpy's own limit on the header. */
 const headerLimit = 10_000
@@ -37,9 +37,11 @@ const dtypeOf: ReadonlyMap<string, DType> = new Map<string, DType>([
  * The array of a .npy file, in row-major order and little-endian: Fortran order and big-endian elements are converted.
  * `subject` names the file in errors. Arrays of objects are refused: reading them would run what the file says.
  */
-export const decodeNpy = (bytes: Uint8Array, subject: string): E.Either<ReadError, Dense> => {
-  const broken = (expected: string, found: string): E.Either<ReadError, never> =>
-    E.left(readError(subject, expected, found, 'The array is damaged; save it again with numpy.save or numpy.savez.'))
+export const decodeNpy = (bytes: Uint8Array, subject: string): E.Either<TensorFileError, Dense> => {
+  const broken = (expected: string, found: string): E.Either<TensorFileError, never> =>
+    E.left(
+      tensorFileError(subject, expected, found, 'The array is damaged; save it again with numpy.save or numpy.savez.'),
+    )
   if (!looksLikeNpy(bytes)) return broken('a numpy array', 'another kind of data')
   const [version = 0, minor = 0] = bytes.subarray(6, 8)
   if (version < 1 || version > 3 || minor !== 0) return broken('format version 1.0, 2.0 or 3.0', `${version}.${minor}`)
@@ -55,7 +57,7 @@ export const decodeNpy = (bytes: Uint8Array, subject: string): E.Either<ReadErro
   const [order = '', code = ''] = /^([<>|=]?)(.*)$/.exec(header.descr)?.slice(1) ?? []
   if (code.startsWith('O')) {
     return E.left(
-      readError(
+      tensorFileError(
         subject,
         'an array of numbers',
         'pickled Python objects',

@@ -1,7 +1,7 @@
 /** The .npz format of numpy: a zip archive of .npy files. */
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { type FileEntry, readError, type ReadError } from './file-entry.ts'
+import { type FileEntry, tensorFileError, type TensorFileError } from './file-entry.ts'
 import { decodeNpy } from './npy.ts'
 import { readZip } from './zip.ts'
 
@@ -14,12 +14,12 @@ const entryLimit = 10_000
  * The arrays of an archive by their names, none inflated before it is decoded. Names are looked up, never used as
  * paths; those that could only be meant as paths out of a folder are refused all the same.
  */
-export const readNpz = (bytes: Uint8Array): E.Either<ReadError, ReadonlyArray<FileEntry>> => {
+export const readNpz = (bytes: Uint8Array): E.Either<TensorFileError, ReadonlyArray<FileEntry>> => {
   const files = readZip(bytes)
   if (E.isLeft(files)) return files
   if (files.right.length > entryLimit) {
     return E.left(
-      readError('npz file', `at most ${entryLimit} arrays`, `${files.right.length}`, 'Use safetensors instead.'),
+      tensorFileError('npz file', `at most ${entryLimit} arrays`, `${files.right.length}`, 'Use safetensors instead.'),
     )
   }
   const entries: FileEntry[] = []
@@ -27,7 +27,7 @@ export const readNpz = (bytes: Uint8Array): E.Either<ReadError, ReadonlyArray<Fi
     const subject = `zip entry ${file}`
     if (file.endsWith('data.pkl')) {
       return E.left(
-        readError(
+        tensorFileError(
           'mask file',
           'a safetensors or npz file',
           'a PyTorch checkpoint',
@@ -37,12 +37,12 @@ export const readNpz = (bytes: Uint8Array): E.Either<ReadError, ReadonlyArray<Fi
     }
     if (!file.endsWith(suffix) || file === suffix) {
       return E.left(
-        readError(subject, 'arrays only, named NAME.npy', 'another file', 'Write the file with numpy.savez.'),
+        tensorFileError(subject, 'arrays only, named NAME.npy', 'another file', 'Write the file with numpy.savez.'),
       )
     }
     if (isPathLike(file)) {
       return E.left(
-        readError(subject, 'the name of an array', 'a path', 'Name the arrays after the weights they mask.'),
+        tensorFileError(subject, 'the name of an array', 'a path', 'Name the arrays after the weights they mask.'),
       )
     }
     const name = file.slice(0, -suffix.length)

@@ -8,7 +8,7 @@ import { byteLength, type DType } from '../ir/dtype.ts'
 import { invariant } from '../ir/failure.ts'
 import { dense, type Dense, materialize, type Tensor } from '../ir/tensor.ts'
 import { sizeOf } from '../ir/type.ts'
-import { countOf, readError, type ReadError } from './file-entry.ts'
+import { countOf, tensorFileError, type TensorFileError } from './file-entry.ts'
 
 /** The format's own limit on the header. */
 const headerLimit = 100_000_000
@@ -41,9 +41,9 @@ export interface TensorFile {
 /** Whether bytes begin like a safetensors file. */
 export const looksLikeSafetensors = (bytes: Uint8Array): boolean => bytes.length >= 9 && bytes[8] === 0x7b
 
-const broken = (expected: string, found: string, subject = 'safetensors file'): E.Either<ReadError, never> =>
+const broken = (expected: string, found: string, subject = 'safetensors file'): E.Either<TensorFileError, never> =>
   E.left(
-    readError(
+    tensorFileError(
       subject,
       expected,
       found,
@@ -56,7 +56,7 @@ const broken = (expected: string, found: string, subject = 'safetensors file'): 
  * the header's size and syntax, no name twice, known element types, byte ranges that match the shapes, follow one another
  * without gaps and end with the file.
  */
-export const decodeSafetensors = (bytes: Uint8Array): E.Either<ReadError, TensorFile> => {
+export const decodeSafetensors = (bytes: Uint8Array): E.Either<TensorFileError, TensorFile> => {
   if (bytes.length < 8) return broken('at least 8 bytes', `${bytes.length}`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const length = view.getBigUint64(0, true)
@@ -104,7 +104,7 @@ interface Info {
   readonly end: number
 }
 
-const infoOf = (name: string, entry: unknown): E.Either<ReadError, Info> => {
+const infoOf = (name: string, entry: unknown): E.Either<TensorFileError, Info> => {
   const subject = `tensor ${name}`
   if (!isRecord(entry)) return broken('an object', describe(entry), subject)
   const extra = Object.keys(entry).find((key) => key !== 'dtype' && key !== 'shape' && key !== 'data_offsets')
@@ -131,7 +131,7 @@ const isCounts = (x: unknown): x is ReadonlyArray<number> =>
 
 const describe = (x: unknown): string => (x === undefined ? 'none' : JSON.stringify(x).slice(0, 80))
 
-const parseHeader = (bytes: Uint8Array): E.Either<ReadError, Readonly<Record<string, unknown>>> => {
+const parseHeader = (bytes: Uint8Array): E.Either<TensorFileError, Readonly<Record<string, unknown>>> => {
   if (bytes[0] !== 0x7b) return broken('a header that starts with {', `byte ${bytes[0] ?? 'none'}`)
   const parsed = E.tryCatch(
     () => {

@@ -6,14 +6,14 @@
  */
 import { Inflate } from 'fflate'
 import * as E from 'fp-ts/lib/Either.js'
-import { readError, type ReadError } from './file-entry.ts'
+import { tensorFileError, type TensorFileError } from './file-entry.ts'
 
 export interface ZipEntry {
   readonly name: string
   /** Bytes after inflating, as the archive declares them. */
   readonly size: number
   /** Inflates the file. Never gives, nor holds, more than a small buffer beyond `size` bytes. */
-  readonly content: () => E.Either<ReadError, Uint8Array>
+  readonly content: () => E.Either<TensorFileError, Uint8Array>
 }
 
 export const looksLikeZip = (bytes: Uint8Array): boolean =>
@@ -25,11 +25,11 @@ const endRecord = 0x06054b50
 const endLength = 22
 const longestComment = 0xffff
 
-const broken = (expected: string, found: string, subject = 'zip archive'): E.Either<ReadError, never> =>
-  E.left(readError(subject, expected, found, 'The archive is damaged; write it again.'))
+const broken = (expected: string, found: string, subject = 'zip archive'): E.Either<TensorFileError, never> =>
+  E.left(tensorFileError(subject, expected, found, 'The archive is damaged; write it again.'))
 
 /** The files of an archive in the order of its directory. */
-export const readZip = (bytes: Uint8Array): E.Either<ReadError, ReadonlyArray<ZipEntry>> => {
+export const readZip = (bytes: Uint8Array): E.Either<TensorFileError, ReadonlyArray<ZipEntry>> => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const end = findEnd(view)
   if (end === undefined) return broken('a directory at its end', 'none')
@@ -37,7 +37,9 @@ export const readZip = (bytes: Uint8Array): E.Either<ReadError, ReadonlyArray<Zi
   const size = view.getUint32(end + 12, true)
   const start = view.getUint32(end + 16, true)
   if (size === 0xffffffff || start === 0xffffffff || count === 0xffff) {
-    return E.left(readError('zip archive', 'at most 4 GiB', 'a Zip64 archive', 'Use safetensors for files this large.'))
+    return E.left(
+      tensorFileError('zip archive', 'at most 4 GiB', 'a Zip64 archive', 'Use safetensors for files this large.'),
+    )
   }
   if (view.getUint32(end + 4, true) !== 0 || view.getUint16(end + 8, true) !== count) {
     return broken('one part', 'one of several')
@@ -82,7 +84,12 @@ interface DirectoryRecord {
   readonly next: number
 }
 
-const readRecord = (view: DataView, bytes: Uint8Array, at: number, end: number): E.Either<ReadError, DirectoryRecord> => {
+const readRecord = (
+  view: DataView,
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+): E.Either<TensorFileError, DirectoryRecord> => {
   if (at + 46 > end || view.getUint32(at, true) !== centralHeader) return broken('a directory entry', `none at ${at}`)
   const flags = view.getUint16(at + 8, true)
   const nameLength = view.getUint16(at + 28, true)
@@ -102,7 +109,7 @@ const readRecord = (view: DataView, bytes: Uint8Array, at: number, end: number):
   const size = view.getUint32(at + 24, true)
   const offset = view.getUint32(at + 42, true)
   if (compressed === 0xffffffff || size === 0xffffffff || offset === 0xffffffff) {
-    return E.left(readError(subject, 'at most 4 GiB', 'a Zip64 entry', 'Use safetensors for files this large.'))
+    return E.left(tensorFileError(subject, 'at most 4 GiB', 'a Zip64 entry', 'Use safetensors for files this large.'))
   }
   if (method === 0 && compressed !== size) return broken(`${size} bytes stored as they are`, `${compressed}`, subject)
   return E.right({
@@ -123,7 +130,7 @@ const locate = (
   bytes: Uint8Array,
   records: ReadonlyArray<DirectoryRecord>,
   directory: number,
-): E.Either<ReadError, ReadonlyArray<ZipEntry>> => {
+): E.Either<TensorFileError, ReadonlyArray<ZipEntry>> => {
   const entries = new Map<DirectoryRecord, ZipEntry>()
   let free = 0
   for (const record of records.toSorted((a, b) => a.offset - b.offset)) {
@@ -148,7 +155,7 @@ const locate = (
   return E.right(records.flatMap((record) => entries.get(record) ?? []))
 }
 
-const contentOf = (record: DirectoryRecord, data: Uint8Array): E.Either<ReadError, Uint8Array> => {
+const contentOf = (record: DirectoryRecord, data: Uint8Array): E.Either<TensorFileError, Uint8Array> => {
   const subject = `zip entry ${record.name}`
   const content = record.method === 0 ? data : inflate(data, record.size)
   if (content === undefined) return broken(`deflated data of ${record.size} bytes`, 'other data', subject)

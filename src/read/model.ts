@@ -1,6 +1,5 @@
 /** ONNX bytes to graph. Pure; also runs in a browser. */
 import * as E from 'fp-ts/lib/Either.js'
-import { isFieldSet } from '@bufbuild/protobuf'
 import { type Graph, type GraphParts, makeGraph, type ValueInfo } from '../ir/graph.ts'
 import type { Node, ValueId } from '../ir/op.ts'
 import { Opaque } from '../ir/ops/opaque.ts'
@@ -21,13 +20,13 @@ import {
   ValueInfoProtoSchema,
 } from '../onnx/onnx_pb.ts'
 import { dtypeOf, readType } from '../onnx/types.ts'
+import { createValueInfo } from '../onnx/value-info.ts'
 import { scopeOf } from './captures.ts'
 import { type ReadError, readError } from './error.ts'
 import type { ExternalReader } from './external.ts'
 import { functionKey, opaqueNode, readNode } from './node.ts'
 import { sortNodes } from './order.ts'
 import { readTensor } from './tensor.ts'
-import { createValueInfo } from '../onnx/value-info.ts'
 
 export interface ReadOptions {
   /** Finds files that tensors keep their bytes in; without it such a tensor is an error. */
@@ -214,7 +213,8 @@ const readHints = (graph: GraphProto): ReadonlyMap<ValueId, ValueType> => {
   }
   for (const { values, dims } of graph.sparseInitializer) {
     const dtype = dtypeOf(values?.dataType ?? 0)
-    if (values !== undefined && dtype !== undefined) hints.set(values.name, tensorType(dtype, dims.map(Number)))
+    const shape = dims.map((dim, axis) => (dim < 0n ? unknownDim(values?.name ?? '', axis) : Number(dim)))
+    if (values !== undefined && dtype !== undefined) hints.set(values.name, tensorType(dtype, shape))
   }
   for (const { name, type } of graph.valueInfo) if (type !== undefined) hints.set(name, readType(type, name))
   return hints
@@ -252,13 +252,11 @@ const preservedUses = (model: ModelProto, graph: GraphProto): ReadonlyArray<Valu
       uses.add(value)
     }
     const graphs = [training.initialization, training.algorithm].filter((one) => one !== undefined)
-    for (const name of scopeOf(graphs).captures) uses.add(name)
+    const { captures, defines } = scopeOf(graphs)
+    for (const name of [...captures, ...defines]) uses.add(name)
   }
   for (const { deviceConfigurations } of graph.node) {
     for (const { shardingSpec } of deviceConfigurations) for (const { tensorName } of shardingSpec) uses.add(tensorName)
-  }
-  for (const proto of graph.sparseInitializer) {
-    if (isFieldSet(proto, SparseTensorProtoSchema.field.values)) uses.add(proto.values?.name ?? '')
   }
   uses.delete('')
   return [...uses]

@@ -65,11 +65,7 @@ export const sortNodes = (
 }
 
 /** Names the values of one cycle: from a node that was not reached, backwards through values that were not defined. */
-const cycleOf = (
-  nodes: ReadonlyArray<Node>,
-  producer: ReadonlyMap<ValueId, number>,
-  done: Uint8Array,
-): ReadError => {
+const cycleOf = (nodes: ReadonlyArray<Node>, producer: ReadonlyMap<ValueId, number>, done: Uint8Array): ReadError => {
   const path: ValueId[] = []
   const seenAt = new Map<number, number>()
   let at = done.indexOf(0)

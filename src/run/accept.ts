@@ -1,7 +1,7 @@
-/** Finds sizes and integer ranges that a model accepts, by running it. */
+/** Finds sizes and ranges of values that a model accepts, by running it. */
 import * as E from 'fp-ts/lib/Either.js'
 import { type RunError, runError } from './error.ts'
-import { type IntegerRange, integerRanges, seededInputs, showSizes, type Sizes } from './inputs.ts'
+import { seededInputs, showSizes, type Sizes, type ValueRange, valueRanges } from './inputs.ts'
 import type { ValueInfo } from './protocol.ts'
 import type { ModelHandle, Runner, Tensors } from './runner.ts'
 
@@ -19,7 +19,7 @@ export interface Accepted {
 }
 
 export interface Acceptance {
-  readonly integers: IntegerRange
+  readonly range: ValueRange
   /** At least one. */
   readonly accepted: ReadonlyArray<Accepted>
 }
@@ -28,7 +28,7 @@ const isInteger = (input: ValueInfo): boolean => /^u?int/.test(input.dtype) || i
 
 /**
  * Runs `model` with each of `choices` and every seed until `wanted` choices were accepted; if none is, again with
- * narrower integers.
+ * other ranges of values.
  *
  * Errors: the model accepts none of them (and how to bind sizes), or the process died.
  */
@@ -40,16 +40,16 @@ export const acceptedSizes = async (
   wanted: number,
   onTry: (note: string) => void,
 ): Promise<E.Either<RunError, Acceptance>> => {
-  const ranges = model.inputs.some(isInteger) ? integerRanges : integerRanges.slice(0, 1)
+  const ranges = model.inputs.some(isInteger) ? valueRanges : valueRanges.slice(0, 2)
   let refusal: { readonly sizes: Sizes; readonly error: RunError } | undefined
-  for (const integers of ranges) {
+  for (const range of ranges) {
     const accepted: Accepted[] = []
     for (const sizes of choices) {
       if (accepted.length >= wanted) break
       onTry(showSizes(sizes))
       const runs: Run[] = []
       for (const seed of seeds) {
-        const feeds = seededInputs(model.inputs, seed, sizes, integers)
+        const feeds = seededInputs(model.inputs, seed, sizes, range)
         if (E.isLeft(feeds)) return feeds
         const outputs = await runner.run(model, feeds.right)()
         if (E.isLeft(outputs)) {
@@ -61,7 +61,7 @@ export const acceptedSizes = async (
       }
       if (runs.length === seeds.length) accepted.push({ sizes, runs })
     }
-    if (accepted.length > 0) return E.right({ integers, accepted })
+    if (accepted.length > 0) return E.right({ range, accepted })
   }
   const tried = choices.map(showSizes)
   const some = tried.length > 4 ? [...tried.slice(0, 4), `${tried.length - 4} more`] : tried

@@ -20,11 +20,14 @@ export type Sizes = Readonly<Record<string, number>>
 /** What the inputs are used for: checking wants small and odd sizes, measuring wants sizes as in practice. */
 export type Purpose = 'verify' | 'measure'
 
-/** How wide the values of integer inputs range: they may be indices, so a model can reject large ones. */
-export type IntegerRange = 'wide' | 'binary' | 'zero'
+/**
+ * How wide the values of inputs range, because models reject some: an integer may be an index into a short axis, a
+ * divisor or a count, a float may be a threshold.
+ */
+export type ValueRange = 'wide' | 'positive' | 'binary' | 'zero'
 
-/** In the order in which to try them. */
-export const integerRanges: ReadonlyArray<IntegerRange> = ['wide', 'binary', 'zero']
+/** In the order in which to try them. `binary` and `zero` concern integers only. */
+export const valueRanges: ReadonlyArray<ValueRange> = ['wide', 'positive', 'binary', 'zero']
 
 /** The name of an open dimension: its own, or its place when it has none. */
 const dimName = (input: ValueInfo, axis: number): string => {
@@ -201,7 +204,7 @@ export const shapeOf = (input: ValueInfo, sizes: Sizes): ReadonlyArray<number> |
   return shape
 }
 
-const fill = (input: ValueInfo, shape: ReadonlyArray<number>, seed: number, range: IntegerRange): Dense => {
+const fill = (input: ValueInfo, shape: ReadonlyArray<number>, seed: number, range: ValueRange): Dense => {
   const { dtype } = input
   const count = shape.reduce((a, b) => a * b, 1)
   const source = random(seed, input.name)
@@ -211,15 +214,20 @@ const fill = (input: ValueInfo, shape: ReadonlyArray<number>, seed: number, rang
     return { tag: 'Dense', dtype, shape, bytes: new Uint8Array(), strings }
   }
   const values = new Float64Array(count)
+  const positive = range === 'positive'
   const limit = dtype === 'bool' || range === 'binary' ? 2 : range === 'zero' ? 1 : dtype === 'uint8' ? 256 : 8
-  for (let i = 0; i < count; i++) values[i] = isFloat(dtype) ? source.gaussian() : source.below(limit)
+  for (let i = 0; i < count; i++) {
+    if (isFloat(dtype)) values[i] = positive ? Math.abs(source.gaussian()) / 6 : source.gaussian()
+    else values[i] = positive && dtype !== 'bool' ? 1 + source.below(3) : source.below(limit)
+  }
   return tensorOf(dtype, shape, values)
 }
 
 /**
- * Contents for every input of a model: floats are approximately standard normal; integers go from 0 to 7 (uint8: to
- * 255), to 1 for the range `binary`, or are 0 for `zero`; booleans are either; strings are short. The same seed gives
- * the same bytes on every machine, each input has a stream of its own.
+ * Contents for every input of a model. `wide`: floats are approximately standard normal, integers go from 0 to 7 (uint8:
+ * to 255). `positive`: floats from 0 to 1, integers from 1 to 3. `binary` and `zero` are `wide` with integers of 0 and 1
+ * or only 0. Booleans are either; strings are short. The same seed gives the same bytes on every machine, each input
+ * has a stream of its own.
  *
  * Errors: `sizes` lacks an open dimension.
  */
@@ -227,7 +235,7 @@ export const seededInputs = (
   inputs: ReadonlyArray<ValueInfo>,
   seed: number,
   sizes: Sizes = {},
-  range: IntegerRange = 'wide',
+  range: ValueRange = 'wide',
 ): E.Either<RunError, Tensors> => {
   const tensors = new Map<string, Dense>()
   for (const input of inputs) {

@@ -48,7 +48,7 @@ export type WireTensors = ReadonlyArray<readonly [name: string, tensor: Dense]>
 
 export type Request =
   | { readonly kind: 'hello' }
-  | { readonly kind: 'probe'; readonly provider: Provider }
+  | { readonly kind: 'probe'; readonly provider: Provider; readonly timed: boolean }
   | {
       readonly kind: 'chunk'
       readonly upload: number
@@ -92,7 +92,7 @@ export interface Hello {
   readonly backends: ReadonlyArray<string>
 }
 
-/** Answer to `probe`: the time one run of the probe model takes, and what it computes. */
+/** Answer to `probe`: what the probe model computes, and the time one run of it takes (0 unless asked for). */
 export interface Probe {
   readonly milliseconds: number
   readonly output: Float32Array

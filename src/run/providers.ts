@@ -85,11 +85,15 @@ const explain = (trouble: Trouble, log: string): string => {
   return found === undefined || trouble.message.includes(found) ? trouble.message : `${trouble.message} (${found})`
 }
 
-const probeOn = async ({ worker, hello }: Started, provider: Provider): Promise<E.Either<string, Probe>> => {
+const probeOn = async (
+  { worker, hello }: Started,
+  provider: Provider,
+  timed: boolean,
+): Promise<E.Either<string, Probe>> => {
   if (!hello.backends.includes(provider)) {
     return E.left(`only ${hello.backends.join(', ')} in this build of ONNX Runtime`)
   }
-  const answer = await worker.ask({ kind: 'probe', provider }, startSeconds)
+  const answer = await worker.ask({ kind: 'probe', provider, timed }, startSeconds)
   if (E.isLeft(answer)) return E.left(explain(answer.left, worker.log()))
   return isProbe(answer.right) ? E.right(answer.right) : E.left('an answer that makes no sense')
 }
@@ -118,7 +122,7 @@ interface Probed {
 const probeAlone = async (provider: Provider, options: ProviderOptions): Promise<E.Either<RunError, Probed>> => {
   const started = await start(options)
   if (E.isLeft(started)) return started
-  const probe = await probeOn(started.right, provider)
+  const probe = await probeOn(started.right, provider, true)
   await started.right.worker.close()
   if (E.isLeft(probe)) {
     return E.right({ report: { provider, usable: false, reason: probe.left, help: installHelp[provider] } })
@@ -193,8 +197,8 @@ export const chooseProvider = async (
   const started = await start(options)
   if (E.isLeft(started)) return started
   if (wanted !== 'auto' && wanted !== 'cpu') {
-    const probe = await probeOn(started.right, wanted)
-    const cpu = E.isLeft(probe) ? probe : await probeOn(started.right, 'cpu')
+    const probe = await probeOn(started.right, wanted, false)
+    const cpu = E.isLeft(probe) ? probe : await probeOn(started.right, 'cpu', false)
     const right = E.isRight(probe) && E.isRight(cpu) && agree(probe.right.output, cpu.right.output)
     if (!right) {
       await started.right.worker.close()

@@ -46,7 +46,10 @@ export type Tensors = ReadonlyMap<string, Dense>
 export interface LoadOptions {
   /** How much ONNX Runtime rewrites the model; default: all it can. */
   readonly graphOptimizationLevel?: GraphOptimizationLevel
-  /** Sizes that symbolic dimensions of the model are fixed to, by name. */
+  /**
+   * Sizes that symbolic dimensions of the model are fixed to, by name. The handle shows them. onnxruntime-node 1.30
+   * itself ignores them when it optimises the model.
+   */
   readonly freeDimensions?: Readonly<Record<string, number>>
 }
 
@@ -223,6 +226,14 @@ export const openRunner =
     return E.right(runnerOn(worker, provider, why, runtimeName(hello), options))
   }
 
+const loadHelp = (message: string): string => {
+  if (/external/i.test(message)) {
+    return 'Its weights lie in another file: keep that file beside the model, or give it as external data.'
+  }
+  if (message.includes('data field count (0)')) return 'The file holds no weights: export the model with them.'
+  return 'Check that the file is a complete ONNX model and that its opset is one ONNX Runtime knows.'
+}
+
 const runnerOn = (
   worker: WorkerProcess,
   provider: Provider,
@@ -257,9 +268,7 @@ const runnerOn = (
             name,
             'loading it',
             `a model that ${runtime} can load`,
-            /external/i.test(trouble.message)
-              ? 'Its weights lie in another file: keep that file beside the model, or give it as external data.'
-              : 'Check that the file is a complete ONNX model and that its opset is one ONNX Runtime knows.',
+            loadHelp(trouble.message),
             timeout,
           ),
         )

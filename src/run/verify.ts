@@ -4,7 +4,7 @@ import * as TE from 'fp-ts/lib/TaskEither.js'
 import { acceptedSizes, atSizes } from './accept.ts'
 import { compareOutput, defaultTolerances, type OutputDifference, type Tolerances } from './compare.ts'
 import { type RunError, runError } from './error.ts'
-import { type Bindings, type IntegerRange, sizeChoices, type Sizes } from './inputs.ts'
+import { type Bindings, sizeChoices, type Sizes, type ValueRange } from './inputs.ts'
 import type { OnProgress } from './progress.ts'
 import type { GraphOptimizationLevel, Placement, Provider, ValueInfo } from './protocol.ts'
 import {
@@ -68,8 +68,8 @@ export interface Difference {
   readonly placement: { readonly reference: Placement; readonly candidate: Placement }
   /** `onnxruntime-node` and its version. */
   readonly runtime: string
-  /** How wide the values of integer inputs ranged. */
-  readonly integers: IntegerRange
+  /** How wide the values of the inputs ranged. */
+  readonly range: ValueRange
   readonly cases: ReadonlyArray<CaseDifference>
   /** The output that is furthest from agreeing, and its case; undefined only without outputs. */
   readonly worst: { readonly case: number; readonly output: OutputDifference } | undefined
@@ -209,9 +209,9 @@ const inputsFor = async (
   reference: ModelHandle,
   candidate: ModelHandle,
   options: VerifyOptions,
-): Promise<E.Either<RunError, { readonly integers: IntegerRange; readonly list: ReadonlyArray<Input> }>> => {
+): Promise<E.Either<RunError, { readonly range: ValueRange; readonly list: ReadonlyArray<Input> }>> => {
   if (options.inputs !== undefined) {
-    return E.right({ integers: 'wide', list: options.inputs.map((feeds) => ({ sizes: {}, feeds })) })
+    return E.right({ range: 'wide', list: options.inputs.map((feeds) => ({ sizes: {}, feeds })) })
   }
   const seeds = options.seeds ?? [1, 2, 3]
   const inputs = unify(reference.inputs, candidate.inputs)
@@ -224,8 +224,8 @@ const inputsFor = async (
   const model = { ...reference, inputs }
   const found = await acceptedSizes(runner, model, choices.right, seeds, wanted, onTry)
   if (E.isLeft(found)) return found
-  const { integers, accepted } = found.right
-  return E.right({ integers, list: accepted.flatMap(({ sizes, runs }) => runs.map((run) => ({ ...run, sizes }))) })
+  const { range, accepted } = found.right
+  return E.right({ range, list: accepted.flatMap(({ sizes, runs }) => runs.map((run) => ({ ...run, sizes }))) })
 }
 
 const verifyWith = async (
@@ -249,7 +249,7 @@ const verifyWith = async (
 
   const inputs = await inputsFor(runner, a.right, b.right, options)
   if (E.isLeft(inputs)) return inputs
-  const { integers, list } = inputs.right
+  const { range, list } = inputs.right
   const cases: CaseDifference[] = []
   for (const { seed, sizes, feeds, outputs } of list) {
     const note = seed === undefined ? 'given inputs' : `seed ${seed}`
@@ -267,7 +267,7 @@ const verifyWith = async (
   report({ phase: 'verify', done: list.length, total: list.length, note: 'done' })
   const { provider, why, runtime } = runner
   const placement = { reference: a.right.placement, candidate: b.right.placement }
-  return E.right({ ...summarise(cases), tolerance, provider, why, placement, runtime, integers, cases })
+  return E.right({ ...summarise(cases), tolerance, provider, why, placement, runtime, range, cases })
 }
 
 /**

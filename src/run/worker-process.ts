@@ -47,10 +47,12 @@ const windowsCrash = 0xc0000000
 
 /** What happened to a process that ended by itself, for people. */
 export const describeDeath = (code: number | null, signal: string | null, log: string): string => {
+  const isFrame = (line: string): boolean =>
+    /^(#?\d+:? |at |-{3,}|Native stack trace|JavaScript stack trace)/.test(line)
   const lines = log
     .split('\n')
     .map(cleanMessage)
-    .filter((line) => line !== '')
+    .filter((line) => line !== '' && !isFrame(line))
   const last = lines.slice(-2).join(' ')
   const said = last === '' ? '' : `; the last it wrote: ${last}`
   if (/heap out of memory|std::bad_alloc|Cannot allocate memory/.test(log)) {

@@ -13,10 +13,9 @@ export type MaskKind = (typeof maskKinds)[number]
  */
 export const randomMasks = (graph: Graph, kind: MaskKind, uniform: () => number): Masks => {
   const masks = new Map<string, Mask>()
-  for (const { contraction: c, reads } of viewsOf(graph)) {
-    if (c === undefined || reads === undefined) continue
-    const name = viewsOfWeight(graph, reads.weight)
-    if (name === undefined || masks.has(name)) continue
+  for (const { node, contraction: c, reads } of viewsOf(graph)) {
+    const name = node.inputs[c?.weightPort ?? -1]
+    if (c === undefined || reads === undefined || name === undefined || masks.has(name)) continue
     const { shape } = reads.weight
     const chosen = kind === 'mixed' ? (maskKinds[Math.floor(uniform() * 6)] ?? 'none') : kind
     const share = chosen === 'dead' ? 0.15 : 0.7
@@ -36,9 +35,4 @@ export const randomMasks = (graph: Graph, kind: MaskKind, uniform: () => number)
     masks.set(name, elementMask(shape, kept))
   }
   return masks
-}
-
-const viewsOfWeight = (graph: Graph, weight: unknown): string | undefined => {
-  for (const [name, tensor] of graph.constants) if (tensor === weight) return name
-  return undefined
 }

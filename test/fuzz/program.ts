@@ -7,7 +7,7 @@ import * as fc from 'fast-check'
 import { type Graph, type GraphParts, makeGraph } from '../../src/ir/graph.ts'
 import type { Node, OpDef } from '../../src/ir/op.ts'
 import * as ops from '../../src/ir/ops/index.ts'
-import { makeNode } from '../../src/ir/registry.ts'
+import { type AnyOp, findOp, makeNode } from '../../src/ir/registry.ts'
 import { int64s, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
 import { sizeOf, tensorType } from '../../src/ir/type.ts'
 import { normals, uniforms } from '../inflate.ts'
@@ -42,6 +42,12 @@ interface Builder {
 }
 
 type Apply = (b: Builder, step: Step, x: Value, y: Value) => void
+
+const opNamed = (name: string): AnyOp => {
+  const op = findOp(name)
+  if (op === undefined) throw new Error(`no operator ${name}`)
+  return op
+}
 
 const isImage = (v: Value): boolean => v.shape.length === 4
 const channels = (v: Value): number => v.shape[1] ?? 0
@@ -82,10 +88,10 @@ const batchNorm: Apply = (b, _step, x) => {
   b.emit(ops.BatchNormalization, [x.name, b.positive(c), b.weights(c, 0.3), b.weights(c, 0.3), b.positive(c)], {}, x.shape)
 }
 
+const unaries = ['Relu', 'Relu', 'Sigmoid', 'Tanh', 'LeakyRelu', 'HardSwish', 'HardSigmoid', 'Softplus', 'Elu', 'Abs', 'Neg', 'Erf', 'Identity', 'Softsign', 'Cos', 'Sin']
+
 const unary: Apply = (b, { choices: [p] }, x) => {
-  const list = [ops.Relu, ops.Relu, ops.Sigmoid, ops.Tanh, ops.LeakyRelu, ops.HardSwish, ops.HardSigmoid, ops.Softplus, ops.Elu, ops.Abs, ops.Neg, ops.Erf, ops.Identity, ops.Softsign, ops.Cos] as const
-  const op: OpDef<string, never> | undefined = list[p % list.length]
-  if (op !== undefined) b.emit(op, [x.name], {}, x.shape)
+  b.emit(opNamed(unaries[p % unaries.length] ?? 'Relu'), [x.name], {}, x.shape)
 }
 
 const partial: Apply = (b, { choices: [p] }, x) => {
@@ -104,9 +110,10 @@ const prelu: Apply = (b, _step, x) => {
   b.emit(ops.PRelu, [x.name, b.weights([channels(x), ...x.shape.slice(2).map(() => 1)], 0.3)], {}, x.shape)
 }
 
+const arithmetic = (choice: number): AnyOp => opNamed(pick(['Add', 'Mul', 'Sub', 'Add'], choice))
+
 const binary: Apply = (b, { choices: [p] }, x, y) => {
-  const op = pick([ops.Add, ops.Mul, ops.Sub, ops.Add], p)
-  if (sameShape(x, y)) return b.emit(op, [x.name, y.name], {}, x.shape)
+  if (sameShape(x, y)) return b.emit(arithmetic(p), [x.name, y.name], {}, x.shape)
   // Squeeze and excite: one number a channel against an image.
   if (isImage(x) && isImage(y) && channels(x) === channels(y) && y.shape[2] === 1 && y.shape[3] === 1) {
     b.emit(p % 2 === 0 ? ops.Mul : ops.Add, [x.name, y.name], {}, x.shape)
@@ -118,9 +125,9 @@ const extremum: Apply = (b, { choices: [p] }, x, y) => {
 }
 
 const withConstant: Apply = (b, { choices: [p, q] }, x) => {
-  const op = pick([ops.Add, ops.Mul, ops.Sub], p)
+  const op = arithmetic(p)
   const shape = pick([[channels(x), ...x.shape.slice(2).map(() => 1)], [1], x.shape.slice(-1), x.shape.slice(1)], q)
-  if (x.shape.length >= 2) b.emit(op, q % 3 === 2 && p % 3 !== 2 ? [b.weights(shape, 0.7), x.name] : [x.name, b.weights(shape, 0.7)], {}, x.shape)
+  if (x.shape.length >= 2) b.emit(op, q % 3 === 2 ? [b.weights(shape, 0.7), x.name] : [x.name, b.weights(shape, 0.7)], {}, x.shape)
 }
 
 const divide: Apply = (b, _step, x) => {

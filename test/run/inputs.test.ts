@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, it } from 'vitest'
 import { elements } from '../../src/ir/tensor.ts'
-import { type Bindings, type IntegerRange, seededInputs, shapeOf, sizeChoices } from '../../src/run/inputs.ts'
+import { type Bindings, type ValueRange, seededInputs, shapeOf, sizeChoices } from '../../src/run/inputs.ts'
 import type { ValueInfo } from '../../src/run/protocol.ts'
 import { random } from '../../src/run/random.ts'
 
@@ -116,7 +116,7 @@ describe('seededInputs', () => {
     { name: 'h', dtype: 'float16', shape: [16] },
     { name: 'scalar', dtype: 'float64', shape: [] },
   ]
-  const numbers = (name: string, seed = 1, range: IntegerRange = 'wide'): ReadonlyArray<number> => {
+  const numbers = (name: string, seed = 1, range: ValueRange = 'wide'): ReadonlyArray<number> => {
     const tensor = right(seededInputs(inputs, seed, { N: 2 }, range)).get(name)
     if (tensor === undefined) throw new Error(name)
     return Array.from<number | bigint, number>(elements(tensor), Number)
@@ -134,6 +134,9 @@ describe('seededInputs', () => {
     expect([...new Set(numbers('i'))].sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
     expect(Math.max(...numbers('u'))).toBeGreaterThan(200)
     expect([...new Set(numbers('i', 1, 'binary'))].sort()).toEqual([0, 1])
+    expect([...new Set(numbers('i', 1, 'positive'))].sort()).toEqual([1, 2, 3])
+    expect(Math.min(...numbers('f', 1, 'positive'))).toBeGreaterThanOrEqual(0)
+    expect(Math.max(...numbers('f', 1, 'positive'))).toBeLessThanOrEqual(1)
     expect(new Set(numbers('i', 1, 'zero'))).toEqual(new Set([0]))
     expect([...new Set(numbers('b'))].sort()).toEqual([0, 1])
   })

@@ -1,10 +1,13 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { renderError } from '../../src/ir/failure.ts'
 import { measure, type MeasureOptions } from '../../src/run/measure.ts'
 import type { Progress } from '../../src/run/progress.ts'
 import type { ModelSource } from '../../src/run/runner.ts'
 import { convolution, onnx, unary } from './onnx.ts'
+
+// Processes are started; on a busy machine that takes its time.
+vi.setConfig({ testTimeout: 120_000 })
 
 /** A chain of `count` products of 192 × 192 matrices. */
 const chain = (count: number): ModelSource => ({

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { renderError } from '../../src/ir/failure.ts'
 import { type Dense, elements, tensorOf } from '../../src/ir/tensor.ts'
 import type { RunError } from '../../src/run/error.ts'
@@ -21,6 +21,9 @@ import {
 import { verify } from '../../src/run/verify.ts'
 import { builtWorker, describeDeath } from '../../src/run/worker-process.ts'
 import { convolution, onnx, raw, types, unary } from './onnx.ts'
+
+// Processes are started; on a busy machine that takes its time.
+vi.setConfig({ testTimeout: 120_000 })
 
 const scratch = mkdtempSync(join(tmpdir(), 'chasec-test-run-'))
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))

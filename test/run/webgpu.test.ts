@@ -1,9 +1,12 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { renderError } from '../../src/ir/failure.ts'
 import { openRunner, withRunner } from '../../src/run/runner.ts'
 import { verify } from '../../src/run/verify.ts'
 import { convolution, onnx, types, unary } from './onnx.ts'
+
+// Processes are started; on a busy machine that takes its time.
+vi.setConfig({ testTimeout: 120_000 })
 
 /** Runs wherever WebGPU works: with a graphics driver, or with Chromium's software one. */
 const howTo =

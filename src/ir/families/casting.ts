@@ -2,6 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Schema } from '../attributes.ts'
 import { bitsOf, type DType, isFloat, isWide } from '../dtype.ts'
+import { numbersOf } from '../evaluate.ts'
 import { tensorInput } from '../infer.ts'
 import { sameAxes } from '../links.ts'
 import { defineOp, type InferContext, type OpDef } from '../op.ts'
@@ -15,23 +16,23 @@ const rangeOf = (dtype: DType): readonly [number, number] => {
   return dtype.startsWith('u') ? [0, 2 ** bits - 1] : [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1]
 }
 
-/** Numbers ready for {@link tensorOf}; undefined where ONNX leaves the result open or it would be rounded twice. */
-const converted = (values: Elements, from: DType, to: DType): Elements | undefined => {
-  if (to === 'bool') return Float64Array.from(values, (x) => (Number(x) === 0 ? 0 : 1))
-  if (isFloat(from) && !isFloat(to)) {
-    const out = Float64Array.from(values, (x) => Math.trunc(Number(x)))
+/** The elements as `to` takes them; undefined where ONNX leaves the result open or it would be rounded twice. */
+const converted = (x: Dense, to: DType): Elements | undefined => {
+  if (to === 'bool') return numbersOf(x).map((v) => (v === 0 ? 0 : 1))
+  if (isFloat(x.dtype) && !isFloat(to)) {
+    const out = numbersOf(x).map(Math.trunc)
     const [low, high] = rangeOf(to)
-    return out.every((x) => x >= low && x <= high && Math.abs(x) <= Number.MAX_SAFE_INTEGER) ? out : undefined
+    return out.every((v) => v >= low && v <= high && Number.isSafeInteger(v)) ? out : undefined
   }
-  if (!isWide(from) || isWide(to)) return values
-  const out = Float64Array.from(values, Number)
+  if (!isWide(x.dtype) || isWide(to)) return elements(x)
+  const out = numbersOf(x)
   return out.every(Number.isSafeInteger) ? out : undefined
 }
 
 const cast = (x: Dense, to: DType): Dense | undefined => {
   if (x.dtype === to) return x
   if (!isNumeric(x.dtype) || !isNumeric(to)) return undefined
-  const values = converted(elements(x), x.dtype, to)
+  const values = converted(x, to)
   return values && tensorOf(to, x.shape, values)
 }
 
@@ -64,7 +65,9 @@ export const casting = <const Name extends string, A>(
       const type = tensorInput(ctx, 0)
       if (E.isLeft(type)) return type
       const to = target(ctx)
-      return to === undefined ? E.left('the element type to convert to is unknown') : E.right([tensorType(to, type.right.shape)])
+      return to === undefined
+        ? E.left('the element type to convert to is unknown')
+        : E.right([tensorType(to, type.right.shape)])
     },
     contents: (ctx) => {
       const [content, to] = [ctx.content(0), target(ctx)]

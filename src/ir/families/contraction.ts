@@ -337,4 +337,3 @@ export const shrinkBias = (
     Float64Array.from(delta, (d, i) => d + Number(values?.[i] ?? 0)),
   )
 }
-

@@ -1,8 +1,9 @@
 /** What Conv and ConvTranspose share: `x[N,C,...]` on port 0, the weight on port 1, the bias `[M]` on port 2. */
 import { isFloat } from '../dtype.ts'
+import { gatherOperands } from '../gather-operands.ts'
 import { inputShape, sameIndex } from '../links.ts'
 import type { AxisLink, Contraction, NodeContext, OpDef, Proposal, Rewrite, ShrinkContext } from '../op.ts'
-import { elements, type Tensor } from '../tensor.ts'
+import { elements } from '../tensor.ts'
 import { isStatic } from '../type.ts'
 import { channelsOf, legalizeGroups, shrinkBias, shrinkContraction } from './contraction.ts'
 import type { Window } from './window.ts'
@@ -89,16 +90,10 @@ const convolutionLinks = (ctx: NodeContext<unknown>, c: Contraction | undefined)
 }
 
 const shrinkConvolution = (s: ShrinkContext<ConvolutionAttributes>, c: Contraction | undefined): Rewrite => {
-  if (c === undefined) return { nodes: [s.node], constants: new Map() }
+  if (c === undefined) return gatherOperands(s)
   const shrunk = shrinkContraction(s, c)
-  const weight = s.rename(1, s.node.inputs[1] ?? '')
-  const constants = new Map<string, Tensor>([[weight, shrunk.weight]])
   const bias = shrinkBias(s.constant(2), shrunk.weight, shrunk)
-  const inputs = [s.node.inputs[0] ?? '', weight]
-  if (bias !== undefined) {
-    const name = s.rename(2, s.node.inputs[2] || `${s.node.inputs[1] ?? ''}_bias`)
-    constants.set(name, bias)
-    inputs.push(name)
-  } else if (s.node.inputs[2]) inputs.push(s.node.inputs[2])
-  return { nodes: [{ ...s.node, inputs, attrs: { ...s.attrs, group: shrunk.groups } }], constants }
+  const operands = new Map([[1, shrunk.weight], ...(bias === undefined ? [] : [[2, bias] as const])])
+  const { nodes, constants } = gatherOperands(s, operands, `${s.node.inputs[1] ?? ''}_bias`)
+  return { nodes: nodes.map((node) => ({ ...node, attrs: { ...s.attrs, group: shrunk.groups } })), constants }
 }

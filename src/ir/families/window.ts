@@ -44,6 +44,8 @@ export const windowOutput = (w: Window, spatial: Shape, kernel: Shape, ceil = fa
     const dilation = w.dilations?.[axis] ?? 1
     const pads = padsOf(w, axis, size, extent)
     if (pads === undefined || w.auto_pad === 'SAME_UPPER' || w.auto_pad === 'SAME_LOWER') {
+      // Runtimes disagree on what automatic padding is for a dilated window.
+      if (dilation !== 1) return E.left(`auto_pad ${w.auto_pad} with dilation ${dilation}`)
       out.push(derivedDim(`same/${stride}`, [size], (n) => Math.ceil(n / stride)))
       continue
     }

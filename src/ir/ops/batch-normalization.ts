@@ -1,5 +1,5 @@
-import * as E from 'fp-ts/Either'
-import { pipe } from 'fp-ts/function'
+import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
 import { type Field, float, int } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
 import { generate, numbersOf } from '../evaluate.ts'

@@ -78,8 +78,7 @@ const base = reshaping<'Reshape', ReshapeAttributes>('Reshape', [5, Infinity], {
 /** The same elements under the shape that input 1 holds: 0 copies the input's size, one -1 is what is left. */
 export const Reshape: OpDef<'Reshape', ReshapeAttributes> = {
   ...base,
-  links: (ctx) =>
-    constantTarget(ctx) === undefined ? 'opaque' : reshapeLinks(inputShape(ctx, 0), outputShape(ctx)),
+  links: (ctx) => (constantTarget(ctx) === undefined ? 'opaque' : reshapeLinks(inputShape(ctx, 0), outputShape(ctx))),
   shrink: (s) => {
     const [from, to] = [inputShape(s, 0) ?? [], outputShape(s) ?? []]
     const target = (constantTarget(s) ?? []).map((entry, a) => {

@@ -4,7 +4,7 @@ import { tensorInput } from '../infer.ts'
 import { inputShape } from '../links.ts'
 import { defineOp, type InferContext } from '../op.ts'
 import { int64s } from '../tensor.ts'
-import { type Shape, tensorType, unknownDim } from '../type.ts'
+import { tensorType, unknownDim } from '../type.ts'
 
 export interface ShapeAttributes {
   /** First axis, and the one after the last; negative ones count from the end. Since opset 15. */
@@ -31,7 +31,7 @@ export const Shape = defineOp<'Shape', ShapeAttributes>({
     return E.right([tensorType('int64', [length])])
   },
   contents: (ctx) => {
-    const shape: Shape | undefined = inputShape(ctx, 0)
+    const shape = inputShape(ctx, 0)
     return shape && part(ctx, shape)
   },
   links: 'opaque',

@@ -7,7 +7,7 @@ import { tensorInput } from '../infer.ts'
 import { indexMap, inputShape, sameIndex } from '../links.ts'
 import { type AxisLink, defineOp, type InferContext } from '../op.ts'
 import { int64s } from '../tensor.ts'
-import { isStatic, normalizeAxis, sizeOf, tensorType, unknownDim } from '../type.ts'
+import { isStatic, normalizeAxis, tensorType, unknownDim } from '../type.ts'
 
 export interface SplitAttributes {
   readonly axis: number
@@ -24,7 +24,9 @@ const sizesOf = (ctx: InferContext<SplitAttributes>, size: unknown): ReadonlyArr
   const count = ctx.attrs.num_outputs ?? ctx.outputNames.length
   if (typeof size !== 'number' || count < 1) return undefined
   const chunk = Math.ceil(size / count)
-  return Array.from({ length: count }, (_, k) => Math.max(0, Math.min(chunk, size - k * chunk)))
+  // Until opset 18 chunks are equal; from then on only the last may be smaller.
+  if ((ctx.opset < 18 && size % count !== 0) || (count - 1) * chunk > size) return []
+  return Array.from({ length: count }, (_, k) => Math.min(chunk, size - k * chunk))
 }
 
 /** Where output `k` starts. */
@@ -63,7 +65,8 @@ export const Split = defineOp<'Split', SplitAttributes>({
     if (from === undefined || axis === undefined) return 'opaque'
     const [sizes, operand] = [sizesOf(ctx, from[axis]), ctx.inputs[1]]
     // Sizes that are computed cannot be rewritten.
-    const divisible = sizes !== undefined && isStatic(from[axis]) && (operand === undefined || ctx.constant(1) !== undefined)
+    const divisible =
+      sizes !== undefined && isStatic(from[axis]) && (operand === undefined || ctx.constant(1) !== undefined)
     const links: AxisLink[] = []
     ctx.node.outputs.forEach((name, k) => {
       if (name === '') return
@@ -105,24 +108,13 @@ export const Split = defineOp<'Split', SplitAttributes>({
     const axis = x && normalizeAxis(ctx.attrs.axis, x.shape.length)
     const sizes = x && axis !== undefined ? sizesOf(ctx, x.shape[axis]) : undefined
     if (!x || axis === undefined || !sizes || startOf(sizes, sizes.length) !== x.shape[axis]) return undefined
-    const stride = stridesOf(x.shape)[axis] ?? 0
-    const block = sizeOf(x.shape.slice(axis))
+    const strides = stridesOf(x.shape)
     const outputs = ctx.node.outputs.map((_, k) => {
       const shape = targetShape(ctx, k)
-      const start = startOf(sizes, k) * stride
-      const inner = shape && sizeOf(shape.slice(axis))
-      let flat = 0
-      return (
-        shape &&
-        inner !== undefined &&
-        move(x, shape, () => {
-          const at = Math.floor(flat / inner) * block + start + (flat % inner)
-          flat += 1
-          return at
-        })
-      )
+      const start = startOf(sizes, k) * (strides[axis] ?? 0)
+      return shape && move(x, shape, (index) => index.reduce((at, i, a) => at + i * (strides[a] ?? 0), start))
     })
-    const known = outputs.filter((y) => y !== undefined && y !== false)
+    const known = outputs.filter((y) => y !== undefined)
     return known.length === outputs.length ? known : undefined
   },
 })

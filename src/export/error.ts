@@ -1,0 +1,7 @@
+import { type Failure, failure } from '../ir/failure.ts'
+
+/** Why a model cannot be written. */
+export type WriteError = Failure<'WriteError'>
+
+export const writeError = (subject: string, expected: string, found: string, help: string): WriteError =>
+  failure('WriteError', subject, expected, found, help)

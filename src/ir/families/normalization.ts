@@ -1,0 +1,60 @@
+/** What operators that normalise over some axes share. */
+import { bitsOf, type DType } from '../dtype.ts'
+import { forEachIndex, numbersOf, stridesOf } from '../evaluate.ts'
+import { type Dense, tensorOf } from '../tensor.ts'
+import { sizeOf } from '../type.ts'
+
+/** Rounds to about 2^-n with this n. */
+const precision = (dtype: DType): number =>
+  dtype === 'bfloat16' ? 8 : bitsOf(dtype) === 16 ? 11 : bitsOf(dtype) === 64 ? 53 : 24
+
+/**
+ * Whether `(c - mean) / √(variance + epsilon)` of a constant c is 0 for a runtime too. The mean of equal numbers differs
+ * from them by a rounding error, which a small epsilon magnifies; beyond 2^-12 it is not taken for 0.
+ */
+export const centresToZero = (c: number, epsilon: number, dtype: DType): boolean =>
+  Math.abs(c) * 2 ** -precision(dtype) <= 2 ** -12 * Math.sqrt(epsilon)
+
+/** Replaces the elements that differ only in their place along `axes` by those that `normalise` makes of them. */
+export const normaliseOver = (
+  x: Dense,
+  axes: ReadonlySet<number>,
+  normalise: (values: ReadonlyArray<number>) => ReadonlyArray<number>,
+): Dense => {
+  const xs = numbersOf(x)
+  const strides = stridesOf(x.shape)
+  const inner = x.shape.map((dim, axis) => (axes.has(axis) ? dim : 1))
+  const outer = x.shape.map((dim, axis) => (axes.has(axis) ? 1 : dim))
+  const flatOf = (index: Int32Array): number => index.reduce((at, i, axis) => at + i * (strides[axis] ?? 0), 0)
+  const offsets = new Int32Array(sizeOf(inner))
+  forEachIndex(inner, (index, flat) => {
+    offsets[flat] = flatOf(index)
+  })
+  const out = new Float64Array(xs.length)
+  forEachIndex(outer, (index) => {
+    const start = flatOf(index)
+    const values = normalise(Array.from(offsets, (offset) => xs[start + offset] ?? 0))
+    offsets.forEach((offset, i) => {
+      out[start + offset] = values[i] ?? 0
+    })
+  })
+  return tensorOf(x.dtype, x.shape, out)
+}
+
+/** `(x - mean) / √(variance + epsilon)`, with the mean and the factor used. */
+export const standardise = (
+  values: ReadonlyArray<number>,
+  epsilon: number,
+): { readonly mean: number; readonly factor: number; readonly values: ReadonlyArray<number> } => {
+  let sum = 0
+  for (const v of values) sum += v
+  const mean = sum / values.length
+  let squares = 0
+  for (const v of values) squares += (v - mean) ** 2
+  const factor = 1 / Math.sqrt(squares / values.length + epsilon)
+  return { mean, factor, values: values.map((v) => (v - mean) * factor) }
+}
+
+/** The axes from `first` on. */
+export const axesFrom = (first: number, rank: number): ReadonlySet<number> =>
+  new Set(Array.from({ length: rank - first }, (_, i) => first + i))

@@ -1,0 +1,164 @@
+/** Operators that summarise a sliding window, or all positions, of each channel. */
+import * as E from 'fp-ts/lib/Either.js'
+import { isFloat } from '../dtype.ts'
+import { forEachIndex, generate, numbersOf, stridesOf } from '../evaluate.ts'
+import { tensorInput } from '../infer.ts'
+import { inputShape, sameAxes } from '../links.ts'
+import { defineOp, type InferContext, type NodeContext, type OpDef } from '../op.ts'
+import type { Schema } from '../attributes.ts'
+import { type Dense, isNumeric } from '../tensor.ts'
+import { isStatic, type Shape, sizeOf, tensorType, type TensorType } from '../type.ts'
+import { finite, isReal } from './elementwise.ts'
+import { isUnpadded, padsOf, type Window, windowOutput } from './window.ts'
+
+export interface PoolAttributes extends Window {
+  readonly ceil_mode: number
+}
+
+/** `[N,C,...windows]` for `x[N,C,...]`. */
+export const poolType = (ctx: InferContext<PoolAttributes>): E.Either<string, TensorType> => {
+  const x = tensorInput(ctx, 0)
+  if (E.isLeft(x)) return x
+  const { dtype, shape } = x.right
+  const kernel = ctx.attrs.kernel_shape
+  if (kernel === undefined) return E.left('no kernel_shape')
+  if (shape === undefined) return E.right(tensorType(dtype, undefined))
+  if (shape.length !== kernel.length + 2)
+    return E.left(`input has rank ${shape.length}, the kernel ${kernel.length} axes`)
+  const sizes = windowOutput(ctx.attrs, shape.slice(2), kernel, ctx.attrs.ceil_mode !== 0)
+  return E.isLeft(sizes) ? sizes : E.right(tensorType(dtype, [...shape.slice(0, 2), ...sizes.right]))
+}
+
+/** Whether no window reaches beyond the input. */
+export const staysInside = (attrs: PoolAttributes): boolean =>
+  attrs.ceil_mode === 0 && isUnpadded(attrs, attrs.kernel_shape ?? [])
+
+/** Whether every window holds at least one element of the input. */
+export const coversInput = (ctx: NodeContext<PoolAttributes>): boolean => {
+  const { attrs } = ctx
+  const kernel = attrs.kernel_shape ?? []
+  const spatial = inputShape(ctx, 0)?.slice(2)
+  if (spatial === undefined) return false
+  return spatial.every((size, axis) => {
+    const [extent, dilation] = [kernel[axis] ?? 1, attrs.dilations?.[axis] ?? 1]
+    if (!isStatic(size)) {
+      // The first tap at or after the begin is at 0; the last window starts before the end, or at most its length before.
+      const automatic = attrs.auto_pad === 'SAME_UPPER' || attrs.auto_pad === 'SAME_LOWER'
+      const [begin, end] = padsOf(attrs, axis, size, extent) ?? [0, 0]
+      return dilation === 1 && (automatic || (begin >= 0 && begin < extent && end >= 0 && end < extent))
+    }
+    const count = windowOutput({ ...attrs, ...alongAxis(attrs, axis) }, [size], [extent], attrs.ceil_mode !== 0)
+    const begin = padsOf(attrs, axis, size, extent)?.[0] ?? 0
+    if (E.isLeft(count)) return false
+    for (let o = 0; o < Number(count.right[0] ?? 0); o++) {
+      let inside = false
+      for (let t = 0; t < extent; t++) {
+        const at = o * (attrs.strides?.[axis] ?? 1) - begin + t * dilation
+        inside ||= at >= 0 && at < size
+      }
+      if (!inside) return false
+    }
+    return true
+  })
+}
+
+/** The window along one spatial axis. */
+const alongAxis = (w: Window, axis: number): Partial<Window> => {
+  const rank = (w.pads?.length ?? 0) / 2
+  return {
+    dilations: [w.dilations?.[axis] ?? 1],
+    pads: [w.pads?.[axis] ?? 0, w.pads?.[axis + rank] ?? 0],
+    strides: [w.strides?.[axis] ?? 1],
+  }
+}
+
+/**
+ * Each window's elements (those of padding left out) and how many positions it has within the padded input, summarised by
+ * `summarise`.
+ */
+export const pool = (
+  x: Dense,
+  attrs: PoolAttributes,
+  summarise: (values: ReadonlyArray<number>, positions: number) => number,
+): Dense | undefined => {
+  const kernel = attrs.kernel_shape
+  const spatial = x.shape.slice(2)
+  if (kernel === undefined || !isNumeric(x.dtype)) return undefined
+  const sizes = windowOutput(attrs, spatial, kernel, attrs.ceil_mode !== 0)
+  if (E.isLeft(sizes)) return undefined
+  const pads = spatial.map((size, axis) => padsOf(attrs, axis, size, kernel[axis] ?? 1) ?? [0, 0])
+  const [xs, strides] = [numbersOf(x), stridesOf(x.shape)]
+  return generate(x.dtype, [...x.shape.slice(0, 2), ...sizes.right.map(Number)], (index) => {
+    const values: number[] = []
+    let positions = 0
+    forEachIndex(kernel, (tap) => {
+      let at = (index[0] ?? 0) * (strides[0] ?? 0) + (index[1] ?? 0) * (strides[1] ?? 0)
+      let inside = true
+      for (let a = 0; a < kernel.length; a++) {
+        const p =
+          (index[a + 2] ?? 0) * (attrs.strides?.[a] ?? 1) -
+          (pads[a]?.[0] ?? 0) +
+          (tap[a] ?? 0) * (attrs.dilations?.[a] ?? 1)
+        if (p >= (spatial[a] ?? 0) + (pads[a]?.[1] ?? 0)) return
+        if (p < 0 || p >= (spatial[a] ?? 0)) inside = false
+        at += p * (strides[a + 2] ?? 0)
+      }
+      positions += 1
+      if (inside) values.push(xs[at] ?? 0)
+    })
+    return summarise(values, positions)
+  })
+}
+
+type GlobalVersions = readonly [first: number, last: number]
+
+/** One element for each channel, from all its positions: `[N,C,...]` to `[N,C,1,...]`. */
+export const globalPool = <const Name extends string, A>(
+  name: Name,
+  versions: GlobalVersions,
+  schema: Schema<A>,
+  summarise: (values: ReadonlyArray<number>, attrs: A) => number,
+  /** What `count` times the number c gives; `count` is undefined where the number of positions is not known. */
+  repeated: (c: number, count: number | undefined, attrs: A) => number | undefined,
+): OpDef<Name, A> =>
+  defineOp<Name, A>({
+    name,
+    versions,
+    schema,
+    inferTypes: (ctx) => {
+      const x = tensorInput(ctx, 0)
+      if (E.isLeft(x)) return x
+      const { dtype, shape } = x.right
+      if (shape !== undefined && shape.length < 2) return E.left('the input has no channels')
+      return E.right([
+        tensorType(
+          dtype,
+          shape?.map((dim, axis) => (axis < 2 ? dim : 1)),
+        ),
+      ])
+    },
+    links: (ctx) => sameAxes(ctx, (axis) => axis < 2),
+    constant: (ctx, [c]) =>
+      typeof c === 'number' && isReal(ctx)
+        ? finite(repeated(c, spatialCount(inputShape(ctx, 0)), ctx.attrs))
+        : undefined,
+    evaluate: (ctx, [x]) => {
+      if (!x || !isFloat(x.dtype)) return undefined
+      const positions = sizeOf(x.shape.slice(2))
+      const xs = numbersOf(x)
+      return [
+        generate(x.dtype, [...x.shape.slice(0, 2), ...x.shape.slice(2).map(() => 1)], (_, flat) =>
+          summarise(Array.from(xs.subarray(flat * positions, (flat + 1) * positions)), ctx.attrs),
+        ),
+      ]
+    },
+  })
+
+const spatialCount = (shape: Shape | undefined): number | undefined => {
+  let count = 1
+  for (const dim of shape?.slice(2) ?? ['']) {
+    if (!isStatic(dim)) return undefined
+    count *= dim
+  }
+  return count
+}

@@ -1,0 +1,190 @@
+/** Resampling of axes: where output places lie on the input, and what is computed there. Shared by Resize and Upsample. */
+import { isFloat } from '../dtype.ts'
+import { forEachIndex, move, numbersOf, stridesOf } from '../evaluate.ts'
+import { type Dense, tensorOf } from '../tensor.ts'
+import { sizeOf } from '../type.ts'
+
+export type CoordinateMode =
+  | 'half_pixel'
+  | 'half_pixel_symmetric'
+  | 'pytorch_half_pixel'
+  | 'align_corners'
+  | 'asymmetric'
+  | 'tf_half_pixel_for_nn'
+  | 'tf_crop_and_resize'
+
+/** `simple` is what Resize did before opset 11: rounding down, or up where the axis gets shorter. */
+export type NearestMode = 'round_prefer_floor' | 'round_prefer_ceil' | 'floor' | 'ceil' | 'simple'
+
+export interface Resampling {
+  readonly mode: 'nearest' | 'linear' | 'cubic'
+  readonly coordinates: CoordinateMode
+  readonly nearest: NearestMode
+  readonly cubic: number
+  readonly excludeOutside: boolean
+  readonly extrapolation: number
+}
+
+/** One axis: sizes, their ratio as given, and the part of it that is read, as fractions of its last index. */
+export interface ResampledAxis {
+  readonly from: number
+  readonly to: number
+  readonly scale: number
+  readonly start: number
+  readonly end: number
+}
+
+const f32 = Math.fround
+
+/**
+ * Size of an axis after scaling. The product is a float32 as in the runtime, so that both agree where the ratio is not
+ * exact.
+ */
+export const scaledSize = (size: number, scale: number): number => Math.floor(f32(f32(scale) * size))
+
+/** The place on the input that output index `o` lies at, in float32 like the runtime, which decides between neighbours. */
+const place = (mode: CoordinateMode, o: number, { from, to, scale, start, end }: ResampledAxis): number => {
+  const center = f32(f32(f32(o + 0.5) / f32(scale)) - 0.5)
+  switch (mode) {
+    case 'half_pixel':
+      return center
+    case 'half_pixel_symmetric': {
+      const adjustment = f32(to / f32(f32(scale) * from))
+      return f32(f32((from / 2) * f32(1 - adjustment)) + center)
+    }
+    case 'pytorch_half_pixel':
+      return to > 1 ? center : 0
+    case 'align_corners':
+      return to === 1 ? 0 : f32(f32(o * (from - 1)) / (to - 1))
+    case 'asymmetric':
+      return f32(o / f32(scale))
+    case 'tf_half_pixel_for_nn':
+      return f32(f32(o + 0.5) / f32(scale))
+    case 'tf_crop_and_resize':
+      return to > 1
+        ? f32(f32(start * (from - 1)) + f32(f32(o * f32(f32(end - start) * (from - 1))) / (to - 1)))
+        : f32(0.5 * f32(start + end) * (from - 1))
+  }
+}
+
+const nearestIndex = (mode: NearestMode, x: number, scale: number): number => {
+  switch (mode) {
+    case 'round_prefer_floor':
+      return Math.ceil(f32(x - 0.5))
+    case 'round_prefer_ceil':
+      return Math.floor(f32(x + 0.5))
+    case 'floor':
+      return Math.floor(x)
+    case 'ceil':
+      return Math.ceil(x)
+    case 'simple':
+      return scale < 1 ? Math.ceil(x) : Math.floor(x)
+  }
+}
+
+/** Input indices and the weights with which they make up one output index. */
+interface Taps {
+  readonly indices: ReadonlyArray<number>
+  readonly weights: ReadonlyArray<number>
+}
+
+const clampTo = (i: number, size: number): number => Math.max(0, Math.min(size - 1, i))
+
+/** Keys' cubic convolution kernel at distance `t`. */
+const keys = (a: number, t: number): number => {
+  const d = Math.abs(t)
+  if (d <= 1) return ((a + 2) * d - (a + 3)) * d * d + 1
+  return d < 2 ? ((a * d - 5 * a) * d + 8 * a) * d - 4 * a : 0
+}
+
+const tapsAt = (r: Resampling, x: number, size: number): Taps => {
+  const base = Math.floor(x)
+  const t = x - base
+  if (r.mode === 'linear') {
+    return { indices: [clampTo(base, size), clampTo(base + 1, size)], weights: [1 - t, t] }
+  }
+  const around = [base - 1, base, base + 1, base + 2]
+  const raw = around.map((i) => (r.excludeOutside && (i < 0 || i >= size) ? 0 : keys(r.cubic, x - i)))
+  const sum = r.excludeOutside ? raw.reduce((s, w) => s + w, 0) : 1
+  return { indices: around.map((i) => clampTo(i, size)), weights: raw.map((w) => w / sum) }
+}
+
+/** Values of `axis` replaced by weighted sums of them. */
+const alongAxis = (
+  values: Float64Array,
+  shape: ReadonlyArray<number>,
+  axis: number,
+  taps: ReadonlyArray<Taps>,
+): Float64Array => {
+  const inner = sizeOf(shape.slice(axis + 1))
+  const outer = sizeOf(shape.slice(0, axis))
+  const size = shape[axis] ?? 0
+  const out = new Float64Array(outer * taps.length * inner)
+  for (let o = 0; o < outer; o++) {
+    taps.forEach(({ indices, weights }, at) => {
+      indices.forEach((i, k) => {
+        const weight = weights[k] ?? 0
+        if (weight === 0) return
+        for (let n = 0; n < inner; n++) {
+          const to = (o * taps.length + at) * inner + n
+          out[to] = (out[to] ?? 0) + weight * (values[(o * size + i) * inner + n] ?? 0)
+        }
+      })
+    })
+  }
+  return out
+}
+
+/**
+ * `x` resampled along every axis. Indices beyond the border are the border's. Undefined for interpolated integers,
+ * whose rounding ONNX leaves open.
+ */
+export const resample = (x: Dense, axes: ReadonlyArray<ResampledAxis>, r: Resampling): Dense | undefined => {
+  const shape = axes.map(({ to }) => to)
+  if (x.shape.includes(0)) return shape.includes(0) ? tensorOf(x.dtype, shape, []) : undefined
+  const places = axes.map((axis) =>
+    Array.from({ length: axis.to }, (_, o) => (isUntouched(axis, r) ? o : place(r.coordinates, o, axis))),
+  )
+  const outside = (axis: number, o: number): boolean => {
+    const at = places[axis]?.[o] ?? 0
+    return r.coordinates === 'tf_crop_and_resize' && (at < 0 || at > (x.shape[axis] ?? 0) - 1)
+  }
+  if (r.mode === 'nearest') {
+    const strides = stridesOf(x.shape)
+    const sources = axes.map(
+      (axis, a) => places[a]?.map((at) => clampTo(nearestIndex(r.nearest, at, axis.scale), axis.from)) ?? [],
+    )
+    return move(
+      x,
+      shape,
+      (index) => {
+        let at = 0
+        for (let a = 0; a < shape.length; a++) {
+          const o = index[a] ?? 0
+          if (outside(a, o)) return -1
+          at += (sources[a]?.[o] ?? 0) * (strides[a] ?? 0)
+        }
+        return at
+      },
+      isFloat(x.dtype) ? tensorOf(x.dtype, [], [r.extrapolation]).bytes : undefined,
+    )
+  }
+  if (!isFloat(x.dtype)) return undefined
+  let values: Float64Array = Float64Array.from(numbersOf(x))
+  const sizes = [...x.shape]
+  axes.forEach((axis, a) => {
+    if (isUntouched(axis, r)) return
+    values = alongAxis(values, sizes, a, places[a]?.map((at) => tapsAt(r, at, axis.from)) ?? [])
+    sizes[a] = axis.to
+  })
+  if (r.coordinates === 'tf_crop_and_resize') {
+    forEachIndex(shape, (index, flat) => {
+      if (index.some((o, a) => outside(a, o))) values[flat] = r.extrapolation
+    })
+  }
+  return tensorOf(x.dtype, shape, values)
+}
+
+/** Whether an axis keeps all its indices. */
+const isUntouched = ({ from, to, scale }: ResampledAxis, { coordinates }: Pick<Resampling, 'coordinates'>): boolean =>
+  from === to && scale === 1 && coordinates !== 'tf_crop_and_resize' && coordinates !== 'tf_half_pixel_for_nn'

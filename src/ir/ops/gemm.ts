@@ -1,0 +1,155 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { float, int } from '../attributes.ts'
+import { isFloat } from '../dtype.ts'
+import { broadcastStatic, generate, numbersOf } from '../evaluate.ts'
+import { shrinkContraction } from '../families/contraction.ts'
+import { gatherOperand, gatherOperands } from '../gather-operands.ts'
+import { sharedDtype, unknownShape } from '../infer.ts'
+import { broadcastLinks, countOf, inputShape, outputShape, sameIndex, shapeOf } from '../links.ts'
+import { type AxisLink, type Contraction, defineOp, type NodeContext, type ShrinkContext } from '../op.ts'
+import { sliceConstants, uniformValue } from '../slices.ts'
+import { type Dense, gather, materialize, type Tensor, tensorOf } from '../tensor.ts'
+import { isStatic, tensorType } from '../type.ts'
+
+export interface GemmAttributes {
+  readonly alpha: number
+  readonly beta: number
+  readonly transA: number
+  readonly transB: number
+}
+
+/** Axes of the rows and the summed axis of operand A, of the summed axis and the columns of operand B. */
+const axesOf = (attrs: GemmAttributes) => {
+  const [a, b] = [attrs.transA !== 0 ? 1 : 0, attrs.transB !== 0 ? 1 : 0]
+  return { rows: a, summedA: 1 - a, summedB: b, columns: 1 - b }
+}
+
+/** `y = alpha · A' B' + beta · C`, `A'[M,K]` and `B'[K,N]` transposed where asked, C broadcast to `[M,N]` or absent. */
+export const Gemm = defineOp<'Gemm', GemmAttributes>({
+  name: 'Gemm',
+  versions: [7, Infinity],
+  schema: { alpha: float(1), beta: float(1), transA: int(0), transB: int(0) },
+  inferTypes: (ctx) => {
+    const dtype = sharedDtype(ctx, [0, 1, 2])
+    if (E.isLeft(dtype)) return dtype
+    const at = axesOf(ctx.attrs)
+    const [a, b] = [shapeOf(ctx.inputs[0]), shapeOf(ctx.inputs[1])]
+    if ((a ?? b)?.length !== 2 && (a ?? b) !== undefined) return E.left('an operand is not a matrix')
+    if (b !== undefined && b.length !== 2) return E.left('operand B is not a matrix')
+    const [k, l] = [a?.[at.summedA], b?.[at.summedB]]
+    if (isStatic(k) && isStatic(l) && k !== l) return E.left(`A has ${k} columns and B ${l} rows`)
+    const [m, n] = unknownShape(ctx.outputNames[0] ?? '', 2)
+    const [rows, columns] = [a?.[at.rows] ?? m, b?.[at.columns] ?? n]
+    return E.right([tensorType(dtype.right, rows === undefined || columns === undefined ? undefined : [rows, columns])])
+  },
+  links: (ctx) => {
+    const at = axesOf(ctx.attrs)
+    const [a, b] = [inputShape(ctx, 0), inputShape(ctx, 1)]
+    const links: AxisLink[] = []
+    if (isStatic(a?.[at.rows])) links.push(sameIndex(0, at.rows, 0, 0))
+    const c = contraction(ctx)
+    if (c === undefined && isStatic(b?.[at.columns])) links.push(sameIndex(1, at.columns, 0, 1))
+    // The columns of a constant C are selected together with those of a constant B.
+    const follows = (link: AxisLink): boolean =>
+      link.outputAxis === 0 || c === undefined || ctx.constant(2) === undefined
+    return [...links, ...broadcastLinks(ctx, [2]).filter(follows)]
+  },
+  contraction: (ctx) => contraction(ctx),
+  shrink: (s) => {
+    const c = contraction(s)
+    if (c === undefined) return gatherOperands(s)
+    const shrunk = shrinkContraction(s, c)
+    const kept = keptC(s, shrunk.outputs)
+    const c2 = shrunk.delta === undefined ? kept : pay(s, kept, shrunk.delta, shrunk.weight)
+    const beta = shrunk.delta !== undefined && !addsC(s) ? 1 : s.attrs.beta
+    const operands = new Map([[1, shrunk.weight], ...(c2 === undefined ? [] : [[2, c2] as const])])
+    const { nodes, constants } = gatherOperands(s, operands, `${s.node.inputs[1] ?? ''}_bias`)
+    return { nodes: nodes.map((node) => ({ ...node, attrs: { ...s.attrs, beta } })), constants }
+  },
+  channelMultiple: (_ctx, target) => (target === 'cuda' ? 8 : 1),
+  evaluate: (ctx, [a, b, c]) => {
+    if (!a || !b || !isFloat(a.dtype)) return undefined
+    const at = axesOf(ctx.attrs)
+    const [rows, columns, depth] = [a.shape[at.rows] ?? 0, b.shape[at.columns] ?? 0, a.shape[at.summedA] ?? 0]
+    if (c !== undefined && broadcastStatic([c.shape, [rows, columns]])?.length !== 2) return undefined
+    const [as, bs, cs] = [numbersOf(a), numbersOf(b), c && numbersOf(c)]
+    const place = (tensor: Dense, i: number, j: number): number => i * (tensor.shape[1] ?? 0) + j
+    return [
+      generate(a.dtype, [rows, columns], (index) => {
+        const [m = 0, n = 0] = index
+        let sum = 0
+        for (let k = 0; k < depth; k++) {
+          const x = as[at.rows === 0 ? place(a, m, k) : place(a, k, m)] ?? 0
+          const w = bs[at.columns === 1 ? place(b, k, n) : place(b, n, k)] ?? 0
+          sum += x * w
+        }
+        if (c === undefined || cs === undefined || ctx.attrs.beta === 0) return ctx.attrs.alpha * sum
+        return ctx.attrs.alpha * sum + ctx.attrs.beta * (cs[placeInC(c.shape, m, n)] ?? 0)
+      }),
+    ]
+  },
+  macs: (ctx) => countOf(outputShape(ctx)) * countOf(inputShape(ctx, 1)?.slice(axesOf(ctx.attrs).summedB).slice(0, 1)),
+})
+
+/** Where element (m, n) of a C that broadcasts to two axes is. */
+const placeInC = (shape: ReadonlyArray<number>, m: number, n: number): number => {
+  const columns = shape[shape.length - 1] ?? 1
+  const row = shape.length === 2 && shape[0] !== 1 ? m : 0
+  return row * columns + (columns === 1 ? 0 : n)
+}
+
+/** Whether C has a part in the result. */
+const addsC = (ctx: NodeContext<GemmAttributes>): boolean => Boolean(ctx.node.inputs[2]) && ctx.attrs.beta !== 0
+
+const contraction = (ctx: NodeContext<GemmAttributes>): Contraction | undefined => {
+  const weight = ctx.constant(1)
+  if (weight === undefined || !isFloat(weight.dtype)) return undefined
+  const at = axesOf(ctx.attrs)
+  const c = ctx.constant(2)
+  return {
+    port: 0,
+    axis: at.summedA,
+    outputAxis: 1,
+    weightPort: 1,
+    weightOutputAxis: at.columns,
+    weightInputAxis: at.summedB,
+    groups: 1,
+    grouped: 'input',
+    uniform: true,
+    payable: !addsC(ctx) || c !== undefined,
+    bias: (o) => {
+      if (!addsC(ctx)) return 0
+      const value = c && columnConstant(c, o)
+      return value === undefined ? undefined : ctx.attrs.beta * value
+    },
+    scale: ctx.attrs.alpha,
+  }
+}
+
+/** The number that C adds to all of column `o`, if it is one. */
+const columnConstant = (c: Tensor, o: number): number | undefined => {
+  const last = c.shape.length - 1
+  if ((c.shape[last] ?? 1) === 1) return uniformValue(c)
+  const value = sliceConstants(c, last)[o] ?? NaN
+  return Number.isNaN(value) ? undefined : value
+}
+
+/** What stays of a constant C for the kept columns; its kept rows are linked. Undefined when C is not constant. */
+const keptC = (s: ShrinkContext<GemmAttributes>, outputs: Int32Array): Tensor | undefined => {
+  const c = s.constant(2)
+  if (c === undefined) return undefined
+  const rows = gatherOperand(s, 2, c)
+  const last = c.shape.length - 1
+  return (c.shape[last] ?? 1) === 1 ? rows : gather(rows, last, outputs)
+}
+
+/** A C that adds `delta` to the columns besides what it added before; beta does not scale `delta`. */
+const pay = (s: ShrinkContext<GemmAttributes>, c: Tensor | undefined, delta: Float64Array, weight: Tensor): Tensor => {
+  if (c === undefined || !addsC(s)) return tensorOf(weight.dtype, [delta.length], delta)
+  const values = numbersOf(materialize(c))
+  const shape = [...c.shape.slice(0, -1), delta.length]
+  return generate(c.dtype, shape, (index) => {
+    const [row, column] = shape.length === 2 ? [index[0] ?? 0, index[1] ?? 0] : [0, index[0] ?? 0]
+    return (values[placeInC(c.shape, row, column)] ?? 0) + (delta[column] ?? 0) / s.attrs.beta
+  })
+}

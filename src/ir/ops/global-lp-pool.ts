@@ -1,0 +1,12 @@
+import { int } from '../attributes.ts'
+import { globalPool } from '../families/pooling.ts'
+import { norm } from '../special-functions.ts'
+
+/** `(Σ |x|^p)^(1/p)` over all positions of each channel. */
+export const GlobalLpPool = globalPool(
+  'GlobalLpPool',
+  [2, Infinity],
+  { p: int(2) },
+  (values, { p }) => norm(values, p),
+  (c, count, { p }) => (c === 0 ? 0 : count === undefined ? undefined : Math.abs(c) * count ** (1 / p)),
+)

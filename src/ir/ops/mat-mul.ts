@@ -1,0 +1,140 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { isFloat } from '../dtype.ts'
+import { broadcastStatic, generate, numbersOf, stridesOf } from '../evaluate.ts'
+import { shrinkContraction } from '../families/contraction.ts'
+import type { NoAttributes } from '../families/elementwise.ts'
+import { gatherOperands } from '../gather-operands.ts'
+import { broadcastShapes, sharedDtype } from '../infer.ts'
+import { countOf, inputShape, outputShape, sameIndex, shapeOf } from '../links.ts'
+import { type AxisLink, type Contraction, defineOp, type NodeContext } from '../op.ts'
+import { tensorOf } from '../tensor.ts'
+import { type Dim, isStatic, type Shape, tensorType } from '../type.ts'
+import { Add } from './add.ts'
+
+/**
+ * Matrix product over the last two axes, leading axes broadcast. An operand of rank 1 is a row on the left and a column on
+ * the right. With one constant matrix it is a contraction; constant channels are paid for by an Add after it.
+ */
+export const MatMul = defineOp<'MatMul', NoAttributes>({
+  name: 'MatMul',
+  versions: [1, Infinity],
+  schema: {},
+  inferTypes: (ctx) => {
+    const dtype = sharedDtype(ctx, [0, 1])
+    if (E.isLeft(dtype)) return dtype
+    const [a, b] = [shapeOf(ctx.inputs[0]), shapeOf(ctx.inputs[1])]
+    if (a === undefined || b === undefined) return E.right([tensorType(dtype.right, undefined)])
+    if (a.length === 0 || b.length === 0) return E.left('an operand is a scalar')
+    const [k, l] = [a[a.length - 1], b[b.length === 1 ? 0 : b.length - 2]]
+    if (isStatic(k) && isStatic(l) && k !== l) return E.left(`the left operand has ${k} columns, the right ${l} rows`)
+    const leading = broadcastShapes([a.slice(0, -2), b.slice(0, -2)], ctx.outputNames[0] ?? '')
+    if (E.isLeft(leading)) return leading
+    return E.right([tensorType(dtype.right, [...leading.right, ...a.slice(0, -1).slice(-1), ...last(b)])])
+  },
+  links: (ctx) => {
+    const [a, b, y] = [inputShape(ctx, 0), inputShape(ctx, 1), outputShape(ctx)]
+    if (a === undefined || b === undefined || y === undefined) return []
+    const c = contraction(ctx)
+    const links: AxisLink[] = []
+    const link = (port: number, axis: number, size: Dim | undefined, to: number): void => {
+      if (isStatic(size) && size === y[to]) links.push(sameIndex(port, axis, 0, to))
+    }
+    const leading = Math.max(0, a.length - 2, b.length - 2)
+    ;[a, b].forEach((shape, port) => {
+      const first = leading - (shape.length - 2)
+      shape.slice(0, -2).forEach((size, axis) => link(port, axis, size, first + axis))
+    })
+    if (a.length >= 2 && c?.weightPort !== 0) link(0, a.length - 2, a[a.length - 2], leading)
+    if (b.length >= 2 && c?.weightPort !== 1) link(1, b.length - 1, b[b.length - 1], y.length - 1)
+    return links
+  },
+  contraction: (ctx) => contraction(ctx),
+  shrink: (s) => {
+    const c = contraction(s)
+    if (c === undefined) return gatherOperands(s)
+    const shrunk = shrinkContraction(s, c)
+    const product = gatherOperands(s, new Map([[c.weightPort, shrunk.weight]]))
+    if (shrunk.delta === undefined) return product
+    const value = s.fresh(`${s.node.outputs[0] ?? ''}_product`)
+    const bias = s.fresh(`${s.node.inputs[c.weightPort] ?? ''}_bias`)
+    const shape = c.weightPort === 1 ? [shrunk.delta.length] : [shrunk.delta.length, 1]
+    return {
+      nodes: [
+        ...product.nodes.map((node) => ({ ...node, outputs: [value] })),
+        { op: Add.name, attrs: {}, inputs: [value, bias], outputs: s.node.outputs, name: '' },
+      ],
+      constants: new Map([...product.constants, [bias, tensorOf(shrunk.weight.dtype, shape, shrunk.delta)]]),
+    }
+  },
+  evaluate: (_ctx, [a, b]) => {
+    if (!a || !b || !isFloat(a.dtype)) return undefined
+    const [left, right] = [
+      a.shape.length === 1 ? [1, ...a.shape] : a.shape,
+      b.shape.length === 1 ? [...b.shape, 1] : b.shape,
+    ]
+    const leading = broadcastStatic([left.slice(0, -2), right.slice(0, -2)])
+    if (leading === undefined) return undefined
+    const [rows, depth, columns] = [
+      left[left.length - 2] ?? 0,
+      left[left.length - 1] ?? 0,
+      right[right.length - 1] ?? 0,
+    ]
+    const [as, bs] = [numbersOf(a), numbersOf(b)]
+    const [startA, startB] = [starts(left, leading.length), starts(right, leading.length)]
+    const product = generate(a.dtype, [...leading, rows, columns], (index) => {
+      const [m, n] = [index[leading.length] ?? 0, index[leading.length + 1] ?? 0]
+      const [fromA, fromB] = [startA(index) + m * depth, startB(index) + n]
+      let sum = 0
+      for (let k = 0; k < depth; k++) sum += (as[fromA + k] ?? 0) * (bs[fromB + k * columns] ?? 0)
+      return sum
+    })
+    const shape = [...leading, ...a.shape.slice(0, -1).slice(-1), ...last(b.shape).map(Number)]
+    return [{ ...product, shape }]
+  },
+  macs: (ctx) => countOf(outputShape(ctx)) * countOf(inputShape(ctx, 0)?.slice(-1)),
+})
+
+/** The columns of the right operand, which a vector does not have. */
+const last = (b: Shape): Shape => (b.length === 1 ? [] : b.slice(-1))
+
+/** Where the matrix for an index of the broadcast leading axes starts. */
+const starts = (shape: ReadonlyArray<number>, leading: number): ((index: Int32Array) => number) => {
+  const strides = stridesOf(shape)
+  const first = leading - (shape.length - 2)
+  return (index) => {
+    let at = 0
+    for (let a = 0; a < shape.length - 2; a++) if (shape[a] !== 1) at += (index[first + a] ?? 0) * (strides[a] ?? 0)
+    return at
+  }
+}
+
+const contraction = (ctx: NodeContext<NoAttributes>): Contraction | undefined => {
+  const [a, b, y] = [inputShape(ctx, 0), inputShape(ctx, 1), outputShape(ctx)]
+  if (a === undefined || b === undefined || y === undefined || a.length < 2 || b.length < 2) return undefined
+  const isWeight = (port: number): boolean => {
+    const tensor = ctx.constant(port)
+    return tensor !== undefined && tensor.shape.length === 2 && isFloat(tensor.dtype)
+  }
+  const shared = { groups: 1, grouped: 'input', uniform: true, payable: true, bias: () => 0, scale: 1 } as const
+  if (isWeight(1)) {
+    return {
+      ...shared,
+      port: 0,
+      axis: a.length - 1,
+      outputAxis: y.length - 1,
+      weightPort: 1,
+      weightOutputAxis: 1,
+      weightInputAxis: 0,
+    }
+  }
+  if (!isWeight(0)) return undefined
+  return {
+    ...shared,
+    port: 1,
+    axis: b.length - 2,
+    outputAxis: y.length - 2,
+    weightPort: 0,
+    weightOutputAxis: 0,
+    weightInputAxis: 1,
+  }
+}

@@ -1,0 +1,9 @@
+import { reduction } from '../families/reduction.ts'
+import { sumOf } from '../special-functions.ts'
+
+/** Logarithm of the sum over axes, `log Σ x`. */
+export const ReduceLogSum = reduction('ReduceLogSum', [1, 27], 18, {
+  compute: (values) => Math.log(sumOf(values)),
+  repeated: (c, count) => (count === undefined ? undefined : Math.log(c * count)),
+  partial: true,
+})

@@ -1,0 +1,58 @@
+import { isFloat } from '../ir/dtype.ts'
+import { contextOf, type Graph } from '../ir/graph.ts'
+import { inputShape } from '../ir/links.ts'
+import type { Node } from '../ir/op.ts'
+import { Add } from '../ir/ops/add.ts'
+import { Div } from '../ir/ops/div.ts'
+import { Mul } from '../ir/ops/mul.ts'
+import { Sub } from '../ir/ops/sub.ts'
+import { isOp } from '../ir/registry.ts'
+import { elements, type Tensor } from '../ir/tensor.ts'
+import { isStatic, sameType } from '../ir/type.ts'
+import { type ChannelAffine, foldAfter, foldBefore } from './channel-affine.ts'
+import { rewritePass } from './rewrite.ts'
+
+/**
+ * The map of an Add, Sub, Mul or Div by a constant that holds one number a channel:
+ * `x + c`, `x - c`, `c - x`, `x · c`, `x / c`.
+ *
+ * Guards: broadcasting does not change the type of `x`, and aligned from the right the constant has size 1 on every
+ * axis but the channel axis; so a constant along the width of an image is refused even where there are as many columns
+ * as channels.
+ */
+export const elementwiseAffine = (graph: Graph, node: Node, axis: number): ChannelAffine | undefined => {
+  if (!isOp(node, Add) && !isOp(node, Sub) && !isOp(node, Mul) && !isOp(node, Div)) return undefined
+  const ctx = contextOf(graph, node)
+  const port = ctx.constant(1) === undefined ? 1 : 0
+  const constant = ctx.constant(1 - port)
+  const [x, y] = [ctx.inputs[port], ctx.outputs[0]]
+  if (constant === undefined || x === undefined || y === undefined || !sameType(x, y)) return undefined
+  const shape = inputShape(ctx, port)
+  const channels = shape?.[axis]
+  if (shape === undefined || !isStatic(channels)) return undefined
+  const c = channelValues(constant, shape.length, axis, channels)
+  if (c === undefined) return undefined
+  const [zeros, ones] = [new Float64Array(channels), new Float64Array(channels).fill(1)]
+  if (isOp(node, Add)) return { port, scale: ones, shift: c }
+  if (isOp(node, Mul)) return { port, scale: c, shift: zeros }
+  if (isOp(node, Sub)) {
+    return port === 0 ? { port, scale: ones, shift: c.map((v) => -v) } : { port, scale: ones.map((v) => -v), shift: c }
+  }
+  return port === 0 && c.every((v) => v !== 0) ? { port, scale: c.map((v) => 1 / v), shift: zeros } : undefined
+}
+
+/** The number for each channel of a constant that is broadcast to rank `rank`, if it depends on nothing else. */
+const channelValues = (constant: Tensor, rank: number, axis: number, channels: number): Float64Array | undefined => {
+  const missing = rank - constant.shape.length
+  if (missing < 0 || !isFloat(constant.dtype)) return undefined
+  if (constant.shape.some((size, a) => size !== 1 && (a + missing !== axis || size !== channels))) return undefined
+  const values = elements(constant)
+  return Float64Array.from({ length: channels }, (_, c) => Number(values[values.length === 1 ? 0 : c]))
+}
+
+/**
+ * Folds Add, Sub, Mul and Div by one constant a channel into the Conv, ConvTranspose, Gemm or MatMul before or after
+ * them: `s · (W x + b) + t = (s W) x + (s b + t)` and `W (s x + t) + b = (W s) x + (b + W t)`, computed in double,
+ * rounded once. The guards are those of `elementwiseAffine`, `foldAfter` and `foldBefore`.
+ */
+export const foldAffine = rewritePass('fold-affine', [foldAfter(elementwiseAffine), foldBefore(elementwiseAffine)])

@@ -1,0 +1,337 @@
+/**
+ * Lossy channel selection: masks whole channels that seem to be worth least, after Chase (CHASE.md 1.5 to 1.7). It only edits
+ * masks; compiling with them is exact. A channel is masked where it is made and where it is read, so that it really goes:
+ * a bias or a normalisation shift leaves a constant in a channel that nothing reads any more.
+ */
+import * as E from 'fp-ts/lib/Either.js'
+import { type Failure, failure } from '../ir/failure.ts'
+import { type Graph, labelOf } from '../ir/graph.ts'
+import type { ValueId } from '../ir/op.ts'
+import { channelMask, inputMask } from '../masks/channel-mask.ts'
+import { intersectMask, type Mask, type Masks } from '../masks/mask.ts'
+import { uniformNumbers } from '../masks/random.ts'
+import { type ChannelScore, scoreChannels } from '../masks/scores.ts'
+import { type Group, selectChannels } from '../masks/select.ts'
+import { type Layer, layersOf, readersOfWeights, resolveWeights } from '../masks/weights.ts'
+import { applyMasks } from './apply-masks.ts'
+import { axesOf, viewsOf } from './channel-elimination/analyse.ts'
+import { type Classes, relate } from './channel-elimination/relate.ts'
+
+export interface PruneOptions {
+  /** Fraction of the prunable channels that shall be gone in the end, those masked already included: 0 to 1, 1 excluded. */
+  readonly channels: number
+  readonly score: ChannelScore | 'random'
+  /**
+   * `block`: channels that a single layer makes, as inside residual blocks. `all`: also those that several layers make
+   * together, as the streams that residual additions join; they are scored by the mean over these layers.
+   */
+  readonly scope: 'block' | 'all'
+  /** A layer of C channels keeps at least ⌊C · (1 - channels) · floor⌋: 0 to 1. */
+  readonly floor: number
+  /** For the score `random`. */
+  readonly seed: number
+}
+
+/** Channels that compete under one floor: those made by the same layers. */
+export interface PrunedGroup {
+  readonly layers: ReadonlyArray<string>
+  readonly channels: number
+  /** Channels that were not masked before. */
+  readonly alive: number
+  readonly removed: number
+  readonly floor: number
+  /** Whether the floor held it back. */
+  readonly saturated: boolean
+}
+
+export interface PrunedLayer {
+  readonly layer: string
+  readonly weight: ValueId
+  readonly outputs: number
+  /** Output channels masked now, ascending. */
+  readonly removed: ReadonlyArray<number>
+}
+
+export interface Pruned {
+  /** The given masks and the new ones, by the names of the constants. */
+  readonly masks: Masks
+  readonly groups: ReadonlyArray<PrunedGroup>
+  /** Layers that lost channels, in graph order. */
+  readonly layers: ReadonlyArray<PrunedLayer>
+  /** Layers none of whose channels can go, and why. */
+  readonly kept: ReadonlyArray<{ readonly layer: string; readonly reason: string }>
+  /** Channels that had to go for the fraction, and those that did. */
+  readonly wanted: number
+  readonly removed: number
+  /** Why fewer went than wanted, if so. */
+  readonly note: string | undefined
+}
+
+export type PruneError = Failure
+
+/**
+ * Masks the least valuable channels of `graph` under `masks`. Pure and deterministic. Exactly
+ * `round(channels · all prunable channels)` are gone afterwards, unless floors forbid it, which is noted, not an error.
+ * Fails where the masks do not fit the graph, an option is out of range, or a weight holds no finite number.
+ */
+export const pruneChannels = (graph: Graph, masks: Masks, options: PruneOptions): E.Either<PruneError, Pruned> => {
+  const wrong = checkOptions(options)
+  if (wrong !== undefined) return E.left(wrong)
+  const masked = applyMasks(graph, masks)
+  if (E.isLeft(masked)) return masked
+  const known = masksByRoot(graph, masks)
+  const network = relateLayers(masked.right)
+  const families = groupClasses(network, options.scope)
+  const scored = scoreFamilies(network, families, known, options)
+  if (E.isLeft(scored)) return scored
+  const selection = selectChannels(scored.right, options)
+
+  const outputs = network.layers.map((layer) => new Uint8Array(layer.outputs).fill(1))
+  const inputs = network.layers.map((layer) => new Uint8Array(layer.inputs).fill(1))
+  families.forEach((family, g) => {
+    family.classes.forEach((one, i) => {
+      if (selection.removed[g]?.[i] !== 1) return
+      for (const { layer, channel } of [...one.producers, ...one.through]) outputs[layer]?.fill(0, channel, channel + 1)
+      for (const { layer, channel } of one.readers) inputs[layer]?.fill(0, channel, channel + 1)
+    })
+  })
+  const groups = families.map((family, g) => ({
+    layers: family.producers.map((at) => labelAt(network, at)),
+    channels: family.classes.length,
+    alive: countOnes(scored.right[g]?.alive),
+    removed: countOnes(selection.removed[g]),
+    floor: selection.floors[g] ?? 0,
+    saturated: selection.saturated[g] ?? false,
+  }))
+  return E.right({
+    masks: addMasks(network, known, outputs, inputs),
+    groups,
+    layers: network.layers.flatMap((layer, at) => {
+      const removed = Array.from(outputs[at] ?? [], (kept, i) => (kept === 1 ? -1 : i)).filter((i) => i >= 0)
+      const entry = { layer: labelAt(network, at), weight: layer.weight, outputs: layer.outputs, removed }
+      return removed.length === 0 ? [] : [entry]
+    }),
+    kept: keptLayers(network, families, options.scope),
+    wanted: selection.wanted,
+    removed: selection.wanted - selection.missing,
+    note: noteOn(families.length, selection.missing, selection.wanted, options),
+  })
+}
+
+const checkOptions = (options: PruneOptions): PruneError | undefined => {
+  const { channels, floor, seed } = options
+  if (!(channels >= 0 && channels < 1)) {
+    const help = 'Give the fraction of channels to remove, for example 0.4.'
+    return failure('PruneError', 'channels', 'a number from 0 to less than 1', `${channels}`, help)
+  }
+  if (!(floor >= 0 && floor <= 1)) {
+    const help = 'Give the fraction of its even share that a layer keeps at least, for example 0.2.'
+    return failure('PruneError', 'floor', 'a number from 0 to 1', `${floor}`, help)
+  }
+  if (!Number.isSafeInteger(seed))
+    return failure('PruneError', 'seed', 'a whole number', `${seed}`, 'Give for example 1.')
+  return undefined
+}
+
+const masksByRoot = (graph: Graph, masks: Masks): ReadonlyMap<ValueId, Mask> => {
+  const { rootOf } = resolveWeights(graph)
+  const out = new Map<ValueId, Mask>()
+  for (const [name, mask] of masks) {
+    const root = rootOf.get(name) ?? name
+    const known = out.get(root)
+    out.set(root, known === undefined ? mask : intersectMask(known, mask))
+  }
+  return out
+}
+
+/** Channel `channel` on one side of the layer at position `layer`. */
+interface Port {
+  readonly layer: number
+  readonly channel: number
+}
+
+/** A class of channels that go together, by the layers it touches. */
+interface ChannelClass {
+  /** Outputs of layers that sum over other channels. */
+  readonly producers: Port[]
+  /** Outputs of layers that pass each channel on by itself (depthwise convolution). */
+  readonly through: Port[]
+  readonly readers: Port[]
+  /** Why it has to stay, if it has to. */
+  pinned: string | undefined
+}
+
+/** The layers of a graph, their weights resolved, and the classes that their channels fall into. */
+interface Network {
+  readonly layers: ReadonlyArray<Layer>
+  readonly classes: ReadonlyMap<number, ChannelClass>
+}
+
+const relateLayers = (graph: Graph): Network => {
+  const resolved = resolveWeights(graph).graph
+  const layers = layersOf(graph)
+  const relation = relate(resolved, () => 0)
+  const pins = pinsOf(resolved, relation)
+  const classes = new Map<number, ChannelClass>()
+  const classAt = (value: ValueId, axis: number, index: number): ChannelClass | undefined => {
+    const start = relation.idOf(value, axis)
+    const id = start === undefined ? undefined : relation.classOf[start + index]
+    if (id === undefined) return undefined
+    const known = classes.get(id) ?? { producers: [], through: [], readers: [], pinned: pins.get(id) }
+    classes.set(id, known)
+    return known
+  }
+  const linksOf = new Map(viewsOf(resolved).map((view) => [view.node, view.links]))
+  const readers = readersOfWeights(graph)
+  layers.forEach(({ node, contraction: c, outputs, inputs, weight }, layer) => {
+    const links = linksOf.get(node) ?? 'opaque'
+    const passes =
+      links !== 'opaque' &&
+      links.some((l) => l.input === c.port && l.inputAxis === c.axis && l.outputAxis === c.outputAxis)
+    const sharers = readers.get(weight) ?? []
+    const shared = sharers.length < 2 ? undefined : `its weight ${weight} is read by ${sharers.length} nodes`
+    const enter = (value: ValueId, axis: number, count: number, side: 'producers' | 'through' | 'readers'): void => {
+      for (let channel = 0; channel < count; channel++) {
+        const found = classAt(value, axis, channel)
+        if (found === undefined) continue
+        found[side].push({ layer, channel })
+        found.pinned ??= shared
+      }
+    }
+    enter(node.outputs[0] ?? '', c.outputAxis, outputs, passes ? 'through' : 'producers')
+    if (!passes) enter(node.inputs[c.port] ?? '', c.axis, inputs, 'readers')
+  })
+  return { layers, classes }
+}
+
+const pinsOf = (graph: Graph, relation: Classes): ReadonlyMap<number, string> => {
+  const out = new Map<number, string>()
+  for (const value of graph.types.keys()) {
+    axesOf(graph, value).forEach((size, axis) => {
+      const start = relation.idOf(value, axis)
+      const reason = relation.pinned(value, axis)
+      if (start === undefined || reason === undefined) return
+      for (let i = 0; i < (size ?? 0); i++) {
+        const id = relation.classOf[start + i] ?? -1
+        if (!out.has(id)) out.set(id, `${value} ${reason.text}`)
+      }
+    })
+  }
+  return out
+}
+
+const labelAt = (network: Network, at: number): string => {
+  const layer = network.layers[at]
+  return layer === undefined ? '' : labelOf(layer.node)
+}
+
+/** Prunable classes that are made by the same layers. */
+interface Family {
+  readonly producers: ReadonlyArray<number>
+  readonly classes: ReadonlyArray<ChannelClass>
+}
+
+const producersOfClass = (one: ChannelClass): ReadonlyArray<number> => [...new Set(one.producers.map((p) => p.layer))]
+
+/** Why a class cannot be pruned in this scope. */
+const refusal = (network: Network, one: ChannelClass, scope: PruneOptions['scope']): string | undefined => {
+  if (one.pinned !== undefined) return one.pinned
+  if (one.readers.length === 0) return 'no other layer reads its channels'
+  const producers = producersOfClass(one)
+  if (scope === 'block' && producers.length > 1) {
+    return `its channels are joined with those of other layers (${producers.map((at) => labelAt(network, at)).join(', ')})`
+  }
+  return undefined
+}
+
+const groupClasses = (network: Network, scope: PruneOptions['scope']): ReadonlyArray<Family> => {
+  const families = new Map<string, { readonly producers: ReadonlyArray<number>; readonly classes: ChannelClass[] }>()
+  for (const one of network.classes.values()) {
+    if (one.producers.length === 0 || refusal(network, one, scope) !== undefined) continue
+    const producers = producersOfClass(one)
+    const key = producers.join(' ')
+    const known = families.get(key)
+    if (known) known.classes.push(one)
+    else families.set(key, { producers, classes: [one] })
+  }
+  return [...families.values()]
+}
+
+const scoreFamilies = (
+  network: Network,
+  families: ReadonlyArray<Family>,
+  masks: ReadonlyMap<ValueId, Mask>,
+  options: PruneOptions,
+): E.Either<PruneError, ReadonlyArray<Group>> => {
+  const random = uniformNumbers(options.seed)
+  const scores: Array<Float64Array | undefined> = []
+  const nonZero: Array<Float64Array | undefined> = []
+  for (const at of new Set(families.flatMap((family) => family.producers))) {
+    const layer = network.layers[at]
+    if (layer === undefined) continue
+    const mask = masks.get(layer.weight)
+    nonZero[at] = scoreChannels(layer, mask, 'weights')
+    scores[at] = options.score === 'random' ? nonZero[at] : scoreChannels(layer, mask, options.score)
+    if (scores[at]?.every(Number.isFinite) !== true) {
+      const help = 'Channels cannot be ranked by such weights; check the model that was exported.'
+      return E.left(failure('PruneError', `weight ${layer.weight}`, 'finite numbers', 'a NaN or an infinity', help))
+    }
+  }
+  const mean = (of: ReadonlyArray<Float64Array | undefined>, { producers }: ChannelClass): number =>
+    producers.reduce((sum, { layer, channel }) => sum + (of[layer]?.[channel] ?? 0), 0) / producers.length
+  return E.right(
+    families.map((family) => ({
+      name: family.producers.map((at) => labelAt(network, at)).join(', '),
+      scores: Float64Array.from(family.classes, (one) => (options.score === 'random' ? random() : mean(scores, one))),
+      alive: Uint8Array.from(family.classes, (one) => (mean(nonZero, one) > 0 ? 1 : 0)),
+    })),
+  )
+}
+
+const countOnes = (marks: Uint8Array | undefined): number => marks?.reduce((n, mark) => n + mark, 0) ?? 0
+
+const addMasks = (
+  network: Network,
+  known: ReadonlyMap<ValueId, Mask>,
+  outputs: ReadonlyArray<Uint8Array>,
+  inputs: ReadonlyArray<Uint8Array>,
+): Masks => {
+  const masks = new Map(known)
+  const add = (weight: ValueId, mask: Mask): void => {
+    const before = masks.get(weight)
+    masks.set(weight, before === undefined ? mask : intersectMask(before, mask))
+  }
+  network.layers.forEach((layer, at) => {
+    const [made, read] = [outputs[at], inputs[at]]
+    if (made?.includes(0)) add(layer.weight, channelMask(layer, made))
+    if (read?.includes(0)) add(layer.weight, inputMask(layer, read))
+  })
+  return masks
+}
+
+const keptLayers = (
+  network: Network,
+  families: ReadonlyArray<Family>,
+  scope: PruneOptions['scope'],
+): Pruned['kept'] => {
+  const prunable = new Set(families.flatMap((family) => family.producers))
+  const reasons = new Map<number, string>()
+  for (const one of network.classes.values()) {
+    const reason = refusal(network, one, scope)
+    if (reason === undefined) continue
+    for (const { layer } of one.producers) if (!prunable.has(layer) && !reasons.has(layer)) reasons.set(layer, reason)
+  }
+  return network.layers.flatMap((_, at) => {
+    const reason = reasons.get(at)
+    return reason === undefined ? [] : [{ layer: labelAt(network, at), reason }]
+  })
+}
+
+const noteOn = (groups: number, missing: number, wanted: number, options: PruneOptions): string | undefined => {
+  if (groups === 0) {
+    const wider = options.scope === 'block' ? ' Scope all also takes channels that several layers share.' : ''
+    return `No layer has channels that can go in scope ${options.scope}.${wider}`
+  }
+  if (missing === 0) return undefined
+  return `${missing} of ${wanted} channels stay: every layer is at its floor. A lower floor than ${options.floor} removes more.`
+}

@@ -1,0 +1,114 @@
+/** The driver of local rewrites: rules look at one node and its neighbours, this walks the graph. */
+import * as E from 'fp-ts/lib/Either.js'
+import { fixedNames, freshNames, usersOf } from '../ir/analysis.ts'
+import { failure, invariant } from '../ir/failure.ts'
+import { type Graph, withParts } from '../ir/graph.ts'
+import type { Node, Rewrite, ValueId } from '../ir/op.ts'
+import type { Tensor } from '../ir/tensor.ts'
+import type { ValueType } from '../ir/type.ts'
+import type { Pass, PassError } from './pass.ts'
+
+/** New nodes in place of old ones. */
+export interface Patch extends Rewrite {
+  /** Nodes that go. The new ones come where the last of them was; only that one's outputs have other readers. */
+  readonly removes: ReadonlyArray<Node>
+}
+
+/** Names for what a rule makes. */
+export interface Names {
+  /** A value name that nothing else has. */
+  readonly fresh: (hint: string) => ValueId
+  /** The name for what replaces the constant `name` for one reader: its own where nothing reads it twice, else a new one. */
+  readonly replacing: (name: ValueId) => ValueId
+}
+
+/** What to do at `node`; undefined where the rule does not apply. */
+export type Rule = (graph: Graph, node: Node, names: Names) => Patch | undefined
+
+/** The most sweeps over a graph; each must change something. */
+const budget = 1000
+
+/** A pass that applies the first of `rules` that fits, at every node, until none fits anywhere. */
+export const rewritePass = (name: string, rules: ReadonlyArray<Rule>): Pass => ({
+  name,
+  run: (graph): E.Either<PassError, Graph> => {
+    let current = graph
+    for (let i = 0; i < budget; i++) {
+      const next = sweep(current, rules)
+      if (next === current) return E.right(current)
+      current = next
+    }
+    return E.left(
+      failure(
+        'DidNotConverge',
+        `pass ${name}`,
+        `no change within ${budget} sweeps`,
+        `a graph of ${current.nodes.length} nodes that still changes`,
+        'Two rewrites undo each other: please report this model.',
+      ),
+    )
+  },
+})
+
+const namesFor = (graph: Graph): Names => {
+  const fresh = freshNames(graph)
+  return {
+    fresh,
+    replacing: (name) => {
+      const reads = (usersOf(graph).get(name) ?? []).flatMap((node) => node.inputs.filter((input) => input === name))
+      return reads.length === 1 && !fixedNames(graph).has(name) ? name : fresh(`${name}_folded`)
+    },
+  }
+}
+
+/** Every rule once at every node that no earlier patch of this sweep has touched. */
+const sweep = (graph: Graph, rules: ReadonlyArray<Rule>): Graph => {
+  const names = namesFor(graph)
+  const patches = new Map<Node, Patch>()
+  for (const node of graph.nodes) {
+    if (patches.has(node)) continue
+    for (const rule of rules) {
+      const patch = rule(graph, node, names)
+      if (patch === undefined || patch.removes.some((removed) => patches.has(removed))) continue
+      for (const removed of patch.removes) patches.set(removed, patch)
+      break
+    }
+  }
+  return patches.size === 0 ? graph : apply(graph, patches)
+}
+
+const apply = (graph: Graph, patches: ReadonlyMap<Node, Patch>): Graph => {
+  const constants = new Map<ValueId, Tensor>(graph.constants)
+  const hints = new Map(graph.hints)
+  const waiting = new Map<Patch, number>()
+  const nodes: Node[] = []
+  for (const node of graph.nodes) {
+    const patch = patches.get(node)
+    if (patch === undefined) {
+      nodes.push(node)
+      continue
+    }
+    const seen = (waiting.get(patch) ?? 0) + 1
+    waiting.set(patch, seen)
+    if (seen < patch.removes.length) continue
+    nodes.push(...patch.nodes)
+    for (const [name, tensor] of patch.constants) constants.set(name, tensor)
+    keepTypes(graph, patch, hints)
+  }
+  for (const [patch, seen] of waiting) {
+    invariant(seen === patch.removes.length, 'a rewrite removes a node that is not in the graph')
+  }
+  return withParts(graph, { nodes, constants, hints })
+}
+
+/** What was declared of removed values is declared of those that stay, so that no type gets vaguer. */
+const keepTypes = (graph: Graph, patch: Patch, hints: Map<ValueId, ValueType>): void => {
+  const before = patch.removes.flatMap((node) => node.outputs)
+  const after = new Set(patch.nodes.flatMap((node) => node.outputs))
+  if (!before.some((name) => hints.has(name))) return
+  for (const name of before) {
+    const type = graph.types.get(name)
+    if (!after.has(name) || type === undefined) hints.delete(name)
+    else hints.set(name, type)
+  }
+}

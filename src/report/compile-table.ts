@@ -1,0 +1,125 @@
+/** A compile report for a terminal. */
+import type { CompileReport, LayerReport, Totals, Width } from '../passes/compile.ts'
+import { reasonMeanings, shortReasons, totalReasons } from './reasons.ts'
+import type { Style } from './style.ts'
+import { renderTable, shorten } from './table.ts'
+import { describeSizes, fractionReached } from './totals.ts'
+import { formatBytes, formatChange, formatCount, formatPercent, formatRelativeChange, plural } from './units.ts'
+
+const nameWidth = 40
+
+/** Opaque nodes beyond this many are counted, not listed. */
+const listedNodes = 10
+
+/** Totals, layers, reasons and opaque nodes, as blocks separated by empty lines. */
+export const renderCompileReport = (report: CompileReport, style: Style): string =>
+  [renderLayers(report, style), renderReasons(report, style), renderOpaque(report, style), renderTotals(report, style)]
+    .filter((block) => block !== '')
+    .join('\n\n')
+
+interface Total {
+  readonly name: string
+  readonly of: keyof Totals
+  readonly format: (value: number) => string
+}
+
+/** The figures of a model that compiling is meant to bring down, and how they are written. */
+export const totalRows: ReadonlyArray<Total> = [
+  { name: 'nodes', of: 'nodes', format: String },
+  { name: 'parameters', of: 'parameters', format: formatCount },
+  { name: 'MACs', of: 'macs', format: formatCount },
+  { name: 'weight bytes', of: 'bytes', format: formatBytes },
+]
+
+const renderTotals = (report: CompileReport, style: Style): string => {
+  const rows = totalRows.map(({ name, of, format }) => {
+    const [before, after] = [report.before[of], report.after[of]]
+    const change = formatRelativeChange(before, after)
+    return [name, format(before), '→', format(after), after < before ? style.green(change) : change]
+  })
+  const table = renderTable(
+    [
+      { title: '' },
+      { title: 'before', align: 'right' },
+      { title: '' },
+      { title: 'after', align: 'right' },
+      { title: 'change', align: 'right' },
+    ],
+    rows,
+    style,
+  )
+  const notes = [aloneNote(report), sizesNote(report)].filter((note) => note !== '')
+  return [table, ...notes.map(style.dim)].join('\n')
+}
+
+const aloneNote = (report: CompileReport): string => {
+  const reached = fractionReached(report)
+  if (reached === undefined) return 'The masks leave no multiplication out that a layer could save by itself.'
+  return `If every layer could shrink by itself: ${formatCount(report.alone)} MACs; ${formatPercent(reached)} of that reduction was reached.`
+}
+
+const sizesNote = ({ sizes }: CompileReport): string => {
+  const text = describeSizes(sizes)
+  return text === '' ? '' : `MACs are counted for ${text}.`
+}
+
+/** `64 → 40`. */
+export const renderWidth = ({ before, after }: Width): string => formatChange(String(before), String(after))
+
+const renderLayers = ({ layers }: CompileReport, style: Style): string => {
+  const changed = layers.filter(isInteresting)
+  const table = renderTable(
+    [
+      { title: 'layer' },
+      { title: 'in', align: 'right' },
+      { title: 'out', align: 'right' },
+      { title: 'MACs', align: 'right' },
+      { title: 'alone', align: 'right' },
+      { title: 'stays, though nothing needs it' },
+    ],
+    changed.map((layer) => [
+      shorten(layer.layer, nameWidth),
+      renderWidth(layer.inputs),
+      renderWidth(layer.outputs),
+      formatChange(formatCount(layer.macs.before), formatCount(layer.macs.after)),
+      formatCount(Math.round(layer.macs.alone)),
+      style.yellow(shortReasons(layer.stays)),
+    ]),
+    style,
+  )
+  const rest = layers.length - changed.length
+  const note = rest === 0 ? '' : style.dim(`${plural(rest, 'layer')} unchanged, with no channel to remove.`)
+  return [table, note].filter((block) => block !== '').join('\n')
+}
+
+const isInteresting = ({ inputs, outputs, macs, stays }: LayerReport): boolean =>
+  inputs.after !== inputs.before || outputs.after !== outputs.before || macs.after !== macs.before || stays.length > 0
+
+const renderReasons = ({ layers }: CompileReport, style: Style): string => {
+  const rows = totalReasons(layers).map(({ kind, channels, layers: count }) => [
+    style.yellow(kind),
+    plural(channels, 'channel'),
+    `in ${plural(count, 'layer')}`,
+    reasonMeanings[kind],
+  ])
+  return rows.length === 0
+    ? ''
+    : renderTable(
+        [
+          { title: 'why they stay' },
+          { title: '', align: 'right' },
+          { title: '' },
+          { title: '(--why LAYER or VALUE lists them)' },
+        ],
+        rows,
+        style,
+      )
+}
+
+const renderOpaque = ({ opaque }: CompileReport, style: Style): string => {
+  if (opaque.length === 0) return ''
+  const rows = opaque.slice(0, listedNodes).map(({ node, reason }) => [shorten(node, nameWidth), reason])
+  const table = renderTable([{ title: 'kept as it is' }, { title: 'because' }], rows, style)
+  const more = opaque.length - rows.length
+  return more === 0 ? table : `${table}\n${style.dim(`and ${plural(more, 'node')} more.`)}`
+}

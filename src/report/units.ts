@@ -1,0 +1,54 @@
+/** Numbers as people read them. Decimal prefixes throughout; three significant digits. */
+
+const prefixes = ['', 'k', 'M', 'G', 'T', 'P']
+
+/** `25.6 M`; whole numbers below a thousand as they are. */
+export const formatCount = (value: number, unit = ''): string => {
+  if (!Number.isFinite(value)) return String(value)
+  let scaled = value
+  let at = 0
+  while (Math.abs(scaled) >= 999.5 && at < prefixes.length - 1) {
+    scaled /= 1000
+    at += 1
+  }
+  const digits = at === 0 && Number.isInteger(value) ? String(value) : significant(scaled)
+  return `${digits} ${prefixes[at] ?? ''}${unit}`.trim()
+}
+
+export const formatBytes = (bytes: number): string => formatCount(bytes, 'B')
+
+/** Three significant digits without an exponent. */
+const significant = (value: number): string => {
+  const magnitude = Math.abs(value)
+  if (magnitude >= 99.95) return value.toFixed(0)
+  if (magnitude >= 9.995) return value.toFixed(1)
+  return magnitude >= 0.9995 || magnitude === 0 ? value.toFixed(2) : String(Number(value.toPrecision(3)))
+}
+
+/** `4.12 G → 2.02 G`, or one number when nothing changed. */
+export const formatChange = (before: string, after: string): string =>
+  before === after ? before : `${before} → ${after}`
+
+/** `-51 %`, `0 %`, `+3 %`: what became of `before`. */
+export const formatRelativeChange = (before: number, after: number): string => {
+  if (before === 0) return after === 0 ? '0 %' : 'new'
+  const percent = (100 * (after - before)) / before
+  const digits = Math.abs(percent) < 9.95 && percent !== 0 ? 1 : 0
+  const text = percent.toFixed(digits)
+  return `${percent > 0 ? '+' : ''}${Number(text) === 0 ? '0' : text} %`
+}
+
+/** `85 %` of a fraction between 0 and 1. */
+export const formatPercent = (fraction: number): string => `${Number((100 * fraction).toPrecision(3))} %`
+
+/** `1.37x`. */
+export const formatRatio = (ratio: number): string => `${significant(ratio)}x`
+
+export const formatMilliseconds = (ms: number): string =>
+  ms >= 999.5 ? `${significant(ms / 1000)} s` : `${significant(ms)} ms`
+
+/** A difference between numbers: `3.1e-7`, `0`. */
+export const formatError = (value: number): string => (value === 0 ? '0' : value.toExponential(1))
+
+/** `3 layers`, `1 layer`. */
+export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
