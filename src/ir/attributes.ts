@@ -90,6 +90,18 @@ export const string = <T extends string>(absent: T, ...others: ReadonlyArray<T>)
   absent,
 })
 
+export const optionalStrings: Field<ReadonlyArray<string> | undefined> = {
+  decode: (raw) => (raw.kind === 'strings' ? raw.value : undefined),
+  encode: (value) => (value === undefined ? undefined : { kind: 'strings', value }),
+  absent: undefined,
+}
+
+/** Has no default, so it is always written. */
+export const requiredString = <T extends string>(first: T, ...others: ReadonlyArray<T>): Field<T> => ({
+  ...string(first, ...others),
+  encode: (value) => ({ kind: 'string', value }),
+})
+
 export const optionalTensor: Field<Tensor | undefined> = {
   decode: (raw) => (raw.kind === 'tensor' ? raw.value : undefined),
   encode: (value) => (value === undefined ? undefined : { kind: 'tensor', value }),

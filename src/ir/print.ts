@@ -39,7 +39,7 @@ export interface PrintOptions {
 /** The largest constant whose elements are always written. */
 const inlineLimit = 16
 
-export const printGraph = (graph: Graph, options: PrintOptions = {}): string => {
+export const print = (graph: Graph, options: PrintOptions = {}): string => {
   const data = options.data ?? 'elide'
   const nameOf = options.names === 'structure' ? structuralNames(graph) : (name: ValueId): ValueId => name
   const spell = (name: ValueId): string => spellName(nameOf(name))
@@ -71,10 +71,8 @@ const structuralNames = (graph: Graph): ((name: ValueId) => ValueId) => {
   const counts = { '%': 0, '@': 0 }
   const number = (kind: '%' | '@', name: ValueId): void => {
     if (name === '' || fixed.has(name) || names.has(name)) return
-    let given = ''
-    do given = `${kind}${counts[kind]++}`
-    while (fixed.has(given))
-    names.set(name, given)
+    while (fixed.has(`${kind}${counts[kind]}`)) counts[kind] += 1
+    names.set(name, `${kind}${counts[kind]++}`)
   }
   for (const node of graph.nodes) {
     for (const name of node.inputs) if (graph.constants.has(name)) number('@', name)
@@ -144,7 +142,7 @@ const printDense = (tensor: Dense, data: 'full' | 'elide'): string => {
 /** Ascending runs as `first..last`. */
 const printIndices = (kept: Int32Array): string => {
   const runs: string[] = []
-  for (let i = 0; i < kept.length; ) {
+  for (let i = 0; i < kept.length;) {
     const first = kept[i] ?? 0
     let end = i + 1
     while (end < kept.length && kept[end] === first + end - i) end += 1
@@ -156,7 +154,9 @@ const printIndices = (kept: Int32Array): string => {
 
 const printNode = (graph: Graph, node: Node, spell: (name: ValueId) => string, isNamed: boolean): string => {
   const attributes = isOp(node, Opaque) ? printOpaque(node.attrs, spell) : printAttributes(node)
-  const types = node.outputs.map((name) => (name === '' ? '_' : printType(graph.types.get(name) ?? { kind: 'other', encoded: undefined })))
+  const types = node.outputs.map((name) =>
+    name === '' ? '_' : printType(graph.types.get(name) ?? { kind: 'other', encoded: undefined }),
+  )
   return [
     `${node.outputs.map(spell).join(', ')}${node.outputs.length > 0 ? ' ' : ''}= ${node.op}(${node.inputs.map(spell).join(', ')})`,
     attributes.length === 0 ? '' : ` { ${attributes.join(', ')} }`,

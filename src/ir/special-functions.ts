@@ -54,3 +54,9 @@ export const minimumOf = (values: ReadonlyArray<number>): number => {
   for (const v of values) smallest = v < smallest || Number.isNaN(v) ? v : smallest
   return smallest
 }
+
+/** `e^(v - largest)` of each value: none overflows, and their ratios are those of `e^v`. */
+export const exponentials = (values: ReadonlyArray<number>): ReadonlyArray<number> => {
+  const largest = maximumOf(values)
+  return values.map((v) => Math.exp(v - largest))
+}

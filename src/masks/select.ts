@@ -13,7 +13,7 @@ export interface Group {
 export interface SelectOptions {
   /** Fraction of all channels, those that went earlier included, that shall be gone in the end: Chase's S_c. */
   readonly channels: number
-  /** Chase's β: a group of C channels keeps at least ⌊C · (1 - S_c) · β⌋. */
+  /** Fraction of its channels that every group keeps at least, rounded down. Chase's is β · (1 - S_c). */
   readonly floor: number
 }
 
@@ -28,7 +28,7 @@ export interface Selection {
   readonly missing: number
 }
 
-/** What rounding in `C · (1 - S_c) · β` may take from a whole number. */
+/** What rounding of a product may take from a whole number. */
 const slack = 1e-9
 
 /**
@@ -41,7 +41,7 @@ export const selectChannels = (groups: ReadonlyArray<Group>, options: SelectOpti
   const living = groups.map((group) => group.alive.reduce((n, alive) => n + alive, 0))
   const gone = all - living.reduce((n, alive) => n + alive, 0)
   const wanted = Math.max(0, Math.round(options.channels * all) - gone)
-  const floors = groups.map((group) => Math.floor(group.alive.length * (1 - options.channels) * options.floor + slack))
+  const floors = groups.map((group) => Math.floor(group.alive.length * options.floor + slack))
   const removed = groups.map((group) => new Uint8Array(group.alive.length))
   const saturated = groups.map(() => false)
   let missing = wanted

@@ -25,6 +25,9 @@ const endRecord = 0x06054b50
 const endLength = 22
 const longestComment = 0xffff
 
+/** No byte of deflated data stands for more than this: 258 bytes take two bits. */
+const deflateRatio = 1032
+
 const broken = (expected: string, found: string, subject = 'zip archive'): E.Either<TensorFileError, never> =>
   E.left(tensorFileError(subject, expected, found, 'The archive is damaged; write it again.'))
 
@@ -110,6 +113,9 @@ const readRecord = (
   const offset = view.getUint32(at + 42, true)
   if (compressed === 0xffffffff || size === 0xffffffff || offset === 0xffffffff) {
     return E.left(tensorFileError(subject, 'at most 4 GiB', 'a Zip64 entry', 'Use safetensors for files this large.'))
+  }
+  if (method === 8 && size > compressed * deflateRatio) {
+    return broken(`at most ${compressed * deflateRatio} bytes from ${compressed} deflated ones`, `${size}`, subject)
   }
   if (method === 0 && compressed !== size) return broken(`${size} bytes stored as they are`, `${compressed}`, subject)
   return E.right({

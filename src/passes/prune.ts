@@ -26,7 +26,10 @@ export interface PruneOptions {
    * together, as the streams that residual additions join; they are scored by the mean over these layers.
    */
   readonly scope: 'block' | 'all'
-  /** A layer of C channels keeps at least ⌊C · (1 - channels) · floor⌋: 0 to 1. */
+  /**
+   * A layer of C channels keeps at least ⌊C · (1 - channels) · floor⌋: 0 lets whole layers go, 1 has every layer lose the same
+   * share, more than 1 may leave fewer channels to go than asked for.
+   */
   readonly floor: number
   /** For the score `random`. */
   readonly seed: number
@@ -84,7 +87,10 @@ export const pruneChannels = (graph: Graph, masks: Masks, options: PruneOptions)
   const families = groupClasses(network, options.scope)
   const scored = scoreFamilies(network, families, known, options)
   if (E.isLeft(scored)) return scored
-  const selection = selectChannels(scored.right, options)
+  const selection = selectChannels(scored.right, {
+    channels: options.channels,
+    floor: (1 - options.channels) * options.floor,
+  })
 
   const outputs = network.layers.map((layer) => new Uint8Array(layer.outputs).fill(1))
   const inputs = network.layers.map((layer) => new Uint8Array(layer.inputs).fill(1))
@@ -124,9 +130,9 @@ const checkOptions = (options: PruneOptions): PruneError | undefined => {
     const help = 'Give the fraction of channels to remove, for example 0.4.'
     return failure('PruneError', 'channels', 'a number from 0 to less than 1', `${channels}`, help)
   }
-  if (!(floor >= 0 && floor <= 1)) {
+  if (!(floor >= 0 && Number.isFinite(floor))) {
     const help = 'Give the fraction of its even share that a layer keeps at least, for example 0.2.'
-    return failure('PruneError', 'floor', 'a number from 0 to 1', `${floor}`, help)
+    return failure('PruneError', 'floor', 'a number of 0 or more', `${floor}`, help)
   }
   if (!Number.isSafeInteger(seed))
     return failure('PruneError', 'seed', 'a whole number', `${seed}`, 'Give for example 1.')

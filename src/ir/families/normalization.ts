@@ -1,7 +1,7 @@
 /** What operators that normalise over some axes share. */
 import { bitsOf, type DType } from '../dtype.ts'
 import { forEachIndex, numbersOf, stridesOf } from '../evaluate.ts'
-import { type Dense, tensorOf } from '../tensor.ts'
+import type { Dense } from '../tensor.ts'
 import { sizeOf } from '../type.ts'
 
 /** Rounds to about 2^-n with this n. */
@@ -15,12 +15,12 @@ const precision = (dtype: DType): number =>
 export const centresToZero = (c: number, epsilon: number, dtype: DType): boolean =>
   Math.abs(c) * 2 ** -precision(dtype) <= 2 ** -12 * Math.sqrt(epsilon)
 
-/** Replaces the elements that differ only in their place along `axes` by those that `normalise` makes of them. */
+/** All numbers of `x`, those that differ only in their place along `axes` replaced by what `normalise` makes of them. */
 export const normaliseOver = (
   x: Dense,
   axes: ReadonlySet<number>,
   normalise: (values: ReadonlyArray<number>) => ReadonlyArray<number>,
-): Dense => {
+): Float64Array => {
   const xs = numbersOf(x)
   const strides = stridesOf(x.shape)
   const inner = x.shape.map((dim, axis) => (axes.has(axis) ? dim : 1))
@@ -38,7 +38,7 @@ export const normaliseOver = (
       out[start + offset] = values[i] ?? 0
     })
   })
-  return tensorOf(x.dtype, x.shape, out)
+  return out
 }
 
 /** `(x - mean) / √(variance + epsilon)`, with the mean and the factor used. */
@@ -58,3 +58,16 @@ export const standardise = (
 /** The axes from `first` on. */
 export const axesFrom = (first: number, rank: number): ReadonlySet<number> =>
   new Set(Array.from({ length: rank - first }, (_, i) => first + i))
+
+/** Reads `tensor` at indices of a tensor of rank `rank` that it broadcasts to. */
+export const broadcastAt = (tensor: Dense, rank: number): ((index: Int32Array) => number) => {
+  const [values, strides] = [numbersOf(tensor), stridesOf(tensor.shape)]
+  const first = rank - tensor.shape.length
+  return (index) => {
+    let at = 0
+    for (let a = 0; a < tensor.shape.length; a++) {
+      if (tensor.shape[a] !== 1) at += (index[first + a] ?? 0) * (strides[a] ?? 0)
+    }
+    return values[at] ?? 0
+  }
+}

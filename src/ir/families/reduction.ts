@@ -7,16 +7,7 @@ import { derivedDim, isGiven, tensorInput, unknownShape } from '../infer.ts'
 import { inputShape, sameIndex, shapeOf } from '../links.ts'
 import { type AxisLink, defineOp, type InferContext, type OpDef } from '../op.ts'
 import { type Dense, elements, isNumeric, tensorOf } from '../tensor.ts'
-import {
-  type Dim,
-  isStatic,
-  normalizeAxis,
-  type Shape,
-  sizeOf,
-  tensorType,
-  unknownDim,
-  type ValueType,
-} from '../type.ts'
+import { type Dim, isStatic, normalizeAxis, type Shape, sizeOf, tensorType } from '../type.ts'
 import { finite, isReal } from './elementwise.ts'
 
 export interface ReductionAttributes {
@@ -175,7 +166,11 @@ const unknownReduced = (ctx: InferContext<unknown>, rank: number, keepdims: bool
 }
 
 /** Elements of each output element, in order. */
-const collect = <T>(x: Dense, values: ArrayLike<T>, reduced: ReadonlySet<number>): ReadonlyArray<ReadonlyArray<T>> => {
+export const collect = <T>(
+  x: Dense,
+  values: ArrayLike<T>,
+  reduced: ReadonlySet<number>,
+): ReadonlyArray<ReadonlyArray<T>> => {
   const shape = reducedShape(x.shape, reduced, true)
   const strides = stridesOf(shape)
   const groups = Array.from({ length: sizeOf(shape) }, (): T[] => [])

@@ -4,8 +4,7 @@ import { float } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
 import { generate, numbersOf } from '../evaluate.ts'
 import { finite } from '../families/elementwise.ts'
-import { axesFrom, centresToZero, standardise } from '../families/normalization.ts'
-import { normaliseOver } from '../families/normalization.ts'
+import { axesFrom, centresToZero, normaliseOver, standardise } from '../families/normalization.ts'
 import { tensorInput } from '../infer.ts'
 import { inputShape, sameAxes, sameIndex } from '../links.ts'
 import { defineOp } from '../op.ts'
@@ -41,9 +40,7 @@ export const InstanceNormalization = defineOp<'InstanceNormalization', { readonl
   evaluate: (ctx, [x, scale, b]) => {
     if (!x || !scale || !b || !isFloat(x.dtype)) return undefined
     const [ss, bs] = [numbersOf(scale), numbersOf(b)]
-    const wide = generate('float64', x.shape, (() => { const xs = numbersOf(x); return (_: Int32Array, flat: number) => xs[flat] ?? 0 })())
-    const normal = normaliseOver(wide, axesFrom(2, x.shape.length), (v) => standardise(v, ctx.attrs.epsilon).values)
-    const ns = numbersOf(normal)
+    const ns = normaliseOver(x, axesFrom(2, x.shape.length), (v) => standardise(v, ctx.attrs.epsilon).values)
     return [generate(x.dtype, x.shape, (i, flat) => (ns[flat] ?? 0) * (ss[i[1] ?? 0] ?? 0) + (bs[i[1] ?? 0] ?? 0))]
   },
 })

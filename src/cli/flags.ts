@@ -1,0 +1,72 @@
+/** Options that several commands share, and how their arguments are read. */
+import { InvalidArgumentError, Option } from 'commander'
+import type { Bindings } from '../run/inputs.ts'
+
+export interface CommonFlags {
+  readonly json?: true
+  readonly progress?: true
+}
+
+export const jsonOption = (): Option => new Option('--json', 'print the result as JSON on stdout')
+
+export const progressOption = (): Option =>
+  new Option('--progress', 'report progress on stderr even when it is not a terminal')
+
+export const targetOption = (): Option =>
+  new Option('--target <target>', 'what the model will run on; decides which widths are rounded up')
+    .choices(['cpu', 'cuda', 'webgpu'])
+    .default('cpu')
+
+export const masksOption = (): Option =>
+  new Option(
+    '--masks <file>',
+    'safetensors or npz file of 0/1 masks by weight name; "zeros" takes the zeros already in the weights',
+  )
+
+export const whyOption = (): Option =>
+  new Option('--why <name>', 'tell why the channels of a value, layer or weight stay')
+
+export const shapeOption = (): Option =>
+  new Option(
+    '--shape <name=size>',
+    'size of an open dimension (N=4), of one without a name (x[0]=4), or of a whole input (x=1,3,224,224); repeatable',
+  )
+    .argParser(addShape)
+    .default({}, 'usual sizes')
+
+export const providerOption = (): Option =>
+  new Option('--provider <provider>', 'where ONNX Runtime runs; a named one never falls back to another')
+    .choices(['cpu', 'cuda', 'webgpu', 'auto'])
+    .default('cpu')
+
+const addShape = (text: string, known: Bindings): Bindings => {
+  const at = text.lastIndexOf('=')
+  const name = text.slice(0, at)
+  const sizes = text.slice(at + 1).split(/[,x]/).map(wholeNumber)
+  const [size] = sizes
+  if (at < 1 || size === undefined) throw new InvalidArgumentError('Write it like N=4 or x=1,3,224,224.')
+  return { ...known, [name]: sizes.length === 1 ? size : sizes }
+}
+
+const wholeNumber = (text: string): number => {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError(`"${text}" is not a whole number.`)
+  return Number(text)
+}
+
+/** Reads a whole number of at least `least`. */
+export const atLeast =
+  (least: number) =>
+  (text: string): number => {
+    const value = wholeNumber(text)
+    if (value < least) throw new InvalidArgumentError(`It must be at least ${least}.`)
+    return value
+  }
+
+/** Reads a number in a range, both ends included. */
+export const between =
+  (least: number, most: number) =>
+  (text: string): number => {
+    const value = text.trim() === '' ? NaN : Number(text)
+    if (!(value >= least && value <= most)) throw new InvalidArgumentError(`It must be from ${least} to ${most}.`)
+    return value
+  }

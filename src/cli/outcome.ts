@@ -1,0 +1,31 @@
+/** What a command came to, and how it is told. */
+import * as E from 'fp-ts/lib/Either.js'
+import { type Failure, renderError } from '../ir/failure.ts'
+import { toJson } from '../report/json.ts'
+import type { Terminal } from './terminal.ts'
+
+/** 0: done. 1: the answer is no. 2: bad usage or input. */
+export type ExitCode = 0 | 1 | 2
+
+export interface Outcome {
+  readonly exitCode: ExitCode
+  /** For people. */
+  readonly text: string
+  /** The same for machines. */
+  readonly json: unknown
+}
+
+export const done = (text: string, json: unknown): Outcome => ({ exitCode: 0, text, json })
+
+/** Prints an outcome, or a failure with what to do about it, and gives the exit code. */
+export const tell = (terminal: Terminal, json: boolean, result: E.Either<Failure, Outcome>): ExitCode => {
+  terminal.showProgress('')
+  if (E.isLeft(result)) {
+    if (json) terminal.print(toJson({ error: result.left }))
+    else terminal.note(`${terminal.noteStyle.red('error:')} ${renderError(result.left)}`)
+    return 2
+  }
+  const { exitCode, text, json: value } = result.right
+  terminal.print(json ? toJson(value) : text)
+  return exitCode
+}

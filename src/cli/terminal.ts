@@ -1,0 +1,54 @@
+/** What commands may do to the terminal they run in. */
+import { type Style, styleFor } from '../report/style.ts'
+import { type Environment, readEnvironment } from './environment.ts'
+
+export interface Terminal {
+  /** Results, on stdout. */
+  readonly print: (text: string) => void
+  /** Everything else, on stderr. */
+  readonly note: (text: string) => void
+  /** Shows `text` on a line of its own that the next one replaces; an empty text clears it. Does nothing off a terminal. */
+  readonly showProgress: (text: string) => void
+  /** Whether stderr is a terminal, where progress is shown unasked. */
+  readonly interactive: boolean
+  /** Styles for stdout and stderr. */
+  readonly style: Style
+  readonly noteStyle: Style
+  readonly environment: Environment
+}
+
+/** Columns of a terminal that does not say. */
+const usualColumns = 80
+
+/** The process's own terminal. Colours only on a terminal, and not with NO_COLOR; FORCE_COLOR wins over both. */
+export const systemTerminal = (): Terminal => {
+  const environment = readEnvironment(process.env)
+  const coloured = (stream: NodeJS.WriteStream): boolean => environment.colour ?? stream.isTTY === true
+  const interactive = process.stderr.isTTY === true
+  let shown = false
+  const clear = (): void => {
+    if (shown) process.stderr.write('\r\u001b[2K')
+    shown = false
+  }
+  return {
+    print: (text) => {
+      clear()
+      process.stdout.write(`${text}\n`)
+    },
+    note: (text) => {
+      clear()
+      process.stderr.write(`${text}\n`)
+    },
+    showProgress: (text) => {
+      if (!interactive) return
+      clear()
+      if (text === '') return
+      process.stderr.write(text.slice(0, (process.stderr.columns ?? usualColumns) - 1))
+      shown = true
+    },
+    interactive,
+    style: styleFor(coloured(process.stdout)),
+    noteStyle: styleFor(coloured(process.stderr)),
+    environment,
+  }
+}

@@ -1,0 +1,30 @@
+/** SHA-256 digests of files and bytes. Node only. */
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { basename } from 'node:path'
+import * as E from 'fp-ts/lib/Either.js'
+import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
+import { type ReadError, readError } from './read/error.ts'
+import type { Source } from './report/source.ts'
+
+/** SHA-256 of pieces of bytes one after the other, in hexadecimal. */
+export const digestOf = (chunks: Iterable<Uint8Array>): string => {
+  const hash = createHash('sha256')
+  for (const chunk of chunks) hash.update(chunk)
+  return hash.digest('hex')
+}
+
+/** Name and SHA-256 of a file, for the manifest of a package. Fails where the file cannot be read. */
+export const sourceOf =
+  (path: string): TaskEither<ReadError, Source> =>
+  async () => {
+    const hash = createHash('sha256')
+    try {
+      for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk)
+    } catch (thrown) {
+      if (!(thrown instanceof Error && 'code' in thrown)) throw thrown
+      const help = 'Check the path and the permissions of the file.'
+      return E.left(readError('file-unreadable', path, 'a file that can be read', thrown.message, help))
+    }
+    return E.right({ name: basename(path), sha256: hash.digest('hex') })
+  }

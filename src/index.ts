@@ -1,0 +1,58 @@
+/**
+ * chasec: compiles an ONNX model with pruning masks into a smaller one that computes the same.
+ *
+ * Everything a user can get wrong comes back as `Left` of a {@link Failure}; {@link renderError} makes it a sentence. The
+ * same calls as rejecting promises are in `chasec/promise`.
+ */
+export { type Failure, renderError } from './ir/failure.ts'
+export type { Graph } from './ir/graph.ts'
+export type { Target } from './ir/op.ts'
+export { macsOf } from './passes/compile.ts'
+
+export { readModel } from './read/file.ts'
+export { readModelBytes } from './read/model.ts'
+export type { ReadError } from './read/error.ts'
+
+export { readMasks } from './read/masks.ts'
+export { decodeMasks, encodeMasks } from './masks/files.ts'
+export {
+  axisMask,
+  elementMask,
+  expandMask,
+  intersectMasks,
+  type Mask,
+  type Masks,
+  noMasks,
+} from './masks/mask.ts'
+export { zerosOf } from './masks/zeros.ts'
+export type { ChannelScore } from './masks/scores.ts'
+
+export {
+  compile,
+  type Compiled,
+  type CompileOptions,
+  type CompileReport,
+  type LayerReport,
+  type Remainder,
+  type Totals,
+  type Width,
+} from './passes/compile.ts'
+export { applyMasks } from './passes/apply-masks.ts'
+export { inspect, type Inspection, type LayerFacts } from './passes/inspect.ts'
+export { observers, type Observer, type Pass, type PassError, stopAfter } from './passes/pass.ts'
+export { type Pruned, pruneChannels, type PruneOptions } from './passes/prune.ts'
+
+export { lower, type Lowered, type LowerOptions } from './export/lower.ts'
+export type { WriteError } from './export/error.ts'
+export { sourceOf } from './digest.ts'
+export { lowerCompiled, type Package, type PackageOptions, writePackage } from './write-package.ts'
+export type { Manifest } from './report/manifest.ts'
+export type { Source } from './report/source.ts'
+
+export { verify, type Difference, type VerifyOptions } from './run/verify.ts'
+export { maskedModel, runnable, verifyCompiled } from './verify-compiled.ts'
+export { measure, type Measurement, type MeasureOptions } from './run/measure.ts'
+export { type ProviderReport, providers } from './run/providers.ts'
+export type { RunError } from './run/error.ts'
+export type { ModelSource, Tensors } from './run/runner.ts'
+export { version } from './version.ts'

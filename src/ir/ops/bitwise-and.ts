@@ -1,0 +1,4 @@
+import { binary } from '../families/elementwise.ts'
+
+/** Bitwise and of integers, with broadcasting. */
+export const BitwiseAnd = binary('BitwiseAnd', [18, Infinity], (a, b) => a & b, { wide: (a, b) => a & b })

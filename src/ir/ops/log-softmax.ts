@@ -1,0 +1,12 @@
+import { softmax } from '../families/softmax.ts'
+import { exponentials, maximumOf, sumOf } from '../special-functions.ts'
+
+/** `x - log Σ e^x` along an axis. */
+export const LogSoftmax = softmax(
+  'LogSoftmax',
+  (values) => {
+    const shift = maximumOf(values) + Math.log(sumOf(exponentials(values)))
+    return values.map((v) => v - shift)
+  },
+  (count) => -Math.log(count),
+)

@@ -1,0 +1,47 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { int } from '../attributes.ts'
+import { isFloat } from '../dtype.ts'
+import { finite, isReal } from '../families/elementwise.ts'
+import { normaliseOver } from '../families/normalization.ts'
+import { tensorInput } from '../infer.ts'
+import { inputShape, sameAxes } from '../links.ts'
+import { defineOp } from '../op.ts'
+import { norm } from '../special-functions.ts'
+import { tensorOf } from '../tensor.ts'
+import { isStatic, normalizeAxis } from '../type.ts'
+
+/** `x / (Σ |x|^p)^(1/p)` along an axis; zeros stay zeros. */
+export const LpNormalization = defineOp<'LpNormalization', { readonly axis: number; readonly p: number }>({
+  name: 'LpNormalization',
+  versions: [1, Infinity],
+  schema: { axis: int(-1), p: int(2) },
+  partial: true,
+  inferTypes: (ctx) => {
+    const x = tensorInput(ctx, 0)
+    if (E.isLeft(x)) return x
+    const rank = x.right.shape?.length
+    if (rank !== undefined && normalizeAxis(ctx.attrs.axis, rank) === undefined) {
+      return E.left(`axis ${ctx.attrs.axis} of a rank-${rank} tensor`)
+    }
+    return E.right([x.right])
+  },
+  links: (ctx) => {
+    const along = normalizeAxis(ctx.attrs.axis, inputShape(ctx, 0)?.length ?? 0)
+    return sameAxes(ctx, (axis) => axis !== along)
+  },
+  constant: (ctx, [x]) => {
+    const shape = inputShape(ctx, 0) ?? []
+    const count = shape[normalizeAxis(ctx.attrs.axis, shape.length) ?? -1]
+    if (typeof x !== 'number' || !isReal(ctx)) return undefined
+    return x === 0 ? 0 : isStatic(count) ? finite(Math.sign(x) / count ** (1 / ctx.attrs.p)) : undefined
+  },
+  evaluate: (ctx, [x]) => {
+    const axis = x && normalizeAxis(ctx.attrs.axis, x.shape.length)
+    if (!x || axis === undefined || !isFloat(x.dtype)) return undefined
+    const values = normaliseOver(x, new Set([axis]), (group) => {
+      const length = norm(group, ctx.attrs.p)
+      return length === 0 ? group : group.map((v) => v / length)
+    })
+    return [tensorOf(x.dtype, x.shape, values)]
+  },
+})

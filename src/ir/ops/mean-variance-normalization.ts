@@ -1,0 +1,52 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { optionalInts } from '../attributes.ts'
+import { isFloat } from '../dtype.ts'
+import { isReal } from '../families/elementwise.ts'
+import { normaliseOver } from '../families/normalization.ts'
+import { normalizeAxes } from '../families/reduction.ts'
+import { tensorInput } from '../infer.ts'
+import { inputShape, sameAxes } from '../links.ts'
+import { defineOp, type InferContext } from '../op.ts'
+import { sumOf } from '../special-functions.ts'
+import { tensorOf } from '../tensor.ts'
+
+interface MeanVarianceNormalizationAttributes {
+  /** Default 0, 2, 3. */
+  readonly axes: ReadonlyArray<number> | undefined
+}
+
+const axesOf = (
+  ctx: InferContext<MeanVarianceNormalizationAttributes>,
+  rank: number,
+): ReadonlySet<number> | undefined => normalizeAxes(ctx.attrs.axes ?? [0, 2, 3], rank)
+
+/** `(x - mean) / (√variance + 1e-9)`, mean and variance over `axes`. */
+export const MeanVarianceNormalization = defineOp<'MeanVarianceNormalization', MeanVarianceNormalizationAttributes>({
+  name: 'MeanVarianceNormalization',
+  versions: [9, Infinity],
+  schema: { axes: optionalInts },
+  inferTypes: (ctx) => {
+    const x = tensorInput(ctx, 0)
+    if (E.isLeft(x)) return x
+    const { shape } = x.right
+    return shape !== undefined && axesOf(ctx, shape.length) === undefined
+      ? E.left(`axes of a rank-${shape.length} tensor`)
+      : E.right([x.right])
+  },
+  links: (ctx) => {
+    const axes = axesOf(ctx, inputShape(ctx, 0)?.length ?? 0)
+    return axes === undefined ? [] : sameAxes(ctx, (axis) => !axes.has(axis))
+  },
+  // With next to no epsilon, the rounding error of the mean of equal numbers other than 0 becomes anything.
+  constant: (ctx, [x]) => (x === 0 && isReal(ctx) ? 0 : undefined),
+  evaluate: (ctx, [x]) => {
+    const axes = x && axesOf(ctx, x.shape.length)
+    if (!x || !axes || !isFloat(x.dtype)) return undefined
+    const values = normaliseOver(x, axes, (group) => {
+      const mean = sumOf(group) / group.length
+      const deviation = Math.sqrt(sumOf(group.map((v) => (v - mean) ** 2)) / group.length)
+      return group.map((v) => (v - mean) / (deviation + 1e-9))
+    })
+    return [tensorOf(x.dtype, x.shape, values)]
+  },
+})

@@ -1,0 +1,63 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { optionalFloats, string } from '../attributes.ts'
+import { movedType } from '../families/movement.ts'
+import { resample, scaledSize } from '../families/resampling.ts'
+import { inputShape, sameIndex } from '../links.ts'
+import { defineOp, type InferContext } from '../op.ts'
+import { elements } from '../tensor.ts'
+import { isStatic, unknownDim } from '../type.ts'
+
+export interface UpsampleAttributes {
+  readonly mode: 'nearest' | 'linear'
+  /** An input since opset 9. */
+  readonly scales: ReadonlyArray<number> | undefined
+}
+
+const scalesOf = (ctx: InferContext<UpsampleAttributes>): ReadonlyArray<number> | undefined => {
+  const tensor = ctx.constant(1)
+  return ctx.attrs.scales ?? (tensor && Array.from(elements(tensor), Number))
+}
+
+/** Resamples every axis by a factor of at least 1; place `o` of the output lies at `o / scale`. */
+export const Upsample = defineOp<'Upsample', UpsampleAttributes>({
+  name: 'Upsample',
+  versions: [7, 9],
+  schema: { mode: string('nearest', 'linear'), scales: optionalFloats },
+  inferTypes: (ctx) =>
+    movedType(ctx, (from) => {
+      const scales = scalesOf(ctx)
+      const name = ctx.outputNames[0] ?? ''
+      return E.right(
+        from.map((dim, axis) => {
+          const scale = scales?.[axis]
+          if (scale === 1) return dim
+          return scale !== undefined && isStatic(dim) ? scaledSize(dim, scale) : unknownDim(name, axis)
+        }),
+      )
+    }),
+  links: (ctx) => {
+    const scales = scalesOf(ctx)
+    return (inputShape(ctx, 0) ?? []).flatMap((dim, axis) =>
+      isStatic(dim) && scales?.[axis] === 1 ? [sameIndex(0, axis, 0, axis)] : [],
+    )
+  },
+  constant: (_ctx, [x]) => x ?? undefined,
+  identity: (ctx) => (inputShape(ctx, 0) && scalesOf(ctx)?.every((scale) => scale === 1) ? 0 : undefined),
+  evaluate: (ctx, [x]) => {
+    const scales = scalesOf(ctx)
+    if (!x || !scales) return undefined
+    const axes = x.shape.map((from, axis) => {
+      const scale = scales[axis] ?? 1
+      return { from, to: scaledSize(from, scale), scale, start: 0, end: 1 }
+    })
+    const y = resample(x, axes, {
+      mode: ctx.attrs.mode,
+      coordinates: 'asymmetric',
+      nearest: 'simple',
+      cubic: 0,
+      excludeOutside: false,
+      extrapolation: 0,
+    })
+    return y && [y]
+  },
+})

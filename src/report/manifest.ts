@@ -1,0 +1,41 @@
+/** `chasec.json`: what a package is, what it was made from, and what became of every layer. */
+import { type CompactReport, compactReport } from './compile-json.ts'
+import { toJson } from './json.ts'
+import type { Measured, Results } from './results.ts'
+import type { Source } from './source.ts'
+import type { VerificationRecord } from './verification-record.ts'
+
+/** A file of the package. */
+export interface ManifestFile {
+  readonly name: string
+  readonly bytes: number
+  readonly sha256: string
+}
+
+export interface Manifest {
+  /** Raised when a field changes its meaning. */
+  readonly format: 1
+  readonly tool: { readonly name: 'chasec'; readonly version: string }
+  /** Null when the model was not read from a file. */
+  readonly model: Source | null
+  readonly masks: Source | null
+  readonly files: ReadonlyArray<ManifestFile>
+  /** Null when the package was not verified. */
+  readonly verification: VerificationRecord | null
+  readonly measured?: Measured
+  readonly report: CompactReport
+}
+
+export const makeManifest = (results: Results, files: ReadonlyArray<ManifestFile>): Manifest => ({
+  format: 1,
+  tool: { name: 'chasec', version: results.version },
+  model: results.model ?? null,
+  masks: results.masks ?? null,
+  files,
+  verification: results.verification ?? null,
+  ...(results.measured === undefined ? {} : { measured: results.measured }),
+  report: compactReport(results.report),
+})
+
+/** The text of the manifest file; the same manifest gives the same bytes. */
+export const printManifest = (manifest: Manifest): string => `${toJson(manifest)}\n`

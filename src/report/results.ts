@@ -1,0 +1,24 @@
+/** Everything that is known of a compilation when it is written down. */
+import type { CompileReport } from '../passes/compile.ts'
+import type { Measurement } from '../run/measure.ts'
+import type { Source } from './source.ts'
+import type { VerificationRecord } from './verification-record.ts'
+
+export interface Results {
+  /** Version of chasec. */
+  readonly version: string
+  readonly report: CompileReport
+  /** The model and the masks that were compiled, where they came from files. */
+  readonly model?: Source
+  readonly masks?: Source
+  readonly verification?: VerificationRecord
+  /** What was measured on one machine; leaves the written files different on every run. */
+  readonly measured?: Measured
+}
+
+export interface Measured {
+  /** Largest relative difference between the outputs of the masked and the compiled model. */
+  readonly relativeError?: number
+  /** Speed of the masked model, then of the compiled one. */
+  readonly speed?: ReadonlyArray<Measurement>
+}

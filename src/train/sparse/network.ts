@@ -1,0 +1,86 @@
+/** A network as sparse training sees it: the shapes of its weights and which of their indices are one channel. */
+
+/** A weight that carries a mask. Axes may lie in any order, so the layouts of ONNX and TensorFlow.js both do. */
+export interface Layer {
+  readonly name: string
+  readonly shape: ReadonlyArray<number>
+  readonly outputAxis: number
+  readonly inputAxis: number
+  /** Keeps every weight of its surviving channels and counts towards no density: only channel removal touches it. */
+  readonly exempt?: boolean
+}
+
+/** Where the channels of a stream lie in a weight: channel c is indices `offset + c·span` up to `offset + (c+1)·span` of `axis`. */
+export interface Slot {
+  /** The name of the layer. */
+  readonly layer: string
+  readonly axis: number
+  /** 0 unless the stream is one part of a concatenation. */
+  readonly offset?: number
+  /** 1 unless a flattened map of this many positions is read, channel by channel. */
+  readonly span?: number
+}
+
+/** Channels that come and go together: what makes each of them and what reads it. */
+export interface Stream {
+  readonly name: string
+  readonly channels: number
+  /**
+   * `block`: made by one layer, as in the released Chase; `all`: only removable under scope `all`, such as the channels
+   * of a residual connection, made by every layer that adds to it.
+   */
+  readonly scope: 'block' | 'all'
+  /** The weights that make the channels, along their output axis; a channel is judged by these. */
+  readonly producers: ReadonlyArray<Slot>
+  /** Every other weight with the channels on an axis: those that read them, and depthwise ones in between. */
+  readonly consumers: ReadonlyArray<Slot>
+}
+
+export interface Network {
+  readonly layers: ReadonlyArray<Layer>
+  readonly streams: ReadonlyArray<Stream>
+}
+
+export const sizeOfLayer = (layer: Pick<Layer, 'shape'>): number => layer.shape.reduce((n, d) => n * d, 1)
+
+export const slotsOf = (stream: Stream): ReadonlyArray<Slot> => [...stream.producers, ...stream.consumers]
+
+/** The indices along a slot's axis that belong to the channels marked in `channels`, ascending if the channels are. */
+export const indicesOf = (slot: Slot, channels: Uint8Array): Uint32Array => {
+  const { offset = 0, span = 1 } = slot
+  const out: number[] = []
+  for (const [channel, marked] of channels.entries()) {
+    if (marked !== 1) continue
+    for (let k = 0; k < span; k++) out.push(offset + channel * span + k)
+  }
+  return Uint32Array.from(out)
+}
+
+/** Per layer and axis one byte per index, 1 where `marks` (one byte per channel of each stream) are 1; undefined where none is. */
+export type AxisMarks = ReadonlyArray<ReadonlyArray<Uint8Array | undefined>>
+
+export const markAxes = (network: Network, marks: ReadonlyArray<Uint8Array>): AxisMarks => {
+  const byName = new Map(network.layers.map((layer) => [layer.name, layer.shape.map((): Uint8Array | undefined => undefined)]))
+  const shapes = new Map(network.layers.map((layer) => [layer.name, layer.shape]))
+  for (const [s, stream] of network.streams.entries()) {
+    const channels = marks[s]
+    if (channels === undefined || !channels.includes(1)) continue
+    for (const slot of slotsOf(stream)) {
+      const axes = byName.get(slot.layer)
+      if (axes === undefined) continue
+      const axis = axes[slot.axis] ?? new Uint8Array(shapes.get(slot.layer)?.[slot.axis] ?? 0)
+      for (const index of indicesOf(slot, channels)) axis[index] = 1
+      axes[slot.axis] = axis
+    }
+  }
+  return network.layers.map((layer) => byName.get(layer.name) ?? [])
+}
+
+/** The layers without the indices that are marked. */
+export const survivingLayers = (network: Network, removed: ReadonlyArray<Uint8Array>): ReadonlyArray<Layer> => {
+  const gone = markAxes(network, removed)
+  return network.layers.map((layer, l) => ({
+    ...layer,
+    shape: layer.shape.map((d, axis) => d - (gone[l]?.[axis]?.reduce((n, mark) => n + mark, 0) ?? 0)),
+  }))
+}

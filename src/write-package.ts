@@ -1,0 +1,98 @@
+/** Compiled models as folders. Node only. */
+import * as E from 'fp-ts/lib/Either.js'
+import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
+import { digestOf } from './digest.ts'
+import type { WriteError } from './export/error.ts'
+import { type Lowered, lower } from './export/lower.ts'
+import { manifestName, type PackageFile, writeFiles } from './export/package.ts'
+import type { Compiled } from './passes/compile.ts'
+import { makeManifest, type Manifest, type ManifestFile, printManifest } from './report/manifest.ts'
+import { renderPage } from './report/report-page.ts'
+import type { Measured, Results } from './report/results.ts'
+import type { Source } from './report/source.ts'
+import { recordVerification } from './report/verification-record.ts'
+import type { Difference } from './run/verify.ts'
+import { version } from './version.ts'
+
+export interface PackageOptions {
+  /** What was compiled, for the manifest. */
+  readonly model?: Source
+  readonly masks?: Source
+  /** The difference between the masked and the compiled model, when it was looked for. */
+  readonly verification?: Difference
+  /** What was measured on this machine, to be written down as well; the package is then not the same on every run. */
+  readonly measured?: Measured
+  /** Whether weights go into `model.onnx_data`. Absent: when they exceed what one ONNX file can hold. */
+  readonly external?: boolean
+  /** The compiled graph as ONNX, where the caller has lowered it already. */
+  readonly lowered?: Lowered
+}
+
+/** A package that has been written. */
+export interface Package {
+  readonly directory: string
+  readonly files: ReadonlyArray<ManifestFile>
+  readonly manifest: Manifest
+}
+
+/** The compiled graph as it is written: with this version of chasec as its producer. */
+export const lowerCompiled = (
+  compiled: Compiled,
+  options: Pick<PackageOptions, 'external'> = {},
+): E.Either<WriteError, Lowered> => lower(compiled.graph, { producer: version, ...options })
+
+/**
+ * Writes a package: `model.onnx` (and `model.onnx_data`), `chasec.json`, `report.html`. The folder is replaced as a
+ * whole; a crash at any point leaves the old package or the new one. The same arguments give the same bytes.
+ *
+ * Errors: the folder holds other files, the disk is full or fails, the model is too large for one file.
+ */
+export const writePackage =
+  (compiled: Compiled, directory: string, options: PackageOptions = {}): TaskEither<WriteError, Package> =>
+  async () => {
+    const lowered = options.lowered === undefined ? lowerCompiled(compiled, options) : E.right(options.lowered)
+    if (E.isLeft(lowered)) return lowered
+    const results = resultsOf(compiled, options)
+    const models = modelFiles(lowered.right)
+    const page = textFile('report.html', renderPage(results))
+    const files = [...models, page].map(describe)
+    const manifest = makeManifest(results, files)
+    const own = textFile(manifestName, printManifest(manifest))
+    const all = [...models, page, own]
+    const written = await writeFiles(
+      directory,
+      all.map(({ name, chunks }): PackageFile => ({ name, chunks: chunks() })),
+    )()
+    return E.isLeft(written) ? written : E.right({ directory, files: [...files, describe(own)], manifest })
+  }
+
+interface Content {
+  readonly name: string
+  readonly length: number
+  readonly chunks: () => Iterable<Uint8Array>
+}
+
+const describe = ({ name, length, chunks }: Content): ManifestFile => ({
+  name,
+  bytes: length,
+  sha256: digestOf(chunks()),
+})
+
+const modelFiles = ({ model, external }: Lowered): ReadonlyArray<Content> => [
+  { name: 'model.onnx', length: model.byteLength, chunks: () => [model] },
+  ...(external === undefined ? [] : [external]),
+]
+
+const textFile = (name: string, text: string): Content => {
+  const bytes = new TextEncoder().encode(text)
+  return { name, length: bytes.byteLength, chunks: () => [bytes] }
+}
+
+const resultsOf = ({ report }: Compiled, { model, masks, verification, measured }: PackageOptions): Results => ({
+  version,
+  report,
+  ...(model === undefined ? {} : { model }),
+  ...(masks === undefined ? {} : { masks }),
+  ...(verification === undefined ? {} : { verification: recordVerification(verification) }),
+  ...(measured === undefined ? {} : { measured }),
+})
