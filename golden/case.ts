@@ -14,7 +14,8 @@ export interface Outcome {
 
 export const folderOf = (name: string): URL => new URL(`${name}/`, import.meta.url)
 
-export const readCase = (name: string): Graph => orThrow(readModelBytes(new Uint8Array(readFileSync(new URL('model.onnx', folderOf(name))))))
+export const readCase = (name: string): Graph =>
+  orThrow(readModelBytes(new Uint8Array(readFileSync(new URL('model.onnx', folderOf(name))))))
 
 /** What compiling the case gives now. Weights are printed as digests; names are those of the model. */
 export const runCase = (graph: Graph): Outcome => {

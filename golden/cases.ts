@@ -13,7 +13,9 @@ const head = (b: GraphBuilder, x: string, channels: number, zeros: Zeros = {}): 
 /** A squeeze-and-excite gate on `channels` channels of `x`. */
 const gate = (b: GraphBuilder, x: string, channels: number, squeezed: number): string => {
   const pooled = b.op(ops.GlobalAveragePool, [x])
-  const down = b.op(ops.Relu, [b.op(ops.Conv, [pooled, b.weight('se.down', [squeezed, channels, 1, 1]), b.weight('se.down.bias', [squeezed])])])
+  const down = b.op(ops.Relu, [
+    b.op(ops.Conv, [pooled, b.weight('se.down', [squeezed, channels, 1, 1]), b.weight('se.down.bias', [squeezed])]),
+  ])
   const up = b.op(ops.Conv, [down, b.weight('se.up', [channels, squeezed, 1, 1]), b.weight('se.up.bias', [channels])])
   return b.op(ops.Mul, [x, b.op(ops.Sigmoid, [up])])
 }
@@ -31,8 +33,8 @@ export const cases: Readonly<Record<string, () => Graph>> = {
   residual: () =>
     buildGraph(image, (b) => {
       const stem = block(b, 'stem', 'x', [8, 4, 3], { rows: [0, 1, 2, 3] })
-      const inner = block(b, 'a', stem, [8, 8, 3], { rows: [1, 3, 5, 7] })
-      const sum = b.op(ops.Add, [block(b, 'b', inner, [8, 8, 3], { rows: [0, 1, 6] }, false), stem])
+      const inner = block(b, 'a', stem, [16, 8, 3], { rows: range(16, 2) })
+      const sum = b.op(ops.Add, [block(b, 'b', inner, [8, 16, 3], { rows: [0, 1, 2, 3, 6] }, false), stem])
       return [head(b, b.op(ops.Relu, [sum]), 8)]
     }),
   concat: () =>
@@ -119,7 +121,10 @@ export const cases: Readonly<Record<string, () => Graph>> = {
     }),
   'matmul-bias': () =>
     buildGraph({ x: ['N', 5, 8] }, (b) => {
-      const up = b.op(ops.Add, [b.op(ops.MatMul, ['x', b.weight('up', [8, 16], { columns: range(16, 2) })]), b.weight('up.bias', [16])])
+      const up = b.op(ops.Add, [
+        b.op(ops.MatMul, ['x', b.weight('up', [8, 16], { columns: range(16, 2) })]),
+        b.weight('up.bias', [16]),
+      ])
       return [b.op(ops.MatMul, [b.op(ops.Sigmoid, [up]), b.weight('down', [16, 8])])]
     }),
 }

@@ -60,13 +60,23 @@ export const buildGraph = (
       const values = Float32Array.from({ length: sizeOf(shape) }, (_, i) => {
         const value = 0.5 * normal()
         const block = Math.floor(i / inner)
-        const zero = shape.length > 1 ? rows.includes(Math.floor(block / second)) || columns.includes(block % second) : rows.includes(i)
+        const zero =
+          shape.length > 1
+            ? rows.includes(Math.floor(block / second)) || columns.includes(block % second)
+            : rows.includes(i)
         return zero ? 0 : value
       })
       return constant(name, tensorOf('float32', shape, values))
     },
     positive: (name, shape) =>
-      constant(name, tensorOf('float32', shape, Float32Array.from({ length: sizeOf(shape) }, () => 0.5 + uniform()))),
+      constant(
+        name,
+        tensorOf(
+          'float32',
+          shape,
+          Float32Array.from({ length: sizeOf(shape) }, () => 0.5 + uniform()),
+        ),
+      ),
     constant,
     ints: (name, values) => constant(name, int64s(values)),
     floats: (name, values, shape = [values.length]) => constant(name, tensorOf('float32', shape, values)),
@@ -86,7 +96,10 @@ export const buildGraph = (
   if (E.isLeft(made)) throw new Error(renderError(made.left))
   const graph = made.right
   // Outputs declare the types that inference finds.
-  const typed = makeGraph({ ...graph, outputs: outputs.map((name) => ({ name, type: graph.types.get(name) ?? tensorType('float32', undefined) })) })
+  const typed = makeGraph({
+    ...graph,
+    outputs: outputs.map((name) => ({ name, type: graph.types.get(name) ?? tensorType('float32', undefined) })),
+  })
   if (E.isLeft(typed)) throw new Error(renderError(typed.left))
   return typed.right
 }

@@ -36,7 +36,8 @@ export const normals = (uniform: () => number): (() => number) => {
   }
 }
 
-type Role = { readonly kind: 'weight'; readonly fanIn: number } | { readonly kind: 'scale' } | { readonly kind: 'shift' }
+type Role =
+  { readonly kind: 'weight'; readonly fanIn: number } | { readonly kind: 'scale' } | { readonly kind: 'shift' }
 
 /** What each initializer is to the first node that reads it, through Identity nodes. */
 const rolesOf = (graph: GraphProto): ReadonlyMap<string, Role> => {
@@ -58,8 +59,13 @@ const rolesOf = (graph: GraphProto): ReadonlyMap<string, Role> => {
       if (normalisation && (port === 1 || port === 4)) roles.set(name, { kind: 'scale' })
       else if (shape.length < 2 || normalisation) roles.set(name, { kind: 'shift' })
       else if (node.opType === 'MatMul') roles.set(name, { kind: 'weight', fanIn: shape.at(-2) ?? 1 })
-      else if (['Add', 'Mul'].includes(node.opType)) roles.set(name, { kind: node.opType === 'Mul' ? 'scale' : 'shift' })
-      else roles.set(name, { kind: 'weight', fanIn: product(shape.slice(node.opType.endsWith('U') || node.opType === 'LSTM' ? 2 : 1)) })
+      else if (['Add', 'Mul'].includes(node.opType))
+        roles.set(name, { kind: node.opType === 'Mul' ? 'scale' : 'shift' })
+      else
+        roles.set(name, {
+          kind: 'weight',
+          fanIn: product(shape.slice(node.opType.endsWith('U') || node.opType === 'LSTM' ? 2 : 1)),
+        })
     }
   }
   return roles

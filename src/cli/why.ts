@@ -20,7 +20,7 @@ export const watchElimination = (): { readonly observer: Observer; readonly seen
   return { observer, seen }
 }
 
-/** What became of each channel of an axis, channels counted in the graph of that round. */
+/** What is known of the channels of an axis, counted in the graph of that round. */
 export interface AxisFate {
   readonly value: ValueId
   readonly type: string
@@ -28,7 +28,6 @@ export interface AxisFate {
   readonly channels: number
   /** Channels that an output depends on. */
   readonly needed: number
-  readonly gone: number
   readonly stays: ReadonlyArray<{ readonly channels: string; readonly count: number; readonly reason: string }>
 }
 
@@ -69,7 +68,6 @@ const fatesOf = (graph: Graph, value: ValueId, target: Target): ReadonlyArray<Ax
     if (size === undefined || size < 2) return []
     const live = facts.live(value, axis)
     const constants = facts.constants(value, axis)
-    const kept = decision.kept(value, axis)
     const stays = new Map<string, number[]>()
     let needed = 0
     for (let i = 0; i < size; i++) {
@@ -90,7 +88,6 @@ const fatesOf = (graph: Graph, value: ValueId, target: Target): ReadonlyArray<Ax
         axis,
         channels: size,
         needed,
-        gone: decision.vanished(value) ? size : size - (kept?.length ?? size),
         stays: Array.from(stays, ([reason, list]) => ({ channels: formatRanges(list), count: list.length, reason })),
       },
     ]
@@ -100,8 +97,8 @@ const fatesOf = (graph: Graph, value: ValueId, target: Target): ReadonlyArray<Ax
 export const renderFates = (name: string, fates: ReadonlyArray<AxisFate>): string => {
   const lines = [`Why channels of ${name} stay, in the last round of channel elimination that has it:`]
   if (fates.length === 0) lines.push('  it has no axis with more than one channel.')
-  for (const { value, type, axis, channels, needed, gone, stays } of fates) {
-    lines.push(`  ${value} ${type}, axis ${axis}: ${plural(channels, 'channel')}, ${needed} needed, ${gone} removed`)
+  for (const { value, type, axis, channels, needed, stays } of fates) {
+    lines.push(`  ${value} ${type}, axis ${axis}: ${plural(channels, 'channel')}, ${needed} needed`)
     for (const { channels: list, count, reason } of stays) lines.push(`    ${count} (${list}) ${reason}`)
   }
   return lines.join('\n')

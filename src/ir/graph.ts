@@ -4,6 +4,7 @@
  * well-formed.
  */
 import * as E from 'fp-ts/lib/Either.js'
+import type { DType } from './dtype.ts'
 import { type Failure, failure, invariant } from './failure.ts'
 import type { InferContext, Node, NodeContext, ValueId } from './op.ts'
 import { Opaque } from './ops/opaque.ts'
@@ -179,11 +180,14 @@ export const inferContext = (
   }
 }
 
+/** Element types of shape computations: sizes, and answers about them (0 or 1). */
+const holdsContents = (dtype: DType): boolean => dtype === 'int64' || dtype === 'int32' || dtype === 'bool'
+
 const smallContents = new WeakMap<Tensor, ReadonlyArray<number>>()
 
 const smallContent = (tensor: Tensor | undefined): ReadonlyArray<Dim> | undefined => {
   if (tensor === undefined || tensor.shape.length > 1 || (tensor.shape[0] ?? 1) > contentLimit) return undefined
-  if (tensor.dtype !== 'int64' && tensor.dtype !== 'int32') return undefined
+  if (!holdsContents(tensor.dtype)) return undefined
   const known = smallContents.get(tensor) ?? integersOf(tensor)
   if (known !== undefined) smallContents.set(tensor, known)
   return known
@@ -191,7 +195,7 @@ const smallContent = (tensor: Tensor | undefined): ReadonlyArray<Dim> | undefine
 
 const contentOf = (ctx: NodeContext<unknown>): ReadonlyArray<Dim> | undefined => {
   const [type] = ctx.outputs
-  if (type?.kind !== 'tensor' || (type.dtype !== 'int64' && type.dtype !== 'int32')) return undefined
+  if (type?.kind !== 'tensor' || !holdsContents(type.dtype)) return undefined
   const size = type.shape?.[0] ?? 1
   if (type.shape === undefined || type.shape.length > 1 || !isStatic(size) || size > contentLimit) return undefined
   return opOf(ctx.node).contents?.(ctx)

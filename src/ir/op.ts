@@ -102,8 +102,8 @@ export interface ShrinkContext<A> extends NodeContext<A> {
   readonly keptOutput: (output: number, axis: number) => Int32Array | undefined
   /** Constants of the slices along an input axis; NaN where a slice is not constant. */
   readonly constantsOf: (port: number, axis: number) => Float64Array | undefined
-  /** Which output slices something needs. 1 is needed. */
-  readonly liveOutput: (output: number, axis: number) => Uint8Array | undefined
+  /** Which output slices must keep their numbers: those that are needed or known to be constant. 1 must. */
+  readonly exactOutput: (output: number, axis: number) => Uint8Array | undefined
   /** The name for a new constant on a port: the old one's where no other node reads that, else a new one like `hint`. */
   readonly rename: (port: number, hint: string) => ValueId
   /** A value name that nothing else has. */

@@ -282,6 +282,7 @@ const readDense = (s: Scanner, type: StaticType): Dense => {
     s.expect(')')
     return pseudoRandom(type, digest)
   }
+  if (type.dtype === 'string') return readStrings(s, type)
   if (s.take('base64(')) {
     const bytes = s.base64()
     s.expect(')')
@@ -289,7 +290,7 @@ const readDense = (s: Scanner, type: StaticType): Dense => {
     if (bytes.length !== expected) s.reject(`${expected} bytes`, String(bytes.length))
     return { tag: 'Dense', ...type, bytes }
   }
-  return type.dtype === 'string' ? readStrings(s, type) : readElements(s, type)
+  return readElements(s, type)
 }
 
 /** Elements one by one: a list, or for a scalar the element itself. */

@@ -133,10 +133,10 @@ const printDense = (tensor: Dense, data: 'full' | 'elide'): string => {
   const count = sizeOf(tensor.shape)
   const isSmall = count <= inlineLimit
   if (!isSmall && data === 'elide') return `elided(${digestOf(tensor.bytes)})`
-  const texts = isSmall || tensor.strings ? spellElements(tensor) : undefined
-  if (texts !== undefined) return tensor.shape.length === 0 ? texts.join() : `[${texts.join(', ')}]`
-  if (tensor.strings) return `[${tensor.strings.map((bytes) => `base64("${toBase64(bytes)}")`).join(', ')}]`
-  return `base64("${toBase64(tensor.bytes)}")`
+  const each = isSmall || tensor.strings ? spellElements(tensor) : undefined
+  const texts = each ?? tensor.strings?.map((utf8) => `base64("${toBase64(utf8)}")`)
+  if (texts === undefined) return `base64("${toBase64(tensor.bytes)}")`
+  return tensor.shape.length === 0 ? texts.join() : `[${texts.join(', ')}]`
 }
 
 /** Ascending runs as `first..last`. */

@@ -110,19 +110,26 @@ export const blockLayout = (layer: Layer): BlockLayout => {
   const { contraction: c, tensor, inputsPerGroup, outputsPerGroup } = layer
   const [rows = 0, columns = 0, ...kernel] = tensor.shape
   const swapped = c.weightOutputAxis === 1
-  const position = (row: number, column: number): readonly [output: number, input: number] =>
-    swapped ? [column, row] : [row, column]
+  // No tuples here: these run once for every weight of a matrix.
+  const outputOf =
+    c.grouped === 'input'
+      ? (row: number, column: number): number => (swapped ? column : row)
+      : (row: number, column: number): number =>
+          swapped
+            ? Math.floor(row / inputsPerGroup) * outputsPerGroup + column
+            : Math.floor(column / inputsPerGroup) * outputsPerGroup + row
+  const inputOf =
+    c.grouped === 'output'
+      ? (row: number, column: number): number => (swapped ? row : column)
+      : (row: number, column: number): number =>
+          swapped
+            ? Math.floor(column / outputsPerGroup) * inputsPerGroup + row
+            : Math.floor(row / outputsPerGroup) * inputsPerGroup + column
   return {
     rows,
     columns,
     block: kernel.reduce((n, d) => n * d, 1),
-    outputOf: (row, column) => {
-      const [output, input] = position(row, column)
-      return c.grouped === 'input' ? output : Math.floor(input / inputsPerGroup) * outputsPerGroup + output
-    },
-    inputOf: (row, column) => {
-      const [output, input] = position(row, column)
-      return c.grouped === 'input' ? Math.floor(output / outputsPerGroup) * inputsPerGroup + input : input
-    },
+    outputOf,
+    inputOf,
   }
 }

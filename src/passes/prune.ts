@@ -7,15 +7,18 @@ import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, failure } from '../ir/failure.ts'
 import { type Graph, labelOf } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
+import type { Tensor } from '../ir/tensor.ts'
 import { channelMask, inputMask } from '../masks/channel-mask.ts'
 import { intersectMask, type Mask, type Masks } from '../masks/mask.ts'
 import { uniformNumbers } from '../masks/random.ts'
 import { type ChannelScore, scoreChannels } from '../masks/scores.ts'
 import { type Group, selectChannels } from '../masks/select.ts'
-import { type Layer, layersOf, readersOfWeights, resolveWeights } from '../masks/weights.ts'
+import { type Layer, layersOf, resolveWeights } from '../masks/weights.ts'
 import { applyMasks } from './apply-masks.ts'
 import { axesOf, viewsOf } from './channel-elimination/analyse.ts'
 import { type Classes, relate } from './channel-elimination/relate.ts'
+import { runPipeline } from './pass.ts'
+import { cleanUp } from './pipeline.ts'
 
 export interface PruneOptions {
   /** Fraction of the prunable channels that shall be gone in the end, those masked already included: 0 to 1, 1 excluded. */
@@ -83,7 +86,9 @@ export const pruneChannels = (graph: Graph, masks: Masks, options: PruneOptions)
   const masked = applyMasks(graph, masks)
   if (E.isLeft(masked)) return masked
   const known = masksByRoot(graph, masks)
-  const network = relateLayers(masked.right)
+  const clean = runPipeline(cleanUp, masked.right)
+  if (E.isLeft(clean)) return clean
+  const network = relateLayers(clean.right, resolveWeights(masked.right).graph)
   const families = groupClasses(network, options.scope)
   const scored = scoreFamilies(network, families, known, options)
   if (E.isLeft(scored)) return scored
@@ -173,9 +178,22 @@ interface Network {
   readonly classes: ReadonlyMap<number, ChannelClass>
 }
 
-const relateLayers = (graph: Graph): Network => {
+/**
+ * The layers of `graph`, which is `model` cleaned up: its shapes are known, but weights may have other names by now, or have
+ * been computed from those of the model. Tensors that are still the same stand for the constants of the model.
+ */
+const relateLayers = (graph: Graph, model: Graph): Network => {
   const resolved = resolveWeights(graph).graph
-  const layers = layersOf(graph)
+  const names = new Map<Tensor, ValueId>()
+  for (const [name, tensor] of model.constants) if (!names.has(tensor)) names.set(tensor, name)
+  const readers = new Map<Tensor, number>()
+  for (const { tensor } of layersOf(graph)) readers.set(tensor, (readers.get(tensor) ?? 0) + 1)
+  const unmaskable = ({ weight, tensor }: Layer): string | undefined => {
+    if (!names.has(tensor)) return `its weight ${weight} is computed from other constants`
+    return readers.get(tensor) === 1 ? undefined : `its weight ${weight} is read by ${readers.get(tensor)} nodes`
+  }
+  const reasons = layersOf(graph).map(unmaskable)
+  const layers = layersOf(graph).map((layer) => ({ ...layer, weight: names.get(layer.tensor) ?? layer.weight }))
   const relation = relate(resolved, () => 0)
   const pins = pinsOf(resolved, relation)
   const classes = new Map<number, ChannelClass>()
@@ -188,20 +206,17 @@ const relateLayers = (graph: Graph): Network => {
     return known
   }
   const linksOf = new Map(viewsOf(resolved).map((view) => [view.node, view.links]))
-  const readers = readersOfWeights(graph)
-  layers.forEach(({ node, contraction: c, outputs, inputs, weight }, layer) => {
+  layers.forEach(({ node, contraction: c, outputs, inputs }, layer) => {
     const links = linksOf.get(node) ?? 'opaque'
     const passes =
       links !== 'opaque' &&
       links.some((l) => l.input === c.port && l.inputAxis === c.axis && l.outputAxis === c.outputAxis)
-    const sharers = readers.get(weight) ?? []
-    const shared = sharers.length < 2 ? undefined : `its weight ${weight} is read by ${sharers.length} nodes`
     const enter = (value: ValueId, axis: number, count: number, side: 'producers' | 'through' | 'readers'): void => {
       for (let channel = 0; channel < count; channel++) {
         const found = classAt(value, axis, channel)
         if (found === undefined) continue
         found[side].push({ layer, channel })
-        found.pinned ??= shared
+        found.pinned ??= reasons[layer]
       }
     }
     enter(node.outputs[0] ?? '', c.outputAxis, outputs, passes ? 'through' : 'producers')
@@ -271,26 +286,30 @@ const scoreFamilies = (
 ): E.Either<PruneError, ReadonlyArray<Group>> => {
   const random = uniformNumbers(options.seed)
   const scores: Array<Float64Array | undefined> = []
-  const nonZero: Array<Float64Array | undefined> = []
   for (const at of new Set(families.flatMap((family) => family.producers))) {
     const layer = network.layers[at]
     if (layer === undefined) continue
-    const mask = masks.get(layer.weight)
-    nonZero[at] = scoreChannels(layer, mask, 'weights')
-    scores[at] = options.score === 'random' ? nonZero[at] : scoreChannels(layer, mask, options.score)
-    if (scores[at]?.every(Number.isFinite) !== true) {
+    // Every score is more than 0 exactly where a weight is not 0; for random ones that is all it is needed for.
+    const found = scoreChannels(layer, masks.get(layer.weight), options.score === 'random' ? 'weights' : options.score)
+    if (!found.every(Number.isFinite)) {
       const help = 'Channels cannot be ranked by such weights; check the model that was exported.'
       return E.left(failure('PruneError', `weight ${layer.weight}`, 'finite numbers', 'a NaN or an infinity', help))
     }
+    scores[at] = found
   }
-  const mean = (of: ReadonlyArray<Float64Array | undefined>, { producers }: ChannelClass): number =>
-    producers.reduce((sum, { layer, channel }) => sum + (of[layer]?.[channel] ?? 0), 0) / producers.length
   return E.right(
-    families.map((family) => ({
-      name: family.producers.map((at) => labelAt(network, at)).join(', '),
-      scores: Float64Array.from(family.classes, (one) => (options.score === 'random' ? random() : mean(scores, one))),
-      alive: Uint8Array.from(family.classes, (one) => (mean(nonZero, one) > 0 ? 1 : 0)),
-    })),
+    families.map((family) => {
+      const means = Float64Array.from(
+        family.classes,
+        ({ producers }) =>
+          producers.reduce((sum, { layer, channel }) => sum + (scores[layer]?.[channel] ?? 0), 0) / producers.length,
+      )
+      return {
+        name: family.producers.map((at) => labelAt(network, at)).join(', '),
+        scores: options.score === 'random' ? means.map(random) : means,
+        alive: Uint8Array.from(means, (score) => (score > 0 ? 1 : 0)),
+      }
+    }),
   )
 }
 

@@ -36,7 +36,11 @@ const feedsOf = (graph: Graph, seed: number, sizes: ReadonlyMap<string, number>)
   for (const { name, type } of graph.inputs) {
     if (type.kind !== 'tensor' || type.dtype !== 'float32') throw new Error(`input ${name} is not float32`)
     const shape = (type.shape ?? []).map((d) => (typeof d === 'number' ? d : (sizes.get(d) ?? 2)))
-    feeds[name] = new ort.Tensor('float32', Float32Array.from({ length: shape.reduce((n, d) => n * d, 1) }, normal), shape)
+    feeds[name] = new ort.Tensor(
+      'float32',
+      Float32Array.from({ length: shape.reduce((n, d) => n * d, 1) }, normal),
+      shape,
+    )
   }
   return feeds
 }
@@ -69,7 +73,11 @@ export interface CompareOptions {
 }
 
 /** Compiles `graph` under `masks` and runs both. The reference runs without graph optimisations. */
-export const compareCompiled = async (graph: Graph, masks: Masks, options: CompareOptions = {}): Promise<Comparison> => {
+export const compareCompiled = async (
+  graph: Graph,
+  masks: Masks,
+  options: CompareOptions = {},
+): Promise<Comparison> => {
   const masked = orThrow(applyMasks(graph, masks))
   const compiled = orThrow(compile(graph, masks, { target: options.target ?? 'cpu' }))
   const reference = await open(masked, 'disabled')

@@ -6,7 +6,13 @@ import { parseArgs } from 'node:util'
 import * as fc from 'fast-check'
 import { checkProgram, programCases } from './property.ts'
 
-const { values } = parseArgs({ options: { seed: { type: 'string', default: '1' }, count: { type: 'string', default: '1000' }, path: { type: 'string' } } })
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    count: { type: 'string', default: '1000' },
+    path: { type: 'string' },
+  },
+})
 const [seed, count] = [Number(values.seed), Number(values.count)]
 let done = 0
 let shrunk = 0
@@ -24,7 +30,10 @@ const result = await fc.check(
 )
 if (result.failed) {
   console.log(JSON.stringify(result.counterexample, null, 1))
-  console.log(String(result.errorInstance))
+  console.log(result.errorInstance instanceof Error ? result.errorInstance.stack : String(result.errorInstance))
   console.log(`reproduce: npm run fuzz -- --seed ${seed} --count ${count} --path ${result.counterexamplePath ?? ''}`)
   process.exitCode = 1
-} else console.log(`seed ${seed}: ${done} pairs of graph and masks, ${shrunk} got smaller, largest relative error ${worst.toExponential(1)}, no mismatch`)
+} else
+  console.log(
+    `seed ${seed}: ${done} pairs of graph and masks, ${shrunk} got smaller, largest relative error ${worst.toExponential(1)}, no mismatch`,
+  )

@@ -42,7 +42,18 @@ const gemmMask = [1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0]
 
 describe('masks of a file', () => {
   it('binds one element per weight, of any type of number', () => {
-    for (const dtype of ['bool', 'uint8', 'int8', 'int64', 'uint64', 'float16', 'bfloat16', 'float32', 'float64', 'uint4'] as const) {
+    for (const dtype of [
+      'bool',
+      'uint8',
+      'int8',
+      'int64',
+      'uint64',
+      'float16',
+      'bfloat16',
+      'float32',
+      'float64',
+      'uint4',
+    ] as const) {
       const masks = good(net, entry('gemm.weight', [4, 3], gemmMask, dtype))
       expect([...masks.keys()]).toEqual(['gemm.weight'])
       expect(masks.get('gemm.weight')?.elements, dtype).toEqual(Uint8Array.from(gemmMask))
@@ -61,7 +72,9 @@ describe('masks of a file', () => {
   })
 
   it('takes a mask of a vector for one of its elements', () => {
-    expect(good(net, entry('conv.bias', [4], [1, 1, 0, 1])).get('conv.bias')?.elements).toEqual(Uint8Array.of(1, 1, 0, 1))
+    expect(good(net, entry('conv.bias', [4], [1, 1, 0, 1])).get('conv.bias')?.elements).toEqual(
+      Uint8Array.of(1, 1, 0, 1),
+    )
   })
 
   it('counts negative zero as masked', () => {
@@ -85,13 +98,16 @@ describe('masks of a file', () => {
       'mask conv.weight: expected 0 and 1 in shape [4,2,3,3], or [4] for whole output channels, found shape [2]. ' +
         'Save the mask in the shape of the weight in the model.',
     )
-    expect(bad(net, entry('gemm.weight', [3, 4], gemmMask)).expected).toContain('[4,3], or [3] for whole output channels')
+    expect(bad(net, entry('gemm.weight', [3, 4], gemmMask)).expected).toContain(
+      '[4,3], or [3] for whole output channels',
+    )
     expect(bad(net, entry('conv.weight', [4, 1, 1, 1], [1, 1, 1, 1])).found).toBe('shape [4,1,1,1]')
     expect(bad(net, entry('conv.bias', [], [1])).expected).toBe('0 and 1 in shape [4]')
   })
 
   it('names the index and the value that is neither 0 nor 1', () => {
-    const at = (values: ReadonlyArray<number>, dtype: DType): string => bad(net, entry('gemm.weight', [4, 3], values, dtype)).found
+    const at = (values: ReadonlyArray<number>, dtype: DType): string =>
+      bad(net, entry('gemm.weight', [4, 3], values, dtype)).found
     const values = gemmMask.slice()
     values[7] = 2
     expect(at(values, 'uint8')).toBe('2 at [2,1]')
@@ -107,7 +123,9 @@ describe('masks of a file', () => {
 
   it('refuses elements that are not numbers', () => {
     const tensor = dense('float8e5m2', [4], new Uint8Array(4))
-    expect(bad(net, { name: 'conv.bias', size: 4, decode: () => E.right(tensor) }).found).toBe('elements of type float8e5m2')
+    expect(bad(net, { name: 'conv.bias', size: 4, decode: () => E.right(tensor) }).found).toBe(
+      'elements of type float8e5m2',
+    )
   })
 
   it('refuses a tensor far larger than any mask without decoding it', () => {
@@ -147,12 +165,17 @@ describe('masks of a file', () => {
     const graph = graphOf({ x: ['N', 2], w: [2, 2] }, {}, [makeNode(Relu, ['x'], ['y'])], ['y'], {
       defaults: new Map([['w', weight([2, 2])]]),
     })
-    expect(bad(graph, entry('w', [2, 2], [1, 1, 1, 1])).found).toBe('an input of the model, whose value callers may replace')
+    expect(bad(graph, entry('w', [2, 2], [1, 1, 1, 1])).found).toBe(
+      'an input of the model, whose value callers may replace',
+    )
   })
 })
 
 describe('masks of weights with several names', () => {
-  const [half, other] = [[1, 0, 1, 1], [1, 1, 0, 1]]
+  const [half, other] = [
+    [1, 0, 1, 1],
+    [1, 1, 0, 1],
+  ]
 
   it('finds the weight that a node holds', () => {
     expect([...good(sharing, entry('held', [2, 2], half)).keys()]).toEqual(['held'])
@@ -208,8 +231,12 @@ describe('masks of grouped layers', () => {
   it('masks an input channel of a grouped convolution in its own group only', () => {
     const [layer] = layersOf(grouped)
     if (layer === undefined) throw new Error('no layer')
-    expect(expandMask(inputMask(layer, Uint8Array.of(1, 0, 1, 1)))).toEqual(Uint8Array.of(1, 0, 1, 0, 1, 0, 1, 1, 1, 1, 1, 1))
-    expect(expandMask(inputMask(layer, Uint8Array.of(1, 1, 0, 1)))).toEqual(Uint8Array.of(1, 1, 1, 1, 1, 1, 0, 1, 0, 1, 0, 1))
+    expect(expandMask(inputMask(layer, Uint8Array.of(1, 0, 1, 1)))).toEqual(
+      Uint8Array.of(1, 0, 1, 0, 1, 0, 1, 1, 1, 1, 1, 1),
+    )
+    expect(expandMask(inputMask(layer, Uint8Array.of(1, 1, 0, 1)))).toEqual(
+      Uint8Array.of(1, 1, 1, 1, 1, 1, 0, 1, 0, 1, 0, 1),
+    )
   })
 
   it('counts the output channels of a grouped transposed convolution within a group', () => {

@@ -59,7 +59,10 @@ const masks: Masks = new Map([
   ['conv.weight', axisMask([4, 2, 3, 3], 0, Uint8Array.of(1, 0, 1, 1))],
 ])
 
-const python = (script: string, ...args: ReadonlyArray<string>): { readonly code: number | null; readonly out: string } => {
+const python = (
+  script: string,
+  ...args: ReadonlyArray<string>
+): { readonly code: number | null; readonly out: string } => {
   const done = spawnSync('python3', ['-c', script, ...args], { encoding: 'utf8' })
   return { code: done.status, out: `${done.stdout ?? ''}${done.stderr ?? ''}`.trim() }
 }
@@ -96,7 +99,8 @@ describe('files that we write', () => {
   it.skipIf(!has('safetensors.numpy'))(`are read by the safetensors library${missing('safetensors.numpy')}`, () => {
     const path = join(temporary, 'masks.safetensors')
     writeFileSync(path, concat(...encodeMasks(masks)))
-    const list = (name: string): string => `[${[...expandMask(masks.get(name) ?? elementMask([0], new Uint8Array()))].join(', ')}]`
+    const list = (name: string): string =>
+      `[${[...expandMask(masks.get(name) ?? elementMask([0], new Uint8Array()))].join(', ')}]`
     expect(python(script, path)).toEqual({
       code: 0,
       out: `('conv.weight', 'bool', (4, 2, 3, 3), ${list('conv.weight')})\n('gemm.weight', 'bool', (4, 3), ${list('gemm.weight')})`,
@@ -131,7 +135,7 @@ describe('damaged files', () => {
 
   /** Bytes overwritten, bits flipped, pieces cut out, repeated or moved. */
   const mutate = (bytes: Uint8Array, uniform: () => number): Uint8Array => {
-    let out = Uint8Array.from(bytes)
+    let out: Uint8Array = Uint8Array.from(bytes)
     const below = (n: number): number => Math.floor(uniform() * n)
     for (let edits = 1 + below(4); edits > 0; edits--) {
       const at = below(out.length)
@@ -161,7 +165,8 @@ describe('damaged files', () => {
         outcomes.refused += 1
         continue
       }
-      for (const mask of result.right.values()) expect(expandMask(mask).every((bit) => bit === 0 || bit === 1)).toBe(true)
+      for (const mask of result.right.values())
+        expect(expandMask(mask).every((bit) => bit === 0 || bit === 1)).toBe(true)
       outcomes.masks += 1
       // An archive has checksums: damage that does not show does not matter. A safetensors file has none.
       if (name.endsWith('.npz')) expect(result.right).toEqual(intact)

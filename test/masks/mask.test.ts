@@ -19,13 +19,11 @@ const bits = (length: number) => fc.array(fc.integer({ min: 0, max: 1 }), { minL
 
 /** A mask of any kind, and for every element whether it is kept, by the definition. */
 const masks = (shape: ReadonlyArray<number>): fc.Arbitrary<Mask> =>
-  fc
-    .tuple(fc.option(bits(sizeOf(shape))), ...shape.map((d) => fc.option(bits(d))))
-    .map(([elements, ...axes]) => ({
-      shape,
-      elements: elements ? Uint8Array.from(elements) : undefined,
-      axes: axes.map((kept) => (kept ? Uint8Array.from(kept) : undefined)),
-    }))
+  fc.tuple(fc.option(bits(sizeOf(shape))), ...shape.map((d) => fc.option(bits(d)))).map(([elements, ...axes]) => ({
+    shape,
+    elements: elements ? Uint8Array.from(elements) : undefined,
+    axes: axes.map((kept) => (kept ? Uint8Array.from(kept) : undefined)),
+  }))
 
 const keeps = (mask: Mask, flat: number): number => {
   const strides = stridesOf(mask.shape)
@@ -60,19 +58,28 @@ describe('mask', () => {
 
   it('intersects element by element', () => {
     fc.assert(
-      fc.property(shapes.chain((shape) => fc.tuple(masks(shape), masks(shape))), ([a, b]) => {
-        const [x, y] = [byDefinition(a), byDefinition(b)]
-        const both = intersectMask(a, b)
-        expect(expandMask(both)).toEqual(x.map((kept, i) => kept & (y[i] ?? 0)))
-        expect(sameMask(both, intersectMask(b, a))).toBe(true)
-        expect(sameMask(a, b)).toBe(x.every((kept, i) => kept === y[i]))
-      }),
+      fc.property(
+        shapes.chain((shape) => fc.tuple(masks(shape), masks(shape))),
+        ([a, b]) => {
+          const [x, y] = [byDefinition(a), byDefinition(b)]
+          const both = intersectMask(a, b)
+          expect(expandMask(both)).toEqual(x.map((kept, i) => kept & (y[i] ?? 0)))
+          expect(sameMask(both, intersectMask(b, a))).toBe(true)
+          expect(sameMask(a, b)).toBe(x.every((kept, i) => kept === y[i]))
+        },
+      ),
     )
   })
 
   it('intersects sets by name', () => {
-    const a = new Map([['v', axisMask([2], 0, Uint8Array.of(1, 0))], ['w', wholeMask([1])]])
-    const b = new Map([['v', axisMask([2], 0, Uint8Array.of(0, 1))], ['u', wholeMask([3])]])
+    const a = new Map([
+      ['v', axisMask([2], 0, Uint8Array.of(1, 0))],
+      ['w', wholeMask([1])],
+    ])
+    const b = new Map([
+      ['v', axisMask([2], 0, Uint8Array.of(0, 1))],
+      ['u', wholeMask([3])],
+    ])
     const both = intersectMasks(a, b)
     expect([...both.keys()].sort()).toEqual(['u', 'v', 'w'])
     expect(both.get('v')?.axes).toEqual([Uint8Array.of(0, 0)])

@@ -58,7 +58,10 @@ describe('npy', () => {
   })
 
   it('reads scalars, empty arrays and any order of the header', () => {
-    expect(decoded(decodeNpy(npy(npyHeader("'|u1'", '()'), [7]), 'a'))).toMatchObject({ shape: [], bytes: Uint8Array.of(7) })
+    expect(decoded(decodeNpy(npy(npyHeader("'|u1'", '()'), [7]), 'a'))).toMatchObject({
+      shape: [],
+      bytes: Uint8Array.of(7),
+    })
     expect(decoded(decodeNpy(npy(npyHeader("'|u1'", '(0, 5)'), []), 'a')).shape).toEqual([0, 5])
     expect(decoded(decodeNpy(npy("{'shape':(1,),'fortran_order':False,'descr':'|u1'}", [7]), 'a')).shape).toEqual([1])
   })
@@ -73,13 +76,19 @@ describe('npz', () => {
     for (const deflated of [false, true]) {
       const [entry] = entriesOf(zip([{ name: 'layer/a.weight.npy', content: array, deflated }]))
       expect(entry).toMatchObject({ name: 'layer/a.weight', size: array.length })
-      expect(entry && decoded(entry.decode())).toMatchObject({ dtype: 'bool', shape: [2, 3], bytes: Uint8Array.of(1, 0, 1, 0, 1, 0) })
+      expect(entry && decoded(entry.decode())).toMatchObject({
+        dtype: 'bool',
+        shape: [2, 3],
+        bytes: Uint8Array.of(1, 0, 1, 0, 1, 0),
+      })
     }
   })
 
   it('reads an archive with a comment, and one without files', () => {
     expect(entriesOf(zip([], { comment: 'made by hand' }))).toEqual([])
-    expect(entriesOf(zip([{ name: 'a.npy', content: array }], { comment: 'PK\x05\x06' })).map((e) => e.name)).toEqual(['a'])
+    expect(entriesOf(zip([{ name: 'a.npy', content: array }], { comment: 'PK\x05\x06' })).map((e) => e.name)).toEqual([
+      'a',
+    ])
   })
 
   it('stops inflating at the size that was declared', () => {
@@ -98,7 +107,8 @@ describe('npz', () => {
 })
 
 const file = (changes: Partial<ZipFile>): Uint8Array => zip([{ name: 'a.npy', content: array, ...changes }])
-const withHeader = (header: string, data: ReadonlyArray<number> = [1]): Uint8Array => file({ content: npy(header, data) })
+const withHeader = (header: string, data: ReadonlyArray<number> = [1]): Uint8Array =>
+  file({ content: npy(header, data) })
 const good = zip([{ name: 'a.npy', content: array }])
 
 /** `bytes` with the two-byte number at `at`, counted from the end record, set to `value`. */
@@ -115,10 +125,28 @@ const malformed: ReadonlyArray<readonly [string, Uint8Array, RegExp]> = [
   ['an archive in several parts', endSet(4, 1), /one part/],
   ['a directory offset beyond the file', zip([], { directoryOffset: 0xfffffff0 }), /right before its end record/],
   ['Zip64', endSet(16, 0xffff).map((b, i, all) => (i === all.length - 4 || i === all.length - 3 ? 255 : b)), /Zip64/],
-  ['more entries than there are', zip([{ name: 'a.npy', content: array }], { count: 2 }), /a directory entry, found none/],
+  [
+    'more entries than there are',
+    zip([{ name: 'a.npy', content: array }], { count: 2 }),
+    /a directory entry, found none/,
+  ],
   ['fewer entries than there are', zip([{ name: 'a.npy', content: array }], { count: 0 }), /bytes more/],
-  ['a name twice', zip([{ name: 'a.npy', content: array }, { name: 'a.npy', content: array }]), /a.npy twice/],
-  ['files that overlap', zip([{ name: 'a.npy', content: array }, { name: 'b.npy', content: array, offset: 0 }]), /overlap/],
+  [
+    'a name twice',
+    zip([
+      { name: 'a.npy', content: array },
+      { name: 'a.npy', content: array },
+    ]),
+    /a.npy twice/,
+  ],
+  [
+    'files that overlap',
+    zip([
+      { name: 'a.npy', content: array },
+      { name: 'b.npy', content: array, offset: 0 },
+    ]),
+    /overlap/,
+  ],
   ['a file beyond the directory', file({ offset: 10_000 }), /a header, found none at 10000/],
   ['a file of more bytes than there are', file({ compressed: 5000, size: 5000 }), /ends before the directory/],
   ['two names for one file', file({ localName: 'b.npy' }), /the same name in its header/],
@@ -130,7 +158,11 @@ const malformed: ReadonlyArray<readonly [string, Uint8Array, RegExp]> = [
   ['a wrong checksum of deflated data', file({ deflated: true, crc: 1 }), /checksum/],
   ['deflated data that is too short', file({ deflated: true, size: array.length + 1 }), /deflated data of/],
   ['deflated data that is too long', file({ deflated: true, size: array.length - 1 }), /deflated data of/],
-  ['deflated data that no data can deflate to', file({ deflated: true, size: 2 ** 31 }), /deflated ones, found 2147483648/],
+  [
+    'deflated data that no data can deflate to',
+    file({ deflated: true, size: 2 ** 31 }),
+    /deflated ones, found 2147483648/,
+  ],
   ['deflated data that is none', file({ method: 8, content: utf8('this was never deflated') }), /deflated data of/],
   ['a name that is a path', file({ name: '../a.npy' }), /a path/],
   ['a name that is a path inside', file({ name: 'a/../../b.npy' }), /a path/],
@@ -141,16 +173,36 @@ const malformed: ReadonlyArray<readonly [string, Uint8Array, RegExp]> = [
   ['a file that is no array', file({ name: 'readme.txt' }), /named NAME.npy/],
   ['a PyTorch checkpoint', file({ name: 'archive/data.pkl' }), /safetensors.torch.save_file/],
   ['no array inside', file({ content: utf8('something else') }), /a numpy array/],
-  ['an unknown version', file({ content: npy(npyHeader("'|b1'", '(1,)'), [1], 4) }), /version 1.0, 2.0 or 3.0, found 4.0/],
+  [
+    'an unknown version',
+    file({ content: npy(npyHeader("'|b1'", '(1,)'), [1], 4) }),
+    /version 1.0, 2.0 or 3.0, found 4.0/,
+  ],
   ['an array that ends in its prefix', file({ content: array.subarray(0, 9) }), /10 bytes before the header/],
-  ['a header beyond the end', file({ content: npy(npyHeader("'|b1'", '(1,)'), [1], 1, 9_999) }), /a header of 9999 bytes/],
+  [
+    'a header beyond the end',
+    file({ content: npy(npyHeader("'|b1'", '(1,)'), [1], 1, 9_999) }),
+    /a header of 9999 bytes/,
+  ],
   ['a header of 4 GiB', file({ content: npy(npyHeader("'|b1'", '(1,)'), [1], 2, 2 ** 32 - 1) }), /at most 10000 bytes/],
   ['a header that is no dictionary', withHeader('[1, 2]'), /no dictionary/],
-  ['a header that runs a program', withHeader("{'descr': __import__('os').system('x'), 'fortran_order': False, 'shape': (1,)}"), /the entry/],
+  [
+    'a header that runs a program',
+    withHeader("{'descr': __import__('os').system('x'), 'fortran_order': False, 'shape': (1,)}"),
+    /the entry/,
+  ],
   ['a key twice', withHeader("{'descr': '|b1', 'descr': '|b1', 'fortran_order': False, 'shape': (1,)}"), /descr twice/],
-  ['a key too many', withHeader("{'descr': '|b1', 'fortran_order': False, 'shape': (1,), 'x': True}"), /descr, fortran_order and shape/],
+  [
+    'a key too many',
+    withHeader("{'descr': '|b1', 'fortran_order': False, 'shape': (1,), 'x': True}"),
+    /descr, fortran_order and shape/,
+  ],
   ['a key too few', withHeader("{'descr': '|b1', 'shape': (1,)}"), /descr, fortran_order and shape/],
-  ['an order that is neither', withHeader("{'descr': '|b1', 'fortran_order': (1,), 'shape': (1,)}"), /descr, fortran_order and shape/],
+  [
+    'an order that is neither',
+    withHeader("{'descr': '|b1', 'fortran_order': (1,), 'shape': (1,)}"),
+    /descr, fortran_order and shape/,
+  ],
   ['a structured type', withHeader(npyHeader("[('a', '<f4')]", '(1,)')), /the entry/],
   ['an unknown type', withHeader(npyHeader("'<V2'", '(1,)')), /element type of .*<V2/],
   ['text', withHeader(npyHeader("'<U4'", '(1,)')), /element type of/],
@@ -158,7 +210,11 @@ const malformed: ReadonlyArray<readonly [string, Uint8Array, RegExp]> = [
   ['pickled objects', withHeader(npyHeader("'|O'", '(1,)')), /pickled Python objects/],
   ['a shape that is no tuple', withHeader(npyHeader("'|b1'", '(1)')), /shape \(1\)/],
   ['a negative size', withHeader(npyHeader("'|b1'", '(-1,)')), /the entry/],
-  ['a shape of 8 TiB', withHeader(npyHeader("'<f8'", '(1099511627776,)')), /8796093022208 bytes for <f8 \[1099511627776\], found 1/],
+  [
+    'a shape of 8 TiB',
+    withHeader(npyHeader("'<f8'", '(1099511627776,)')),
+    /8796093022208 bytes for <f8 \[1099511627776\], found 1/,
+  ],
   ['sizes whose product overflows', withHeader(npyHeader("'|b1'", '(4294967296, 4294967296, 0)')), /fewer than 2\^53/],
   ['a size beyond 2^53', withHeader(npyHeader("'|b1'", '(9007199254740993,)')), /fewer than 2\^53/],
   ['too few elements', withHeader(npyHeader("'|b1'", '(2,)')), /2 bytes for \|b1 \[2\], found 1/],
@@ -176,7 +232,10 @@ describe('malformed npz', () => {
   })
 
   it('reads files of random bytes without throwing', () => {
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => problemOf(bytes).length > 0), { numRuns: 2000 })
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => problemOf(bytes).length > 0),
+      { numRuns: 2000 },
+    )
   })
 
   it('refuses what numpy pickles', () => {

@@ -14,7 +14,21 @@ const decoded = (bytes: Uint8Array): TensorFile => {
   return file.right
 }
 
-const dtypes = ['bool', 'uint8', 'int8', 'uint16', 'int16', 'float16', 'bfloat16', 'uint32', 'int32', 'float32', 'uint64', 'int64', 'float64'] as const
+const dtypes = [
+  'bool',
+  'uint8',
+  'int8',
+  'uint16',
+  'int16',
+  'float16',
+  'bfloat16',
+  'uint32',
+  'int32',
+  'float32',
+  'uint64',
+  'int64',
+  'float64',
+] as const
 
 const tensors: fc.Arbitrary<Dense> = fc
   .tuple(fc.constantFrom(...dtypes), fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 4 }))
@@ -43,7 +57,10 @@ describe('safetensors', () => {
       fc.property(files, fc.infiniteStream(fc.nat()), ([pairs, notes], random) => {
         const [given, metadata] = [[...new Map(pairs)], [...new Map(notes)]]
         const shuffled = <T>(list: ReadonlyArray<T>): ReadonlyArray<T> =>
-          list.map((item) => ({ item, key: random.next().value })).sort((a, b) => a.key - b.key).map(({ item }) => item)
+          list
+            .map((item) => ({ item, key: random.next().value }))
+            .sort((a, b) => a.key - b.key)
+            .map(({ item }) => item)
         expect(concat(...encodeSafetensors(new Map(shuffled(given)), new Map(shuffled(metadata))))).toEqual(
           concat(...encodeSafetensors(new Map(given), new Map(metadata))),
         )
@@ -94,7 +111,10 @@ describe('safetensors', () => {
   })
 
   it('gives views of the file, in the order of their data', () => {
-    const bytes = safetensors({ b: { dtype: 'U8', shape: [2], data_offsets: [1, 3] }, a: { dtype: 'U8', shape: [1], data_offsets: [0, 1] } }, [7, 8, 9])
+    const bytes = safetensors(
+      { b: { dtype: 'U8', shape: [2], data_offsets: [1, 3] }, a: { dtype: 'U8', shape: [1], data_offsets: [0, 1] } },
+      [7, 8, 9],
+    )
     const { tensors } = decoded(bytes)
     expect([...tensors.keys()]).toEqual(['a', 'b'])
     expect(tensors.get('b')?.bytes.buffer).toBe(bytes.buffer)
@@ -102,7 +122,10 @@ describe('safetensors', () => {
   })
 
   it('reads names that mean something to JavaScript, and padding after the header', () => {
-    const bytes = safetensors('{"__proto__":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"1":{"dtype":"U8","shape":[],"data_offsets":[1,2]}}   ', [1, 2])
+    const bytes = safetensors(
+      '{"__proto__":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"1":{"dtype":"U8","shape":[],"data_offsets":[1,2]}}   ',
+      [1, 2],
+    )
     expect([...decoded(bytes).tensors.keys()]).toEqual(['__proto__', '1'])
   })
 })
@@ -117,7 +140,11 @@ const malformed: ReadonlyArray<readonly [string, Uint8Array, RegExp]> = [
   ['an empty header', safetensors(''), /starts with \{, found byte none/],
   ['a header longer than the file', safetensors('{}', [], 3), /a header of 3 bytes, found 2 bytes/],
   ['a header longer than allowed', safetensors('{}', [], 100_000_001), /at most 100000000 bytes, found 100000001/],
-  ['a header of 2^64 - 1 bytes', concat(new Uint8Array(8).fill(255), Uint8Array.of(0x7b)), /found 18446744073709551615/],
+  [
+    'a header of 2^64 - 1 bytes',
+    concat(new Uint8Array(8).fill(255), Uint8Array.of(0x7b)),
+    /found 18446744073709551615/,
+  ],
   ['a header that is an array', safetensors('[]'), /starts with \{/],
   ['space before the header', safetensors(' {}'), /starts with \{/],
   ['a byte order mark', safetensors('\ufeff{}'), /starts with \{/],
@@ -127,8 +154,16 @@ const malformed: ReadonlyArray<readonly [string, Uint8Array, RegExp]> = [
   ['no UTF-8', concat(Uint8Array.of(4, 0, 0, 0, 0, 0, 0, 0), Uint8Array.of(0x7b, 0x22, 0xff, 0x22)), /JSON in UTF-8/],
   ['nesting of a million', safetensors(`{"a":${'['.repeat(1_000_000)}`), /JSON in UTF-8/],
   ['a name twice', safetensors(`{"a":${JSON.stringify(one)},"a":${JSON.stringify(one)}}`, [0, 1]), /a twice/],
-  ['a name twice, once escaped', safetensors(`{"a":${JSON.stringify(one)},"\\u0061":${JSON.stringify(one)}}`, [0, 1]), /a twice/],
-  ['a field twice', safetensors('{"a":{"dtype":"U8","dtype":"I8","shape":[2],"data_offsets":[0,2]}}', [0, 1]), /dtype twice/],
+  [
+    'a name twice, once escaped',
+    safetensors(`{"a":${JSON.stringify(one)},"\\u0061":${JSON.stringify(one)}}`, [0, 1]),
+    /a twice/,
+  ],
+  [
+    'a field twice',
+    safetensors('{"a":{"dtype":"U8","dtype":"I8","shape":[2],"data_offsets":[0,2]}}', [0, 1]),
+    /dtype twice/,
+  ],
   ['metadata twice', safetensors('{"__metadata__":{},"__metadata__":{}}'), /__metadata__ twice/],
   ['metadata that is no object', safetensors({ __metadata__: ['a'] }), /an object of strings/],
   ['metadata that is no string', safetensors({ __metadata__: { a: 1 } }), /__metadata__ a: expected a string, found 1/],
@@ -137,7 +172,11 @@ const malformed: ReadonlyArray<readonly [string, Uint8Array, RegExp]> = [
   ['no type', safetensors({ a: { shape: [2], data_offsets: [0, 2] } }, [0, 1]), /element type of .*found none/],
   ['an unknown type', a({ dtype: 'F6' }), /found "F6"/],
   ['a type in lower case', a({ dtype: 'u8' }), /found "u8"/],
-  ['no shape', safetensors({ a: { dtype: 'U8', data_offsets: [0, 2] } }, [0, 1]), /a shape of whole numbers, found none/],
+  [
+    'no shape',
+    safetensors({ a: { dtype: 'U8', data_offsets: [0, 2] } }, [0, 1]),
+    /a shape of whole numbers, found none/,
+  ],
   ['a negative size', a({ shape: [-2] }), /found \[-2\]/],
   ['half an element', a({ shape: [0.5, 4] }), /found \[0.5,4\]/],
   ['a size beyond 2^53', a({ shape: [2 ** 53] }), /shape of whole numbers/],
@@ -153,7 +192,11 @@ const malformed: ReadonlyArray<readonly [string, Uint8Array, RegExp]> = [
   ['data beyond the end', safetensors({ a: one }, [0]), /within the 1 bytes there are, found an end at 2/],
   ['data left over', safetensors({ a: one }, [0, 1, 2]), /2 bytes of data, as the header says, found 3/],
   ['a gap at the start', safetensors({ a: { ...one, data_offsets: [1, 3] } }, [0, 1, 2]), /starts at byte 0/],
-  ['a gap between tensors', safetensors({ a: one, b: { ...one, data_offsets: [3, 5] } }, [0, 1, 2, 3, 4]), /starts at byte 2/],
+  [
+    'a gap between tensors',
+    safetensors({ a: one, b: { ...one, data_offsets: [3, 5] } }, [0, 1, 2, 3, 4]),
+    /starts at byte 2/,
+  ],
   ['tensors that overlap', safetensors({ a: one, b: { ...one, data_offsets: [1, 3] } }, [0, 1, 2]), /starts at byte 2/],
   ['one range for two tensors', safetensors({ a: one, b: one }, [0, 1]), /starts at byte 2/],
   ['data and no tensor', safetensors('{}', [1]), /0 bytes of data/],

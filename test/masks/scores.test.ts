@@ -53,7 +53,11 @@ describe('channel scores', () => {
     const [, gemm] = layersOf(net)
     // 1 2 3 / 4 5 6 / 7 8 9 / 10 11 12
     expect(gemm && [...scoreChannels(gemm, undefined, 'l1')]).toEqual([22, 26, 30])
-    expect(gemm && [...scoreChannels(gemm, axisMask([4, 3], 0, Uint8Array.of(0, 1, 0, 1)), 'umm')]).toEqual([14 / 4, 16 / 4, 18 / 4])
+    expect(gemm && [...scoreChannels(gemm, axisMask([4, 3], 0, Uint8Array.of(0, 1, 0, 1)), 'umm')]).toEqual([
+      14 / 4,
+      16 / 4,
+      18 / 4,
+    ])
   })
 
   it('scores the outputs of a grouped convolution', () => {
@@ -76,7 +80,8 @@ describe('channel scores', () => {
 
   it('is the same for weights of half precision that float16 holds exactly', () => {
     const half: Layer = { ...layer, tensor: tensorOf('float16', shape, [3, -4, 0, 0, 1, 0, 2, -1]) }
-    for (const score of channelScores) expect(scoreChannels(half, mask, score)).toEqual(scoreChannels(layer, mask, score))
+    for (const score of channelScores)
+      expect(scoreChannels(half, mask, score)).toEqual(scoreChannels(layer, mask, score))
   })
 
   it('umm is the density of a channel times its mmm', () => {
@@ -98,10 +103,13 @@ describe('channel scores', () => {
 
 describe('densities', () => {
   it('counts per layer, per output and per input channel, and over all', () => {
-    const found = densities(net, new Map<string, Mask>([
-      ['gemm.weight', elementMask([4, 3], Uint8Array.of(1, 1, 1, 0, 0, 0, 1, 0, 1, 0, 0, 1))],
-      ['conv.weight', axisMask([4, 2, 3, 3], 0, Uint8Array.of(1, 0, 1, 1))],
-    ]))
+    const found = densities(
+      net,
+      new Map<string, Mask>([
+        ['gemm.weight', elementMask([4, 3], Uint8Array.of(1, 1, 1, 0, 0, 0, 1, 0, 1, 0, 0, 1))],
+        ['conv.weight', axisMask([4, 2, 3, 3], 0, Uint8Array.of(1, 0, 1, 1))],
+      ]),
+    )
     expect(found).toEqual({
       layers: [
         {
@@ -130,7 +138,12 @@ describe('densities', () => {
   })
 
   it('counts input channels of a grouped convolution in their groups', () => {
-    const graph = graphOf({ x: [1, 4, 1, 1] }, { w: weight([2, 2, 1, 1]) }, [makeNode(Conv, ['x', 'w'], ['y'], { group: 2 })], ['y'])
+    const graph = graphOf(
+      { x: [1, 4, 1, 1] },
+      { w: weight([2, 2, 1, 1]) },
+      [makeNode(Conv, ['x', 'w'], ['y'], { group: 2 })],
+      ['y'],
+    )
     const [found] = densities(graph, new Map([['w', elementMask([2, 2, 1, 1], Uint8Array.of(1, 0, 1, 1))]])).layers
     expect(found?.inputs).toEqual(Float64Array.of(1, 0, 1, 1))
     expect(found?.outputs).toEqual(Float64Array.of(0.5, 1))
@@ -165,12 +178,16 @@ describe('k-th smallest', () => {
 
   it('is what stands there after sorting', () => {
     fc.assert(
-      fc.property(fc.array(fc.oneof(numbers, fc.constantFrom(0, 1, -1, 0.5)), { minLength: 1, maxLength: 60 }), fc.nat(), (list, n) => {
-        const values = Float64Array.from(list)
-        const k = n % list.length
-        expect(kthSmallest(values, k)).toBe(values.toSorted()[k])
-        expect([...values]).toEqual(list)
-      }),
+      fc.property(
+        fc.array(fc.oneof(numbers, fc.constantFrom(0, 1, -1, 0.5)), { minLength: 1, maxLength: 60 }),
+        fc.nat(),
+        (list, n) => {
+          const values = Float64Array.from(list)
+          const k = n % list.length
+          expect(kthSmallest(values, k)).toBe(values.toSorted()[k])
+          expect([...values]).toEqual(list)
+        },
+      ),
       { numRuns: 1000 },
     )
   })

@@ -14,13 +14,19 @@ const gone = ({ removed }: Selection): ReadonlyArray<ReadonlyArray<number>> =>
 describe('selection of channels', () => {
   it('takes the lowest scores of all groups', () => {
     const selection = selectChannels([group('a', [5, 1, 4, 9]), group('b', [2, 8, 3, 7])], { channels: 0.5, floor: 0 })
-    expect(gone(selection)).toEqual([[1, 2], [0, 2]])
+    expect(gone(selection)).toEqual([
+      [1, 2],
+      [0, 2],
+    ])
     expect(selection).toMatchObject({ wanted: 4, missing: 0, saturated: [false, false] })
   })
 
   it('cuts a group to its floor and takes the rest from the others', () => {
     // Floors ⌊4 · 0.4⌋ = 1. All four lowest are in a; three of them may go, the fourth comes from b.
-    const selection = selectChannels([group('a', [1, 2, 3, 4]), group('b', [9, 8, 7, 6])], { channels: 0.5, floor: 0.4 })
+    const selection = selectChannels([group('a', [1, 2, 3, 4]), group('b', [9, 8, 7, 6])], {
+      channels: 0.5,
+      floor: 0.4,
+    })
     expect(selection.floors).toEqual([1, 1])
     expect(gone(selection)).toEqual([[0, 1, 2], [3]])
     expect(selection).toMatchObject({ missing: 0, saturated: [true, false] })
@@ -30,15 +36,25 @@ describe('selection of channels', () => {
     const groups = [group('a', [1, 1, 1, 1]), group('b', [2, 2, 2, 2]), group('c', [3, 3, 3, 3])]
     // Floors ⌊4 · 0.25⌋ = 1: 9 of 12 go, three from each, although a and b alone hold the eight lowest.
     const selection = selectChannels(groups, { channels: 0.75, floor: 0.25 })
-    expect(gone(selection)).toEqual([[0, 1, 2], [0, 1, 2], [0, 1, 2]])
+    expect(gone(selection)).toEqual([
+      [0, 1, 2],
+      [0, 1, 2],
+      [0, 1, 2],
+    ])
     expect(selection).toMatchObject({ wanted: 9, missing: 0, saturated: [true, true, false] })
   })
 
   it('says how many are missing when every group is at its floor', () => {
     // 5 of 8 shall go; floors ⌊4 · 0.5⌋ = 2 let two of each go.
-    const selection = selectChannels([group('a', [1, 2, 3, 4]), group('b', [5, 6, 7, 8])], { channels: 0.625, floor: 0.5 })
+    const selection = selectChannels([group('a', [1, 2, 3, 4]), group('b', [5, 6, 7, 8])], {
+      channels: 0.625,
+      floor: 0.5,
+    })
     expect(selection).toMatchObject({ wanted: 5, missing: 1, floors: [2, 2], saturated: [true, true] })
-    expect(gone(selection)).toEqual([[0, 1], [0, 1]])
+    expect(gone(selection)).toEqual([
+      [0, 1],
+      [0, 1],
+    ])
   })
 
   it('leaves a group alone that is below its floor already', () => {
@@ -50,7 +66,9 @@ describe('selection of channels', () => {
 
   it('does not lose a channel of a floor to rounding', () => {
     // 10 · (1 - 0.9) is 0.99999999999999978 in doubles.
-    expect(selectChannels([group('a', new Array<number>(10).fill(1))], { channels: 0.9, floor: 1 - 0.9 }).floors).toEqual([1])
+    expect(
+      selectChannels([group('a', new Array<number>(10).fill(1))], { channels: 0.9, floor: 1 - 0.9 }).floors,
+    ).toEqual([1])
     expect(selectChannels([group('a', new Array<number>(100).fill(1))], { channels: 0.29, floor: 0 }).wanted).toBe(29)
   })
 
@@ -70,7 +88,10 @@ describe('selection of channels', () => {
     expect(gone(selectChannels([group('a', [])], { channels: 0.9, floor: 0 }))).toEqual([[]])
   })
 
-  const channel = fc.tuple(fc.oneof(fc.double({ min: 0, max: 9, noNaN: true }), fc.integer({ min: 0, max: 3 })), fc.boolean())
+  const channel = fc.tuple(
+    fc.oneof(fc.double({ min: 0, max: 9, noNaN: true }), fc.integer({ min: 0, max: 3 })),
+    fc.boolean(),
+  )
   const groups = fc.array(
     fc.array(channel, { maxLength: 30 }).map((list) => ({
       name: '',

@@ -485,6 +485,11 @@ describe('what the IR does not model', () => {
     ]) {
       if (message) message.$unknown = unknown
     }
+    for (const { type } of [...graph.input.slice(0, 1), ...graph.valueInfo]) {
+      if (type?.value.case !== 'tensorType') throw new Error('no tensor')
+      type.denotation = 'TENSOR'
+      for (const dim of type.value.value.shape?.dim ?? []) dim.denotation = 'DATA_FEATURE'
+    }
     const known = read(encode(ModelProtoSchema, source))
     expect(known.nodes.map(({ op }) => op)).toEqual(['Add', 'Relu', 'Conv'])
     const written = write(known)
@@ -551,7 +556,7 @@ describe('what the IR does not model', () => {
   })
 
   it('are types of other kinds', () => {
-    const sequence = create(TypeProtoSchema, ValueInfoProtoSchema, {
+    const sequence = create(TypeProtoSchema, {
       value: {
         case: 'sequenceType',
         value: { elemType: { value: { case: 'tensorType', value: { elemType: FLOAT } } } },
@@ -562,7 +567,10 @@ describe('what the IR does not model', () => {
       output: [{ name: 'y', type: sequence }],
       node: [node('SequenceErase', ['s'], ['y'])],
     }
-    expect(roundTrip(graph)).toEqual(parse(modelBytes(graph)))
+    const made = read(modelBytes(graph))
+    expect(made.inputs.map(({ type }) => type.kind)).toEqual(['other', 'other'])
+    expect(made.inputs[0]?.type).toMatchObject({ encoded: encode(TypeProtoSchema, sequence) })
+    expect(write(made)).toEqual(parse(modelBytes(graph)))
   })
 
   it('are attributes of nodes that are not known, byte for byte', () => {

@@ -42,9 +42,11 @@ const castConstant = (x: number, to: DType): number | undefined => {
   return Number.isFinite(value) ? Number(value) : undefined
 }
 
-const fits = (content: ReadonlyArray<Dim>, to: DType): boolean => {
+/** Known elements after conversion; undefined where one may not fit. */
+const castContent = (content: ReadonlyArray<Dim>, to: DType): ReadonlyArray<Dim> | undefined => {
+  if (to === 'bool') return content.every(isStatic) ? content.map((x) => (x === 0 ? 0 : 1)) : undefined
   const [low, high] = rangeOf(to)
-  return content.every((dim) => !isStatic(dim) || (dim >= low && dim <= high))
+  return content.every((x) => !isStatic(x) || (x >= low && x <= high)) ? content : undefined
 }
 
 /**
@@ -71,7 +73,7 @@ export const casting = <const Name extends string, A>(
     },
     contents: (ctx) => {
       const [content, to] = [ctx.content(0), target(ctx)]
-      return content !== undefined && to !== undefined && fits(content, to) ? content : undefined
+      return content && to && castContent(content, to)
     },
     links: (ctx) => sameAxes(ctx),
     constant: (ctx, [x]) => {

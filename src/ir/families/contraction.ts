@@ -188,7 +188,7 @@ export const shrinkContraction = (s: ShrinkContext<unknown>, c: Contraction): Sh
   const inputs = s.keptInput(c.port, c.axis) ?? all(r.inputs)
   const outputs = s.keptOutput(0, c.outputAxis) ?? all(r.outputs)
   const constants = s.constantsOf(c.port, c.axis)
-  const live = s.liveOutput(0, c.outputAxis)
+  const exact = s.exactOutput(0, c.outputAxis)
   const kept = new Uint8Array(r.inputs)
   for (const i of inputs) kept[i] = 1
   const delta = new Float64Array(outputs.length)
@@ -200,7 +200,7 @@ export const shrinkContraction = (s: ShrinkContext<unknown>, c: Contraction): Sh
     readonly factor: number
   }> = []
   outputs.forEach((o, at) => {
-    if (live?.[o] === 0) return
+    if (exact?.[o] === 0) return
     const [first, end] = r.inputsOf(o)
     let carrier = -1
     for (let i = first; i < end; i++) {

@@ -200,10 +200,15 @@ const hasZero = (tensor: Dense): boolean => {
   return false
 }
 
-/** Comparison with a bool result. */
+/** Comparison with a bool result. `content` compares known elements: 1, 0, or undefined where it is not known. */
 export const comparison = <const Name extends string>(
   name: Name,
   versions: Versions,
   f: (a: number | bigint, b: number | bigint) => boolean,
+  content?: (a: Dim, b: Dim) => Dim | undefined,
 ): OpDef<Name, NoAttributes> =>
-  binary(name, versions, (a, b) => Number(f(a, b)), { output: 'bool', wide: (a, b) => Number(f(a, b)) })
+  binary(name, versions, (a, b) => Number(f(a, b)), {
+    output: 'bool',
+    wide: (a, b) => Number(f(a, b)),
+    ...(content === undefined ? {} : { content }),
+  })

@@ -1,11 +1,12 @@
 /** Operators that move or copy elements: what they share about facts, operands and evaluation. */
 import * as E from 'fp-ts/lib/Either.js'
-import { isWide } from '../dtype.ts'
+import { bitsOf, isWide } from '../dtype.ts'
+import { forEachIndex } from '../evaluate.ts'
 import { tensorInput } from '../infer.ts'
 import { outputShape } from '../links.ts'
 import type { InferContext, NodeContext, Rewrite, ShrinkContext, SliceFact } from '../op.ts'
-import { elements, type Tensor } from '../tensor.ts'
-import { type Shape, staticShape, type TensorType, tensorType, type ValueType } from '../type.ts'
+import { type Dense, dense, elements, type Tensor } from '../tensor.ts'
+import { type Shape, sizeOf, staticShape, type TensorType, tensorType, type ValueType } from '../type.ts'
 
 /** The number that all slices taking part hold; undefined where they differ, are unknown, or none takes part. */
 export const copied = (slices: ReadonlyArray<SliceFact>): number | undefined => {
@@ -48,6 +49,37 @@ export const integersOn = (ctx: InferContext<unknown>, port: number): ReadonlyAr
 
 export const dtypeOf = (type: ValueType | undefined): TensorType['dtype'] | undefined =>
   type?.kind === 'tensor' ? type.dtype : undefined
+
+/**
+ * The elements at places `start + Σ index · stride` of `x`, under `shape`. Undefined for strings and types under 8 bits.
+ */
+export const strided = (
+  x: Dense,
+  shape: ReadonlyArray<number>,
+  strides: ReadonlyArray<number>,
+  start = 0,
+): Dense | undefined => {
+  const width = bitsOf(x.dtype) / 8
+  if (x.strings || width < 1) return undefined
+  const out = new Uint8Array(sizeOf(shape) * width)
+  const words = width === 4 && x.bytes.byteOffset % 4 === 0
+  const from = words ? new Uint32Array(x.bytes.buffer, x.bytes.byteOffset, x.bytes.byteLength / 4) : x.bytes
+  const to = words ? new Uint32Array(out.buffer) : out
+  const unit = words ? 1 : width
+  const [count, step] = [shape.at(-1) ?? 1, (strides.at(-1) ?? 0) * unit]
+  forEachIndex(shape.slice(0, -1), (index, row) => {
+    let at = start
+    for (let a = 0; a < index.length; a++) at += (index[a] ?? 0) * (strides[a] ?? 0)
+    at *= unit
+    let target = row * count * unit
+    for (let i = 0; i < count; i++) {
+      for (let b = 0; b < unit; b++) to[target + b] = from[at + b] ?? 0
+      target += unit
+      at += step
+    }
+  })
+  return dense(x.dtype, shape, out)
+}
 
 /** The rewrite of one node with another constant on one of its ports. */
 export const withOperand = (s: ShrinkContext<unknown>, rewrite: Rewrite, port: number, tensor: Tensor): Rewrite => {

@@ -1,7 +1,7 @@
 /** Resampling of axes: where output places lie on the input, and what is computed there. Shared by Resize and Upsample. */
 import { isFloat } from '../dtype.ts'
 import { forEachIndex, move, numbersOf, stridesOf } from '../evaluate.ts'
-import { type Dense, tensorOf } from '../tensor.ts'
+import { type Dense, isNumeric, tensorOf } from '../tensor.ts'
 import { sizeOf } from '../type.ts'
 
 export type CoordinateMode =
@@ -44,25 +44,25 @@ export const scaledSize = (size: number, scale: number): number => Math.floor(f3
 
 /** The place on the input that output index `o` lies at, in float32 like the runtime, which decides between neighbours. */
 const place = (mode: CoordinateMode, o: number, { from, to, scale, start, end }: ResampledAxis): number => {
-  const center = f32(f32(f32(o + 0.5) / f32(scale)) - 0.5)
+  const middle = f32(f32(o + 0.5) / f32(scale))
   switch (mode) {
     case 'half_pixel':
-      return center
+      return f32(middle - 0.5)
     case 'half_pixel_symmetric': {
       const adjustment = f32(to / f32(f32(scale) * from))
-      return f32(f32((from / 2) * f32(1 - adjustment)) + center)
+      return f32(f32(f32((from / 2) * f32(1 - adjustment)) + middle) - 0.5)
     }
     case 'pytorch_half_pixel':
-      return to > 1 ? center : 0
+      return to > 1 ? f32(middle - 0.5) : 0
     case 'align_corners':
       return to === 1 ? 0 : f32(f32(o * (from - 1)) / (to - 1))
     case 'asymmetric':
       return f32(o / f32(scale))
     case 'tf_half_pixel_for_nn':
-      return f32(f32(o + 0.5) / f32(scale))
+      return middle
     case 'tf_crop_and_resize':
       return to > 1
-        ? f32(f32(start * (from - 1)) + f32(f32(o * f32(f32(end - start) * (from - 1))) / (to - 1)))
+        ? f32(f32(start * (from - 1)) + f32(f32(f32(o * f32(end - start)) * (from - 1)) / (to - 1)))
         : f32(0.5 * f32(start + end) * (from - 1))
   }
 }
@@ -80,6 +80,13 @@ const nearestIndex = (mode: NearestMode, x: number, scale: number): number => {
     case 'simple':
       return scale < 1 ? Math.ceil(x) : Math.floor(x)
   }
+}
+
+/** Whether rounding errors in the place decide between two neighbours, in the modes that runtimes compute differently. */
+const isUndecided = ({ coordinates, nearest }: Resampling, x: number): boolean => {
+  if (coordinates !== 'half_pixel_symmetric' && coordinates !== 'tf_crop_and_resize') return false
+  const border = nearest === 'floor' || nearest === 'ceil' ? x : x - 0.5
+  return Math.abs(border - Math.round(border)) < 1e-4
 }
 
 /** Input indices and the weights with which they make up one output index. */
@@ -135,12 +142,28 @@ const alongAxis = (
   return out
 }
 
+const keepsSize = ({ from, to, scale }: ResampledAxis): boolean => from === to && scale === 1
+
+/** Whether an axis keeps all its indices. */
+const isUntouched = (axis: ResampledAxis, { coordinates }: Resampling): boolean =>
+  keepsSize(axis) && coordinates !== 'tf_crop_and_resize' && coordinates !== 'tf_half_pixel_for_nn'
+
+/** Whether the specification and the runtime agree on where the places of an axis lie. */
+const isSettled = (axis: ResampledAxis, { coordinates }: Resampling): boolean => {
+  const { from, to, scale, start, end } = axis
+  if (coordinates === 'tf_half_pixel_for_nn') return !keepsSize(axis)
+  if (coordinates === 'tf_crop_and_resize') return !keepsSize(axis) || (start === 0 && end === 1)
+  // One counts with the size before rounding, the other with the one after.
+  return coordinates !== 'align_corners' || Math.abs(scale * from - to) < 1e-3
+}
+
 /**
  * `x` resampled along every axis. Indices beyond the border are the border's. Undefined for interpolated integers,
- * whose rounding ONNX leaves open.
+ * whose rounding ONNX leaves open, and where the runtime departs from the specification.
  */
 export const resample = (x: Dense, axes: ReadonlyArray<ResampledAxis>, r: Resampling): Dense | undefined => {
   const shape = axes.map(({ to }) => to)
+  if (!isNumeric(x.dtype) || !axes.every((axis) => isSettled(axis, r))) return undefined
   if (x.shape.includes(0)) return shape.includes(0) ? tensorOf(x.dtype, shape, []) : undefined
   const places = axes.map((axis) =>
     Array.from({ length: axis.to }, (_, o) => (isUntouched(axis, r) ? o : place(r.coordinates, o, axis))),
@@ -150,6 +173,7 @@ export const resample = (x: Dense, axes: ReadonlyArray<ResampledAxis>, r: Resamp
     return r.coordinates === 'tf_crop_and_resize' && (at < 0 || at > (x.shape[axis] ?? 0) - 1)
   }
   if (r.mode === 'nearest') {
+    if (axes.some((axis, a) => !keepsSize(axis) && places[a]?.some((at) => isUndecided(r, at)))) return undefined
     const strides = stridesOf(x.shape)
     const sources = axes.map(
       (axis, a) => places[a]?.map((at) => clampTo(nearestIndex(r.nearest, at, axis.scale), axis.from)) ?? [],
@@ -166,7 +190,7 @@ export const resample = (x: Dense, axes: ReadonlyArray<ResampledAxis>, r: Resamp
         }
         return at
       },
-      isFloat(x.dtype) ? tensorOf(x.dtype, [], [r.extrapolation]).bytes : undefined,
+      tensorOf(x.dtype, [], [r.extrapolation]).bytes,
     )
   }
   if (!isFloat(x.dtype)) return undefined
@@ -184,7 +208,3 @@ export const resample = (x: Dense, axes: ReadonlyArray<ResampledAxis>, r: Resamp
   }
   return tensorOf(x.dtype, shape, values)
 }
-
-/** Whether an axis keeps all its indices. */
-const isUntouched = ({ from, to, scale }: ResampledAxis, { coordinates }: Pick<Resampling, 'coordinates'>): boolean =>
-  from === to && scale === 1 && coordinates !== 'tf_crop_and_resize' && coordinates !== 'tf_half_pixel_for_nn'

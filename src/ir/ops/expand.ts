@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { move, stridesOf } from '../evaluate.ts'
-import { keptSize, movedType, targetShape, withOperand } from '../families/movement.ts'
+import { stridesOf } from '../evaluate.ts'
+import { keptSize, movedType, strided, targetShape, withOperand } from '../families/movement.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { broadcastShapes } from '../infer.ts'
 import { broadcastLinks, inputShape, outputShape, shapeOf } from '../links.ts'
@@ -70,8 +70,8 @@ export const Expand = defineOp<'Expand', Record<never, never>>({
     const shape = targetShape(ctx)
     if (!x || !shape) return undefined
     const strides = stridesOf(x.shape).map((stride, a) => (x.shape[a] === 1 ? 0 : stride))
-    const offset = shape.length - x.shape.length
-    const y = move(x, shape, (index) => strides.reduce((at, stride, a) => at + (index[a + offset] ?? 0) * stride, 0))
+    const added = new Array<number>(shape.length - x.shape.length).fill(0)
+    const y = strided(x, shape, [...added, ...strides])
     return y && [y]
   },
 })

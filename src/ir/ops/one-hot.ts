@@ -1,16 +1,22 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { int } from '../attributes.ts'
 import { move, numbersOf } from '../evaluate.ts'
-import { integersOn, targetShape } from '../families/movement.ts'
+import { targetShape } from '../families/movement.ts'
 import { tensorInput } from '../infer.ts'
 import { shapeOf } from '../links.ts'
-import { defineOp } from '../op.ts'
-import { isNumeric } from '../tensor.ts'
+import { defineOp, type InferContext } from '../op.ts'
+import { elements, isNumeric } from '../tensor.ts'
 import { normalizeAxis, tensorType, unknownDim } from '../type.ts'
 
 export interface OneHotAttributes {
   /** Where the new axis of size `depth` goes. */
   readonly axis: number
+}
+
+/** The constant depth, of any numeric type. */
+const depthOf = (ctx: InferContext<unknown>): number | undefined => {
+  const tensor = ctx.constant(1)
+  return tensor && isNumeric(tensor.dtype) ? Number(elements(tensor)[0]) : undefined
 }
 
 /** `values = [off, on]`: on where the place along the new axis is the index, off elsewhere. */
@@ -25,7 +31,7 @@ export const OneHot = defineOp<'OneHot', OneHotAttributes>({
     if (from === undefined) return E.right([tensorType(values.right.dtype, undefined)])
     const axis = normalizeAxis(ctx.attrs.axis, from.length + 1)
     if (axis === undefined) return E.left(`axis ${ctx.attrs.axis} for indices of rank ${from.length}`)
-    const depth = integersOn(ctx, 1)?.[0] ?? unknownDim(ctx.outputNames[0] ?? '', axis)
+    const depth = depthOf(ctx) ?? unknownDim(ctx.outputNames[0] ?? '', axis)
     return E.right([tensorType(values.right.dtype, [...from.slice(0, axis), depth, ...from.slice(axis)])])
   },
   links: 'opaque',

@@ -103,13 +103,12 @@ export const Pad = defineOp<'Pad', PadAttributes>({
     const left = pads.map(([begin, end], axis) => {
       const size = Number(from[axis])
       const [ins, outs] = [s.keptInput(0, axis), s.keptOutput(0, axis)]
-      // Kept input indices that are cut off, or kept padding, at either end.
-      const cut = (low: number, high: number): number => ins?.filter((i) => i >= low && i < high).length ?? high - low
-      const padding = (low: number, high: number): number =>
-        outs?.filter((o) => o >= low && o < high).length ?? high - low
+      // How many of `count` indices from `low` on are kept; an axis of unknown size keeps all.
+      const among = (kept: Int32Array | undefined, low: number, count: number): number =>
+        kept?.filter((i) => i >= low && i < low + count).length ?? count
       return [
-        begin < 0 ? -cut(0, -begin) : padding(0, begin),
-        end < 0 ? -cut(size + end, size) : padding(begin + size, begin + size + end),
+        begin < 0 ? -among(ins, 0, -begin) : among(outs, 0, begin),
+        end < 0 ? -among(ins, size + end, -end) : among(outs, begin + size, end),
       ] as const
     })
     const flat = [...left.map(([begin]) => begin), ...left.map(([, end]) => end)]

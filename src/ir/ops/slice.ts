@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { optionalBigInts } from '../attributes.ts'
-import { move, stridesOf } from '../evaluate.ts'
-import { clampedIntegers, integersOn, movedType, targetShape, withOperand } from '../families/movement.ts'
+import { stridesOf } from '../evaluate.ts'
+import { clampedIntegers, integersOn, movedType, strided, targetShape, withOperand } from '../families/movement.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { derivedDim, isGiven } from '../infer.ts'
 import { indexMap, inputShape, outputShape, sameIndex } from '../links.ts'
@@ -190,7 +190,7 @@ export const Slice = defineOp<'Slice', SliceAttributes>({
       base += found[0] * stride
       strides[range.axis] = stride * range.step
     }
-    const y = move(x, shape, (index) => index.reduce((at, i, a) => at + i * (strides[a] ?? 0), base))
+    const y = strided(x, shape, strides, base)
     return y && [y]
   },
 })

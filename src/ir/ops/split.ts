@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { int, optionalInt, optionalInts } from '../attributes.ts'
-import { move, stridesOf } from '../evaluate.ts'
-import { integersOn, targetShape, withOperand } from '../families/movement.ts'
+import { stridesOf } from '../evaluate.ts'
+import { integersOn, strided, targetShape, withOperand } from '../families/movement.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { tensorInput } from '../infer.ts'
 import { indexMap, inputShape, sameIndex } from '../links.ts'
@@ -112,7 +112,7 @@ export const Split = defineOp<'Split', SplitAttributes>({
     const outputs = ctx.node.outputs.map((_, k) => {
       const shape = targetShape(ctx, k)
       const start = startOf(sizes, k) * (strides[axis] ?? 0)
-      return shape && move(x, shape, (index) => index.reduce((at, i, a) => at + i * (strides[a] ?? 0), start))
+      return shape && strided(x, shape, strides, start)
     })
     const known = outputs.filter((y) => y !== undefined)
     return known.length === outputs.length ? known : undefined

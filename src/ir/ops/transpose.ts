@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { optionalInts } from '../attributes.ts'
-import { move, stridesOf } from '../evaluate.ts'
-import { movedType, targetShape } from '../families/movement.ts'
+import { stridesOf } from '../evaluate.ts'
+import { movedType, strided, targetShape } from '../families/movement.ts'
 import { inputShape, sameIndex } from '../links.ts'
 import { defineOp } from '../op.ts'
 import { isStatic } from '../type.ts'
@@ -42,7 +42,11 @@ export const Transpose = defineOp<'Transpose', TransposeAttributes>({
     if (!x || !shape) return undefined
     const strides = stridesOf(x.shape)
     const perm = order(ctx.attrs, shape.length)
-    const y = move(x, shape, (index) => perm.reduce((at, a, o) => at + (index[o] ?? 0) * (strides[a] ?? 0), 0))
+    const y = strided(
+      x,
+      shape,
+      perm.map((a) => strides[a] ?? 0),
+    )
     return y && [y]
   },
 })

@@ -49,6 +49,11 @@ export interface ChannelFacts {
   readonly constants: (value: ValueId, axis: number) => Float64Array | undefined
   /** Along an axis 1 for each channel that an output depends on. Undefined for an axis of unknown size. */
   readonly live: (value: ValueId, axis: number) => Uint8Array | undefined
+  /**
+   * Along an axis 1 for each channel whose numbers must stay as they are: live ones, and constant ones, since what was
+   * concluded from a constant holds only while it is that constant.
+   */
+  readonly exact: (value: ValueId, axis: number) => Uint8Array | undefined
 }
 
 /** Sizes of a value's axes, undefined where not static. */
@@ -58,12 +63,17 @@ export const axesOf = (graph: Graph, value: ValueId): ReadonlyArray<number | und
 /** Facts of a graph. Channels in `alive` count as needed even though no output depends on them. */
 export const analyse = (graph: Graph, alive: ReadonlyArray<Channel> = []): ChannelFacts => {
   const constants = propagateConstants(graph)
-  const live = propagateLiveness(graph, constants, alive)
+  const marks = propagateLiveness(graph, constants, alive)
+  const live = (value: ValueId, axis: number): Uint8Array | undefined => {
+    const size = axesOf(graph, value)[axis]
+    return size === undefined ? undefined : (marks.get(value)?.[axis] ?? new Uint8Array(size))
+  }
   return {
-    constants: (value, axis) => constants.along(value, axis),
-    live: (value, axis) => {
-      const size = axesOf(graph, value)[axis]
-      return size === undefined ? undefined : (live.get(value)?.[axis] ?? new Uint8Array(size))
+    constants: constants.along,
+    live,
+    exact: (value, axis) => {
+      const known = constants.along(value, axis)
+      return live(value, axis)?.map((l, i) => (l === 1 || !Number.isNaN(known?.[i] ?? NaN) ? 1 : 0))
     },
   }
 }

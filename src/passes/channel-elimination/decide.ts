@@ -149,7 +149,7 @@ const putBackCarrier = (
   const input = node.inputs[c.port] ?? ''
   const output = node.outputs[0] ?? ''
   const constants = facts.constants(input, c.axis)
-  const live = facts.live(output, c.outputAxis)
+  const exact = facts.exact(output, c.outputAxis)
   if (constants === undefined) return false
   let changed = false
   for (let group = 0; group < c.groups; group++) {
@@ -166,7 +166,7 @@ const putBackCarrier = (
       }
       if (carrier < 0 || Math.abs(value) > Math.abs(constants[carrier] ?? 0)) carrier = i
       for (let o = group * r.outputsPerGroup; o < (group + 1) * r.outputsPerGroup && !owed; o++) {
-        owed = live?.[o] !== 0 && !goes(output, c.outputAxis, o) && r.reads(o, i)
+        owed = exact?.[o] !== 0 && !goes(output, c.outputAxis, o) && r.reads(o, i)
       }
     }
     if (!owed || kept || carrier < 0) continue

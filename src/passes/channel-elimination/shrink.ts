@@ -78,7 +78,7 @@ const shrinkContext = (
       return graph.constants.has(value) ? keptOperand(port, axis) : decision.kept(value, axis)
     },
     constantsOf: (port, axis) => facts.constants(node.inputs[port] ?? '', axis),
-    liveOutput: (output, axis) => facts.live(node.outputs[output] ?? '', axis),
+    exactOutput: (output, axis) => facts.exact(node.outputs[output] ?? '', axis),
     rename: (port, hint) => {
       const value = node.inputs[port] ?? ''
       const readers = usersOf(graph).get(value) ?? []

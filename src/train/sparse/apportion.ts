@@ -52,11 +52,7 @@ const balance = (
   }
 }
 
-const round = (
-  goal: number,
-  shares: ReadonlyArray<number>,
-  high: ReadonlyArray<number>,
-): ReadonlyArray<number> => {
+const round = (goal: number, shares: ReadonlyArray<number>, high: ReadonlyArray<number>): ReadonlyArray<number> => {
   const out = shares.map((x) => Math.floor(x + slack))
   let left = goal - sum(out)
   const order = shares.map((_, i) => i)

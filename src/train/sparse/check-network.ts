@@ -23,7 +23,12 @@ export const networkProblem = (network: Network): SparseError | undefined => {
 const layerProblem = ({ name, shape, outputAxis, inputAxis }: Layer): SparseError | undefined => {
   const subject = `layer ${name}`
   if (shape.length < 2 || !shape.every((d) => Number.isSafeInteger(d) && d > 0)) {
-    return sparseError(subject, 'a shape of at least two positive sizes', `[${shape.join(',')}]`, 'Only matrices and kernels carry masks.')
+    return sparseError(
+      subject,
+      'a shape of at least two positive sizes',
+      `[${shape.join(',')}]`,
+      'Only matrices and kernels carry masks.',
+    )
   }
   const inside = (axis: number): boolean => Number.isInteger(axis) && axis >= 0 && axis < shape.length
   if (!inside(outputAxis) || !inside(inputAxis) || outputAxis === inputAxis) {
@@ -83,7 +88,12 @@ const slotProblem = (
   const key = `${slot.axis} ${slot.layer}`
   const marks = taken.get(key) ?? new Uint8Array(size)
   if (marks.subarray(offset, end).includes(1)) {
-    return sparseError(subject, `indices of ${where} that no other slot has`, 'some that one has', 'Channels on one axis form one stream.')
+    return sparseError(
+      subject,
+      `indices of ${where} that no other slot has`,
+      'some that one has',
+      'Channels on one axis form one stream.',
+    )
   }
   marks.fill(1, offset, end)
   taken.set(key, marks)

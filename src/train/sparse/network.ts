@@ -60,7 +60,9 @@ export const indicesOf = (slot: Slot, channels: Uint8Array): Uint32Array => {
 export type AxisMarks = ReadonlyArray<ReadonlyArray<Uint8Array | undefined>>
 
 export const markAxes = (network: Network, marks: ReadonlyArray<Uint8Array>): AxisMarks => {
-  const byName = new Map(network.layers.map((layer) => [layer.name, layer.shape.map((): Uint8Array | undefined => undefined)]))
+  const byName = new Map(
+    network.layers.map((layer) => [layer.name, layer.shape.map((): Uint8Array | undefined => undefined)]),
+  )
   const shapes = new Map(network.layers.map((layer) => [layer.name, layer.shape]))
   for (const [s, stream] of network.streams.entries()) {
     const channels = marks[s]

@@ -11,7 +11,12 @@ export type Schedule =
       readonly end: number
     }
   /** max(0, 1 - rate · (step - begin)), or exp(-rate · (step - begin)); 1 before `begin`, 0 from `end` on. */
-  | { readonly kind: 'linear decay' | 'exponential decay'; readonly rate: number; readonly begin: number; readonly end: number }
+  | {
+      readonly kind: 'linear decay' | 'exponential decay'
+      readonly rate: number
+      readonly begin: number
+      readonly end: number
+    }
   /** The value of the last entry whose step has come; the first one before. */
   | { readonly kind: 'steps'; readonly values: ReadonlyArray<{ readonly step: number; readonly value: number }> }
 

@@ -1,0 +1,208 @@
+import { Command } from 'commander'
+import * as E from 'fp-ts/lib/Either.js'
+import type { Failure } from '../../ir/failure.ts'
+import type { Target } from '../../ir/op.ts'
+import { compile, type Compiled } from '../../passes/compile.ts'
+import { observers, type Observer } from '../../passes/pass.ts'
+import { compactReport } from '../../report/compile-json.ts'
+import { renderCompileReport } from '../../report/compile-table.ts'
+import { renderMeasurements } from '../../report/measure-table.ts'
+import type { Measured } from '../../report/results.ts'
+import { formatBytes } from '../../report/units.ts'
+import { renderDifference, summariseDifference } from '../../report/verify-table.ts'
+import type { Lowered } from '../../export/lower.ts'
+import type { Bindings } from '../../run/inputs.ts'
+import { measure, type Measurement } from '../../run/measure.ts'
+import type { Provider } from '../../run/protocol.ts'
+import type { Difference } from '../../run/verify.ts'
+import { maskedModel, runnable, verifyCompiled } from '../../verify-compiled.ts'
+import { lowerCompiled, type Package, writePackage } from '../../write-package.ts'
+import { debugObservers } from '../debug.ts'
+import {
+  type CommonFlags,
+  jsonOption,
+  masksOption,
+  progressOption,
+  providerOption,
+  shapeOption,
+  targetOption,
+  whyOption,
+} from '../flags.ts'
+import { uninterrupted } from '../interrupt.ts'
+import { done, type Outcome } from '../outcome.ts'
+import { progressOn, runProgress, type Say } from '../progress.ts'
+import type { RunCommand } from '../run-command.ts'
+import { bindSizes } from '../sizes.ts'
+import { digestInputs, type Inputs, readInputs } from '../sources.ts'
+import type { Terminal } from '../terminal.ts'
+import { explainName, renderFates, watchElimination } from '../why.ts'
+
+interface CompileFlags extends CommonFlags {
+  readonly output: string
+  readonly masks?: string
+  readonly target: Target
+  readonly verify: boolean
+  readonly measure?: true
+  readonly reportTimings?: true
+  readonly shape: Bindings
+  readonly provider: Provider | 'auto'
+  readonly externalData?: true
+  readonly why?: string
+}
+
+const examples = `
+Examples:
+  $ chasec compile resnet50.onnx --masks masks.safetensors -o out
+      Multiplies every weight by its mask, removes the channels that then compute nothing, checks the result
+      against the masked model in ONNX Runtime, and writes out/model.onnx, out/chasec.json and out/report.html.
+
+  $ chasec compile pruned.onnx --masks zeros -o out
+      Takes the zeros that the weights hold already as the masks.
+
+  $ chasec compile model.onnx --masks masks.npz -o out --shape N=4 --measure
+      Counts multiplications and verifies for a batch of 4, and measures both models side by side.
+
+  $ chasec compile model.onnx --masks masks.npz -o out --why /layer1/conv1/Conv
+      Also tells why the channels of one layer stay.
+
+Nothing is written when the compiled model computes something else: the exit code is then 1.
+CHASEC_DEBUG=1 lists the passes, 2 checks the graph after each, 3 dumps it to ./chasec-dump; CHASEC_STOP_AFTER=n ends
+after n runs of passes; CHASEC_WHY=name is --why.`
+
+export const compileCommand = (run: RunCommand): Command =>
+  new Command('compile')
+    .summary('make a smaller model that computes what the masked one does')
+    .description(
+      'Compiles an ONNX model and its pruning masks into a package: a folder with a smaller ONNX model that computes what the masked model computes.',
+    )
+    .argument('<model>', 'ONNX file')
+    .requiredOption('-o, --output <folder>', 'where the package goes; an earlier package there is replaced as a whole')
+    .addOption(masksOption())
+    .addOption(targetOption())
+    .option('--no-verify', 'publish without running the masked and the compiled model')
+    .option('--measure', 'measure the speed of the masked and the compiled model')
+    .option(
+      '--report-timings',
+      'also write what was measured on this machine into the package, which is then different on every run',
+    )
+    .addOption(shapeOption())
+    .addOption(providerOption())
+    .option('--external-data', 'put the weights into model.onnx_data beside model.onnx')
+    .addOption(whyOption())
+    .addOption(jsonOption())
+    .addOption(progressOption())
+    .addHelpText('after', examples)
+    .action((model: string, flags: CompileFlags) => run(flags, (terminal) => compileModel(terminal, model, flags)))
+
+const compileModel = async (
+  terminal: Terminal,
+  model: string,
+  flags: CompileFlags,
+): Promise<E.Either<Failure, Outcome>> => {
+  const say = progressOn(terminal, flags.progress === true)
+  const inputs = await readInputs(model, flags.masks, say)
+  if (E.isLeft(inputs)) return inputs
+  const sizes = bindSizes(inputs.right.graph, flags.shape)
+  if (E.isLeft(sizes)) return sizes
+  const why = flags.why ?? terminal.environment.why
+  const watch = watchElimination()
+  const observer = observers(
+    sayPasses(say),
+    ...debugObservers(terminal),
+    ...(why === undefined ? [] : [watch.observer]),
+  )
+  const { target } = flags
+  const compiled = compile(inputs.right.graph, inputs.right.masks, { target, sizes: sizes.right, observer })
+  if (E.isLeft(compiled)) return compiled
+  const fates = why === undefined ? E.right(undefined) : explainName(watch.seen, why, target)
+  if (E.isLeft(fates)) return fates
+  const external = flags.externalData === undefined ? {} : { external: true }
+  const lowered = lowerCompiled(compiled.right, external)
+  if (E.isLeft(lowered)) return lowered
+
+  const verification = flags.verify ? await verifyIt(inputs.right, lowered.right, flags, say) : E.right(undefined)
+  if (E.isLeft(verification)) return verification
+  if (verification.right?.equal === false) return E.right(refused(terminal, compiled.right, verification.right))
+  const speed = flags.measure ? await measureBoth(inputs.right, lowered.right, flags, say) : E.right(undefined)
+  if (E.isLeft(speed)) return speed
+  const sources = await digestInputs(model, flags.masks)
+  if (E.isLeft(sources)) return sources
+
+  say(`writing ${flags.output}`)
+  const measured = flags.reportTimings ? measuredOf(verification.right, speed.right) : {}
+  const options = {
+    ...sources.right,
+    ...(verification.right === undefined ? {} : { verification: verification.right }),
+    ...measured,
+    lowered: lowered.right,
+  }
+  const written = await uninterrupted(writePackage(compiled.right, flags.output, options))
+  if (E.isLeft(written)) return written
+  const explained = why === undefined || fates.right === undefined ? '' : renderFates(why, fates.right)
+  const text = [
+    renderCompileReport(compiled.right.report, terminal.style),
+    explained,
+    speed.right === undefined ? '' : renderMeasurements(speed.right, terminal.style),
+    closing(terminal, verification.right, written.right),
+  ]
+  return E.right(
+    done(text.filter((block) => block !== '').join('\n\n'), {
+      package: { directory: flags.output, files: written.right.files },
+      verification: verification.right ?? null,
+      ...(speed.right === undefined ? {} : { speed: speed.right }),
+      ...(fates.right === undefined ? {} : { why: fates.right }),
+      report: compactReport(compiled.right.report),
+    }),
+  )
+}
+
+const sayPasses =
+  (say: Say): Observer =>
+  (pass) =>
+    say(`compiling: ${pass.name}`)
+
+const verifyIt = (
+  { graph, masks }: Inputs,
+  lowered: Lowered,
+  { shape, provider }: CompileFlags,
+  say: Say,
+): Promise<E.Either<Failure, Difference>> =>
+  verifyCompiled(graph, masks, lowered, { bindings: shape, provider, onProgress: runProgress(say) })()
+
+const measureBoth = async (
+  { graph, masks }: Inputs,
+  lowered: Lowered,
+  { shape, provider }: CompileFlags,
+  say: Say,
+): Promise<E.Either<Failure, ReadonlyArray<Measurement>>> => {
+  const masked = maskedModel(graph, masks)
+  if (E.isLeft(masked)) return masked
+  const models = [masked.right, runnable(lowered, 'the compiled model')]
+  return measure(models, { sizes: shape, provider, onProgress: runProgress(say) })()
+}
+
+const measuredOf = (
+  difference: Difference | undefined,
+  speed: ReadonlyArray<Measurement> | undefined,
+): { readonly measured: Measured } => ({
+  measured: {
+    ...(difference?.worst === undefined ? {} : { relativeError: difference.worst.output.relative }),
+    ...(speed === undefined ? {} : { speed }),
+  },
+})
+
+/** The answer is no: the models differ, and nothing is published. */
+const refused = ({ style }: Terminal, compiled: Compiled, difference: Difference): Outcome => ({
+  exitCode: 1,
+  text: [
+    renderDifference(difference, style),
+    `${summariseDifference(difference, style)}\nNothing was written. This is a bug of chasec: please report the model, or what CHASEC_DEBUG=2 says.`,
+  ].join('\n\n'),
+  json: { package: null, verification: difference, report: compactReport(compiled.report) },
+})
+
+const closing = ({ style }: Terminal, difference: Difference | undefined, { directory, files }: Package): string => {
+  const list = files.map(({ name, bytes }) => `${name} (${formatBytes(bytes)})`).join(', ')
+  const verdict = difference === undefined ? style.yellow('not verified') : summariseDifference(difference, style)
+  return `${verdict}\n${style.bold(directory)}: ${list}`
+}

@@ -1,0 +1,86 @@
+import { resolve } from 'node:path'
+import { Command, Option } from 'commander'
+import * as E from 'fp-ts/lib/Either.js'
+import { type Failure, failure } from '../../ir/failure.ts'
+import { encodeMasks } from '../../masks/files.ts'
+import { channelScores } from '../../masks/scores.ts'
+import { pruneChannels, type PruneOptions } from '../../passes/prune.ts'
+import { formatRanges } from '../../report/ranges.ts'
+import { renderPruned } from '../../report/prune-table.ts'
+import { atLeast, between, type CommonFlags, jsonOption, masksOption, progressOption } from '../flags.ts'
+import { done, type Outcome } from '../outcome.ts'
+import { progressOn } from '../progress.ts'
+import type { RunCommand } from '../run-command.ts'
+import { readInputs } from '../sources.ts'
+import type { Terminal } from '../terminal.ts'
+import { writeFileWhole } from '../write-file.ts'
+
+interface PruneFlags extends CommonFlags, PruneOptions {
+  readonly output: string
+  readonly masks?: string
+  readonly force?: true
+}
+
+const examples = `
+Examples:
+  $ chasec prune resnet50.onnx --channels 0.4 -o masks.safetensors
+  $ chasec compile resnet50.onnx --masks masks.safetensors -o out
+      Masks the 40 % of channels with the smallest mean |w|, then removes them.
+
+  $ chasec prune model.onnx --channels 0.5 --scope all --score l2 --floor 0.1 -o masks.safetensors
+      Also masks the channels that several layers make together, as the streams of residual networks.
+
+This step loses accuracy: the masked model is another function until it is trained again. Compiling with the masks loses
+nothing more. Masks given with --masks stay; what they mask counts as gone already.`
+
+export const pruneCommand = (run: RunCommand): Command =>
+  new Command('prune')
+    .summary('choose the channels that are worth least, and write masks (lossy)')
+    .description('Ranks channels by a score, masks those that are worth least, and writes the masks. Lossy; the model stays as it is.')
+    .argument('<model>', 'ONNX file')
+    .requiredOption('--channels <fraction>', 'fraction of the channels that can go to mask, from 0 to 1', between(0, 1))
+    .requiredOption('-o, --output <file>', 'safetensors file for the masks')
+    .addOption(new Option('--score <score>', 'what a channel is worth').choices([...channelScores, 'random']).default('umm'))
+    .addOption(
+      new Option('--scope <scope>', 'block: channels made by one layer; all: also those that several layers share')
+        .choices(['block', 'all'])
+        .default('block'),
+    )
+    .option('--floor <fraction>', 'fraction of its even share that a layer keeps at least', between(0, 1), 0.2)
+    .option('--seed <number>', 'for --score random', atLeast(0), 1)
+    .addOption(masksOption())
+    .option('--force', 'replace the file for the masks if it exists')
+    .addOption(jsonOption())
+    .addOption(progressOption())
+    .addHelpText('after', examples)
+    .action((model: string, flags: PruneFlags) => run(flags, (terminal) => pruneModel(terminal, model, flags)))
+
+const pruneModel = async (
+  terminal: Terminal,
+  model: string,
+  flags: PruneFlags,
+): Promise<E.Either<Failure, Outcome>> => {
+  const { output, masks, channels, score, scope, floor, seed } = flags
+  if (resolve(output) === resolve(model)) {
+    const help = 'Name another file for the masks.'
+    return E.left(failure('UsageError', `--output ${output}`, 'a file other than the model', 'the model', help))
+  }
+  const say = progressOn(terminal, flags.progress === true)
+  const inputs = await readInputs(model, masks, say)
+  if (E.isLeft(inputs)) return inputs
+  say('ranking channels')
+  const pruned = pruneChannels(inputs.right.graph, inputs.right.masks, { channels, score, scope, floor, seed })
+  if (E.isLeft(pruned)) return pruned
+  say(`writing ${output}`)
+  const written = await writeFileWhole(output, encodeMasks(pruned.right.masks), flags.force === true)
+  if (E.isLeft(written)) return written
+  const { masks: _masks, layers, ...facts } = pruned.right
+  const next = `Masks are in ${output}. Next: chasec compile ${model} --masks ${output} -o FOLDER`
+  return E.right(
+    done(`${renderPruned(pruned.right, terminal.style)}\n${next}`, {
+      output,
+      ...facts,
+      layers: layers.map((layer) => ({ ...layer, removed: formatRanges(layer.removed) })),
+    }),
+  )
+}

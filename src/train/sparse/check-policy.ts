@@ -1,0 +1,109 @@
+import { type SparseError, sparseError } from './error.ts'
+import type { Move, Phase } from './phase.ts'
+import type { Policy } from './policy.ts'
+import { rangeOf, type Schedule } from './schedule.ts'
+
+/** What is wrong with a policy, if anything: the first thing found. `layers` is the number of layers that are not exempt. */
+export const policyProblem = (policy: Policy, layers: number): SparseError | undefined => {
+  const at = (what: string): string => `policy ${policy.name}, ${what}`
+  if (!(policy.density > 0 && policy.density <= 1)) {
+    return sparseError(
+      at('density'),
+      'a number above 0, up to 1',
+      String(policy.density),
+      'It is the fraction of weights that is kept.',
+    )
+  }
+  const distribution = distributionProblem(policy, layers, at('distribution'))
+  if (distribution !== undefined) return distribution
+  for (const [p, phase] of policy.phases.entries()) {
+    const problem = phaseProblem(phase, at(`phase ${p + 1}`))
+    if (problem !== undefined) return problem
+  }
+  return policy.masked === 'zeroed' ? undefined : fractions(policy.masked, at('multiplier of masked weights'))
+}
+
+const distributionProblem = ({ distribution }: Policy, layers: number, subject: string): SparseError | undefined => {
+  const isDensity = (d: number): boolean => d >= 0 && d <= 1
+  switch (distribution.kind) {
+    case 'given': {
+      const { densities } = distribution
+      if (densities.length === layers && densities.every(isDensity)) return undefined
+      return sparseError(
+        subject,
+        `${layers} densities from 0 to 1`,
+        `[${densities.join(', ')}]`,
+        'Give one for each layer that is not exempt.',
+      )
+    }
+    case 'uniform+':
+    case 'erk+':
+      if (isDensity(distribution.last)) return undefined
+      return sparseError(
+        subject,
+        'a density of the classifier from 0 to 1',
+        String(distribution.last),
+        'Correct `last`.',
+      )
+    default:
+      return undefined
+  }
+}
+
+const phaseProblem = ({ from, until, every, offset, moves }: Phase, subject: string): SparseError | undefined => {
+  const whole = [from, until, every, offset].every((n) => Number.isSafeInteger(n) && n >= 0)
+  if (!whole || every < 1) {
+    return sparseError(
+      subject,
+      'whole steps, at least one from update to update',
+      `from ${from} until ${until}, every ${every}, offset ${offset}`,
+      'Count steps from the start of training; for no end take the last step.',
+    )
+  }
+  for (const move of moves) {
+    const problem = moveProblem(move, `${subject}, ${move.kind}`)
+    if (problem !== undefined) return problem
+  }
+  return undefined
+}
+
+const moveProblem = (move: Move, subject: string): SparseError | undefined => {
+  switch (move.kind) {
+    case 'prune':
+      return fractions('density' in move.to ? move.to.density : move.to.fraction, subject)
+    case 'grow':
+      return fractions(move.density, subject)
+    case 'regrow':
+      return undefined
+    case 'remove channels': {
+      const { final, floor, fraction } = move
+      const low = final >= 0 && final < 1 && floor >= 0 && rangeOf(fraction)[1] <= final && floor * (1 - final) <= 1
+      if (low) return fractions(fraction, subject)
+      return sparseError(
+        subject,
+        'a final fraction below 1 that the schedule does not exceed, and a floor of at least 0',
+        `final ${final}, floor ${floor}, schedule up to ${rangeOf(fraction)[1]}`,
+        'Every stream has to keep something.',
+      )
+    }
+    case 'keep pattern': {
+      const good = move.patterns.every(
+        ({ n, m }) => Number.isSafeInteger(n) && Number.isSafeInteger(m) && n >= 1 && m >= n,
+      )
+      if (good && move.patterns.length > 0) return undefined
+      const found = move.patterns.map(({ n, m }) => `${n}:${m}`).join(', ')
+      return sparseError(subject, 'patterns n:m with 1 ≤ n ≤ m', found === '' ? 'none' : found, 'For example 2:4.')
+    }
+  }
+}
+
+const fractions = (schedule: Schedule, subject: string): SparseError | undefined => {
+  const [low, high] = rangeOf(schedule)
+  if (low >= 0 && high <= 1) return undefined
+  return sparseError(
+    subject,
+    'values from 0 to 1',
+    `${low} to ${high}`,
+    'Densities, fractions and multipliers lie between 0 and 1.',
+  )
+}

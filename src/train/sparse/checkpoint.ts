@@ -1,0 +1,100 @@
+/** A state as named typed arrays, and back. */
+import * as E from 'fp-ts/lib/Either.js'
+import { networkProblem } from './check-network.ts'
+import { policyProblem } from './check-policy.ts'
+import { type SparseError, sparseError } from './error.ts'
+import { type Network, sizeOfLayer } from './network.ts'
+import type { Policy } from './policy.ts'
+import { slim } from './slim.ts'
+import type { State } from './state.ts'
+
+/** Arrays by name, as any tensor file holds them: `mask/LAYER`, `removed/STREAM`, `channels/STREAM`, `random`, `updates`. */
+export type StateArrays = ReadonlyMap<string, Uint8Array | Uint32Array>
+
+/** All of a state that the policy and the original network do not say. The arrays are the state's own: not to be written to. */
+export const toArrays = (state: State): StateArrays => {
+  const out = new Map<string, Uint8Array | Uint32Array>()
+  const none = new Uint8Array(0)
+  for (const [l, layer] of state.network.layers.entries()) out.set(`mask/${layer.name}`, state.masks[l] ?? none)
+  for (const [s, stream] of state.network.streams.entries()) {
+    out.set(`removed/${stream.name}`, state.removed[s] ?? none)
+    out.set(`channels/${stream.name}`, state.channels[s] ?? none)
+  }
+  out.set('random', state.random)
+  out.set('updates', Uint32Array.of(state.updates))
+  return out
+}
+
+/**
+ * The state that `toArrays` gave for a training run of this network (as it was at the start) under this policy: goes on exactly as
+ * that one. Fails where an array is missing or does not fit.
+ */
+export const fromArrays = (network: Network, policy: Policy, arrays: StateArrays): E.Either<SparseError, State> => {
+  const counted = network.layers.filter((layer) => layer.exempt !== true)
+  const problem = networkProblem(network) ?? policyProblem(policy, counted.length)
+  if (problem !== undefined) return E.left(problem)
+  const channels: Uint32Array[] = []
+  for (const stream of network.streams) {
+    const found = arrays.get(`channels/${stream.name}`)
+    const good =
+      found instanceof Uint32Array && found.every((c, i) => c < stream.channels && (i === 0 || c > (found[i - 1] ?? 0)))
+    if (!good)
+      return E.left(misfit(`channels/${stream.name}`, `channel numbers below ${stream.channels}, ascending`, found))
+    channels.push(found)
+  }
+  const random = arrays.get('random')
+  if (!(random instanceof Uint32Array) || random.length !== 4)
+    return E.left(misfit('random', 'four 32-bit words', random))
+  const updates = arrays.get('updates')?.[0]
+  if (updates === undefined) return E.left(misfit('updates', 'one number', undefined))
+  return withMasks({ ...shrunk(network, policy, channels), random, updates }, arrays)
+}
+
+/** The state of a network from which all but the given channels were dropped, its masks yet to come. */
+const shrunk = (network: Network, policy: Policy, channels: ReadonlyArray<Uint32Array>): State => {
+  const whole: State = {
+    policy,
+    origin: network,
+    network,
+    masks: network.layers.map((layer) => new Uint8Array(sizeOfLayer(layer))),
+    removed: network.streams.map((stream, s) => {
+      const marks = new Uint8Array(stream.channels).fill(1)
+      for (const c of channels[s] ?? []) marks[c] = 0
+      return marks
+    }),
+    channels: network.streams.map((stream) => Uint32Array.from({ length: stream.channels }, (_, c) => c)),
+    random: new Uint32Array(4),
+    updates: 0,
+  }
+  return slim(whole).state
+}
+
+const withMasks = (state: State, arrays: StateArrays): E.Either<SparseError, State> => {
+  const masks: Uint8Array[] = []
+  for (const layer of state.network.layers) {
+    const mask = bytes(arrays, `mask/${layer.name}`, sizeOfLayer(layer))
+    if (E.isLeft(mask)) return mask
+    masks.push(mask.right)
+  }
+  const removed: Uint8Array[] = []
+  for (const stream of state.network.streams) {
+    const marks = bytes(arrays, `removed/${stream.name}`, stream.channels)
+    if (E.isLeft(marks)) return marks
+    removed.push(marks.right)
+  }
+  return E.right({ ...state, masks, removed })
+}
+
+const bytes = (arrays: StateArrays, name: string, length: number): E.Either<SparseError, Uint8Array> => {
+  const found = arrays.get(name)
+  const good = found instanceof Uint8Array && found.length === length && found.every((bit) => bit <= 1)
+  return good ? E.right(found) : E.left(misfit(name, `${length} bytes, each 0 or 1`, found))
+}
+
+const misfit = (name: string, expected: string, found: Uint8Array | Uint32Array | undefined): SparseError =>
+  sparseError(
+    name,
+    expected,
+    found === undefined ? 'none' : `${found.length} numbers`,
+    'The checkpoint is of another network or policy, or damaged: resume with the recipe it was made with.',
+  )

@@ -1,0 +1,88 @@
+/** Unmasks weights in surviving channels. */
+import { apportion } from './apportion.ts'
+import { growable, grownCode } from './codes.ts'
+import { densitiesOf } from './distribution.ts'
+import { survivingLayers } from './network.ts'
+import type { Grow, Regrow } from './phase.ts'
+import { valueAt } from './schedule.ts'
+import { selectAtRandom } from './sample.ts'
+import { selectByMagnitude } from './select.ts'
+import { capacitiesOf, liveOf, type Work, type WorkLayer } from './workspace.ts'
+
+/**
+ * Carries out a grow; exact to the weight. Where there is less room than it asks for, everything grows; where more is kept
+ * already, nothing happens.
+ */
+export const grow = (work: Work, move: Grow): void => {
+  const { layers } = work
+  const target = Math.round(valueAt(move.density, work.step) * work.total)
+  work.target = target
+  if (move.scope === 'global') return add(work, layers, move, target - liveOf(layers))
+  const counts = move.scope === 'proportional' ? proportional(work, target) : byDistribution(work, target)
+  for (const [l, layer] of layers.entries()) add(work, [layer], move, (counts[l] ?? 0) - layer.live)
+}
+
+/** Carries out a regrow. */
+export const regrow = (work: Work, move: Regrow): void => {
+  const { layers, pruned } = work
+  const count = pruned.reduce((n, lost) => n + lost, 0)
+  work.target = liveOf(layers) + count
+  if (move.scope === 'global') return add(work, layers, move, count)
+  for (const [l, layer] of layers.entries()) add(work, [layer], move, pruned[l] ?? 0)
+}
+
+/** The distribution on the shapes that survive, for as many weights as the policy's density makes of the dense network. */
+const survivingDensities = ({ state, layers, removed, total }: Work): ReadonlyArray<number> => {
+  const shapes = survivingLayers(state.network, removed).filter((layer) => layer.exempt !== true)
+  const capacity = capacitiesOf(layers).reduce((n, size) => n + size, 0)
+  const density = capacity === 0 ? 0 : Math.min(1, (state.policy.density * total) / capacity)
+  return densitiesOf(state.policy.distribution, shapes, density)
+}
+
+/** Weights per layer: dense layers are filled first, then all others grow by the same fraction as far as they have room. */
+const proportional = (work: Work, target: number): ReadonlyArray<number> => {
+  const densities = survivingDensities(work)
+  const live = work.layers.map((layer) => layer.live)
+  const capacity = capacitiesOf(work.layers)
+  const gaps = capacity.map((size, l) => (densities[l] === 1 ? size - (live[l] ?? 0) : 0))
+  const grown = target - liveOf(work.layers)
+  const refill = apportion(
+    grown,
+    gaps,
+    live.map(() => 0),
+    gaps,
+  )
+  const filled = live.map((n, l) => n + (refill[l] ?? 0))
+  return apportion(target, filled, filled, capacity)
+}
+
+/** Weights per layer: its share by the distribution, but no fewer than it has. */
+const byDistribution = (work: Work, target: number): ReadonlyArray<number> => {
+  const capacity = capacitiesOf(work.layers)
+  const densities = survivingDensities(work)
+  const wish = capacity.map((size, l) => size * (densities[l] ?? 0))
+  return apportion(
+    target,
+    wish,
+    work.layers.map((layer) => layer.live),
+    capacity,
+  )
+}
+
+/** Unmasks `count` weights of the layers taken together. */
+const add = (work: Work, layers: ReadonlyArray<WorkLayer>, move: Grow | Regrow, count: number): void => {
+  if (count <= 0) return
+  const to = grownCode(move.regrown)
+  const codes = layers.map((layer) => layer.codes)
+  const taken =
+    move.by === 'random'
+      ? selectAtRandom(codes, growable, count, to, work.draws)
+      : selectByMagnitude(
+          layers.map((layer) => ({ codes: layer.codes, scores: layer.gradients })),
+          growable,
+          count,
+          'highest',
+          to,
+        )
+  for (const [l, layer] of layers.entries()) layer.live += taken[l] ?? 0
+}

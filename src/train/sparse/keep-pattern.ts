@@ -1,0 +1,76 @@
+/** N:M sparsity: of every m neighbours, n are kept. */
+import { code } from './codes.ts'
+import { sizeOfLayer } from './network.ts'
+import type { KeepPattern } from './phase.ts'
+import type { Work, WorkLayer } from './workspace.ts'
+
+/**
+ * Masks all but the n largest |w| of every m consecutive indices of the axis, ties in their order; a last group of fewer
+ * is filled up with zeros in thought. Weights are looked at whether masked or not, so the mask is found anew from the
+ * weights each time.
+ */
+export const keepPattern = (work: Work, move: KeepPattern): void => {
+  const pattern = move.patterns.findLast(({ step }) => step <= work.step)
+  if (pattern === undefined) return
+  for (const layer of work.layers) {
+    const axis = move.axis === 'input' ? layer.layer.inputAxis : layer.layer.outputAxis
+    maskGroups(layer, axis, pattern.n, pattern.m)
+  }
+}
+
+const maskGroups = (layer: WorkLayer, axis: number, n: number, m: number): void => {
+  const { codes } = layer
+  const { shape } = layer.layer
+  const length = shape[axis] ?? 0
+  const stride = sizeOfLayer({ shape: shape.slice(axis + 1) })
+  const best = new Int32Array(n)
+  layer.live = 0
+  for (let line = 0; line < codes.length / length; line++) {
+    const start = Math.floor(line / stride) * length * stride + (line % stride)
+    for (let group = 0; group < length; group += m) {
+      const end = start + Math.min(group + m, length) * stride
+      const found = largest(layer, start + group * stride, end, stride, best)
+      for (let i = start + group * stride; i < end; i += stride) recode(codes, i, false)
+      for (let b = 0; b < found; b++) recode(codes, best[b] ?? 0, true)
+      layer.live += found
+    }
+  }
+}
+
+/** Fills `best` with the positions of the largest magnitudes in surviving channels, and says how many there are. */
+const largest = (
+  { weights, codes }: WorkLayer,
+  start: number,
+  end: number,
+  stride: number,
+  best: Int32Array,
+): number => {
+  let found = 0
+  for (let i = start; i < end; i += stride) {
+    if (codes[i] === code.gone) continue
+    const magnitude = Math.abs(weights[i] ?? 0) || 0
+    let place = found
+    while (place > 0 && magnitude > (Math.abs(weights[best[place - 1] ?? 0] ?? 0) || 0)) place -= 1
+    if (place === best.length) continue
+    found = Math.min(found + 1, best.length)
+    best.copyWithin(place + 1, place, found - 1)
+    best[place] = i
+  }
+  return found
+}
+
+const recode = (codes: Uint8Array, i: number, keep: boolean): void => {
+  switch (codes[i]) {
+    case code.active:
+      if (!keep) codes[i] = code.pruned
+      return
+    case code.pruned:
+      if (keep) codes[i] = code.active
+      return
+    case code.inactive:
+      if (keep) codes[i] = code.grown
+      return
+    case code.grown:
+      if (!keep) codes[i] = code.inactive
+  }
+}

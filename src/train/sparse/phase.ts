@@ -1,0 +1,109 @@
+/** When a policy acts, and what it then does. */
+import type { ChannelScore } from '../../masks/scores.ts'
+import type { Schedule } from './schedule.ts'
+import { type GrowCriterion, needsGradients, type PruneCriterion } from './scores.ts'
+
+/**
+ * Masks kept weights.
+ *
+ * `to.density`: until the density is down to that fraction of all weights of the dense network; `to.fraction`: that
+ * fraction of what is kept. Scope `global` compares the weights of all layers; scope `layer` takes the same fraction of every
+ * layer's kept weights. `minimum` (a fraction of all weights of the dense network) is left to every layer that has
+ * as many, as in GlobalMP's MT.
+ */
+export interface Prune {
+  readonly kind: 'prune'
+  readonly to: { readonly density: Schedule } | { readonly fraction: Schedule }
+  readonly scope: 'global' | 'layer'
+  readonly by: PruneCriterion
+  readonly minimum?: number
+}
+
+/**
+ * Unmasks weights in surviving channels until the density reaches that fraction of all weights of the dense network.
+ *
+ * Scope `global` compares the weights of all layers; `proportional` first refills the layers that the distribution
+ * has dense and grows the others by the same fraction; `distribution` gives every layer its share by the
+ * distribution, computed anew on the shapes that survive.
+ * A weight that the same update pruned may return: it `restarts` from 0, or `continues` with its value.
+ */
+export interface Grow {
+  readonly kind: 'grow'
+  readonly density: Schedule
+  readonly scope: 'global' | 'proportional' | 'distribution'
+  readonly by: GrowCriterion
+  readonly regrown: 'restarts' | 'continues'
+}
+
+/** Unmasks as many weights as the prune before it masked: in all, or in every layer as many as it lost. */
+export interface Regrow {
+  readonly kind: 'regrow'
+  readonly scope: 'global' | 'layer'
+  readonly by: GrowCriterion
+  readonly regrown: 'restarts' | 'continues'
+}
+
+/**
+ * Removes channels for good, the lowest scores first, until `fraction` of those in scope are gone. A stream of C
+ * channels keeps at least ⌊C · (1 - final) · floor⌋ of them.
+ */
+export interface RemoveChannels {
+  readonly kind: 'remove channels'
+  readonly fraction: Schedule
+  readonly final: number
+  readonly floor: number
+  readonly score: ChannelScore
+  readonly scope: 'block' | 'all'
+}
+
+/** Keeps the n largest magnitudes of every m neighbours along an axis, by the pattern whose step came last. */
+export interface KeepPattern {
+  readonly kind: 'keep pattern'
+  readonly axis: 'input' | 'output'
+  readonly patterns: ReadonlyArray<{ readonly step: number; readonly n: number; readonly m: number }>
+}
+
+export type Move = Prune | Grow | Regrow | RemoveChannels | KeepPattern
+
+/** Moves made one after the other at every step s with from ≤ s < until and (s + offset) divisible by `every`. */
+export interface Phase {
+  readonly from: number
+  readonly until: number
+  readonly every: number
+  readonly offset: number
+  readonly moves: ReadonlyArray<Move>
+}
+
+/** Whether a phase acts after `step` training steps. */
+export const isDue = ({ from, until, every, offset }: Phase, step: number): boolean =>
+  step > 0 && step >= from && step < until && (step + offset) % every === 0
+
+/** The steps up to `last` at which a phase acts. */
+export const dueSteps = (phase: Phase, last: number): ReadonlyArray<number> => {
+  const { from, until, every, offset } = phase
+  const out: number[] = []
+  const begin = Math.max(1, from)
+  const end = Math.min(last, until - 1)
+  for (let step = Math.ceil((begin + offset) / every) * every - offset; step <= end; step += every) out.push(step)
+  return out
+}
+
+/** What an update has to be given. */
+export type Needs = 'nothing' | 'weights' | 'weights and gradients'
+
+export const needsOf = (moves: ReadonlyArray<Move>): Needs => {
+  if (moves.length === 0) return 'nothing'
+  const gradients = moves.some((move) => {
+    switch (move.kind) {
+      case 'prune':
+        return needsGradients(move.by)
+      case 'grow':
+      case 'regrow':
+        return move.by === 'gradient'
+      case 'remove channels':
+      case 'keep pattern':
+        return false
+    }
+  })
+  return gradients ? 'weights and gradients' : 'weights'
+}

@@ -1,0 +1,64 @@
+import type { Distribution } from '../distribution.ts'
+import type { Policy } from '../policy.ts'
+import { offsetTo } from './ending.ts'
+
+export interface GraNetOptions {
+  readonly density: number
+  /** The density training begins with; 1 is dense-to-sparse. */
+  readonly initialDensity?: number
+  /** The steps between which the density falls, by a cubic. */
+  readonly begin: number
+  readonly end: number
+  /** Training steps; weights are exchanged until the end. */
+  readonly steps: number
+  readonly every?: number
+  /** The fraction of each layer's weights that is exchanged: at first and, by a cosine, in the end. */
+  readonly fraction?: number
+  readonly finalFraction?: number
+  readonly distribution?: Distribution
+}
+
+/**
+ * GraNet: prunes gradually by one |w| threshold over all layers; after each time every layer drops a further fraction and grows as many
+ * by gradient, which lets damaged connections recover at no cost. The density is reached exactly at `end`.
+ */
+export const granet = ({
+  density,
+  initialDensity = 0.5,
+  begin,
+  end,
+  steps,
+  every = 1000,
+  fraction = 0.5,
+  finalFraction = 0.005,
+  distribution = { kind: 'erk' },
+}: GraNetOptions): Policy => ({
+  name: 'granet',
+  density: initialDensity,
+  distribution,
+  start: 'exact',
+  phases: [
+    {
+      from: begin,
+      until: steps,
+      every,
+      offset: offsetTo(end, every),
+      moves: [
+        {
+          kind: 'prune',
+          to: { density: { kind: 'cubic', from: initialDensity, to: density, begin, end } },
+          scope: 'global',
+          by: { kind: 'magnitude' },
+        },
+        {
+          kind: 'prune',
+          to: { fraction: { kind: 'cosine', from: fraction, to: finalFraction, begin: 0, end: steps } },
+          scope: 'layer',
+          by: { kind: 'magnitude' },
+        },
+        { kind: 'regrow', scope: 'layer', by: 'gradient', regrown: 'continues' },
+      ],
+    },
+  ],
+  masked: 'zeroed',
+})

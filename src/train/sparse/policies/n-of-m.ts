@@ -1,0 +1,79 @@
+import type { Policy } from '../policy.ts'
+import { constant, type Schedule } from '../schedule.ts'
+
+export interface PatternOptions {
+  /** Of every m weights along the axis n are kept in the end. */
+  readonly n: number
+  readonly m: number
+  readonly axis?: 'input' | 'output'
+  /** Before `begin` the network is dense; from `end` on masks are plain n:m. */
+  readonly begin: number
+  readonly end: number
+  /** Training steps. */
+  readonly steps: number
+  /** Steps between looks at the weights: masks follow them that often. */
+  readonly every?: number
+}
+
+export interface MaskDecayOptions extends PatternOptions {
+  readonly decay: 'linear' | 'exponential'
+  /** How fast the multiplier b of masked weights falls: 1 - rate · t, or exp(-rate · t), t in steps since `begin`. */
+  readonly rate: number
+}
+
+export interface PatternDecayOptions extends PatternOptions {
+  /** `halving`: m-1:m, m/2:m, m/4:m and so on; `fine`: 8n:8m, 4n:4m, 2n:2m; then n:m. */
+  readonly frames?: 'halving' | 'fine'
+}
+
+type Patterns = ReadonlyArray<{ readonly step: number; readonly n: number; readonly m: number }>
+
+const patternPolicy = (name: string, options: PatternOptions, patterns: Patterns, masked: Schedule): Policy => ({
+  name,
+  density: Math.min(1, options.n / options.m),
+  distribution: { kind: 'dense' },
+  start: 'exact',
+  phases: [
+    {
+      from: options.begin,
+      until: options.steps + 1,
+      every: options.every ?? 1,
+      offset: 0,
+      moves: [{ kind: 'keep pattern', axis: options.axis ?? 'input', patterns }],
+    },
+  ],
+  masked,
+})
+
+/**
+ * N:M with a mask that fades in (MdGf): the forward pass computes with w · (mask + (1 - mask) · b), b falling from 1, and from
+ * `end` on with b = 0. Weights stay dense and get the gradient straight through; masks follow from the weights.
+ */
+export const maskDecay = (options: MaskDecayOptions): Policy => {
+  const { n, m, begin, end, decay, rate } = options
+  const kind = decay === 'linear' ? 'linear decay' : 'exponential decay'
+  return patternPolicy('n-of-m-mask-decay', options, [{ step: begin, n, m }], { kind, rate, begin, end })
+}
+
+/**
+ * N:M by way of denser patterns (SdGf), each for an equal part of the steps from `begin` to `end`. Weights stay dense and get the
+ * gradient straight through; masks follow from the weights.
+ */
+export const patternDecay = (options: PatternDecayOptions): Policy => {
+  const { n, m, begin, end } = options
+  const frames = options.frames === 'fine' ? fineFrames(n, m) : halvingFrames(n, m)
+  const patterns = frames.map((frame, i) => ({
+    step: Math.round(begin + (i * (end - begin)) / frames.length),
+    ...frame,
+  }))
+  return patternPolicy('n-of-m-pattern-decay', options, [...patterns, { step: end, n, m }], constant(0))
+}
+
+const halvingFrames = (n: number, m: number): ReadonlyArray<{ readonly n: number; readonly m: number }> => {
+  const frames = [{ n: m - 1, m }]
+  for (let kept = Math.floor(m / 2); kept > n; kept = Math.floor(kept / 2)) frames.push({ n: kept, m })
+  return m - 1 > n ? frames : []
+}
+
+const fineFrames = (n: number, m: number): ReadonlyArray<{ readonly n: number; readonly m: number }> =>
+  [8, 4, 2].map((k) => ({ n: k * n, m: k * m }))

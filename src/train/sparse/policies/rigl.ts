@@ -1,0 +1,47 @@
+import type { Distribution } from '../distribution.ts'
+import type { Policy } from '../policy.ts'
+
+export interface RigLOptions {
+  readonly density: number
+  /** The step from which the topology stays as it is; three quarters of the training steps in the paper. */
+  readonly until: number
+  readonly every?: number
+  /** The fraction of each layer's weights that is exchanged at first; falls to 0 by a cosine. */
+  readonly fraction?: number
+  readonly distribution?: Distribution
+}
+
+/**
+ * RigL: every layer drops its smallest |w| and grows as many where the dense gradient is largest. A weight that is
+ * dropped may come back at once and then goes on with its value.
+ */
+export const rigl = ({
+  density,
+  until,
+  every = 100,
+  fraction = 0.3,
+  distribution = { kind: 'erk' },
+}: RigLOptions): Policy => ({
+  name: 'rigl',
+  density,
+  distribution,
+  start: 'exact',
+  phases: [
+    {
+      from: 0,
+      until,
+      every,
+      offset: 0,
+      moves: [
+        {
+          kind: 'prune',
+          to: { fraction: { kind: 'cosine', from: fraction, to: 0, begin: 0, end: until } },
+          scope: 'layer',
+          by: { kind: 'magnitude' },
+        },
+        { kind: 'regrow', scope: 'layer', by: 'gradient', regrown: 'continues' },
+      ],
+    },
+  ],
+  masked: 'zeroed',
+})

@@ -1,0 +1,38 @@
+import type { Distribution } from '../distribution.ts'
+import type { Policy } from '../policy.ts'
+import { constant } from '../schedule.ts'
+
+export interface SetOptions {
+  readonly density: number
+  /** Training steps; the topology changes until the end. */
+  readonly steps: number
+  /** Steps between exchanges: those of one epoch in the paper. */
+  readonly every: number
+  /** ζ, the fraction of positive and of negative weights that every layer exchanges. */
+  readonly fraction?: number
+  readonly distribution?: Distribution
+}
+
+/**
+ * SET: every layer drops the positive and the negative weights nearest zero and grows as many anywhere. Grown weights start at
+ * 0, as everywhere here; in the original at random numbers.
+ */
+export const set = ({ density, steps, every, fraction = 0.3, distribution = { kind: 'er' } }: SetOptions): Policy => ({
+  name: 'set',
+  density,
+  distribution,
+  start: 'exact',
+  phases: [
+    {
+      from: 0,
+      until: steps,
+      every,
+      offset: 0,
+      moves: [
+        { kind: 'prune', to: { fraction: constant(fraction) }, scope: 'layer', by: { kind: 'signed' } },
+        { kind: 'regrow', scope: 'layer', by: 'random', regrown: 'restarts' },
+      ],
+    },
+  ],
+  masked: 'zeroed',
+})

@@ -1,0 +1,31 @@
+/** A way of training sparsely, as plain data: which masks it starts with, and what it does to them when. */
+import type { Distribution } from './distribution.ts'
+import { isDue, type Move, type Needs, needsOf, type Phase } from './phase.ts'
+import { constant, type Schedule, valueAt } from './schedule.ts'
+
+export interface Policy {
+  readonly name: string
+  /** Kept fraction of all weights that the distribution is for; also when it is computed anew on smaller shapes. */
+  readonly density: number
+  readonly distribution: Distribution
+  /** `exact`: every layer starts with exactly its share; `bernoulli`: every weight is kept with its layer's density. */
+  readonly start: 'exact' | 'bernoulli'
+  /** In the order in which they act when several are due. */
+  readonly phases: ReadonlyArray<Phase>
+  /**
+   * `zeroed`: masked weights and their momenta are 0. Otherwise masked weights stay and are trained on with the gradient of the
+   * masked network (straight through); the forward pass multiplies them by this number.
+   */
+  readonly masked: 'zeroed' | Schedule
+}
+
+/** What a policy does after `step` training steps, in order. */
+export const movesAt = (policy: Policy, step: number): ReadonlyArray<Move> =>
+  policy.phases.flatMap((phase) => (isDue(phase, step) ? phase.moves : []))
+
+/** What has to leave the device for the update after `step` training steps; mostly nothing. */
+export const needs = (policy: Policy, step: number): Needs => needsOf(movesAt(policy, step))
+
+/** What the forward pass multiplies masked weights by at `step`. */
+export const maskedMultiplier = (policy: Policy, step: number): number =>
+  valueAt(policy.masked === 'zeroed' ? constant(0) : policy.masked, step)

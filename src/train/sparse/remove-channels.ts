@@ -1,0 +1,66 @@
+/** Takes the channels that are worth least out of the network, for good. */
+import { type Group, selectChannels } from '../../masks/select.ts'
+import { scoreStream } from './channel-scores.ts'
+import { code, countCodes, fillAxes, kept } from './codes.ts'
+import { markAxes } from './network.ts'
+import type { RemoveChannels } from './phase.ts'
+import { valueAt } from './schedule.ts'
+import type { Work } from './workspace.ts'
+
+/**
+ * Carries out a removal: exactly as many channels as bring the removed ones to `round(fraction · all)`, the lowest scores over
+ * all streams in scope first, ties in the order of streams and channels. A stream that would fall below its floor is cut
+ * to the floor and the rest taken from the others.
+ *
+ * The authors' code, having selected by `score ≤ threshold`, drops a random part of the selection to get the number right,
+ * which makes removal unordered by score; its other version removes none of many equal scores. Here it is exact. It also
+ * cannot end without an answer: when every stream is at its floor, the rest stays (`missing`).
+ * With a floor below one channel a stream may lose all; what it feeds then sees constants only.
+ */
+export const removeChannels = (work: Work, move: RemoveChannels): void => {
+  const { state, removed } = work
+  const { network, origin } = state
+  const scope = network.streams.flatMap((stream, s) => (move.scope === 'all' || stream.scope === 'block' ? [s] : []))
+  const layers = new Map(work.all.map((layer) => [layer.layer.name, layer]))
+  const shapes = new Map(origin.layers.map((layer) => [layer.name, layer]))
+  const groups = scope.flatMap((s): ReadonlyArray<Group> => {
+    const [stream, marks, before] = [network.streams[s], removed[s], origin.streams[s]]
+    if (stream === undefined || marks === undefined || before === undefined) return []
+    const scores = new Float64Array(before.channels)
+    scores.set(scoreStream(stream, layers, shapes, move.score))
+    // Channels dropped from the network count at the end, as gone.
+    const alive = new Uint8Array(before.channels)
+    alive.set(marks.map((mark) => 1 - mark))
+    return [{ name: stream.name, scores, alive }]
+  })
+  const fraction = valueAt(move.fraction, work.step)
+  // The floor goes by the final fraction, the number to remove by the present one.
+  const floor = (move.floor * (1 - move.final)) / (1 - fraction)
+  const selection = selectChannels(groups, { channels: fraction, floor })
+  const now = removed.map((marks) => new Uint8Array(marks.length))
+  for (const [g, s] of scope.entries()) {
+    for (const [c, going] of selection.removed[g]?.entries() ?? []) {
+      if (going !== 1) continue
+      removed[s]?.fill(1, c, c + 1)
+      now[s]?.fill(1, c, c + 1)
+    }
+  }
+  work.removal = {
+    wanted: selection.wanted,
+    missing: selection.missing,
+    saturated: groups.flatMap((group, g) => (selection.saturated[g] === true ? [group.name] : [])),
+  }
+  takeOut(work, now)
+}
+
+/** Recodes the weights of channels that go. */
+const takeOut = (work: Work, channels: ReadonlyArray<Uint8Array>): void => {
+  const marks = markAxes(work.state.network, channels)
+  for (const [l, layer] of work.all.entries()) {
+    const axes = marks[l] ?? []
+    if (axes.every((axis) => axis === undefined)) continue
+    fillAxes(layer.codes, layer.layer, axes, code.gone)
+    layer.live = countCodes(layer.codes, kept)
+    layer.capacity = layer.codes.length - countCodes(layer.codes, code.gone)
+  }
+}

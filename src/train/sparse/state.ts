@@ -1,0 +1,81 @@
+/** Where sparse training stands, as plain readonly data, and where it starts. */
+import * as E from 'fp-ts/lib/Either.js'
+import { apportion } from './apportion.ts'
+import { networkProblem } from './check-network.ts'
+import { policyProblem } from './check-policy.ts'
+import { code, grownCode } from './codes.ts'
+import { densitiesOf } from './distribution.ts'
+import type { SparseError } from './error.ts'
+import { type Network, sizeOfLayer } from './network.ts'
+import type { Policy } from './policy.ts'
+import { type Draws, drawsFrom, type RandomState, seededRandom } from './random.ts'
+import { selectAtRandom } from './sample.ts'
+
+/** Nothing in a state is written to after it was made; states share what an update did not change. */
+export interface State {
+  readonly policy: Policy
+  /** The network as training began. Densities, floors and channel scores go by its sizes. */
+  readonly origin: Network
+  /** The network as it is now: smaller once removed channels have been dropped. */
+  readonly network: Network
+  /** Per layer one byte per weight, row-major: 1 kept, 0 masked. */
+  readonly masks: ReadonlyArray<Uint8Array>
+  /** Per stream one byte per channel of `network`: 1 removed. */
+  readonly removed: ReadonlyArray<Uint8Array>
+  /** Per stream the channel of `origin` that each channel of `network` is. */
+  readonly channels: ReadonlyArray<Uint32Array>
+  readonly random: RandomState
+  /** How many updates there have been. */
+  readonly updates: number
+}
+
+/** All weights of the dense network that count towards densities. */
+export const totalWeights = ({ origin }: Pick<State, 'origin'>): number =>
+  origin.layers.reduce((n, layer) => n + (layer.exempt === true ? 0 : sizeOfLayer(layer)), 0)
+
+/** Masks to start training with. The same seed gives the same masks on every machine. */
+export const init = (network: Network, policy: Policy, seed: number): E.Either<SparseError, State> => {
+  const counted = network.layers.filter((layer) => layer.exempt !== true)
+  const problem = networkProblem(network) ?? policyProblem(policy, counted.length)
+  if (problem !== undefined) return E.left(problem)
+  const densities = densitiesOf(policy.distribution, counted, policy.density)
+  const draws = drawsFrom(seededRandom(seed))
+  const sizes = counted.map(sizeOfLayer)
+  const made =
+    policy.start === 'bernoulli'
+      ? sizes.map((size, l) => bernoulliMask(size, densities[l] ?? 0, draws))
+      : exactCounts(sizes, densities).map((count, l) => exactMask(sizes[l] ?? 0, count, draws))
+  const masks = new Map(counted.map((layer, l) => [layer.name, made[l]]))
+  return E.right({
+    policy,
+    origin: network,
+    network,
+    masks: network.layers.map((layer) => masks.get(layer.name) ?? new Uint8Array(sizeOfLayer(layer)).fill(1)),
+    removed: network.streams.map((stream) => new Uint8Array(stream.channels)),
+    channels: network.streams.map((stream) => Uint32Array.from({ length: stream.channels }, (_, c) => c)),
+    random: draws.state(),
+    updates: 0,
+  })
+}
+
+/** Whole numbers of weights for densities, their sum rounded once. */
+const exactCounts = (sizes: ReadonlyArray<number>, densities: ReadonlyArray<number>): ReadonlyArray<number> => {
+  const shares = sizes.map((size, l) => size * (densities[l] ?? 0))
+  const total = shares.reduce((n, share) => n + share, 0)
+  return apportion(
+    total,
+    shares,
+    sizes.map(() => 0),
+    sizes,
+  )
+}
+
+const exactMask = (size: number, count: number, draws: Draws): Uint8Array => {
+  if (count === size) return new Uint8Array(size).fill(1)
+  const codes = new Uint8Array(size).fill(code.inactive)
+  selectAtRandom([codes], code.inactive, count, grownCode('restarts'), draws)
+  return codes.map((c) => (c === code.grown ? 1 : 0))
+}
+
+const bernoulliMask = (size: number, density: number, draws: Draws): Uint8Array =>
+  new Uint8Array(size).map(() => (draws.next() < density ? 1 : 0))

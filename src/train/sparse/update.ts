@@ -1,0 +1,91 @@
+/** One step of sparse training as a pure function. */
+import * as E from 'fp-ts/lib/Either.js'
+import { type SparseError, sparseError } from './error.ts'
+import { closeLayer, type Event, eventOf } from './event.ts'
+import { grow, regrow } from './grow.ts'
+import { keepPattern } from './keep-pattern.ts'
+import { type Network, sizeOfLayer } from './network.ts'
+import { type Move, needsOf } from './phase.ts'
+import { movesAt } from './policy.ts'
+import { prune } from './prune.ts'
+import { removeChannels } from './remove-channels.ts'
+import type { State } from './state.ts'
+import { openWork, type Sample, type Work } from './workspace.ts'
+
+export interface Updated {
+  readonly state: State
+  /** Undefined where nothing was due: the state is then the same one. */
+  readonly event: Event | undefined
+}
+
+/**
+ * What the policy does after `step` optimiser steps (the first is 1), given the weights as that step left them and the gradients
+ * it took. Neither is written to, nor is the state. The sample is looked at only where `needs` asks for it.
+ *
+ * The same state, sample and step always give the same result. Fails if the sample does not fit the network.
+ */
+export const update = (state: State, sample: Sample, step: number): E.Either<SparseError, Updated> => {
+  const moves = movesAt(state.policy, step)
+  if (moves.length === 0) return E.right({ state, event: undefined })
+  const problem = sampleProblem(state.network, sample, needsOf(moves) === 'weights and gradients')
+  if (problem !== undefined) return E.left(problem)
+  const work = openWork(state, sample, step)
+  for (const move of moves) carryOut(work, move)
+  const closed = work.all.map((layer, l) => closeLayer(layer, state.masks[l] ?? new Uint8Array(layer.codes.length)))
+  return E.right({
+    state: {
+      ...state,
+      masks: closed.map(({ mask }) => mask),
+      removed: work.removed,
+      random: work.draws.state(),
+      updates: state.updates + 1,
+    },
+    event: eventOf(
+      work,
+      closed.map(({ event }) => event),
+    ),
+  })
+}
+
+const carryOut = (work: Work, move: Move): void => {
+  switch (move.kind) {
+    case 'prune':
+      return prune(work, move)
+    case 'grow':
+      return grow(work, move)
+    case 'regrow':
+      return regrow(work, move)
+    case 'remove channels':
+      return removeChannels(work, move)
+    case 'keep pattern':
+      return keepPattern(work, move)
+  }
+}
+
+const sampleProblem = ({ layers }: Network, sample: Sample, gradients: boolean): SparseError | undefined => {
+  const parts: ReadonlyArray<readonly [what: string, arrays: ReadonlyArray<Float32Array>]> = [
+    ['weights', sample.weights],
+    ...(gradients ? [['gradients', sample.gradients ?? []] as const] : []),
+  ]
+  for (const [what, arrays] of parts) {
+    if (arrays.length !== layers.length) {
+      return sparseError(
+        what,
+        `one array for each of ${layers.length} layers`,
+        `${arrays.length}`,
+        `This step looks at the ${what}: ask \`needs\` before each update.`,
+      )
+    }
+    for (const [l, layer] of layers.entries()) {
+      const found = arrays[l]?.length
+      if (found === sizeOfLayer(layer)) continue
+      return sparseError(
+        `${what} of ${layer.name}`,
+        `${sizeOfLayer(layer)} numbers, shape [${layer.shape.join(',')}]`,
+        `${found}`,
+        'Give every layer in its present shape, in the order of the network.',
+      )
+    }
+  }
+  return undefined
+}

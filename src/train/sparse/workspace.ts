@@ -1,0 +1,92 @@
+/** What an update works on: copies of its own, written in place until it is done. */
+import { code, codesOf, countCodes, fillAxes } from './codes.ts'
+import { type Layer, markAxes, sizeOfLayer } from './network.ts'
+import { type Draws, drawsFrom } from './random.ts'
+import { type State, totalWeights } from './state.ts'
+
+/** The weights and gradients of every layer, in the order and the shapes of the state's network. Never written to. */
+export interface Sample {
+  readonly weights: ReadonlyArray<Float32Array>
+  /** Of the loss by every weight, masked ones included; only looked at where `needs` says so. */
+  readonly gradients?: ReadonlyArray<Float32Array>
+}
+
+export interface WorkLayer {
+  readonly layer: Layer
+  readonly weights: Float32Array
+  readonly gradients: Float32Array
+  readonly codes: Uint8Array
+  /** How many weights are kept, and how many there are in surviving channels. */
+  live: number
+  capacity: number
+}
+
+export interface Work {
+  readonly state: State
+  readonly step: number
+  /** Every layer, exempt ones included, and those that count. */
+  readonly all: ReadonlyArray<WorkLayer>
+  readonly layers: ReadonlyArray<WorkLayer>
+  /** Per stream, as in the state. */
+  readonly removed: ReadonlyArray<Uint8Array>
+  readonly draws: Draws
+  /** All weights of the dense network that count. */
+  readonly total: number
+  /** How many weights the last prune took from each of `layers`. */
+  pruned: ReadonlyArray<number>
+  /** How many weights the last prune, grow or regrow was to leave; undefined before the first. */
+  target: number | undefined
+  /** What came of removing channels, if any were due. */
+  removal: Removal | undefined
+}
+
+export interface Removal {
+  /** How many channels had to go, and how many of these could not because every stream was at its floor. */
+  readonly wanted: number
+  readonly missing: number
+  /** The streams that their floor held back. */
+  readonly saturated: ReadonlyArray<string>
+}
+
+const nothing = new Float32Array(0)
+
+export const openWork = (state: State, sample: Sample, step: number): Work => {
+  const { network, masks } = state
+  const gone = markAxes(network, state.removed)
+  const all = network.layers.map((layer, l): WorkLayer => {
+    const mask = masks[l] ?? new Uint8Array(sizeOfLayer(layer))
+    const codes = codesOf(mask)
+    const marks = gone[l] ?? []
+    fillAxes(codes, layer, marks, code.gone)
+    const weights = sample.weights[l] ?? nothing
+    const gradients = sample.gradients?.[l] ?? nothing
+    return {
+      layer,
+      weights,
+      gradients,
+      codes,
+      live: countCodes(codes, code.active),
+      capacity: capacityOf(layer, marks),
+    }
+  })
+  return {
+    state,
+    step,
+    all,
+    layers: all.filter(({ layer }) => layer.exempt !== true),
+    removed: state.removed.map((marks) => marks.slice()),
+    draws: drawsFrom(state.random),
+    total: totalWeights(state),
+    pruned: [],
+    target: undefined,
+    removal: undefined,
+  }
+}
+
+const capacityOf = (layer: Layer, gone: ReadonlyArray<Uint8Array | undefined>): number =>
+  layer.shape.reduce((n, d, axis) => n * (d - (gone[axis]?.reduce((sum, mark) => sum + mark, 0) ?? 0)), 1)
+
+export const liveOf = (layers: ReadonlyArray<WorkLayer>): number => layers.reduce((n, layer) => n + layer.live, 0)
+
+export const capacitiesOf = (layers: ReadonlyArray<WorkLayer>): ReadonlyArray<number> =>
+  layers.map((layer) => layer.capacity)

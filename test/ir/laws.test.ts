@@ -1,0 +1,570 @@
+/** Laws that every operator of the registry keeps, checked on the samples of `samples/`. */
+import { readdirSync } from 'node:fs'
+import * as E from 'fp-ts/lib/Either.js'
+import { describe, expect, test } from 'vitest'
+import { isFloat } from '../../src/ir/dtype.ts'
+import { numbersOf } from '../../src/ir/evaluate.ts'
+import { constantOutputs, neededInputs, type Reads, readsOfContraction } from '../../src/ir/families/contraction.ts'
+import { contextOf, type Graph } from '../../src/ir/graph.ts'
+import { evaluateNode } from '../../src/ir/interpret.ts'
+import type { AxisLink, Node, NodeContext, SliceFact } from '../../src/ir/op.ts'
+import { allOps, type AnyOp, decodeAttributes, encodeAttributes } from '../../src/ir/registry.ts'
+import { sliceConstants, uniformValue } from '../../src/ir/slices.ts'
+import { type Dense, elements, isNumeric, tensorOf } from '../../src/ir/tensor.ts'
+import { type Dim, isStatic, tensorType, unknownDim, unknownType, type ValueType } from '../../src/ir/type.ts'
+import { uniforms } from '../inflate.ts'
+import { graphOf, inputName, nodeOf, type Operand, outputName, type Sample, valuesOf } from './helpers.ts'
+import { runSample } from './onnx-runtime.ts'
+import * as samples from './samples/index.ts'
+import { closure, compatible, dropFrom, type Drops, evaluateShrunk } from './slicing.ts'
+
+/** Operators of which only the types are modelled, and those that stand for nothing ONNX has. */
+const withoutEvaluation = new Set(['Opaque', 'TopK', 'LSTM', 'GRU', 'RNN', 'Einsum'])
+
+const samplesByName: ReadonlyMap<string, ReadonlyArray<Sample>> = new Map(Object.entries(samples))
+
+interface Case {
+  readonly op: AnyOp
+  readonly sample: Sample
+}
+
+const cases: ReadonlyArray<readonly [string, Case]> = allOps.flatMap((op) =>
+  (samplesByName.get(op.name) ?? []).map((sample) => [`${op.name}, ${sample.label}`, { op, sample }] as const),
+)
+
+/** A sample with numbers: its graph, node, context, input values and the outputs that the evaluator gives. */
+interface Problem {
+  readonly op: AnyOp
+  readonly graph: Graph
+  readonly node: Node
+  readonly ctx: NodeContext<unknown>
+  readonly inputs: ReadonlyArray<Dense | undefined>
+  readonly outputs: ReadonlyArray<Dense> | undefined
+}
+
+const problemOf = ({ op, sample }: Case, seed: number): Problem => {
+  const inputs = valuesOf(sample, seed)
+  const graph = graphOf(op, sample, inputs)
+  const node = nodeOf(op, sample)
+  return { op, graph, node, ctx: contextOf(graph, node), inputs, outputs: evaluateNode(graph, node, inputs) }
+}
+
+/** The problem with other inputs. */
+const withInputs = (p: Problem, inputs: ReadonlyArray<Dense | undefined>): ReadonlyArray<Dense> => {
+  const outputs = evaluateNode(p.graph, p.node, inputs)
+  if (outputs === undefined) throw new Error(`${p.node.op} is not evaluated`)
+  return outputs
+}
+
+const isComputed = (p: Problem, port: number): boolean =>
+  p.inputs[port] !== undefined && !p.graph.constants.has(inputName(port))
+
+/** Largest difference of two tensors of one shape and type, relative to the largest number where that exceeds 1. */
+const difference = (a: Dense, b: Dense): number => {
+  expect(b.dtype).toBe(a.dtype)
+  expect(b.shape).toEqual(a.shape)
+  if (!isNumeric(a.dtype)) return a.bytes.every((x, i) => x === b.bytes[i]) ? 0 : Infinity
+  const [xs, ys] = [elements(a), elements(b)]
+  let scale = 1
+  let worst = 0
+  for (let i = 0; i < xs.length; i++) {
+    const [x, y] = [Number(xs[i]), Number(ys[i])]
+    if (Object.is(x, y) || x === y) continue
+    if (!Number.isFinite(x) || !Number.isFinite(y)) return Infinity
+    scale = Math.max(scale, Math.abs(x))
+    worst = Math.max(worst, Math.abs(x - y))
+  }
+  return worst / scale
+}
+
+test('every operator with an evaluation has samples, and every sample file is listed', () => {
+  const missing = allOps.map((op) => op.name).filter((name) => !withoutEvaluation.has(name) && !samplesByName.has(name))
+  expect(missing).toEqual([])
+  const files = readdirSync(new URL('./samples', import.meta.url)).filter((file) => file !== 'index.ts')
+  expect(files.length).toBe(samplesByName.size)
+})
+
+test('every sample is within the opsets of its operator', () => {
+  for (const [label, { op, sample }] of cases) {
+    expect(sample.opset, label).toBeGreaterThanOrEqual(op.versions[0])
+    expect(sample.opset, label).toBeLessThanOrEqual(op.versions[1])
+  }
+})
+
+describe('types', () => {
+  /** Outputs as evaluated, or by ONNX Runtime where only types are modelled. */
+  const outputsOf = async (p: Problem, { op, sample }: Case): Promise<ReadonlyArray<Dense>> => {
+    if (!withoutEvaluation.has(op.name)) {
+      if (p.outputs === undefined && sample.outputs === 1) throw new Error('not evaluated')
+    }
+    return p.outputs ?? (await runSample(op, sample, p.inputs))
+  }
+
+  const checkType = (
+    type: ValueType | undefined,
+    actual: Dense | undefined,
+    known: ReadonlyMap<string, number>,
+  ): void => {
+    if (actual === undefined || type?.kind !== 'tensor') throw new Error('no tensor type')
+    expect(type.dtype).toBe(actual.dtype)
+    if (type.shape === undefined) return
+    expect(type.shape.length).toBe(actual.shape.length)
+    type.shape.forEach((dim, axis) => {
+      const size = isStatic(dim) ? dim : known.get(dim)
+      if (size !== undefined) expect(size, `axis ${axis}`).toBe(actual.shape[axis])
+    })
+  }
+
+  test.each(cases)('%s: inferred as evaluated', async (_, one) => {
+    const p = problemOf(one, 1)
+    const actual = await outputsOf(p, one)
+    actual.forEach((tensor, i) => {
+      const type = p.graph.types.get(outputName(i))
+      expect(type).toEqual(tensorType(tensor.dtype, tensor.shape))
+    })
+  })
+
+  const declarations: ReadonlyArray<readonly [string, (port: number, x: Operand) => ValueType]> = [
+    [
+      'a symbol for each axis',
+      (port, x) =>
+        tensorType(
+          x.dtype,
+          x.shape.map((_, axis) => `s${port}_${axis}`),
+        ),
+    ],
+    [
+      'a symbol for each size',
+      (_, x) =>
+        tensorType(
+          x.dtype,
+          x.shape.map((size) => `n${size}`),
+        ),
+    ],
+    [
+      'a symbol for the first axis',
+      (_, x) =>
+        tensorType(
+          x.dtype,
+          x.shape.map((size, a) => (a === 0 ? `n${size}` : size)),
+        ),
+    ],
+    [
+      'unknown sizes',
+      (port, x) =>
+        tensorType(
+          x.dtype,
+          x.shape.map((_, axis) => unknownDim(inputName(port), axis)),
+        ),
+    ],
+    ['unknown rank', (_, x) => tensorType(x.dtype, undefined)],
+  ]
+
+  test.each(cases)('%s: consistent for symbolic inputs', async (_, one) => {
+    const p = problemOf(one, 1)
+    const actual = await outputsOf(p, one)
+    const known = new Map<string, number>()
+    one.sample.inputs.forEach((x, port) =>
+      x?.shape.forEach((size, axis) => known.set(`s${port}_${axis}`, size).set(`n${size}`, size)),
+    )
+    for (const [, declare] of declarations) {
+      const graph = graphOf(one.op, one.sample, p.inputs, declare)
+      // Equal symbols are equal sizes, whatever they are called.
+      const seen = new Map(known)
+      actual.forEach((tensor, i) => {
+        const type = graph.types.get(outputName(i))
+        checkType(type, tensor, seen)
+        if (type?.kind === 'tensor')
+          type.shape?.forEach((dim, a) => !isStatic(dim) && seen.set(dim, tensor.shape[a] ?? 0))
+      })
+      actual.forEach((tensor, i) => checkType(graph.types.get(outputName(i)), tensor, seen))
+      checkContents(graph, actual[0])
+      const ctx = contextOf(graph, p.node)
+      const { links } = one.op
+      for (const link of links === 'opaque' ? [] : linksOf(links(ctx))) {
+        const [from, to] = [ctx.inputs[link.input], ctx.outputs[link.output]]
+        expect(isStatic(from?.kind === 'tensor' ? from.shape?.[link.inputAxis] : undefined)).toBe(true)
+        expect(isStatic(to?.kind === 'tensor' ? to.shape?.[link.outputAxis] : undefined)).toBe(true)
+      }
+    }
+    const demoted = one.op.inferTypes({
+      ...p.ctx,
+      inputs: p.ctx.inputs.map((x) => x && unknownType),
+      constant: () => undefined,
+      content: () => undefined,
+    })
+    if (E.isRight(demoted)) {
+      actual.forEach((tensor, i) => {
+        const type = demoted.right[i]
+        if (type?.kind === 'tensor') checkType(type, tensor, new Map())
+      })
+    }
+  })
+
+  const checkContents = (graph: Graph, actual: Dense | undefined): void => {
+    const content = graph.contents.get(outputName(0))
+    if (content === undefined || actual === undefined) return
+    const values = Array.from(elements(actual), Number)
+    expect(content.length).toBe(values.length)
+    content.forEach((dim: Dim, i) => isStatic(dim) && expect(dim).toBe(values[i]))
+  }
+})
+
+const linksOf = (links: ReadonlyArray<AxisLink> | 'opaque'): ReadonlyArray<AxisLink> =>
+  links === 'opaque' ? [] : links
+
+const linksOfProblem = (p: Problem): ReadonlyArray<AxisLink> =>
+  p.op.links === 'opaque' ? [] : linksOf(p.op.links(p.ctx))
+
+/** Whether dropping leaves every axis that has to stay an index. */
+const leavesSomething = (p: Problem, drops: Drops, outputs: ReadonlyArray<Dense>): boolean => {
+  const emptied = (side: 'input' | 'output', tensors: ReadonlyArray<Dense | undefined>): boolean =>
+    tensors.some((tensor, port) =>
+      tensor?.shape.some((size, axis) => size > 0 && drops.get(`${side} ${port} ${axis}`)?.size === size),
+    )
+  return (
+    (p.op.mayLoseInputs === true || !emptied('input', p.inputs)) &&
+    (p.op.mayLoseOutputs === true || !emptied('output', outputs))
+  )
+}
+
+describe('links', () => {
+  test.each(cases)('%s: what is linked goes together and nothing else changes', (_, one) => {
+    const p = problemOf(one, 2)
+    const { outputs } = p
+    if (outputs === undefined) return
+    const all = linksOfProblem(p)
+    const uniform = uniforms(7)
+    for (const link of all) {
+      const links = compatible(link, all)
+      const size = outputs[link.output]?.shape[link.outputAxis] ?? 0
+      const at = { side: 'output', port: link.output, axis: link.outputAxis } as const
+      const single = Array.from({ length: Math.min(size, 6) }, (_, i) => [i])
+      const several = Array.from({ length: 3 }, () =>
+        Array.from({ length: size }, (_, i) => i).filter(() => uniform() < 0.5),
+      )
+      for (const dropped of [...single, ...several]) {
+        const drops = closure(
+          dropped.map((i) => [at, i] as const),
+          links,
+        )
+        if (!leavesSomething(p, drops, outputs)) continue
+        const shrunk = evaluateShrunk(p.op, p.graph, p.node, drops, p.inputs, outputs)
+        outputs.forEach((output, k) => {
+          const rest = dropFrom(output, 'output', k, drops)
+          const actual = shrunk.get(outputName(k))
+          if (actual === undefined) expect(rest.shape).toContain(0)
+          else expect(difference(rest, actual), `output ${k} without ${String(dropped)}`).toBe(0)
+        })
+      }
+    }
+  })
+})
+
+/** Numbers that slices are set to. */
+const candidates = [0, 1, -1, 0.5, 2]
+
+/** `tensor` with slice `index` along `axis` set to `c`; everything without an axis. */
+const fill = (tensor: Dense, axis: number | undefined, index: number, c: number): Dense => {
+  const values = Float64Array.from(numbersOf(tensor))
+  const inner = tensor.shape.slice((axis ?? 0) + 1).reduce((n, d) => n * d, 1)
+  const size = axis === undefined ? 1 : (tensor.shape[axis] ?? 1)
+  for (let i = 0; i < values.length; i++) {
+    if (axis === undefined || Math.floor(i / inner) % size === index) values[i] = c
+  }
+  return tensorOf(tensor.dtype, tensor.shape, values)
+}
+
+/** All numbers of slice `index` along `axis`. */
+const sliceOf = (tensor: Dense, axis: number, index: number): ReadonlyArray<number> => {
+  const inner = tensor.shape.slice(axis + 1).reduce((n, d) => n * d, 1)
+  const size = tensor.shape[axis] ?? 1
+  return Array.from(numbersOf(tensor)).filter((_, i) => Math.floor(i / inner) % size === index)
+}
+
+describe('constants', () => {
+  const informed = new Set<string>()
+
+  test.each(cases)('%s: a constant slice is what the operator says', (_, one) => {
+    const p = problemOf(one, 3)
+    const { op, ctx, outputs } = p
+    const { constant } = op
+    const computed = p.inputs.flatMap((x, port) =>
+      x !== undefined && isFloat(x.dtype) && isComputed(p, port) ? [port] : [],
+    )
+    if (constant === undefined || outputs === undefined || op.links === 'opaque' || op.links(ctx) === 'opaque') return
+    const all = linksOfProblem(p)
+    outputs.forEach((output, k) =>
+      output.shape.forEach((size, axis) => {
+        const here = all.filter((l) => l.output === k && l.outputAxis === axis)
+        for (let index = 0; index < size; index++) {
+          const subsets = [computed, ...computed.map((port) => [port]), []]
+          for (const [round, c] of candidates.entries()) {
+            for (const chosen of subsets) {
+              // Different constants for different ports.
+              const valueOf = (port: number): number => candidates[(round + port) % candidates.length] ?? c
+              const set = (inputs: ReadonlyArray<Dense | undefined>): ReadonlyArray<Dense | undefined> =>
+                inputs.map((x, port) => {
+                  const link = here.find((l) => l.input === port)
+                  if (x === undefined || !chosen.includes(port)) return x
+                  if (link === undefined) return fill(x, undefined, 0, valueOf(port))
+                  const at = sourceOf(link, index)
+                  return at < 0 ? x : fill(x, link.inputAxis, at, valueOf(port))
+                })
+              const slices = p.inputs.map((x, port) => factOf(p, x, port, here, index, chosen, valueOf(port)))
+              const claim = constant(ctx, slices, k, axis)
+              if (claim === undefined) continue
+              informed.add(op.name)
+              for (const seed of [4, 5]) {
+                const [actual] = [withInputs(p, set(valuesOf(one.sample, seed)))[k]]
+                const slice = actual === undefined ? [NaN] : sliceOf(actual, axis, index)
+                for (const v of slice) {
+                  expect(Math.abs(v - claim), `axis ${axis}, index ${index}, ${String(slices)}`).toBeLessThanOrEqual(
+                    (isHalf(actual) ? 2 ** -10 : 2 ** -22) * Math.max(1, Math.abs(claim)),
+                  )
+                }
+              }
+            }
+          }
+        }
+      }),
+    )
+  })
+
+  test('every operator that tracks constants says one for some sample', () => {
+    const silent = allOps.filter((op) => op.constant !== undefined && !informed.has(op.name)).map((op) => op.name)
+    expect(silent).toEqual(silentByNature)
+  })
+
+  /** Operators with a transfer function that has nothing to say for the numbers above. */
+  const silentByNature: ReadonlyArray<string> = []
+
+  const isHalf = (tensor: Dense | undefined): boolean => tensor?.dtype === 'float16' || tensor?.dtype === 'bfloat16'
+
+  const sourceOf = (link: AxisLink, index: number): number =>
+    link.from !== undefined ? (link.from[index] ?? -1) : link.into !== undefined ? link.into.indexOf(index) : index
+
+  const factOf = (
+    p: Problem,
+    x: Dense | undefined,
+    port: number,
+    here: ReadonlyArray<AxisLink>,
+    index: number,
+    chosen: ReadonlyArray<number>,
+    value: number,
+  ): SliceFact => {
+    if (x === undefined) return null
+    const link = here.find((l) => l.input === port)
+    const at = link === undefined ? 0 : sourceOf(link, index)
+    if (at < 0) return null
+    // Several inputs in one output index: only one of them is set, so nothing is known.
+    if (link?.into !== undefined && link.into.filter((o) => o === index).length > 1) return undefined
+    if (isComputed(p, port)) return chosen.includes(port) ? value : undefined
+    if (link === undefined) return uniformValue(x)
+    const known = sliceConstants(x, link.inputAxis)[at] ?? NaN
+    return Number.isNaN(known) ? undefined : known
+  }
+})
+
+describe('contractions', () => {
+  const contracted = cases.filter(([, one]) => {
+    const p = problemOf(one, 1)
+    return p.op.links !== 'opaque' && p.op.contraction?.(p.ctx) !== undefined && p.outputs !== undefined
+  })
+
+  interface Contracted extends Problem {
+    readonly reads: Reads
+    readonly outputs: ReadonlyArray<Dense>
+    readonly x: Dense
+  }
+
+  const contractedOf = (one: Case, seed: number): Contracted => {
+    const p = problemOf(one, seed)
+    const c = p.op.contraction?.(p.ctx)
+    const x = c && p.inputs[c.port]
+    if (c === undefined || x === undefined || p.outputs === undefined) throw new Error('no contraction')
+    return { ...p, reads: readsOfContraction(p.ctx, c), outputs: p.outputs, x }
+  }
+
+  /** The inputs with some channels of the contracted one set to constants. */
+  const withChannels = (p: Contracted, constants: Float64Array): ReadonlyArray<Dense | undefined> => {
+    const { port, axis } = p.reads.contraction
+    let x = p.x
+    constants.forEach((c, i) => {
+      if (!Number.isNaN(c)) x = fill(x, axis, i, c)
+    })
+    return p.inputs.map((tensor, at) => (at === port ? x : tensor))
+  }
+
+  test.each(contracted)('%s: an output depends on the channels it reads only', (_, one) => {
+    const p = contractedOf(one, 1)
+    const { contraction } = p.reads
+    for (let o = 0; o < p.reads.outputs; o++) {
+      const needed = neededInputs(p.reads, (at) => at === o)
+      const others = new Float64Array(p.reads.inputs).map((_, i) => (needed[i] === 1 ? NaN : 7))
+      const [changed] = withInputs(p, withChannels(p, others))
+      const [before] = p.outputs
+      if (changed === undefined || before === undefined) throw new Error('no output')
+      expect(sliceOf(changed, contraction.outputAxis, o)).toEqual(sliceOf(before, contraction.outputAxis, o))
+    }
+  })
+
+  test.each(contracted)('%s: output channels said to be constant are', (_, one) => {
+    const uniform = uniforms(11)
+    for (let round = 0; round < 12; round++) {
+      const p = contractedOf(one, 20 + round)
+      const share = [0, 0.5, 1][round % 3] ?? 1
+      const constants = new Float64Array(p.reads.inputs).map(() =>
+        uniform() < share ? (candidates[Math.floor(uniform() * candidates.length)] ?? 0) : NaN,
+      )
+      const claims = constantOutputs(
+        p.reads,
+        round % 6 < 3 ? constants : constants.map((c) => (Number.isNaN(c) ? c : 0)),
+      )
+      const [actual] = withInputs(
+        p,
+        withChannels(p, round % 6 < 3 ? constants : constants.map((c) => (Number.isNaN(c) ? c : 0))),
+      )
+      claims.forEach((claim, o) => {
+        if (Number.isNaN(claim) || actual === undefined) return
+        for (const v of sliceOf(actual, p.reads.contraction.outputAxis, o)) {
+          expect(Math.abs(v - claim)).toBeLessThanOrEqual(toleranceOf(actual) * Math.max(1, Math.abs(claim)))
+        }
+      })
+      if (share === 1 && p.reads.contraction.uniform && claims.every(Number.isNaN)) {
+        for (let o = 0; o < p.reads.outputs; o++) expect(p.reads.contraction.bias(o)).toBeUndefined()
+      }
+    }
+  })
+
+  const toleranceOf = (tensor: Dense): number =>
+    tensor.dtype === 'float16' ? 2 ** -8 : tensor.dtype === 'float64' ? 2 ** -45 : 2 ** -18
+
+  test.each(contracted)('%s: shrunk, it computes what it did', (_, one) => {
+    const uniform = uniforms(13)
+    const some = (n: number, share: number): Uint8Array => new Uint8Array(n).map(() => (uniform() < share ? 1 : 0))
+    let shrunken = 0
+    for (let round = 0; round < 40; round++) {
+      const p = contractedOf(one, 40 + round)
+      const { contraction: c, inputs: into, outputs: out } = p.reads
+      const links = linksOfProblem(p)
+      const constants = new Float64Array(into).map(() =>
+        uniform() < 0.6 ? (candidates[Math.floor(uniform() * candidates.length)] ?? 0) : NaN,
+      )
+      const input = some(into, 0.5).map((kept, i) => (Number.isNaN(constants[i] ?? NaN) ? 1 : kept))
+      const output = some(out, round % 4 === 0 ? 1.1 : 0.7)
+      const dead = some(out, round % 3 === 0 ? 0.3 : 0)
+      if (!settle(p, links, constants, input, output)) continue
+      const drops = closure(
+        [
+          ...[...input.keys()]
+            .filter((i) => input[i] === 0)
+            .map((i) => [{ side: 'input', port: c.port, axis: c.axis }, i] as const),
+          ...[...output.keys()]
+            .filter((o) => output[o] === 0)
+            .map((o) => [{ side: 'output', port: 0, axis: c.outputAxis }, o] as const),
+        ],
+        links,
+      )
+      if (drops.size === 0) continue
+      shrunken += 1
+      const inputs = withChannels(p, constants)
+      const [whole] = withInputs(p, inputs)
+      if (whole === undefined) throw new Error('no output')
+      const shrunk = evaluateShrunk(p.op, p.graph, p.node, drops, inputs, [whole], {
+        constantsOf: (port, axis) => (port === c.port && axis === c.axis ? constants : undefined),
+        liveOutput: (k, axis) => (k === 0 && axis === c.outputAxis ? dead.map((d) => 1 - d) : undefined),
+      }).get(outputName(0))
+      const rest = dropFrom(whole, 'output', 0, drops)
+      if (shrunk === undefined) throw new Error('no output')
+      expect(shrunk.shape).toEqual(rest.shape)
+      expect(shrunk.dtype).toEqual(rest.dtype)
+      const kept = [...output.keys()].filter((o) => output[o] === 1)
+      kept.forEach((o, at) => {
+        if (dead[o] === 1) return
+        const [expected, actual] = [sliceOf(rest, c.outputAxis, at), sliceOf(shrunk, c.outputAxis, at)]
+        const scale = Math.max(4, ...expected.map(Math.abs))
+        actual.forEach((v, i) =>
+          expect(Math.abs(v - (expected[i] ?? NaN)), `round ${round}, output ${o}`).toBeLessThanOrEqual(
+            toleranceOf(rest) * scale,
+          ),
+        )
+      })
+    }
+    expect(shrunken).toBeGreaterThan(5)
+  })
+
+  /**
+   * Puts channels back until the operator is legal, linked channels agree and removed constants can be paid for. False
+   * when nothing would be left, or nothing goes.
+   */
+  const settle = (
+    p: Contracted,
+    links: ReadonlyArray<AxisLink>,
+    constants: Float64Array,
+    input: Uint8Array,
+    output: Uint8Array,
+  ): boolean => {
+    const { contraction: c } = p.reads
+    const channel = links.find((l) => l.input === c.port && l.inputAxis === c.axis && l.outputAxis === c.outputAxis)
+    for (let changed = true; changed;) {
+      changed = false
+      const put = (side: Uint8Array, i: number): void => {
+        if (side[i] === 1) return
+        side[i] = 1
+        changed = true
+      }
+      const back = p.op.legalize?.(p.ctx, { input, output })
+      back?.input.forEach((b, i) => b === 1 && put(input, i))
+      back?.output.forEach((b, o) => b === 1 && put(output, o))
+      channel?.from?.forEach((i, o) => {
+        if (input[i] === 1) put(output, o)
+        if (output[o] === 1) put(input, i)
+      })
+      if (!(c.uniform && c.payable)) {
+        for (let o = 0; o < p.reads.outputs; o++) {
+          if (output[o] === 0) continue
+          const [first, end] = p.reads.inputsOf(o)
+          const channels = Array.from({ length: end - first }, (_, i) => first + i)
+          const isConstant = (i: number): boolean => !Number.isNaN(constants[i] ?? NaN) && constants[i] !== 0
+          const owes = channels.find((i) => input[i] === 0 && isConstant(i) && p.reads.reads(o, i))
+          const hasCarrier = channels.some((i) => input[i] === 1 && isConstant(i))
+          if (owes !== undefined && !hasCarrier) put(input, owes)
+        }
+      }
+    }
+    return input.includes(1) && output.includes(1) && (input.includes(0) || output.includes(0))
+  }
+})
+
+describe('attributes', () => {
+  test.each(cases)('%s: read and written back', (_, { op, sample }) => {
+    const node = nodeOf(op, sample)
+    const encoded = encodeAttributes(node)
+    for (const [key, raw] of encoded) expect(raw, key).toEqual(sample.attributes[key])
+    expect(decodeAttributes(op, encoded)).toEqual(E.right(node.attrs))
+  })
+})
+
+describe('ONNX Runtime', () => {
+  const evaluated = cases.filter(([, { sample }]) => sample.noRuntime === undefined)
+
+  test.each(evaluated)('%s: agrees', async (_, one) => {
+    const p = problemOf(one, 6)
+    if (p.outputs === undefined) return
+    const actual = await runSample(one.op, one.sample, p.inputs)
+    p.outputs.forEach((output, k) => {
+      const other = actual[k]
+      if (other === undefined) throw new Error(`no output ${k}`)
+      const exact = !isFloat(output.dtype)
+      const tolerance = exact
+        ? 0
+        : output.dtype === 'float16'
+          ? 2 ** -9
+          : output.dtype === 'float64'
+            ? 2 ** -40
+            : 2 ** -18
+      expect(difference(output, other)).toBeLessThanOrEqual(tolerance)
+    })
+  })
+})

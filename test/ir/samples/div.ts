@@ -1,0 +1,21 @@
+import { constant, input, sample } from '../helpers.ts'
+
+export default [
+  sample('same shape', [input([2, 3, 4], { range: [0.5, 3] }), input([2, 3, 4], { range: [0.5, 3] })], { opset: 7 }),
+  sample('a channel vector', [input([2, 3, 2, 2], { range: [0.5, 3] }), constant([3, 1, 1], { range: [0.5, 3] })]),
+  sample('a vector on the left', [constant([4], { range: [0.5, 3] }), input([2, 3, 4], { range: [0.5, 3] })]),
+  sample('both widened', [input([3, 1], { range: [0.5, 3] }), input([2, 1, 4], { range: [0.5, 3] })]),
+  sample('a scalar', [input([2, 3], { range: [0.5, 3] }), constant([], { range: [0.5, 3] })]),
+  sample('one element', [input([2, 3], { range: [0.5, 3] }), input([1, 1, 1], { range: [0.5, 3] })]),
+  sample('float64', [
+    input([2, 3], { range: [0.5, 3], dtype: 'float64' }),
+    input([3], { range: [0.5, 3], dtype: 'float64' }),
+  ]),
+  sample('special channels', [constant([4, 1], { values: [0, 1, -1, 2] }), input([2, 4, 3], { range: [0.5, 2] })]),
+  sample('int32', [input([2, 3], { dtype: 'int32', range: [-9, 9] }), input([3], { dtype: 'int32', range: [1, 4] })]),
+  sample('int64', [input([2, 3], { dtype: 'int64', range: [-9, 9] }), input([3], { dtype: 'int64', range: [1, 4] })]),
+  sample('negative divisors', [
+    input([6], { dtype: 'int32', values: [7, -7, 7, -7, 6, 1] }),
+    constant([6], { dtype: 'int32', values: [2, 2, -2, -2, 3, 5] }),
+  ]),
+]

@@ -1,0 +1,3 @@
+import { input, sample } from '../helpers.ts'
+
+export default [sample('images', [input([2, 3, 3, 2])], { opset: 7 }), sample('sequences', [input([1, 2, 4])])]

@@ -1,0 +1,7 @@
+import { input, sample } from '../helpers.ts'
+
+export default [
+  sample('float32', [input([2, 3, 4], { range: [-5, 5] })], { opset: 21 }),
+  sample('a scalar', [input([], { range: [-5, 5] })], { opset: 21 }),
+  sample('opset 14', [input([3, 2], { range: [-5, 5] })], { opset: 14 }),
+]

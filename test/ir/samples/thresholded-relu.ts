@@ -1,0 +1,9 @@
+import { float, input, sample } from '../helpers.ts'
+
+export default [
+  sample('float32', [input([2, 3, 4])], { opset: 21 }),
+  sample('a scalar', [input([])], { opset: 21 }),
+  sample('opset 10', [input([3, 2])], { opset: 10 }),
+  sample('alpha', [input([2, 3])], { opset: 21, attributes: { alpha: float(0.3) } }),
+  sample('negative alpha', [input([2, 3])], { opset: 21, attributes: { alpha: float(-0.5) } }),
+]

@@ -1,0 +1,152 @@
+/** Dropping indices of a node's axes together with everything its links tie them to. */
+import { gatherOperands } from '../../src/ir/gather-operands.ts'
+import { contextOf, type Graph } from '../../src/ir/graph.ts'
+import { evaluateNode } from '../../src/ir/interpret.ts'
+import type { AxisLink, Node, NodeContext, Rewrite, ShrinkContext, ValueId } from '../../src/ir/op.ts'
+import type { AnyOp } from '../../src/ir/registry.ts'
+import { type Dense, gather, materialize } from '../../src/ir/tensor.ts'
+
+/** One side of a node, a port on it, and an axis of that. */
+export interface Axis {
+  readonly side: 'input' | 'output'
+  readonly port: number
+  readonly axis: number
+}
+
+const keyOf = ({ side, port, axis }: Axis): string => `${side} ${port} ${axis}`
+
+/** Indices dropped per axis. */
+export type Drops = ReadonlyMap<string, ReadonlySet<number>>
+
+/**
+ * Links that can hold at once with `first`: of several that tie one axis to different axes of the same port (Reshape),
+ * one counts.
+ */
+export const compatible = (first: AxisLink, links: ReadonlyArray<AxisLink>): ReadonlyArray<AxisLink> => {
+  const chosen: AxisLink[] = []
+  for (const link of [first, ...links.filter((l) => l !== first)]) {
+    const clashes = chosen.some(
+      (c) =>
+        c.input === link.input &&
+        c.output === link.output &&
+        (c.inputAxis === link.inputAxis || c.outputAxis === link.outputAxis),
+    )
+    if (!clashes) chosen.push(link)
+  }
+  return chosen
+}
+
+/** Output indices that input index `i` is tied to by a link, or input indices that output index `i` is. */
+const partners = (link: AxisLink, side: 'input' | 'output', i: number): ReadonlyArray<number> => {
+  const map = side === 'input' ? link.into : link.from
+  if (map !== undefined) return (map[i] ?? -1) >= 0 ? [map[i] ?? 0] : []
+  const inverse = side === 'input' ? link.from : link.into
+  return inverse === undefined ? [i] : [...inverse.keys()].filter((k) => inverse[k] === i)
+}
+
+/** Everything that goes when `seeds` go. */
+export const closure = (seeds: ReadonlyArray<readonly [Axis, number]>, links: ReadonlyArray<AxisLink>): Drops => {
+  const drops = new Map<string, Set<number>>()
+  const queue = [...seeds]
+  for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+    const [at, index] = next
+    const known = drops.get(keyOf(at)) ?? new Set<number>()
+    if (known.has(index)) continue
+    drops.set(keyOf(at), known.add(index))
+    for (const link of links) {
+      const ends = {
+        input: { side: 'input', port: link.input, axis: link.inputAxis },
+        output: { side: 'output', port: link.output, axis: link.outputAxis },
+      } as const
+      if (keyOf(ends[at.side]) !== keyOf(at)) continue
+      const other = at.side === 'input' ? ends.output : ends.input
+      for (const partner of partners(link, at.side, index)) queue.push([other, partner])
+    }
+  }
+  return drops
+}
+
+/** Indices that stay along an axis of `size`; undefined when all do. */
+export const keptAlong = (drops: Drops, at: Axis, size: number): Int32Array | undefined => {
+  const gone = drops.get(keyOf(at))
+  if (gone === undefined || gone.size === 0) return undefined
+  return Int32Array.from(Array.from({ length: size }, (_, i) => i).filter((i) => !gone.has(i)))
+}
+
+/** `tensor` without the dropped indices of the port it is on. */
+export const dropFrom = (tensor: Dense, side: 'input' | 'output', port: number, drops: Drops): Dense =>
+  materialize(
+    tensor.shape.reduce<Dense>((t, size, axis) => {
+      const kept = keptAlong(drops, { side, port, axis }, size)
+      return kept === undefined ? t : materialize(gather(t, axis, kept))
+    }, tensor),
+  )
+
+export interface Facts {
+  readonly constantsOf?: (port: number, axis: number) => Float64Array | undefined
+  readonly liveOutput?: (output: number, axis: number) => Uint8Array | undefined
+}
+
+export const shrinkContext = (
+  ctx: NodeContext<unknown>,
+  drops: Drops,
+  outputs: ReadonlyArray<Dense>,
+  inputs: ReadonlyArray<Dense | undefined>,
+  facts: Facts = {},
+): ShrinkContext<unknown> => {
+  let count = 0
+  const fresh = (hint: string): ValueId => `${hint}#${count++}`
+  return {
+    ...ctx,
+    keptInput: (port, axis) => keptAlong(drops, { side: 'input', port, axis }, inputs[port]?.shape[axis] ?? 0),
+    keptOutput: (output, axis) =>
+      keptAlong(drops, { side: 'output', port: output, axis }, outputs[output]?.shape[axis] ?? 0),
+    constantsOf: facts.constantsOf ?? (() => undefined),
+    liveOutput: facts.liveOutput ?? (() => undefined),
+    rename: (_port, hint) => fresh(hint),
+    fresh,
+  }
+}
+
+/** Values of the node's outputs after `op` shrank it, the computed inputs without what was dropped. */
+export const evaluateShrunk = (
+  op: AnyOp,
+  graph: Graph,
+  node: Node,
+  drops: Drops,
+  inputs: ReadonlyArray<Dense | undefined>,
+  outputs: ReadonlyArray<Dense>,
+  facts: Facts = {},
+): ReadonlyMap<ValueId, Dense> => {
+  const s = shrinkContext(contextOf(graph, node), drops, outputs, inputs, facts)
+  const rewrite = op.shrink === undefined ? gatherOperands(s) : op.shrink(s)
+  const values = new Map<ValueId, Dense>()
+  node.inputs.forEach((name, port) => {
+    const tensor = inputs[port]
+    if (tensor === undefined) return
+    values.set(name, graph.constants.has(name) ? tensor : dropFrom(tensor, 'input', port, drops))
+  })
+  return evaluateRewrite(graph, rewrite, values)
+}
+
+const evaluateRewrite = (
+  graph: Graph,
+  rewrite: Rewrite,
+  known: ReadonlyMap<ValueId, Dense>,
+): ReadonlyMap<ValueId, Dense> => {
+  const values = new Map(known)
+  for (const [name, tensor] of rewrite.constants) values.set(name, materialize(tensor))
+  for (const node of rewrite.nodes) {
+    const outputs = evaluateNode(
+      graph,
+      node,
+      node.inputs.map((name) => values.get(name)),
+    )
+    if (outputs === undefined) throw new Error(`${node.op} is not evaluated once shrunk`)
+    node.outputs.forEach((name, i) => {
+      const value = outputs[i]
+      if (name !== '' && value !== undefined) values.set(name, value)
+    })
+  }
+  return values
+}
