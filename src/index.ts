@@ -15,15 +15,7 @@ export type { ReadError } from './read/error.ts'
 
 export { readMasks } from './read/masks.ts'
 export { decodeMasks, encodeMasks } from './masks/files.ts'
-export {
-  axisMask,
-  elementMask,
-  expandMask,
-  intersectMasks,
-  type Mask,
-  type Masks,
-  noMasks,
-} from './masks/mask.ts'
+export { axisMask, elementMask, expandMask, intersectMasks, type Mask, type Masks, noMasks } from './masks/mask.ts'
 export { zerosOf } from './masks/zeros.ts'
 export type { ChannelScore } from './masks/scores.ts'
 

@@ -10,7 +10,8 @@ import * as api from './index.ts'
 /** What the calls reject with: its message says what to do, `failure` holds the same as data. */
 export type FailureError = Error & { readonly failure: Failure }
 
-export const isFailureError = (thrown: unknown): thrown is FailureError => thrown instanceof Error && 'failure' in thrown
+export const isFailureError = (thrown: unknown): thrown is FailureError =>
+  thrown instanceof Error && 'failure' in thrown
 
 const settle = <A>(result: E.Either<Failure, A>): A => {
   if (E.isRight(result)) return result.right

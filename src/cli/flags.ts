@@ -42,7 +42,10 @@ export const providerOption = (): Option =>
 const addShape = (text: string, known: Bindings): Bindings => {
   const at = text.lastIndexOf('=')
   const name = text.slice(0, at)
-  const sizes = text.slice(at + 1).split(/[,x]/).map(wholeNumber)
+  const sizes = text
+    .slice(at + 1)
+    .split(/[,x]/)
+    .map(wholeNumber)
   const [size] = sizes
   if (at < 1 || size === undefined) throw new InvalidArgumentError('Write it like N=4 or x=1,3,224,224.')
   return { ...known, [name]: sizes.length === 1 ? size : sizes }

@@ -7,7 +7,9 @@ import { type Dim, isAnonymous } from '../ir/type.ts'
 import type { Bindings as Shapes } from '../run/inputs.ts'
 
 const misfit = (name: string, expected: string, found: string): E.Either<Failure, never> =>
-  E.left(failure('UsageError', `--shape ${name}`, expected, found, 'Run chasec inspect to see the inputs of the model.'))
+  E.left(
+    failure('UsageError', `--shape ${name}`, expected, found, 'Run chasec inspect to see the inputs of the model.'),
+  )
 
 /**
  * What `--shape` says as sizes of symbols. Fails where a name is neither an open dimension nor an input of the graph, or

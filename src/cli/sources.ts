@@ -37,10 +37,7 @@ export interface Sources {
 }
 
 /** Digests of the files that were read, for manifests. */
-export const digestInputs = async (
-  model: string,
-  masks: string | undefined,
-): Promise<E.Either<Failure, Sources>> => {
+export const digestInputs = async (model: string, masks: string | undefined): Promise<E.Either<Failure, Sources>> => {
   const first = await sourceOf(model)()
   if (E.isLeft(first)) return first
   if (masks === undefined || masks === 'zeros') return E.right({ model: first.right })

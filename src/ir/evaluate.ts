@@ -1,6 +1,6 @@
 /** Building blocks of reference evaluation: plain loops over numbers, computed in double and rounded once. */
 import { bitsOf, type DType, isWide } from './dtype.ts'
-import { dense, type Dense, type Elements, elements, isNumeric, tensorOf } from './tensor.ts'
+import { dense, type Dense, elementBuffer, type Elements, elements, isNumeric, tensorOf } from './tensor.ts'
 import { sizeOf } from './type.ts'
 
 type StaticShape = ReadonlyArray<number>
@@ -87,7 +87,14 @@ export const broadcastStatic = (shapes: ReadonlyArray<StaticShape>): StaticShape
   return out
 }
 
-/** Element-wise over broadcast operands, on numbers, or on bigints where every operand is 64-bit and `wide` is given. */
+/** Per axis of `shape` how far apart neighbours are in an operand of shape `from`; 0 along axes where it is widened. */
+const widenedStrides = (from: StaticShape, shape: StaticShape): ReadonlyArray<number> => {
+  const strides = stridesOf(from)
+  const first = shape.length - from.length
+  return shape.map((_, a) => (a < first || from[a - first] === 1 ? 0 : (strides[a - first] ?? 0)))
+}
+
+/** Element-wise over broadcast operands, on numbers, or on bigints where an operand is 64-bit and `wide` is given. */
 export const broadcastElements = (
   dtype: DType,
   operands: ReadonlyArray<Dense>,
@@ -96,35 +103,40 @@ export const broadcastElements = (
 ): Dense | undefined => {
   const shape = broadcastStatic(operands.map((o) => o.shape))
   if (shape === undefined || !operands.every((o) => isNumeric(o.dtype))) return undefined
-  const offsets = operands.map((o) => {
-    const strides = stridesOf(o.shape)
-    return (index: Int32Array): number => {
-      let at = 0
-      for (let a = 0; a < o.shape.length; a++) {
-        if (o.shape[a] !== 1) at += (index[a + shape.length - o.shape.length] ?? 0) * (strides[a] ?? 0)
-      }
-      return at
-    }
-  })
+  const strides = operands.map((o) => widenedStrides(o.shape, shape))
   const values: ReadonlyArray<Elements> = operands.map((o) => elements(o))
   const size = sizeOf(shape)
   if (values.some((v) => v instanceof BigInt64Array || v instanceof BigUint64Array)) {
     if (wide === undefined) return undefined
-    const out: Array<bigint | number> = new Array<bigint>(size)
+    const results: Array<bigint | number> = new Array<bigint>(size)
     forEachIndex(shape, (index, flat) => {
-      out[flat] = wide(...values.map((v, k) => BigInt(v[offsets[k]?.(index) ?? 0] ?? 0)))
+      const offset = (k: number): number => index.reduce((at, i, a) => at + i * (strides[k]?.[a] ?? 0), 0)
+      results[flat] = wide(...values.map((v, k) => BigInt(v[offset(k)] ?? 0)))
     })
-    return isWide(dtype)
-      ? tensorOf(
-          dtype,
-          shape,
-          BigInt64Array.from(out, (x) => BigInt(x)),
-        )
-      : tensorOf(dtype, shape, Float64Array.from(out, Number))
+    const numbers = isWide(dtype) ? BigInt64Array.from(results, BigInt) : Float64Array.from(results, Number)
+    return tensorOf(dtype, shape, numbers)
   }
-  const out = new Float64Array(size)
-  forEachIndex(shape, (index, flat) => {
-    out[flat] = compute(...values.map((v, k) => Number(v[offsets[k]?.(index) ?? 0] ?? 0)))
+  const numbers = operands.map(numbersOf)
+  const [a, b, ...others] = numbers
+  const count = shape.at(-1) ?? 1
+  const steps = strides.map((s) => s.at(-1) ?? 0)
+  const [stepA = 0, stepB = 0] = steps
+  const starts = new Int32Array(operands.length)
+  const out = elementBuffer(dtype, size)
+  forEachIndex(shape.slice(0, -1), (index, row) => {
+    for (let k = 0; k < starts.length; k++) {
+      let at = 0
+      for (let axis = 0; axis < index.length; axis++) at += (index[axis] ?? 0) * (strides[k]?.[axis] ?? 0)
+      starts[k] = at
+    }
+    const [startA = 0, startB = 0] = starts
+    const to = row * count
+    for (let i = 0; i < count; i++) {
+      const x = a?.[startA + i * stepA] ?? 0
+      if (b === undefined) out[to + i] = compute(x)
+      else if (others.length === 0) out[to + i] = compute(x, b[startB + i * stepB] ?? 0)
+      else out[to + i] = compute(...numbers.map((v, k) => v[(starts[k] ?? 0) + i * (steps[k] ?? 0)] ?? 0))
+    }
   })
   return tensorOf(dtype, shape, out)
 }

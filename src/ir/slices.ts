@@ -1,6 +1,6 @@
 /** What the slices of a constant tensor hold. Scans are remembered per tensor. */
 import { isFloat } from './dtype.ts'
-import { type Elements, elements, isNumeric, type Tensor } from './tensor.ts'
+import { elementReader, elements, isNumeric, type Tensor } from './tensor.ts'
 import { sizeOf } from './type.ts'
 
 const uniforms = new WeakMap<Tensor, { readonly value: number | undefined }>()
@@ -75,29 +75,36 @@ export const weightBlocks = (tensor: Tensor, outputAxis: number, inputAxis: numb
   const outputs = tensor.shape[outputAxis] ?? 0
   const inputs = tensor.shape[inputAxis] ?? 0
   const nonZero = new Uint8Array(outputs * inputs)
-  const values = elements(tensor)
+  const valueAt = elementReader(tensor)
   const block = sizeOf(tensor.shape.slice(2))
-  const second = tensor.shape[1] ?? 0
-  for (let b = 0; b < nonZero.length; b++) {
-    const start = b * block
-    let k = start
-    while (k < start + block && values[k] === 0) k += 1
-    if (k === start + block) continue
-    const i0 = Math.floor(b / second)
-    const i1 = b % second
-    nonZero[outputAxis === 0 ? b : i1 * inputs + i0] = 1
+  const [rows = 0, columns = 0] = tensor.shape
+  const transposed = outputAxis !== 0
+  let start = 0
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      let k = start
+      start += block
+      while (k < start && valueAt(k) === 0) k += 1
+      if (k < start) nonZero[transposed ? column * inputs + row : row * columns + column] = 1
+    }
   }
   const result = { outputs, inputs, nonZero }
   known.set(outputAxis, result)
   return result
 }
 
-/** Sum of the elements of block (o, c) of a weight whose elements are `values`. */
-export const blockSum = (tensor: Tensor, values: Elements, outputAxis: number, o: number, c: number): number => {
+/** Sum of the elements of block (o, c) of a weight whose elements `valueAt` reads. */
+export const blockSum = (
+  tensor: Tensor,
+  valueAt: (index: number) => number,
+  outputAxis: number,
+  o: number,
+  c: number,
+): number => {
   const block = sizeOf(tensor.shape.slice(2))
   const second = tensor.shape[1] ?? 0
   const start = (outputAxis === 0 ? o * second + c : c * second + o) * block
   let sum = 0
-  for (let k = 0; k < block; k++) sum += Number(values[start + k])
+  for (let k = start; k < start + block; k++) sum += valueAt(k)
   return sum
 }

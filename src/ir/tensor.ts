@@ -143,15 +143,16 @@ const pick = (from: Uint8Array, shape: ReadonlyArray<number>, tensor: Gather, wi
   const lastIndices = tensor.indices[last]
   const lastCount = counts[last] ?? 0
   const lastStride = strides[last] ?? 0
-  const words = block === 4 && from.byteOffset % 4 === 0
-  const from32 = words ? new Uint32Array(from.buffer, from.byteOffset, from.byteLength >> 2) : undefined
-  const out32 = words ? new Uint32Array(out.buffer) : undefined
+  const words = block === 4 ? new DataView(from.buffer, from.byteOffset, from.byteLength) : undefined
+  const out32 = block === 4 ? new Uint32Array(out.buffer) : undefined
   let to = 0
   for (;;) {
     let base = 0
     for (let a = 0; a < last; a++) base += offsetOf(a)
-    if (from32 && out32) {
-      for (let i = 0; i < lastCount; i++) out32[to++] = from32[(base + (lastIndices?.[i] ?? i) * lastStride) >> 2] ?? 0
+    if (words && out32) {
+      for (let i = 0; i < lastCount; i++) {
+        out32[to++] = words.getUint32(base + (lastIndices?.[i] ?? i) * lastStride, true)
+      }
     } else if (block < 128) {
       for (let i = 0; i < lastCount; i++) {
         const start = base + (lastIndices?.[i] ?? i) * lastStride
@@ -202,15 +203,33 @@ export const float32View = (tensor: Dense): Float32Array => {
   const { bytes } = tensor
   return bytes.byteOffset % 4 === 0
     ? new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
-    : new Float32Array(Uint8Array.from(bytes).buffer)
+    : new Float32Array(new Uint8Array(bytes).buffer)
 }
+
+/**
+ * Reads single elements as numbers. Unlike {@link elements} it copies no float32 tensor whose bytes are not aligned, which
+ * those inside a protobuf message rarely are.
+ */
+export const elementReader = (tensor: Tensor): ((index: number) => number) => {
+  const source = materialize(tensor)
+  if (source.dtype === 'float32') {
+    const view = new DataView(source.bytes.buffer, source.bytes.byteOffset, source.bytes.byteLength)
+    return (index) => view.getFloat32(4 * index, true)
+  }
+  const values = elements(source)
+  return (index) => Number(values[index])
+}
+
+/** An array to compute a tensor's elements in, whose stores round at most once to `dtype` or to double. */
+export const elementBuffer = (dtype: DType, size: number): Float32Array | Float64Array =>
+  dtype === 'float32' ? new Float32Array(size) : new Float64Array(size)
 
 /** The elements as numbers: float32 as a view where possible, 64-bit integers as bigint, all else as doubles. */
 export const elements = (tensor: Tensor): Elements => {
   const source = materialize(tensor)
   const { dtype, bytes } = source
   if (dtype === 'float32') return float32View(source)
-  const copy = Uint8Array.from(bytes).buffer
+  const copy = new Uint8Array(bytes).buffer
   if (dtype === 'int64') return new BigInt64Array(copy)
   if (dtype === 'uint64') return new BigUint64Array(copy)
   switch (dtype) {
@@ -249,7 +268,10 @@ export const elements = (tensor: Tensor): Elements => {
 export const isNumeric = (dtype: DType): boolean =>
   dtype !== 'string' && !dtype.startsWith('complex') && !dtype.startsWith('float8') && dtype !== 'float4e2m1'
 
-/** Little-endian bytes of `values` as `dtype`, one rounding each; integers wrap like a C cast. */
+/**
+ * Little-endian bytes of `values` as `dtype`, one rounding each; integers wrap like a C cast. A Float32Array becomes
+ * float32 bytes without a copy: it must not be written to afterwards.
+ */
 export const encodeElements = (dtype: DType, values: Elements | ReadonlyArray<number>): Uint8Array => {
   const numbers = (): ReadonlyArray<number> | Float64Array | Float32Array =>
     values instanceof BigInt64Array || values instanceof BigUint64Array ? Float64Array.from(values, Number) : values
@@ -261,9 +283,11 @@ export const encodeElements = (dtype: DType, values: Elements | ReadonlyArray<nu
   }
   switch (dtype) {
     case 'float32':
-      return bytesOf(Float32Array.from(numbers()))
+      return values instanceof Float32Array
+        ? new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+        : bytesOf(new Float32Array(numbers()))
     case 'float64':
-      return bytesOf(Float64Array.from(numbers()))
+      return bytesOf(new Float64Array(numbers()))
     case 'float16':
       return bytesOf(Uint16Array.from(numbers(), toFloat16))
     case 'bfloat16':

@@ -62,37 +62,25 @@ const multiply = (tensor: Tensor, mask: Mask): Tensor => {
     )
     return tensor.meta === undefined ? masked : { ...masked, meta: tensor.meta }
   }
-  const width = bitsOf(tensor.dtype) / 8
-  if (width === 4 && source.bytes.byteOffset % 4 === 0) {
-    const words = new Uint32Array(source.bytes.buffer, source.bytes.byteOffset, kept.length)
-    const masked = maskWords(words, kept)
-    return masked === undefined ? tensor : dense(tensor.dtype, tensor.shape, new Uint8Array(masked.buffer), tensor.meta)
-  }
-  const masked = maskBytes(source.bytes, kept, width)
+  const masked = maskBytes(source.bytes, kept, bitsOf(tensor.dtype) / 8)
   return masked === undefined ? tensor : dense(tensor.dtype, tensor.shape, masked, tensor.meta)
 }
 
-/** Zero bits are the number 0 in every numeric type. Undefined where all masked elements are zero bits already. */
-const maskWords = (words: Uint32Array, kept: Uint8Array): Uint32Array<ArrayBuffer> | undefined => {
-  let out: Uint32Array<ArrayBuffer> | undefined
-  for (let i = 0; i < kept.length; i++) {
-    if (kept[i] !== 0 || words[i] === 0) continue
-    out ??= Uint32Array.from(words)
-    out[i] = 0
-  }
-  return out
-}
-
+/**
+ * Elements of `width` bytes, the masked ones zero; zero bits are the number 0 in every numeric type. Undefined where all
+ * masked elements are zero bits already.
+ */
 const maskBytes = (bytes: Uint8Array, kept: Uint8Array, width: number): Uint8Array | undefined => {
-  let out: Uint8Array | undefined
-  for (let i = 0; i < kept.length; i++) {
-    if (kept[i] !== 0) continue
-    for (let b = i * width; b < (i + 1) * width; b++) {
-      if (bytes[b] === 0) continue
-      out ??= Uint8Array.from(bytes)
-      out[b] = 0
-    }
+  const isZero = (i: number): boolean => {
+    for (let b = i * width; b < (i + 1) * width; b++) if (bytes[b] !== 0) return false
+    return true
   }
+  if (!kept.some((keep, i) => keep === 0 && !isZero(i))) return undefined
+  const out = new Uint8Array(bytes)
+  if (width === 4) {
+    const words = new Uint32Array(out.buffer)
+    for (let i = 0; i < kept.length; i++) if (kept[i] === 0) words[i] = 0
+  } else for (let i = 0; i < kept.length; i++) if (kept[i] === 0) out.fill(0, i * width, (i + 1) * width)
   return out
 }
 

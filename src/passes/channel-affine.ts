@@ -3,16 +3,17 @@
  * before or after them. All arithmetic is in double; weights are rounded once.
  */
 import { fixedNames, producersOf, usersOf } from '../ir/analysis.ts'
-import { isFloat } from '../ir/dtype.ts'
+import { type DType, isFloat } from '../ir/dtype.ts'
 import { channelsOf, readsOfContraction } from '../ir/families/contraction.ts'
 import { contextOf, type Graph } from '../ir/graph.ts'
+import { shapeOf } from '../ir/links.ts'
 import type { Contraction, Node, ValueId } from '../ir/op.ts'
 import { Add } from '../ir/ops/add.ts'
 import { Conv } from '../ir/ops/conv.ts'
 import { ConvTranspose } from '../ir/ops/conv-transpose.ts'
 import { Gemm } from '../ir/ops/gemm.ts'
 import { isOp, makeNode, opOf } from '../ir/registry.ts'
-import { elements, type Tensor, tensorOf } from '../ir/tensor.ts'
+import { elementBuffer, elementReader, type Tensor, tensorOf } from '../ir/tensor.ts'
 import { sizeOf } from '../ir/type.ts'
 import type { Names, Patch, Rule } from './rewrite.ts'
 
@@ -29,7 +30,7 @@ export type AffineOf = (graph: Graph, node: Node, axis: number) => ChannelAffine
 /** The only node that reads a value whose name is not fixed. */
 export const onlyReader = (graph: Graph, value: ValueId): Node | undefined => {
   const [reader, ...others] = usersOf(graph).get(value) ?? []
-  if (reader === undefined || others.length > 0 || fixedNames(graph).has(value)) return undefined
+  if (reader === undefined || others.length > 0 ) return undefined
   return reader.inputs.filter((name) => name === value).length === 1 ? reader : undefined
 }
 
@@ -153,7 +154,6 @@ export const withWeights = (
   names: Names,
   place: { readonly removes: ReadonlyArray<Node>; readonly outputs: ReadonlyArray<ValueId> },
 ): Patch | undefined => {
-  if (!bias.every(Number.isFinite)) return undefined
   const port = biasPort(linear)
   const isBiased = bias.some((b) => b !== 0)
   const weightName = linear.inputs[c.weightPort] ?? ''
@@ -164,30 +164,23 @@ export const withWeights = (
     constants.set(name, weight)
     inputs = inputs.map((input, i) => (i === c.weightPort ? name : input))
   }
-  const outputAxes = contextOf(graph, linear).outputs[0]
-  if (port === undefined && isBiased) {
-    const rank = outputAxes?.kind === 'tensor' ? outputAxes.shape?.length : undefined
-    if (rank === undefined) return undefined
-    const sum = names.fresh(`${place.outputs[0] ?? ''}_product`)
-    const name = names.fresh(`${weightName}_bias`)
-    constants.set(
-      name,
-      tensorOf(weight.dtype, [bias.length, ...new Array<number>(rank - 1 - c.outputAxis).fill(1)], bias),
-    )
-    const nodes = [{ ...linear, inputs, outputs: [sum] }, makeNode(Add, [sum, name], place.outputs)]
-    return { removes: place.removes, nodes, constants }
-  }
-  if (port === undefined) {
-    return { removes: place.removes, nodes: [{ ...linear, inputs, outputs: place.outputs }], constants }
-  }
-  const old = linear.inputs[port] ?? ''
+  const patch = (nodes: ReadonlyArray<Node>): Patch => ({ removes: place.removes, nodes, constants })
+  const old = port === undefined ? '' : (linear.inputs[port] ?? '')
   const attrs = isOp(linear, Gemm) ? { ...linear.attrs, beta: 1 } : linear.attrs
-  if (isBiased || old !== '') {
-    const name = old === '' ? names.fresh(`${weightName}_bias`) : names.replacing(old)
-    constants.set(name, tensorOf(weight.dtype, [bias.length], bias))
-    inputs = [...inputs.slice(0, port), name]
+  if (bias.some(Number.isNaN)) return undefined
+  if (!isBiased && old === '') return patch([{ ...linear, attrs, inputs, outputs: place.outputs }])
+  const rank = shapeOf(contextOf(graph, linear).outputs[0])?.length
+  const trailing = port === undefined && rank !== undefined ? rank - 1 - c.outputAxis : 0
+  const shape = [bias.length, ...new Array<number>(trailing).fill(1)]
+  const addend = finiteTensor(weight.dtype, shape, bias)
+  if (addend === undefined || rank === undefined) return undefined
+  const name = old === '' ? names.fresh(`${weightName}_bias`) : names.replacing(old)
+  constants.set(name, addend)
+  if (port !== undefined) {
+    return patch([{ ...linear, attrs, inputs: [...inputs.slice(0, port), name], outputs: place.outputs }])
   }
-  return { removes: place.removes, nodes: [{ ...linear, attrs, inputs, outputs: place.outputs }], constants }
+  const product = names.fresh(`${place.outputs[0] ?? ''}_product`)
+  return patch([{ ...linear, inputs, outputs: [product] }, makeNode(Add, [product, name], place.outputs)])
 }
 
 /**
@@ -203,23 +196,35 @@ export const scaleWeight = (
   const { inputsPerGroup, outputsPerGroup } = channelsOf(weight, c)
   const [rows = 0, columns = 0] = weight.shape
   const block = sizeOf(weight.shape.slice(2))
-  const values = elements(weight)
-  const out = new Float64Array(values.length)
+  const valueAt = elementReader(weight)
+  const out = elementBuffer(weight.dtype, sizeOf(weight.shape))
+  const rowsFirst = c.weightOutputAxis === 0
+  let k = 0
   for (let a = 0; a < rows; a++) {
     for (let b = 0; b < columns; b++) {
-      const [row, column] = c.weightOutputAxis === 0 ? [a, b] : [b, a]
+      const row = rowsFirst ? a : b
+      const column = rowsFirst ? b : a
       // The grouped axis counts within a group; the other one says which group that is.
       const group = c.grouped === 'input' ? Math.floor(row / outputsPerGroup) : Math.floor(column / inputsPerGroup)
       const o = c.grouped === 'input' ? row : group * outputsPerGroup + row
       const i = c.grouped === 'input' ? group * inputsPerGroup + column : column
       const factor = (factors.outputs?.[o] ?? 1) * (factors.inputs?.[i] ?? 1)
-      const start = (a * columns + b) * block
-      for (let k = start; k < start + block; k++) {
-        const product = Number(values[k]) * factor
-        if (!Number.isFinite(product)) return undefined
-        out[k] = product
+      for (const end = k + block; k < end; k++) {
+        out[k] = valueAt(k) * factor
       }
     }
   }
-  return tensorOf(weight.dtype, weight.shape, out)
+  return finiteTensor(weight.dtype, weight.shape, out)
+}
+
+/** A tensor of `values` rounded to `dtype`; undefined where one is no number or too large for it. */
+export const finiteTensor = (
+  dtype: DType,
+  shape: ReadonlyArray<number>,
+  values: Float32Array | Float64Array,
+): Tensor | undefined => {
+  const tensor = tensorOf(dtype, shape, values)
+  const valueAt = elementReader(tensor)
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(valueAt(i))) return undefined
+  return tensor
 }

@@ -197,7 +197,10 @@ const groupStays = (
   stays: ReadonlyArray<Stay>,
   kept: Readonly<Record<Stay['side'], ReadonlyArray<number> | undefined>>,
 ): ReadonlyArray<Remainder> => {
-  const groups = new Map<string, { readonly side: Stay['side']; readonly reason: Stay['reason']; readonly channels: number[] }>()
+  const groups = new Map<
+    string,
+    { readonly side: Stay['side']; readonly reason: Stay['reason']; readonly channels: number[] }
+  >()
   for (const { side, index, reason } of stays) {
     const key = `${side} ${reason.text}`
     const channel = kept[side]?.[index] ?? index

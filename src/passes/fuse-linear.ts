@@ -10,9 +10,9 @@ import { Gemm } from '../ir/ops/gemm.ts'
 import { MatMul } from '../ir/ops/mat-mul.ts'
 import { Mul } from '../ir/ops/mul.ts'
 import { isOp, opOf } from '../ir/registry.ts'
-import { elements, type Tensor, tensorOf } from '../ir/tensor.ts'
+import { elements, type Tensor } from '../ir/tensor.ts'
 import { sizeOf, tensorType } from '../ir/type.ts'
-import { contractionOf, onlyReader, soleProducer, withWeights } from './channel-affine.ts'
+import { contractionOf, finiteTensor, onlyReader, soleProducer, withWeights } from './channel-affine.ts'
 import { type Patch, rewritePass, type Rule } from './rewrite.ts'
 
 /** A contraction and the node that computes it. */
@@ -90,7 +90,7 @@ const fusedBias = (graph: Graph, first: Linear, second: Linear): Float64Array | 
     for (const [m, b] of inner.entries()) if (b !== 0) sum += b * reads.sum(o, m)
     bias[o] = (second.c.bias(o) ?? NaN) + second.c.scale * sum
   }
-  return bias.every(Number.isFinite) ? bias : undefined
+  return bias
 }
 
 /** Strides of a weight by output channel, input channel and place in the kernel. */
@@ -128,7 +128,7 @@ const fusedWeight = (first: Linear, second: Linear, form: Linear): Tensor | unde
       }
     }
   }
-  return out.every(Number.isFinite) ? tensorOf(form.weight.dtype, shape, out) : undefined
+  return finiteTensor(form.weight.dtype, shape, out)
 }
 
 const macsOf = (graph: Graph, node: Node): number => opOf(node).macs?.(contextOf(graph, node)) ?? 0

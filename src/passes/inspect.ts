@@ -44,11 +44,7 @@ export interface Inspection {
  * The layers of `model` under `masks`: densities, dead and constant channels, channel scores, and what {@link compile}
  * would make of them. Fails where compiling does.
  */
-export const inspect = (
-  model: Graph,
-  masks: Masks,
-  options: CompileOptions = {},
-): E.Either<PassError, Inspection> => {
+export const inspect = (model: Graph, masks: Masks, options: CompileOptions = {}): E.Either<PassError, Inspection> => {
   const compiled = compile(model, masks, options)
   if (E.isLeft(compiled)) return compiled
   const masked = applyMasks(model, masks)

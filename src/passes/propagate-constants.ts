@@ -69,11 +69,19 @@ const channelConstant = (
   return undefined
 }
 
-const keepsTypes = (graph: Graph, node: Node, types: Graph['types'], constants: ReadonlyMap<ValueId, Tensor>): boolean => {
+const keepsTypes = (
+  graph: Graph,
+  node: Node,
+  types: Graph['types'],
+  constants: ReadonlyMap<ValueId, Tensor>,
+): boolean => {
   const ctx = contextOf({ ...graph, types, constants }, node)
   const inferred = opOf(node).inferTypes(ctx)
-  return E.isRight(inferred) && inferred.right.every((type, i) => {
-    const before = ctx.outputs[i]
-    return before !== undefined && sameType(type, before)
-  })
+  return (
+    E.isRight(inferred) &&
+    inferred.right.every((type, i) => {
+      const before = ctx.outputs[i]
+      return before !== undefined && sameType(type, before)
+    })
+  )
 }

@@ -1,5 +1,5 @@
 /**
- * Lossy channel selection: masks whole channels that seem to be worth least, after Chase (CHASE.md 1.5 to 1.7). It only edits
+ * Lossy channel selection: masks whole channels that seem to be worth least, as Chase does (arXiv 2305.19454). It only edits
  * masks; compiling with them is exact. A channel is masked where it is made and where it is read, so that it really goes:
  * a bias or a normalisation shift leaves a constant in a channel that nothing reads any more.
  */

@@ -1,8 +1,7 @@
 /** Pieces of HTML text. */
 
 /** `text` with everything that HTML gives a meaning escaped, for content and attribute values. */
-export const escapeHtml = (text: string): string =>
-  text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
+export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
 
 /** An element around `content`, which is HTML already. */
 export const element = (name: string, content: string, attributes: Readonly<Record<string, string>> = {}): string => {

@@ -1,10 +1,11 @@
 /** Measured speed for a terminal. */
+import type { CompileReport } from '../passes/compile.ts'
 import type { Measurement } from '../run/measure.ts'
 import type { Quartiles } from '../run/statistics.ts'
 import type { Style } from './style.ts'
 import { renderTable, shorten } from './table.ts'
 import { describeSizes } from './totals.ts'
-import { formatCount, formatMilliseconds, formatRatio } from './units.ts'
+import { formatCount, formatMilliseconds, formatPercent, formatRatio } from './units.ts'
 
 const spread = ({ q1, q3 }: Quartiles, format: (value: number) => string): string => `${format(q1)} – ${format(q3)}`
 
@@ -36,3 +37,16 @@ export const renderMeasurements = (measurements: ReadonlyArray<Measurement>, sty
   const where = `${first.runtime} on ${first.provider}, batch ${first.batch}${sizes === '' ? '' : `, ${sizes}`}, median of ${first.repeats.length} interleaved repeats`
   return `${table}\n${style.dim(`${where}.`)}`
 }
+
+/** One line on what became of the multiplications saved: how many fewer, how much faster, which share turned into time. */
+export const renderYield = ({ before, after }: CompileReport, measurements: ReadonlyArray<Measurement>): string => {
+  const speedup = measurements.at(-1)?.speedup.median
+  if (speedup === undefined || after.macs === 0) return ''
+  const fewer = `${formatRatio(before.macs / after.macs)} fewer multiplications, ${formatRatio(speedup)} as fast`
+  const share = timeShare(before.macs, after.macs, speedup)
+  return share === undefined ? `${fewer}.` : `${fewer}: ${formatPercent(share)} of the saving turned into time.`
+}
+
+/** (1 - 1/speedup) / (1 - after/before): 1 when running time falls as far as multiplications; undefined where none fell. */
+export const timeShare = (before: number, after: number, speedup: number): number | undefined =>
+  after < before ? (1 - 1 / speedup) / (1 - after / before) : undefined

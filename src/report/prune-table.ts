@@ -1,7 +1,7 @@
 /** A channel selection for a terminal. */
 import type { Pruned } from '../passes/prune.ts'
 import type { Style } from './style.ts'
-import { renderTable, shorten } from './table.ts'
+import { clip, renderTable, shorten } from './table.ts'
 import { formatPercent, plural } from './units.ts'
 
 export const renderPruned = (pruned: Pruned, style: Style): string => {
@@ -28,7 +28,7 @@ export const renderPruned = (pruned: Pruned, style: Style): string => {
   )
   const kept = renderTable(
     [{ title: 'kept whole' }, { title: 'because' }],
-    pruned.kept.map(({ layer, reason }) => [shorten(layer, 40), shorten(reason, 76)]),
+    pruned.kept.map(({ layer, reason }) => [shorten(layer, 40), clip(reason, 76)]),
     style,
   )
   const total = `${plural(pruned.removed, 'channel')} masked in ${plural(pruned.layers.length, 'layer')}.`

@@ -107,14 +107,21 @@ const layerRow = (layer: LayerReport, largest: number): ReadonlyArray<string> =>
   const { before, after, alone } = layer.macs
   const width = (w: LayerReport['inputs']): string => formatChange(String(w.before), String(w.after))
   const reasonList = layer.stays.map((stay) => element('li', escapeHtml(fullReason(stay, formatRanges(stay.channels)))))
-  const details = element('details', `${element('summary', shortReasons(layer.stays))}${element('ul', reasonList.join(''))}`)
+  const details = element(
+    'details',
+    `${element('summary', shortReasons(layer.stays))}${element('ul', reasonList.join(''))}`,
+  )
   return [
     `${element('code', escapeHtml(layer.layer))}<br>${element('span', escapeHtml(`${layer.op} ${layer.weight}`), { class: 'soft' })}`,
     width(layer.inputs),
     width(layer.outputs),
-    element('div', [bar('before', before, largest), bar('after', after, largest), bar('alone', alone, largest)].join(''), {
-      class: 'bars',
-    }),
+    element(
+      'div',
+      [bar('before', before, largest), bar('after', after, largest), bar('alone', alone, largest)].join(''),
+      {
+        class: 'bars',
+      },
+    ),
     formatChange(formatCount(before), formatCount(after)),
     formatCount(Math.round(alone)),
     layer.stays.length === 0 ? '' : details,

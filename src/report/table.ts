@@ -50,3 +50,7 @@ export const renderTable = (
 /** `text` in at most `width` characters, its beginning replaced by `…`: names differ at their ends. */
 export const shorten = (text: string, width: number): string =>
   text.length <= width ? text : `…${text.slice(text.length - width + 1)}`
+
+/** `text` in at most `width` characters, its end replaced by `…`. */
+export const clip = (text: string, width: number): string =>
+  text.length <= width ? text : `${text.slice(0, width - 1)}…`

@@ -84,7 +84,7 @@ export const dropFrom = (tensor: Dense, side: 'input' | 'output', port: number, 
 
 export interface Facts {
   readonly constantsOf?: (port: number, axis: number) => Float64Array | undefined
-  readonly liveOutput?: (output: number, axis: number) => Uint8Array | undefined
+  readonly exactOutput?: (output: number, axis: number) => Uint8Array | undefined
 }
 
 export const shrinkContext = (
@@ -102,7 +102,7 @@ export const shrinkContext = (
     keptOutput: (output, axis) =>
       keptAlong(drops, { side: 'output', port: output, axis }, outputs[output]?.shape[axis] ?? 0),
     constantsOf: facts.constantsOf ?? (() => undefined),
-    liveOutput: facts.liveOutput ?? (() => undefined),
+    exactOutput: facts.exactOutput ?? (() => undefined),
     rename: (_port, hint) => fresh(hint),
     fresh,
   }
@@ -129,7 +129,8 @@ export const evaluateShrunk = (
   return evaluateRewrite(graph, rewrite, values)
 }
 
-const evaluateRewrite = (
+/** Runs the nodes of a rewrite on known values. */
+export const evaluateRewrite = (
   graph: Graph,
   rewrite: Rewrite,
   known: ReadonlyMap<ValueId, Dense>,

@@ -151,7 +151,8 @@ test('defaults of inputs are no constants', () => {
 })
 
 describe('budget', () => {
-  const ones = (name: string, shape: string): string => `y${name} = Expand(c, ${name})\nconst ${name}: int64[3] = [${shape}]`
+  const ones = (name: string, shape: string): string =>
+    `y${name} = Expand(c, ${name})\nconst ${name}: int64[3] = [${shape}]`
   const graphOf = (shapes: ReadonlyArray<string>): string =>
     `const c: float32[1] = [1]
      ${shapes.map((shape, i) => ones(`s${i}`, shape)).join('\n')}
@@ -193,7 +194,11 @@ describe('budget', () => {
 
   test('a Constant node adds nothing, whatever its size', () => {
     const values = Array.from({ length: 30_000 }, () => '1').join(', ')
-    expect(folded(`input x: float32[1]\nc = Constant() { value: tensor float32[30000] [${values}] }\ny = Mul(x, c)\noutput y: float32[30000]`)).toBe(1)
+    expect(
+      folded(
+        `input x: float32[1]\nc = Constant() { value: tensor float32[30000] [${values}] }\ny = Mul(x, c)\noutput y: float32[30000]`,
+      ),
+    ).toBe(1)
   })
 })
 

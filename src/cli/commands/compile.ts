@@ -6,7 +6,7 @@ import { compile, type Compiled } from '../../passes/compile.ts'
 import { observers, type Observer } from '../../passes/pass.ts'
 import { compactReport } from '../../report/compile-json.ts'
 import { renderCompileReport } from '../../report/compile-table.ts'
-import { renderMeasurements } from '../../report/measure-table.ts'
+import { renderMeasurements, renderYield } from '../../report/measure-table.ts'
 import type { Measured } from '../../report/results.ts'
 import { formatBytes } from '../../report/units.ts'
 import { renderDifference, summariseDifference } from '../../report/verify-table.ts'
@@ -19,6 +19,7 @@ import { maskedModel, runnable, verifyCompiled } from '../../verify-compiled.ts'
 import { lowerCompiled, type Package, writePackage } from '../../write-package.ts'
 import { debugObservers } from '../debug.ts'
 import {
+  between,
   type CommonFlags,
   jsonOption,
   masksOption,
@@ -42,6 +43,7 @@ interface CompileFlags extends CommonFlags {
   readonly masks?: string
   readonly target: Target
   readonly verify: boolean
+  readonly tolerance?: number
   readonly measure?: true
   readonly reportTimings?: true
   readonly shape: Bindings
@@ -80,6 +82,7 @@ export const compileCommand = (run: RunCommand): Command =>
     .addOption(masksOption())
     .addOption(targetOption())
     .option('--no-verify', 'publish without running the masked and the compiled model')
+    .option('--tolerance <number>', 'largest relative difference that verification accepts', between(0, 0.999999))
     .option('--measure', 'measure the speed of the masked and the compiled model')
     .option(
       '--report-timings',
@@ -142,7 +145,7 @@ const compileModel = async (
   const text = [
     renderCompileReport(compiled.right.report, terminal.style),
     explained,
-    speed.right === undefined ? '' : renderMeasurements(speed.right, terminal.style),
+    speed.right === undefined ? '' : renderSpeed(terminal, compiled.right, speed.right),
     closing(terminal, verification.right, written.right),
   ]
   return E.right(
@@ -164,10 +167,12 @@ const sayPasses =
 const verifyIt = (
   { graph, masks }: Inputs,
   lowered: Lowered,
-  { shape, provider }: CompileFlags,
+  { shape, provider, tolerance }: CompileFlags,
   say: Say,
-): Promise<E.Either<Failure, Difference>> =>
-  verifyCompiled(graph, masks, lowered, { bindings: shape, provider, onProgress: runProgress(say) })()
+): Promise<E.Either<Failure, Difference>> => {
+  const how = { bindings: shape, provider, onProgress: runProgress(say) }
+  return verifyCompiled(graph, masks, lowered, tolerance === undefined ? how : { ...how, tolerance })()
+}
 
 const measureBoth = async (
   { graph, masks }: Inputs,
@@ -181,6 +186,9 @@ const measureBoth = async (
   return measure(models, { sizes: shape, provider, onProgress: runProgress(say) })()
 }
 
+const renderSpeed = ({ style }: Terminal, { report }: Compiled, speed: ReadonlyArray<Measurement>): string =>
+  `${renderMeasurements(speed, style)}\n${renderYield(report, speed)}`
+
 const measuredOf = (
   difference: Difference | undefined,
   speed: ReadonlyArray<Measurement> | undefined,
@@ -191,13 +199,14 @@ const measuredOf = (
   },
 })
 
+const refusal =
+  'Nothing was written. Either chasec has a bug (please report the model), or outputs are so small that the rounding of ' +
+  'ONNX Runtime itself shows; --tolerance says how much may differ.'
+
 /** The answer is no: the models differ, and nothing is published. */
 const refused = ({ style }: Terminal, compiled: Compiled, difference: Difference): Outcome => ({
   exitCode: 1,
-  text: [
-    renderDifference(difference, style),
-    `${summariseDifference(difference, style)}\nNothing was written. This is a bug of chasec: please report the model, or what CHASEC_DEBUG=2 says.`,
-  ].join('\n\n'),
+  text: [renderDifference(difference, style), `${summariseDifference(difference, style)}\n${refusal}`].join('\n\n'),
   json: { package: null, verification: difference, report: compactReport(compiled.report) },
 })
 

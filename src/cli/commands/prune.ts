@@ -36,11 +36,15 @@ nothing more. Masks given with --masks stay; what they mask counts as gone alrea
 export const pruneCommand = (run: RunCommand): Command =>
   new Command('prune')
     .summary('choose the channels that are worth least, and write masks (lossy)')
-    .description('Ranks channels by a score, masks those that are worth least, and writes the masks. Lossy; the model stays as it is.')
+    .description(
+      'Ranks channels by a score, masks those that are worth least, and writes the masks. Lossy; the model stays as it is.',
+    )
     .argument('<model>', 'ONNX file')
     .requiredOption('--channels <fraction>', 'fraction of the channels that can go to mask, from 0 to 1', between(0, 1))
     .requiredOption('-o, --output <file>', 'safetensors file for the masks')
-    .addOption(new Option('--score <score>', 'what a channel is worth').choices([...channelScores, 'random']).default('umm'))
+    .addOption(
+      new Option('--score <score>', 'what a channel is worth').choices([...channelScores, 'random']).default('umm'),
+    )
     .addOption(
       new Option('--scope <scope>', 'block: channels made by one layer; all: also those that several layers share')
         .choices(['block', 'all'])

@@ -6,7 +6,7 @@ import { numbersOf } from '../evaluate.ts'
 import { invariant } from '../failure.ts'
 import type { Contraction, NodeContext, Proposal, ShrinkContext } from '../op.ts'
 import { blockSum, weightBlocks } from '../slices.ts'
-import { elements, gather, materialize, type Tensor, tensorOf } from '../tensor.ts'
+import { elementReader, elements, gather, materialize, type Tensor, tensorOf } from '../tensor.ts'
 import { sizeOf } from '../type.ts'
 
 /** Channel counts of a contraction, for reading its weight by global channel indices. */
@@ -29,6 +29,9 @@ export const channelsOf = (weight: Tensor, c: Contraction): Channels => {
 export interface Reads extends Channels {
   readonly contraction: Contraction
   readonly weight: Tensor
+  /** 1 at `row(o) + c` where output `o` has a non-zero weight for input `c` of the same group; for hot loops. */
+  readonly nonZero: Uint8Array
+  readonly row: (o: number) => number
   /** Whether output `o` has a non-zero weight for input `c` of the same group. */
   readonly reads: (o: number, c: number) => boolean
   /** Sum of the weights of output `o` for input `c` of the same group. */
@@ -43,23 +46,23 @@ export const readsOfContraction = (ctx: NodeContext<unknown>, c: Contraction): R
   const channels = channelsOf(weight, c)
   const { inputsPerGroup, outputsPerGroup } = channels
   const { nonZero, inputs: columns } = weightBlocks(weight, c.weightOutputAxis, c.weightInputAxis)
-  // Position of (o, c) in the weight: the grouped axis counts within a group.
-  const row = (o: number): number => (c.grouped === 'input' ? o : o % outputsPerGroup)
-  const column = (i: number): number => (c.grouped === 'input' ? i % inputsPerGroup : i)
-  let values: ReturnType<typeof elements> | undefined
+  // The grouped axis of the weight counts within a group.
+  const first = (o: number): number => Math.floor(o / outputsPerGroup) * inputsPerGroup
+  const row = (o: number): number => (c.grouped === 'input' ? o * columns - first(o) : (o % outputsPerGroup) * columns)
+  let valueAt: ((index: number) => number) | undefined
   return {
     ...channels,
     contraction: c,
     weight,
-    reads: (o, i) => nonZero[row(o) * columns + column(i)] === 1,
+    nonZero,
+    row,
+    reads: (o, i) => nonZero[row(o) + i] === 1,
     sum: (o, i) => {
-      values ??= elements(weight)
-      return blockSum(weight, values, c.weightOutputAxis, row(o), column(i))
+      valueAt ??= elementReader(weight)
+      const [line, column] = c.grouped === 'input' ? [o, i - first(o)] : [o % outputsPerGroup, i]
+      return blockSum(weight, valueAt, c.weightOutputAxis, line, column)
     },
-    inputsOf: (o) => {
-      const start = Math.floor(o / outputsPerGroup) * inputsPerGroup
-      return [start, start + inputsPerGroup]
-    },
+    inputsOf: (o) => [first(o), first(o) + inputsPerGroup],
   }
 }
 
@@ -70,9 +73,10 @@ export const constantOutputs = (r: Reads, inputs: Float64Array | undefined): Flo
     const bias = r.contraction.bias(o)
     if (bias === undefined) continue
     const [first, end] = r.inputsOf(o)
+    const row = r.row(o)
     let sum = 0
     for (let i = first; i < end && !Number.isNaN(sum); i++) {
-      if (!r.reads(o, i)) continue
+      if (r.nonZero[row + i] === 0) continue
       const value = inputs?.[i] ?? NaN
       if (value === 0) continue
       sum = r.contraction.uniform ? sum + value * r.sum(o, i) : NaN
@@ -85,10 +89,12 @@ export const constantOutputs = (r: Reads, inputs: Float64Array | undefined): Flo
 /** Input channels that some output in `wanted` reads. 1 is read. */
 export const neededInputs = (r: Reads, wanted: (o: number) => boolean): Uint8Array => {
   const out = new Uint8Array(r.inputs)
+  const { nonZero } = r
   for (let o = 0; o < r.outputs; o++) {
     if (!wanted(o)) continue
     const [first, end] = r.inputsOf(o)
-    for (let i = first; i < end; i++) if (r.reads(o, i)) out[i] = 1
+    const row = r.row(o)
+    for (let i = first; i < end; i++) out[i] = (out[i] ?? 0) | (nonZero[row + i] ?? 0)
   }
   return out
 }
@@ -178,6 +184,35 @@ export interface ShrunkContraction {
 
 const all = (length: number): Int32Array => new Int32Array(length).map((_, i) => i)
 
+/** Weight of output `output` for channel `from`, times `factor`, to be added to that for channel `to`. */
+interface Carried {
+  readonly output: number
+  readonly from: number
+  readonly to: number
+  readonly factor: number
+}
+
+/** Of one group of inputs: removed channels that held a constant other than zero, and who could carry them, or -1. */
+interface Debt {
+  readonly owed: ReadonlyArray<number>
+  readonly carrier: number
+}
+
+const debtsOf = (r: Reads, kept: Uint8Array, constants: Float64Array | undefined): ReadonlyArray<Debt> => {
+  if (constants === undefined) return []
+  return Array.from({ length: r.contraction.groups }, (_, group) => {
+    const owed: number[] = []
+    let carrier = -1
+    for (let i = group * r.inputsPerGroup; i < (group + 1) * r.inputsPerGroup; i++) {
+      const value = constants[i] ?? NaN
+      if (Number.isNaN(value) || value === 0) continue
+      if (kept[i] === 0) owed.push(i)
+      else if (carrier < 0 || Math.abs(value) > Math.abs(constants[carrier] ?? 0)) carrier = i
+    }
+    return { owed, carrier }
+  })
+}
+
 /**
  * The weight for the kept channels. Removed constant channels are paid for exactly: into the bias where their share is
  * the same at all positions (`delta[o] = scale · Σ c·ΣW[o,c]`), else onto a carrier, the kept constant channel of
@@ -191,31 +226,22 @@ export const shrinkContraction = (s: ShrinkContext<unknown>, c: Contraction): Sh
   const exact = s.exactOutput(0, c.outputAxis)
   const kept = new Uint8Array(r.inputs)
   for (const i of inputs) kept[i] = 1
+  const debts = debtsOf(r, kept, constants)
   const delta = new Float64Array(outputs.length)
   let paid = false
-  const carried: Array<{
-    readonly output: number
-    readonly from: number
-    readonly to: number
-    readonly factor: number
-  }> = []
+  const carried: Carried[] = []
   outputs.forEach((o, at) => {
-    if (exact?.[o] === 0) return
-    const [first, end] = r.inputsOf(o)
-    let carrier = -1
-    for (let i = first; i < end; i++) {
+    const debt = debts[Math.floor(o / r.outputsPerGroup)]
+    if (exact?.[o] === 0 || debt === undefined) return
+    for (const i of debt.owed) {
+      if (!r.reads(o, i)) continue
       const value = constants?.[i] ?? NaN
-      if (kept[i] === 1 && Math.abs(value) > (carrier < 0 ? 0 : Math.abs(constants?.[carrier] ?? 0))) carrier = i
-    }
-    for (let i = first; i < end; i++) {
-      const value = constants?.[i] ?? NaN
-      if (kept[i] === 1 || !r.reads(o, i) || Number.isNaN(value) || value === 0) continue
       if (c.uniform && c.payable) {
         delta[at] = (delta[at] ?? 0) + c.scale * value * r.sum(o, i)
         paid = true
       } else {
-        invariant(carrier >= 0, `no carrier for constant channel ${i} into ${s.node.name}`)
-        carried.push({ output: at, from: i, to: carrier, factor: value / (constants?.[carrier] ?? NaN) })
+        invariant(debt.carrier >= 0, `no carrier for constant channel ${i} into ${s.node.name}`)
+        carried.push({ output: at, from: i, to: debt.carrier, factor: value / (constants?.[debt.carrier] ?? NaN) })
       }
     }
   })
@@ -286,12 +312,7 @@ const carry = (
   inputs: Int32Array,
   outputs: Int32Array,
   groups: ReadonlyArray<ReadonlyArray<number>>,
-  carried: ReadonlyArray<{
-    readonly output: number
-    readonly from: number
-    readonly to: number
-    readonly factor: number
-  }>,
+  carried: ReadonlyArray<Carried>,
 ): Tensor => {
   const c = r.contraction
   const source = materialize(r.weight)

@@ -80,7 +80,7 @@ const convolutionLinks = (ctx: NodeContext<unknown>, c: Contraction | undefined)
   const { outputs, outputsPerGroup, inputsPerGroup } = channelsOf(weight, c)
   if (!c.payable && inputShape(ctx, 2)?.[0] === outputs) links.push(sameIndex(2, 0, 0, 1))
   // With one input per group a group goes as a whole: an input and the outputs made from it.
-  if (c.groups > 1 && inputsPerGroup === 1) {
+  if (c.groups > 1 && inputsPerGroup === 1 && isStatic(inputShape(ctx, 0)?.[1])) {
     links.push({
       ...sameIndex(0, 1, 0, 1),
       from: Int32Array.from({ length: outputs }, (_, o) => Math.floor(o / outputsPerGroup)),

@@ -44,7 +44,15 @@ export interface UnaryOptions<A> {
   readonly partial?: boolean
   /** Whether `f` has jumps: no constant is known next to one. */
   readonly jumps?: boolean
+  /** Whether constants are tracked. Default true; false for operators that take no floats. */
+  readonly tracked?: boolean
 }
+
+type Transfer<A> = NonNullable<OpDef<string, A>['constant']>
+
+/** The transfer function of an operator that tracks constants. */
+const transfer = <A>(tracked: boolean | undefined, constant: Transfer<A>): { readonly constant?: Transfer<A> } =>
+  tracked === false ? {} : { constant }
 
 /**
  * `y = f(x)` for every element, same type. `f` gets the attributes too. A constant slice c becomes the constant f(c), so
@@ -67,11 +75,11 @@ export const unary = <const Name extends string, A = NoAttributes>(
         E.map((type) => [type]),
       ),
     links: (ctx) => sameAxes(ctx),
-    constant: (ctx, [x]) => {
+    ...transfer<A>(options.tracked, (ctx, [x]) => {
       if (typeof x !== 'number' || !isReal(ctx)) return undefined
       const g = (v: number): number => f(v, ctx.attrs)
       return options.jumps === true && !isSteady(g, x) ? undefined : finite(g(x))
-    },
+    }),
     partial: options.partial ?? false,
     evaluate: (ctx, [x]) => {
       if (x === undefined || !(isFloat(x.dtype) || isWide(x.dtype) || options.integers === true)) return undefined
@@ -122,6 +130,8 @@ export interface BinaryOptions<A> {
   readonly tracked?: boolean
   /** The input port that the result equals when the other side is this constant everywhere. */
   readonly neutral?: { readonly value: number; readonly ports: ReadonlyArray<0 | 1> }
+  /** Ports that may be smaller than the output. Default both. */
+  readonly widened?: ReadonlyArray<number>
   /** One known element of small integer operands. */
   readonly content?: (a: Dim, b: Dim, attrs: A) => Dim | undefined
 }
@@ -166,13 +176,13 @@ export const binary = <const Name extends string, A = NoAttributes>(
       ),
     contents: (ctx) => elementContents(ctx, options.content),
     links: (ctx) => broadcastLinks(ctx, [0, 1]),
-    constant: (ctx, [a, b]) => {
-      if (!isReal(ctx) || options.tracked === false) return undefined
+    ...transfer<A>(options.tracked, (ctx, [a, b]) => {
+      if (!isReal(ctx)) return undefined
       if (typeof a === 'number' && typeof b === 'number') return finite(f(a, b, ctx.attrs))
       return finite(options.absorb?.(a ?? undefined, b ?? undefined))
-    },
+    }),
     partial: options.partial ?? false,
-    broadcasts: () => true,
+    broadcasts: (port) => options.widened?.includes(port) ?? true,
     identity: (ctx) =>
       options.neutral?.ports.find((port) => {
         const other = ctx.constant(1 - port)
@@ -209,6 +219,7 @@ export const comparison = <const Name extends string>(
 ): OpDef<Name, NoAttributes> =>
   binary(name, versions, (a, b) => Number(f(a, b)), {
     output: 'bool',
+    tracked: false,
     wide: (a, b) => Number(f(a, b)),
     ...(content === undefined ? {} : { content }),
   })

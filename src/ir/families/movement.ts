@@ -50,6 +50,21 @@ export const integersOn = (ctx: InferContext<unknown>, port: number): ReadonlyAr
 export const dtypeOf = (type: ValueType | undefined): TensorType['dtype'] | undefined =>
   type?.kind === 'tensor' ? type.dtype : undefined
 
+/** `to[t + i] = from[f + i · step]` for `i < count`, in units of `unit` array elements. */
+const copyRow = <T extends Uint8Array | Uint32Array>(
+  [to, t]: readonly [T, number],
+  [from, f]: readonly [T, number],
+  [count, step, unit]: readonly [number, number, number],
+): void => {
+  if (unit === 1) {
+    for (let i = 0; i < count; i++) to[t + i] = from[f + i * step] ?? 0
+    return
+  }
+  for (let i = 0; i < count; i++) {
+    for (let b = 0; b < unit; b++) to[(t + i) * unit + b] = from[(f + i * step) * unit + b] ?? 0
+  }
+}
+
 /**
  * The elements at places `start + Σ index · stride` of `x`, under `shape`. Undefined for strings and types under 8 bits.
  */
@@ -63,20 +78,14 @@ export const strided = (
   if (x.strings || width < 1) return undefined
   const out = new Uint8Array(sizeOf(shape) * width)
   const words = width === 4 && x.bytes.byteOffset % 4 === 0
-  const from = words ? new Uint32Array(x.bytes.buffer, x.bytes.byteOffset, x.bytes.byteLength / 4) : x.bytes
-  const to = words ? new Uint32Array(out.buffer) : out
-  const unit = words ? 1 : width
-  const [count, step] = [shape.at(-1) ?? 1, (strides.at(-1) ?? 0) * unit]
+  const from32 = words ? new Uint32Array(x.bytes.buffer, x.bytes.byteOffset, x.bytes.byteLength / 4) : undefined
+  const to32 = words ? new Uint32Array(out.buffer) : new Uint32Array()
+  const [count, step] = [shape.at(-1) ?? 1, strides.at(-1) ?? 0]
   forEachIndex(shape.slice(0, -1), (index, row) => {
     let at = start
     for (let a = 0; a < index.length; a++) at += (index[a] ?? 0) * (strides[a] ?? 0)
-    at *= unit
-    let target = row * count * unit
-    for (let i = 0; i < count; i++) {
-      for (let b = 0; b < unit; b++) to[target + b] = from[at + b] ?? 0
-      target += unit
-      at += step
-    }
+    if (from32) copyRow([to32, row * count], [from32, at], [count, step, 1])
+    else copyRow([out, row * count], [x.bytes, at], [count, step, width])
   })
   return dense(x.dtype, shape, out)
 }

@@ -24,11 +24,11 @@ const comparedAxes = (ctx: InferContext<SoftmaxAttributes>, rank: number): Reado
   return ctx.opset < 13 ? axesFrom(at, rank) : new Set([at])
 }
 
-/** `same(n)` is what each of `n` equal elements becomes, if that is a constant to rely on. */
+/** `same(n)` is what each of `n` equal elements becomes; absent where that is no constant to rely on. */
 export const softmax = <const Name extends string>(
   name: Name,
   compute: (values: ReadonlyArray<number>) => ReadonlyArray<number>,
-  same: (count: number) => number | undefined,
+  same?: (count: number) => number,
 ): OpDef<Name, SoftmaxAttributes> =>
   defineOp<Name, SoftmaxAttributes>({
     name,
@@ -47,15 +47,19 @@ export const softmax = <const Name extends string>(
       const axes = comparedAxes(ctx, inputShape(ctx, 0)?.length ?? 0)
       return axes === undefined ? [] : sameAxes(ctx, (axis) => !axes.has(axis))
     },
-    constant: (ctx, [x]) => {
-      const shape = inputShape(ctx, 0)
-      const axes = shape && comparedAxes(ctx, shape.length)
-      const count = shape && axes && countAlong(shape, axes)
-      return typeof x === 'number' && isReal(ctx) && count !== undefined ? finite(same(count)) : undefined
-    },
+    ...(same === undefined ? {} : { constant: transferOf(same) }),
     evaluate: (ctx, [x]) => {
       const axes = x && comparedAxes(ctx, x.shape.length)
       if (!x || !axes || !isFloat(x.dtype)) return undefined
       return [tensorOf(x.dtype, x.shape, normaliseOver(x, axes, compute))]
     },
   })
+
+const transferOf =
+  (same: (count: number) => number): NonNullable<OpDef<string, SoftmaxAttributes>['constant']> =>
+  (ctx, [x]) => {
+    const shape = inputShape(ctx, 0)
+    const axes = shape && comparedAxes(ctx, shape.length)
+    const count = shape && axes && countAlong(shape, axes)
+    return typeof x === 'number' && isReal(ctx) && count !== undefined ? finite(same(count)) : undefined
+  }

@@ -2,9 +2,10 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { broadcastElements } from '../evaluate.ts'
-import { broadcastLinks } from '../links.ts'
+import { broadcastLinks, shapeOf } from '../links.ts'
 import { defineOp, type OpDef } from '../op.ts'
 import { type Dense, isNumeric } from '../tensor.ts'
+import { isStatic, type Shape } from '../type.ts'
 import { broadcastType, finite, isReal, type NoAttributes } from './elementwise.ts'
 
 /** `y = f(x0, x1, ...)` with broadcasting, all of one type. A single operand is returned as it is. */
@@ -21,6 +22,9 @@ export const variadic = <const Name extends string>(
     schema: {},
     inferTypes: (ctx) => {
       const ports = ctx.inputs.map((_, port) => port)
+      if (ctx.opset < 8 && !ctx.inputs.every((x) => mayEqual(shapeOf(x), shapeOf(ctx.inputs[0])))) {
+        return E.left('operands of different shapes before opset 8')
+      }
       return pipe(
         broadcastType(ctx, ports),
         E.map((type) => [type]),
@@ -48,3 +52,12 @@ export const variadic = <const Name extends string>(
       return y && [y]
     },
   })
+
+/** Whether two shapes can be equal; a size of 1 is taken for another one than a symbol. */
+const mayEqual = (a: Shape | undefined, b: Shape | undefined): boolean => {
+  if (a === undefined || b === undefined) return true
+  return (
+    a.length === b.length &&
+    a.every((dim, axis) => dim === b[axis] || (dim !== 1 && b[axis] !== 1 && !(isStatic(dim) && isStatic(b[axis]))))
+  )
+}

@@ -12,6 +12,7 @@ export const BitShift = binary(
   (a, b, { direction }: BitShiftAttributes) => (direction === 'LEFT' ? a * 2 ** b : Math.floor(a / 2 ** b)),
   {
     schema: { direction: requiredString('LEFT', 'RIGHT') },
+    tracked: false,
     wide: (a, b, { direction }) => (direction === 'LEFT' ? BigInt.asUintN(64, a << b) : a >> b),
   },
 )

@@ -29,10 +29,10 @@ export const Einsum = defineOp<'Einsum', EinsumAttributes>({
   evaluate: () => undefined,
 })
 
-/** Shape that an equation with an explicit output and without an ellipsis gives. */
+/** Shape that an equation without an ellipsis gives. */
 const outputShape = (ctx: InferContext<EinsumAttributes>): Shape | undefined => {
-  const [left, right] = ctx.attrs.equation.replaceAll(' ', '').split('->')
-  if (left === undefined || right === undefined || ctx.attrs.equation.includes('.')) return undefined
+  const [left = '', right = lettersOnce(left)] = ctx.attrs.equation.replaceAll(' ', '').split('->')
+  if (ctx.attrs.equation.includes('.')) return undefined
   const sizes = new Map<string, Dim>()
   for (const [port, letters] of left.split(',').entries()) {
     const shape = shapeOf(ctx.inputs[port])
@@ -52,3 +52,10 @@ const outputShape = (ctx: InferContext<EinsumAttributes>): Shape | undefined => 
   }
   return out
 }
+
+/** The output where an equation has none: the letters that occur once, in alphabetical order. */
+const lettersOnce = (left: string): string =>
+  [...left]
+    .filter((letter) => letter !== ',' && left.indexOf(letter) === left.lastIndexOf(letter))
+    .sort()
+    .join('')

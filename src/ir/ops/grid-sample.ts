@@ -12,10 +12,7 @@ export interface GridSampleAttributes {
   readonly padding_mode: 'zeros' | 'border' | 'reflection'
 }
 
-/**
- * `x[N, C, ..]` read at the places that the grid `[N, .., d]` names, giving `[N, C, ..]` with the grid's sizes. A
- * constant channel stays so, except that zeros come in from beyond the border.
- */
+/** `x[N, C, ..]` read at the places that the grid `[N, .., d]` names, giving `[N, C, ..]` with the grid's sizes. */
 export const GridSample = defineOp<'GridSample', GridSampleAttributes>({
   name: 'GridSample',
   versions: [16, Infinity],
@@ -39,6 +36,5 @@ export const GridSample = defineOp<'GridSample', GridSampleAttributes>({
     const channels = inputShape(ctx, 0)?.[1]
     return isStatic(channels) && channels === outputShape(ctx)?.[1] ? [sameIndex(0, 1, 0, 1)] : []
   },
-  constant: (ctx, [x]) => (x === 0 || ctx.attrs.padding_mode !== 'zeros' ? (x ?? undefined) : undefined),
   evaluate: () => undefined,
 })

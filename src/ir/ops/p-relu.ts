@@ -5,5 +5,6 @@ import { binary } from '../families/elementwise.ts'
  */
 export const PRelu = binary('PRelu', [7, Infinity], (x, slope) => (x < 0 ? slope * x : x), {
   wide: (x, slope) => (x < 0n ? slope * x : x),
+  widened: [1],
   absorb: (x) => (x !== undefined && x >= 0 ? x : undefined),
 })

@@ -37,7 +37,5 @@ export const RoiAlign = defineOp<'RoiAlign', RoiAlignAttributes>({
     return E.right([tensorType(x.right.dtype, [regions, channels, height, width])])
   },
   links: (ctx) => (isStatic(inputShape(ctx, 0)?.[1]) ? [sameIndex(0, 1, 0, 1)] : []),
-  // Beyond the border there are zeros.
-  constant: (_ctx, [x]) => (x === 0 ? 0 : undefined),
   evaluate: () => undefined,
 })

@@ -1,4 +1,4 @@
 import { binary } from '../families/elementwise.ts'
 
 /** Whether exactly one is true, with broadcasting. */
-export const Xor = binary('Xor', [7, Infinity], (a, b) => a ^ b)
+export const Xor = binary('Xor', [7, Infinity], (a, b) => a ^ b, { tracked: false })

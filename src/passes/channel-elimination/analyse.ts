@@ -54,6 +54,8 @@ export interface ChannelFacts {
    * concluded from a constant holds only while it is that constant.
    */
   readonly exact: (value: ValueId, axis: number) => Uint8Array | undefined
+  /** Of a contraction, 1 for each input channel that one of its needed, not constant outputs reads. */
+  readonly needed: (node: Node) => Uint8Array | undefined
 }
 
 /** Sizes of a value's axes, undefined where not static. */
@@ -63,7 +65,7 @@ export const axesOf = (graph: Graph, value: ValueId): ReadonlyArray<number | und
 /** Facts of a graph. Channels in `alive` count as needed even though no output depends on them. */
 export const analyse = (graph: Graph, alive: ReadonlyArray<Channel> = []): ChannelFacts => {
   const constants = propagateConstants(graph)
-  const marks = propagateLiveness(graph, constants, alive)
+  const { live: marks, needed } = propagateLiveness(graph, constants, alive)
   const live = (value: ValueId, axis: number): Uint8Array | undefined => {
     const size = axesOf(graph, value)[axis]
     return size === undefined ? undefined : (marks.get(value)?.[axis] ?? new Uint8Array(size))
@@ -71,6 +73,7 @@ export const analyse = (graph: Graph, alive: ReadonlyArray<Channel> = []): Chann
   return {
     constants: constants.along,
     live,
+    needed: (node) => needed.get(node),
     exact: (value, axis) => {
       const known = constants.along(value, axis)
       return live(value, axis)?.map((l, i) => (l === 1 || !Number.isNaN(known?.[i] ?? NaN) ? 1 : 0))
@@ -201,12 +204,14 @@ const linkReader = (link: AxisLink, values: Float64Array | undefined): ((index: 
 
 type Marks = ReadonlyArray<Uint8Array | undefined>
 
-const propagateLiveness = (
-  graph: Graph,
-  constants: Constants,
-  alive: ReadonlyArray<Channel>,
-): ReadonlyMap<ValueId, Marks> => {
+interface Liveness {
+  readonly live: ReadonlyMap<ValueId, Marks>
+  readonly needed: ReadonlyMap<Node, Uint8Array>
+}
+
+const propagateLiveness = (graph: Graph, constants: Constants, alive: ReadonlyArray<Channel>): Liveness => {
   const live = new Map<ValueId, Marks>()
+  const needed = new Map<Node, Uint8Array>()
   const marksOf = (value: ValueId): Marks => {
     const known = live.get(value)
     if (known) return known
@@ -234,14 +239,25 @@ const propagateLiveness = (
       for (const input of readsOf(node)) if (!graph.constants.has(input)) markAll(input)
       continue
     }
+    const { contraction: c, reads } = view
+    if (c !== undefined && reads !== undefined) {
+      const rows = wanted[0]?.[c.outputAxis]
+      needed.set(
+        node,
+        neededInputs(reads, (o) => rows?.[o] !== 0),
+      )
+    }
     node.inputs.forEach((input, port) => {
       if (input === '' || graph.constants.has(input)) return
       marksOf(input).forEach((marks, axis) => {
-        if (marks !== undefined) markNeeded(view, port, axis, marks, wanted, links)
+        if (marks === undefined) return
+        const read =
+          c?.port === port && c.axis === axis ? needed.get(node) : neededAlong(port, axis, marks.length, wanted, links)
+        for (let i = 0; i < marks.length; i++) if (read?.[i] === 1) marks[i] = 1
       })
     })
   }
-  return live
+  return { live, needed }
 }
 
 /** Undefined when nothing of the value has to be computed. */
@@ -255,32 +271,27 @@ const wantedOf = (value: ValueId, marks: Marks | undefined, constants: Constants
   return wanted.some((w) => w !== undefined && w.length > 0 && !w.includes(1)) ? undefined : wanted
 }
 
-/** Marks the indices of an input axis that the wanted outputs depend on. */
-const markNeeded = (
-  { contraction, reads }: NodeView,
+/** The indices of an input axis that the wanted outputs depend on through the operator's links. */
+const neededAlong = (
   port: number,
   axis: number,
-  marks: Uint8Array,
+  size: number,
   wanted: ReadonlyArray<Marks | undefined>,
   links: ReadonlyArray<AxisLink>,
-): void => {
-  if (contraction !== undefined && reads !== undefined && port === contraction.port && axis === contraction.axis) {
-    const rows = wanted[0]?.[contraction.outputAxis]
-    const needed = neededInputs(reads, (o) => rows?.[o] !== 0)
-    for (let i = 0; i < marks.length; i++) if (needed[i] === 1) marks[i] = 1
-    return
-  }
+): Uint8Array => {
+  const out = new Uint8Array(size)
   wanted.forEach((outputs, k) => {
     if (outputs === undefined) return
-    const mine = links.filter((l) => l.input === port && l.inputAxis === axis && l.output === k)
     // An index is needed when every linked output axis wants something made from it.
-    const needed = new Uint8Array(marks.length).fill(1)
-    for (const link of mine) {
-      const reached = reachedBy(link, outputs[link.outputAxis], marks.length)
-      for (let i = 0; i < needed.length; i++) if (reached[i] === 0) needed[i] = 0
+    const needed = new Uint8Array(size).fill(1)
+    for (const link of links) {
+      if (link.input !== port || link.inputAxis !== axis || link.output !== k) continue
+      const reached = reachedBy(link, outputs[link.outputAxis], size)
+      for (let i = 0; i < size; i++) if (reached[i] === 0) needed[i] = 0
     }
-    for (let i = 0; i < marks.length; i++) if (needed[i] === 1) marks[i] = 1
+    for (let i = 0; i < size; i++) if (needed[i] === 1) out[i] = 1
   })
+  return out
 }
 
 const reachedBy = (link: AxisLink, wanted: Uint8Array | undefined, size: number): Uint8Array => {

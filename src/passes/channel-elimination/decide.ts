@@ -60,7 +60,10 @@ export const decide = (graph: Graph, facts: ChannelFacts, classes: Classes, targ
     !graph.constants.has(value) &&
     axesOf(graph, value).some((size, axis) => size !== undefined && size > 0 && !keptMarks(value, axis).includes(1))
   /** The removed classes along an axis, those with fewest members first. */
-  const candidates = (value: ValueId, axis: number): ReadonlyArray<{ readonly at: number; readonly channels: number }> => {
+  const candidates = (
+    value: ValueId,
+    axis: number,
+  ): ReadonlyArray<{ readonly at: number; readonly channels: number }> => {
     const counts = new Map<number, number>()
     const size = axesOf(graph, value)[axis] ?? 0
     for (let i = 0; i < size; i++) {
@@ -72,8 +75,10 @@ export const decide = (graph: Graph, facts: ChannelFacts, classes: Classes, targ
       .sort((a, b) => (sizes[a.at] ?? 0) - (sizes[b.at] ?? 0) || a.at - b.at)
   }
   const rules: ReadonlyArray<(view: NodeView) => boolean> = [
-    (view) => putBackGroups(view, keptMarks, (value, axis, index, reason) => put(classAt(value, axis, index) ?? -1, reason)),
-    (view) => putBackCarrier(view, facts, goes, (value, axis, index, reason) => put(classAt(value, axis, index) ?? -1, reason)),
+    (view) =>
+      putBackGroups(view, keptMarks, (value, axis, index, reason) => put(classAt(value, axis, index) ?? -1, reason)),
+    (view) =>
+      putBackCarrier(view, facts, goes, (value, axis, index, reason) => put(classAt(value, axis, index) ?? -1, reason)),
     (view) => putBackEmpty(graph, view, vanished, candidates, put),
     (view) => putBackWidth(graph, view, target, keptMarks, candidates, put),
   ]
@@ -97,7 +102,7 @@ export const decide = (graph: Graph, facts: ChannelFacts, classes: Classes, targ
 
 /** Applies the rules to every node, in order, until none puts anything back. */
 const settle = (views: ReadonlyArray<NodeView>, rules: ReadonlyArray<(view: NodeView) => boolean>): void => {
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false
     for (const rule of rules) for (const view of views) changed = rule(view) || changed
   }
@@ -118,12 +123,19 @@ const forEachAxis = (
 
 type PutChannel = (value: ValueId, axis: number, index: number, reason: Reason) => boolean
 
-const putBackGroups = (view: NodeView, keptMarks: (value: ValueId, axis: number) => Uint8Array, put: PutChannel): boolean => {
+const putBackGroups = (
+  view: NodeView,
+  keptMarks: (value: ValueId, axis: number) => Uint8Array,
+  put: PutChannel,
+): boolean => {
   const { node, op, ctx, contraction } = view
   if (op.legalize === undefined || contraction === undefined) return false
   const input = node.inputs[contraction.port] ?? ''
   const output = node.outputs[0] ?? ''
-  const back = op.legalize(ctx, { input: keptMarks(input, contraction.axis), output: keptMarks(output, contraction.outputAxis) })
+  const back = op.legalize(ctx, {
+    input: keptMarks(input, contraction.axis),
+    output: keptMarks(output, contraction.outputAxis),
+  })
   const reason: Reason = { kind: 'groups', at: labelOf(node), text: `keeps the groups of ${labelOf(node)} of one size` }
   let changed = false
   back.input.forEach((mark, i) => {
@@ -193,10 +205,7 @@ const putBackEmpty = (
   if (gone.length === outputs.length) return false
   const inputs = node.inputs.filter((i) => i !== '')
   const lost = inputs.filter(isGone)
-  const empty = [
-    ...(op.mayLoseInputs && lost.length < inputs.length ? [] : lost),
-    ...(op.mayLoseOutputs ? [] : gone),
-  ]
+  const empty = [...(op.mayLoseInputs && lost.length < inputs.length ? [] : lost), ...(op.mayLoseOutputs ? [] : gone)]
   const reason: Reason = { kind: 'empty', at: labelOf(node), text: `leaves ${labelOf(node)} one channel to work on` }
   let changed = false
   for (const value of empty) {

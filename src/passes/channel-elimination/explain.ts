@@ -1,5 +1,5 @@
 /** What channel elimination did to each layer, and why the rest stayed. A layer is a node that sums over channels. */
-import { neededInputs, type Reads } from '../../ir/families/contraction.ts'
+import type { Reads } from '../../ir/families/contraction.ts'
 import { type Graph, withParts } from '../../ir/graph.ts'
 import type { Node, ValueId } from '../../ir/op.ts'
 import { viewsOf } from './analyse.ts'
@@ -64,10 +64,16 @@ export const explain = ({ before, facts, decision }: Elimination): ReadonlyArray
     const made = facts.constants(output, c.outputAxis)
     const read = facts.constants(input, c.axis)
     const isWanted = (o: number): boolean => live?.[o] !== 0 && Number.isNaN(made?.[o] ?? NaN)
-    const needed = neededInputs(r, isWanted)
-    const isNeeded = (i: number): boolean => needed[i] === 1 && Number.isNaN(read?.[i] ?? NaN)
+    const needed = facts.needed(node)
+    const isNeeded = (i: number): boolean => needed?.[i] === 1 && Number.isNaN(read?.[i] ?? NaN)
     const stays: Stay[] = []
-    const stay = (side: Stay['side'], value: ValueId, axis: number, count: number, needs: (i: number) => boolean): void => {
+    const stay = (
+      side: Stay['side'],
+      value: ValueId,
+      axis: number,
+      count: number,
+      needs: (i: number) => boolean,
+    ): void => {
       for (let index = 0; index < count; index++) {
         const reason = needs(index) ? undefined : decision.reason(value, axis, index)
         if (reason !== undefined) stays.push({ side, index, reason })

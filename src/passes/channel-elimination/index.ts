@@ -36,7 +36,10 @@ export const eliminateChannels = (graph: Graph, target: Target): Elimination => 
 }
 
 /** The pass; `observe` is told of every run, changed or not. */
-export const channelElimination = (target: Target, observe: (elimination: Elimination) => void = () => undefined): Pass => ({
+export const channelElimination = (
+  target: Target,
+  observe: (elimination: Elimination) => void = () => undefined,
+): Pass => ({
   name: 'channel-elimination',
   run: (graph) => {
     const elimination = eliminateChannels(graph, target)

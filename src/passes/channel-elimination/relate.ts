@@ -50,7 +50,8 @@ export const relate = (graph: Graph, removable: (value: ValueId, axis: number) =
     const key = `${axis} ${value}`
     if (!pins.has(key)) pins.set(key, reason)
   }
-  const pinAll = (value: ValueId, reason: Reason): void => axesOf(graph, value).forEach((_, axis) => pin(value, axis, reason))
+  const pinAll = (value: ValueId, reason: Reason): void =>
+    axesOf(graph, value).forEach((_, axis) => pin(value, axis, reason))
 
   for (const { name } of graph.outputs) pinAll(name, { kind: 'output', at: name, text: `is the graph output ${name}` })
   for (const { name } of graph.inputs) pinAll(name, { kind: 'input', at: name, text: `is the graph input ${name}` })
@@ -61,7 +62,8 @@ export const relate = (graph: Graph, removable: (value: ValueId, axis: number) =
     const { node, links } = view
     const label = labelOf(node)
     if (links === 'opaque') {
-      for (const value of [...readsOf(node), ...node.outputs]) pinAll(value, { kind: 'opaque', at: label, text: `meets ${label}, which is not looked into` })
+      for (const value of [...readsOf(node), ...node.outputs])
+        pinAll(value, { kind: 'opaque', at: label, text: `meets ${label}, which is not looked into` })
       continue
     }
     const chosen = chooseLinks(view, links, removable)
@@ -87,7 +89,13 @@ export const relate = (graph: Graph, removable: (value: ValueId, axis: number) =
     const root = find(id)
     classOf[id] = root === id ? count++ : (classOf[root] ?? 0)
   }
-  return { classOf, count, idOf: axes.idOf, channelOf: axes.channelOf, pinned: (value, axis) => pins.get(`${axis} ${value}`) }
+  return {
+    classOf,
+    count,
+    idOf: axes.idOf,
+    channelOf: axes.channelOf,
+    pinned: (value, axis) => pins.get(`${axis} ${value}`),
+  }
 }
 
 interface Layout {
@@ -143,8 +151,12 @@ const chooseLinks = (
   const best = (group: ReadonlyArray<AxisLink>, score: (link: AxisLink) => number): AxisLink | undefined =>
     group.reduce<AxisLink | undefined>((a, b) => (a === undefined || score(b) > score(a) ? b : a), undefined)
   return links.filter((link) => {
-    const merged = links.filter((l) => l.input === link.input && l.output === link.output && l.outputAxis === link.outputAxis)
-    const split = links.filter((l) => l.input === link.input && l.output === link.output && l.inputAxis === link.inputAxis)
+    const merged = links.filter(
+      (l) => l.input === link.input && l.output === link.output && l.outputAxis === link.outputAxis,
+    )
+    const split = links.filter(
+      (l) => l.input === link.input && l.output === link.output && l.inputAxis === link.inputAxis,
+    )
     return (
       best(merged, (l) => removable(node.inputs[l.input] ?? '', l.inputAxis)) === link &&
       best(split, (l) => removable(node.outputs[l.output] ?? '', l.outputAxis)) === link

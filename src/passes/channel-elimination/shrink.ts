@@ -50,7 +50,8 @@ const shrinkContext = (
   decision: Decision,
   fresh: (hint: string) => ValueId,
 ): ShrinkContext<unknown> => {
-  const keptOutput = (output: number, axis: number): Int32Array | undefined => decision.kept(node.outputs[output] ?? '', axis)
+  const keptOutput = (output: number, axis: number): Int32Array | undefined =>
+    decision.kept(node.outputs[output] ?? '', axis)
   /** A constant operand follows the outputs made from it. */
   const keptOperand = (port: number, axis: number): Int32Array | undefined => {
     if (links === 'opaque') return undefined

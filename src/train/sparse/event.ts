@@ -3,7 +3,10 @@ import { code, kept } from './codes.ts'
 import { indicesOf, type Slot } from './network.ts'
 import { capacitiesOf, liveOf, type Removal, type Work, type WorkLayer } from './workspace.ts'
 
-/** Positions are row-major in the layer's present shape, ascending. */
+/**
+ * Positions are row-major in the layer's present shape, ascending. What is said about values is for policies whose masked
+ * weights are zeroed; others leave weights and momenta as they are, but for those of removed channels.
+ */
 export interface LayerEvent {
   readonly layer: string
   /** Kept before and masked now, those of removed channels included: weight and momentum become 0. */

@@ -35,8 +35,7 @@ export const removeChannels = (work: Work, move: RemoveChannels): void => {
   })
   const fraction = valueAt(move.fraction, work.step)
   // The floor goes by the final fraction, the number to remove by the present one.
-  const floor = (move.floor * (1 - move.final)) / (1 - fraction)
-  const selection = selectChannels(groups, { channels: fraction, floor })
+  const selection = selectChannels(groups, { channels: fraction, floor: move.floor * (1 - move.final) })
   const now = removed.map((marks) => new Uint8Array(marks.length))
   for (const [g, s] of scope.entries()) {
     for (const [c, going] of selection.removed[g]?.entries() ?? []) {

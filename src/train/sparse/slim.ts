@@ -81,7 +81,7 @@ const slotMover = ({ network }: State, gone: AxisMarks): ((slot: Slot) => number
 }
 
 const slimStream = (stream: Stream, dropped: Uint8Array, position: (slot: Slot) => number): Stream => {
-  const at = (slot: Slot): Slot => ({ ...slot, offset: position(slot) })
+  const at = (slot: Slot): Slot => (slot.offset === undefined ? slot : { ...slot, offset: position(slot) })
   return {
     ...stream,
     channels: stream.channels - dropped.reduce((n, mark) => n + mark, 0),

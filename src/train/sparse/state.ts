@@ -74,8 +74,12 @@ const exactMask = (size: number, count: number, draws: Draws): Uint8Array => {
   if (count === size) return new Uint8Array(size).fill(1)
   const codes = new Uint8Array(size).fill(code.inactive)
   selectAtRandom([codes], code.inactive, count, grownCode('restarts'), draws)
-  return codes.map((c) => (c === code.grown ? 1 : 0))
+  for (let i = 0; i < size; i++) codes[i] = codes[i] === code.grown ? 1 : 0
+  return codes
 }
 
-const bernoulliMask = (size: number, density: number, draws: Draws): Uint8Array =>
-  new Uint8Array(size).map(() => (draws.next() < density ? 1 : 0))
+const bernoulliMask = (size: number, density: number, draws: Draws): Uint8Array => {
+  const mask = new Uint8Array(size)
+  for (let i = 0; i < size; i++) mask[i] = draws.next() < density ? 1 : 0
+  return mask
+}

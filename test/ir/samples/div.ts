@@ -11,6 +11,8 @@ export default [
     input([2, 3], { range: [0.5, 3], dtype: 'float64' }),
     input([3], { range: [0.5, 3], dtype: 'float64' }),
   ]),
+  sample('that changes nothing', [input([2, 3]), constant([3], { values: [1, 1, 1] })]),
+  sample('that only widens', [input([1, 3]), constant([2, 3], { values: [1, 1, 1, 1, 1, 1] })]),
   sample('special channels', [constant([4, 1], { values: [0, 1, -1, 2] }), input([2, 4, 3], { range: [0.5, 2] })]),
   sample('int32', [input([2, 3], { dtype: 'int32', range: [-9, 9] }), input([3], { dtype: 'int32', range: [1, 4] })]),
   sample('int64', [input([2, 3], { dtype: 'int64', range: [-9, 9] }), input([3], { dtype: 'int64', range: [1, 4] })]),

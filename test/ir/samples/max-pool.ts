@@ -24,6 +24,7 @@ export default [
   }),
   sample('dilated beyond a small input', [input([1, 1, 2])], {
     attributes: { kernel_shape: ints(2), dilations: ints(3), pads: ints(1, 1) },
+    noRuntime: 'an empty window is the lowest number there',
   }),
   sample('uint8', [input([1, 2, 6], { dtype: 'uint8', range: [0, 255] })], { attributes: { kernel_shape: ints(2) } }),
 ]

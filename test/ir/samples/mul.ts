@@ -8,6 +8,8 @@ export default [
   sample('a scalar', [input([2, 3]), constant([])]),
   sample('one element', [input([2, 3]), input([1, 1, 1])]),
   sample('float64', [input([2, 3], { dtype: 'float64' }), input([3], { dtype: 'float64' })]),
+  sample('that changes nothing', [input([2, 3]), constant([3], { values: [1, 1, 1] })]),
+  sample('that only widens', [input([1, 3]), constant([2, 3], { values: [1, 1, 1, 1, 1, 1] })]),
   sample('special channels', [input([2, 4, 3]), constant([4, 1], { values: [0, 1, -1, 2] })]),
   sample('float16', [input([2, 3], { dtype: 'float16' }), constant([3], { dtype: 'float16' })]),
   sample('int32', [input([2, 3], { dtype: 'int32', range: [-9, 9] }), input([3], { dtype: 'int32', range: [-9, 9] })]),

@@ -11,6 +11,8 @@ export default [
     input([2, 3], { range: [0.5, 3], dtype: 'float64' }),
     input([3], { range: [0.5, 3], dtype: 'float64' }),
   ]),
+  sample('that changes nothing', [input([2, 3]), constant([3], { values: [1, 1, 1] })]),
+  sample('that only widens', [input([1, 3]), constant([2, 3], { values: [1, 1, 1, 1, 1, 1] })]),
   sample('squared', [input([2, 3]), constant([], { values: [2] })], { opset: 12 }),
   sample('an integer exponent', [input([2, 3]), constant([], { dtype: 'int64', values: [3] })]),
   sample('exponents for channels', [input([2, 4], { range: [0.5, 2] }), constant([4], { values: [0, 1, 2, 0.5] })]),

@@ -7,5 +7,4 @@ export default [
   sample('float64', [input([5], { dtype: 'float64' })], { opset: 21 }),
   sample('float16', [input([5], { dtype: 'float16' })], { opset: 21 }),
   sample('int32', [input([2, 3], { dtype: 'int32', range: [-5, 5] })]),
-  ,
 ]

@@ -9,5 +9,4 @@ export default [
   sample('int32', [input([5], { dtype: 'int32', range: [-3, 3] })], {
     attributes: { lambd: float(1), bias: float(1) },
   }),
-  ,
 ]

@@ -106,8 +106,11 @@ const softMoves = (options: ChaseOptions): ReadonlyArray<Move> => {
 
 const exchangeMoves = (options: ChaseOptions): ReadonlyArray<Move> => {
   const fraction: Schedule = { kind: 'cosine', from: 0.5, to: 0.005, begin: 0, end: options.steps }
+  const prune = { kind: 'prune', scope: isGlobal(options) ? 'global' : 'layer', by: { kind: 'magnitude' } } as const
   return [
-    { kind: 'prune', to: { fraction }, scope: isGlobal(options) ? 'global' : 'layer', by: { kind: 'magnitude' } },
+    // Takes back what the soft bound may have left; nothing after the first time.
+    { ...prune, to: { density: constant(options.density) } },
+    { ...prune, to: { fraction } },
     {
       kind: 'grow',
       density: constant(options.density),

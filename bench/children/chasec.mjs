@@ -1,0 +1,40 @@
+/**
+ * One compilation in a fresh process: node chasec.mjs MODEL MASKS|none FOLDER. Prints times in milliseconds and the peak
+ * memory in bytes as JSON. Loading the library is not timed.
+ */
+import { join } from 'node:path'
+import process from 'node:process'
+import { performance } from 'node:perf_hooks'
+import { compile, lowerCompiled, noMasks, readMasks, readModel, writePackage } from '../../dist/promise.js'
+import { writeFiles } from '../../dist/export/package.js'
+
+const [model, masksFile, folder] = process.argv.slice(2)
+
+const start = performance.now()
+const graph = await readModel(model)
+const masks = masksFile === 'none' ? noMasks : await readMasks(masksFile, graph)
+const readAt = performance.now()
+const compiled = await compile(graph, masks)
+const compiledAt = performance.now()
+const lowered = await lowerCompiled(compiled)
+const loweredAt = performance.now()
+await writeFiles(join(folder, 'model'), [{ name: 'model.onnx', chunks: [lowered.model] }])()
+const writtenAt = performance.now()
+await writePackage(compiled, join(folder, 'package'), { lowered })
+const packagedAt = performance.now()
+
+process.stdout.write(
+  JSON.stringify({
+    milliseconds: {
+      read: readAt - start,
+      compile: compiledAt - readAt,
+      encode: loweredAt - compiledAt,
+      write: writtenAt - loweredAt,
+      total: writtenAt - start,
+      package: packagedAt - writtenAt,
+    },
+    peakBytes: process.resourceUsage().maxRSS * 1024,
+    outputBytes: lowered.model.byteLength,
+    macs: { before: compiled.report.before.macs, after: compiled.report.after.macs },
+  }),
+)

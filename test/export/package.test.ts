@@ -1,0 +1,450 @@
+import { spawn } from 'node:child_process'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import * as E from 'fp-ts/lib/Either.js'
+import ts from 'typescript'
+import { afterAll, describe, expect, it } from 'vitest'
+import { type FileSystem, nodeFileSystem } from '../../src/export/file-system.ts'
+import { manifestName, type PackageFile, recoverFiles, writeFiles } from '../../src/export/package.ts'
+import { uniforms } from '../inflate.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'chasec-package-'))
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+const emptyFolder = (): string => mkdtempSync(join(root, 'case-'))
+
+/** A package of some version: every file says which, so that a mix shows. */
+const version = (n: number, size = 3000): ReadonlyArray<PackageFile> =>
+  ['model.onnx_data', 'model.onnx', manifestName].map((name, i) => ({
+    name,
+    chunks: [new Uint8Array(size * (i + 1)).fill(n), Uint8Array.of(n)],
+  }))
+
+/** The version that a folder holds whole; a text that says what is wrong with it otherwise. */
+const versionAt = (target: string, size = 3000): number | string => {
+  if (!existsSync(target)) return 'nothing'
+  const names = readdirSync(target).sort()
+  if (names.join() !== [manifestName, 'model.onnx', 'model.onnx_data'].join()) return `files ${names.join()}`
+  const seen = new Set<number>()
+  for (const [i, name] of ['model.onnx_data', 'model.onnx', manifestName].entries()) {
+    const bytes = readFileSync(join(target, name))
+    if (bytes.byteLength !== size * (i + 1) + 1) return `${bytes.byteLength} bytes of ${name}`
+    for (const byte of bytes) seen.add(byte)
+  }
+  const [only] = seen
+  return seen.size === 1 && only !== undefined ? only : `a mix of ${[...seen].join(' and ')}`
+}
+
+const besides = (target: string): ReadonlyArray<string> =>
+  readdirSync(dirname(target)).filter((name) => name.startsWith('.'))
+
+/** A file system that asks `before` before each operation, and lets it shorten writes. */
+const watched = (before: (operation: string) => { readonly shorten?: boolean } | undefined): FileSystem => {
+  const step = async <T>(operation: string, run: () => Promise<T>): Promise<T> => {
+    before(operation)
+    return run()
+  }
+  const real = nodeFileSystem
+  return {
+    kindOf: (path) => step('kindOf', () => real.kindOf(path)),
+    list: (path) => step('list', () => real.list(path)),
+    makeFolders: (path) => step('makeFolders', () => real.makeFolders(path)),
+    makeFolder: (path) => step('makeFolder', () => real.makeFolder(path)),
+    rename: (from, to) => step('rename', () => real.rename(from, to)),
+    remove: (path) => step('remove', () => real.remove(path)),
+    syncFolder: (path) => step('syncFolder', () => real.syncFolder(path)),
+    create: async (path) => {
+      before('create')
+      const file = await real.create(path)
+      return {
+        write: async (bytes) => {
+          const shorten = before('write')?.shorten === true
+          return file.write(shorten ? bytes.subarray(0, Math.ceil(bytes.byteLength / 2)) : bytes)
+        },
+        sync: () => step('sync', () => file.sync()),
+        close: async () => {
+          // A process that has ended has closed its files.
+          await file.close()
+          before('close')
+        },
+      }
+    },
+  }
+}
+
+const ok = async (target: string, files: ReadonlyArray<PackageFile>): Promise<void> => {
+  expect(await writeFiles(target, files)()).toEqual(E.right(undefined))
+}
+
+describe('writing a package', () => {
+  it('makes it, with the folders above it, and replaces it', async () => {
+    const target = join(emptyFolder(), 'a', 'b', 'package')
+    await ok(target, version(1))
+    expect(versionAt(target)).toBe(1)
+    await ok(target, version(2))
+    expect(versionAt(target)).toBe(2)
+    expect(besides(target)).toEqual([])
+  })
+
+  it('uses an empty folder, and drops files of the old package that the new one has not', async () => {
+    const target = join(emptyFolder(), 'package')
+    mkdirSync(target)
+    await ok(target, [...version(1), { name: 'report.html', chunks: [Uint8Array.of(1)] }])
+    await ok(target, version(2))
+    expect(versionAt(target)).toBe(2)
+  })
+
+  it('takes chunks as they come', async () => {
+    const target = join(emptyFolder(), 'package')
+    async function* chunks(): AsyncIterable<Uint8Array> {
+      for (const byte of [1, 2, 3]) yield Promise.resolve(Uint8Array.of(byte))
+    }
+    await ok(target, [
+      { name: manifestName, chunks: chunks() },
+      { name: 'empty', chunks: [] },
+    ])
+    expect([...readFileSync(join(target, manifestName))]).toEqual([1, 2, 3])
+    expect(readFileSync(join(target, 'empty')).byteLength).toBe(0)
+  })
+
+  it('forces each file to disk before the renames, and the folders too', async () => {
+    const target = join(emptyFolder(), 'package')
+    await ok(target, version(1))
+    const operations: string[] = []
+    await writeFiles(
+      target,
+      version(2),
+      watched((operation) => void operations.push(operation)),
+    )()
+    const file = ['create', 'write', 'write', 'sync', 'close']
+    expect(operations.filter((operation) => operation !== 'kindOf' && operation !== 'list')).toEqual([
+      ...['makeFolders', 'makeFolder', ...file, ...file, ...file, 'syncFolder'],
+      ...['rename', 'rename', 'syncFolder'],
+      ...['rename', 'remove', 'rename'],
+    ])
+  })
+
+  describe('refuses', () => {
+    const refusal = async (prepare: (target: string) => void): Promise<string> => {
+      const target = join(emptyFolder(), 'package')
+      prepare(target)
+      const before = lstatSync(target)
+      const written = await writeFiles(target, version(2))()
+      expect(written).toMatchObject({ left: { _tag: 'WriteError', subject: target } })
+      expect(lstatSync(target).ino).toBe(before.ino)
+      expect(besides(target)).toEqual([])
+      return E.isLeft(written) ? written.left.found : ''
+    }
+    const folderOf =
+      (...names: ReadonlyArray<string>) =>
+      (target: string): void => {
+        mkdirSync(target)
+        for (const name of names) writeFileSync(join(target, name), 'x')
+      }
+
+    it("a folder with someone's files, which it names", async () => {
+      expect(await refusal(folderOf('b.txt', 'a.txt'))).toBe('other files: a.txt, b.txt')
+      expect(await refusal(folderOf(manifestName, 'notes.txt'))).toBe('other files: notes.txt')
+      expect(await refusal(folderOf(...'abcdefg'))).toBe('other files: a, b, c, d, e, 2 more')
+    })
+
+    it('a folder with a model that is not ours', async () => {
+      expect(await refusal(folderOf('model.onnx'))).toBe('other files: model.onnx')
+    })
+
+    it('folders and links where files of ours would be', async () => {
+      expect(
+        await refusal((target) => {
+          folderOf(manifestName)(target)
+          mkdirSync(join(target, 'model.onnx'))
+        }),
+      ).toBe('other files: model.onnx')
+      expect(
+        await refusal((target) => {
+          folderOf('elsewhere')(target)
+          rmSync(join(target, 'elsewhere'))
+          symlinkSync('/dev/null', join(target, manifestName))
+        }),
+      ).toBe(`other files: ${manifestName}`)
+    })
+
+    it('a file, and a link to a folder', async () => {
+      expect(await refusal((target) => writeFileSync(target, 'x'))).toBe('a file or a link')
+      expect(await refusal((target) => symlinkSync(emptyFolder(), target))).toBe('a file or a link')
+      expect(await refusal((target) => symlinkSync('nowhere', target))).toBe('a file or a link')
+    })
+
+    it('files that appear while it writes: it puts the folder back', async () => {
+      const target = join(emptyFolder(), 'package')
+      await ok(target, version(1))
+      const late = watched((operation) => {
+        if (operation === 'syncFolder' && !existsSync(join(target, 'late.txt')))
+          writeFileSync(join(target, 'late.txt'), 'x')
+        return undefined
+      })
+      expect(await writeFiles(target, version(2), late)()).toMatchObject({ left: { found: 'other files: late.txt' } })
+      expect(readdirSync(target)).toContain('late.txt')
+      expect(besides(target)).toEqual([])
+    })
+
+    it.each(['', '.', '..', '../x', 'a/b', '/x', 'a\\b', 'a\0b'])('the file name %j', async (name) => {
+      const target = join(emptyFolder(), 'package')
+      expect(await writeFiles(target, [{ name, chunks: [] }])()).toMatchObject({ left: { _tag: 'WriteError' } })
+      expect(existsSync(target)).toBe(false)
+    })
+
+    it('a file name twice, and a place where nothing can be made', async () => {
+      const target = join(emptyFolder(), 'package')
+      expect(await writeFiles(target, [...version(1), ...version(1)])()).toMatchObject({ left: { found: 'several' } })
+      writeFileSync(join(root, 'file'), 'x')
+      expect(await writeFiles(join(root, 'file', 'package'), version(1))()).toMatchObject({
+        left: { _tag: 'WriteError' },
+      })
+    })
+  })
+
+  it('does not follow a link that is put where it is about to write', async () => {
+    const target = join(emptyFolder(), 'package')
+    const outside = join(emptyFolder(), 'outside')
+    writeFileSync(outside, 'mine')
+    const hostile: FileSystem = {
+      ...nodeFileSystem,
+      create: (path) => {
+        if (path.endsWith('model.onnx')) symlinkSync(outside, path)
+        return nodeFileSystem.create(path)
+      },
+    }
+    expect(await writeFiles(target, version(1), hostile)()).toMatchObject({ left: { _tag: 'WriteError' } })
+    expect(readFileSync(outside, 'utf8')).toBe('mine')
+    expect([existsSync(target), besides(target)]).toEqual([false, []])
+  })
+
+  it('removes what it made when the content itself fails', async () => {
+    const target = join(emptyFolder(), 'package')
+    await ok(target, version(1))
+    function* broken(code: string | undefined): Iterable<Uint8Array> {
+      yield Uint8Array.of(1)
+      throw Object.assign(new Error('the source has changed'), code === undefined ? {} : { code })
+    }
+    const files = (code?: string): ReadonlyArray<PackageFile> => [{ name: manifestName, chunks: broken(code) }]
+    expect(await writeFiles(target, files('ESTALE'))()).toMatchObject({ left: { found: 'the source has changed' } })
+    await expect(writeFiles(target, files())()).rejects.toThrow('the source has changed')
+    expect([versionAt(target), besides(target)]).toEqual([1, []])
+  })
+})
+
+/** Runs `attempt` with every k from 1 on until it reports that there was no k-th operation. */
+const forEachOperation = async (attempt: (k: number) => Promise<boolean>): Promise<number> => {
+  let k = 1
+  while (await attempt(k)) k += 1
+  return k - 1
+}
+
+describe.each([
+  ['nothing', undefined],
+  ['an old package', 1],
+] as const)('a package in place of %s, when', (_, old) => {
+  const prepared = async (): Promise<string> => {
+    const target = join(emptyFolder(), 'package')
+    if (old !== undefined) await ok(target, version(old))
+    return target
+  }
+  const before = old ?? 'nothing'
+
+  it.each(['ENOSPC', 'EIO', 'EACCES'])(
+    'any one operation fails with %s: is the old one after an error, else the new one',
+    async (code) => {
+      const count = await forEachOperation(async (k) => {
+        const target = await prepared()
+        let calls = 0
+        const failing = watched((operation) => {
+          calls += 1
+          if (calls === k) throw Object.assign(new Error(`${code}: ${operation}`), { code })
+          return undefined
+        })
+        const written = await writeFiles(target, version(2), failing)()
+        if (E.isLeft(written)) {
+          expect(written.left).toMatchObject({ _tag: 'WriteError', found: expect.stringContaining(code) })
+          expect(versionAt(target)).toBe(before)
+        } else expect(versionAt(target)).toBe(2)
+        await ok(target, version(3))
+        expect([versionAt(target), besides(target)]).toEqual([3, []])
+        return calls >= k
+      })
+      expect(count).toBeGreaterThan(20)
+    },
+  )
+
+  it('the disk stays full from any operation on: is the old one, and the next run clears up', async () => {
+    await forEachOperation(async (k) => {
+      const target = await prepared()
+      let calls = 0
+      const full = watched((operation) => {
+        calls += 1
+        if (calls >= k && ['makeFolder', 'create', 'write', 'sync'].includes(operation)) {
+          throw Object.assign(new Error(operation), { code: 'ENOSPC' })
+        }
+        return undefined
+      })
+      const written = await writeFiles(target, version(2), full)()
+      expect(versionAt(target)).toBe(E.isLeft(written) ? before : 2)
+      expect(besides(target)).toEqual([])
+      return calls >= k
+    })
+  })
+
+  it('the process ends before any operation: is the old one or the new one once recovered, without a trace', async () => {
+    const outcomes = new Set<number | string>()
+    await forEachOperation(async (k) => {
+      const target = await prepared()
+      let calls = 0
+      const ended = watched((operation) => {
+        calls += 1
+        if (calls < k) return undefined
+        // What was on its way to the disk may have got there in part.
+        if (operation === 'write' && calls === k) return { shorten: true }
+        throw Object.assign(new Error('ended'), { code: 'ENDED' })
+      })
+      await writeFiles(target, version(2), ended)()
+      const left = versionAt(target)
+      // Absent only between the two renames, with the old package complete beside it.
+      if (left === 'nothing' && old !== undefined) {
+        expect(
+          besides(target)
+            .filter((name) => name.includes('chasec-old'))
+            .map((name) => versionAt(join(dirname(target), name))),
+        ).toEqual([old])
+      } else expect([before, 2]).toContain(left)
+      expect(await recoverFiles(target)()).toEqual(E.right(undefined))
+      expect([before, 2]).toContain(versionAt(target))
+      outcomes.add(versionAt(target))
+      expect(besides(target)).toEqual([])
+      return calls >= k
+    })
+    expect(outcomes).toEqual(new Set([before, 2]))
+  })
+
+  it('every write is short: is the new one', async () => {
+    const target = await prepared()
+    expect(
+      await writeFiles(
+        target,
+        version(2),
+        watched(() => ({ shorten: true })),
+      )(),
+    ).toEqual(E.right(undefined))
+    expect(versionAt(target)).toBe(2)
+  })
+
+  it('nothing can be written at all: is the old one', async () => {
+    const target = await prepared()
+    const stuck: FileSystem = {
+      ...nodeFileSystem,
+      create: async (path) => ({ ...(await nodeFileSystem.create(path)), write: () => Promise.resolve(0) }),
+    }
+    expect(await writeFiles(target, version(2), stuck)()).toMatchObject({ left: { _tag: 'WriteError' } })
+    expect([versionAt(target), besides(target)]).toEqual([before, []])
+  })
+})
+
+describe('two writers of one package', () => {
+  it('leave one whole package, whoever wins', async () => {
+    const target = join(emptyFolder(), 'package')
+    await ok(target, version(1))
+    for (let round = 0; round < 20; round++) {
+      const results = await Promise.all([2, 3, 4].map((n) => writeFiles(target, version(n))()))
+      for (const result of results) if (E.isLeft(result)) expect(result.left._tag).toBe('WriteError')
+      await recoverFiles(target)()
+      expect(typeof versionAt(target)).toBe('number')
+      expect(besides(target)).toEqual([])
+    }
+  })
+})
+
+/** The package writer as JavaScript, where a process of its own can load it. */
+const transpiled = (): string => {
+  const folder = fileURLToPath(
+    new URL(`../../node_modules/.cache/chasec-package-test-${process.pid}/`, import.meta.url),
+  )
+  for (const path of ['export/package', 'export/file-system', 'export/error', 'ir/failure']) {
+    const source = readFileSync(new URL(`../../src/${path}.ts`, import.meta.url), 'utf8')
+    const { outputText } = ts.transpileModule(source, {
+      compilerOptions: {
+        target: ts.ScriptTarget.ES2023,
+        module: ts.ModuleKind.ESNext,
+        rewriteRelativeImportExtensions: true,
+        verbatimModuleSyntax: true,
+      },
+    })
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    writeFileSync(join(folder, `${path}.js`), outputText)
+  }
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+  return folder
+}
+
+describe('a process that is killed while it replaces a package', () => {
+  it('leaves the old one or the new one, 100 times', { timeout: 120_000 }, async () => {
+    const folder = transpiled()
+    try {
+      const target = join(emptyFolder(), 'package')
+      const size = 300_000
+      await ok(target, version(0, size))
+      // Writes version after version until it is killed, and says when it begins and ends each.
+      const program = `
+        import { writeFiles } from ${JSON.stringify(new URL('export/package.js', `file://${folder}`).href)}
+        const version = (n) => ['model.onnx_data', 'model.onnx', 'chasec.json'].map((name, i) =>
+          ({ name, chunks: [new Uint8Array(${size} * (i + 1)).fill(n), Uint8Array.of(n)] }))
+        for (let n = Number(process.argv[1]); ; n = (n + 1) % 250) {
+          process.stdout.write('begin ' + n + '\\n')
+          const written = await writeFiles(${JSON.stringify(target)}, version(n))()
+          process.stdout.write((written._tag === 'Right' ? 'end ' : 'error ') + n + '\\n')
+        }`
+      const uniform = uniforms(5)
+      let last = 0
+      let traces = 0
+      for (let round = 0; round < 100; round++) {
+        const child = spawn(process.execPath, ['--input-type=module', '-e', program, String((last + 1) % 250)])
+        let log = ''
+        const begun = new Promise<void>((resolve) => {
+          child.stdout.on('data', (data: Buffer) => {
+            log += data.toString()
+            resolve()
+          })
+        })
+        const gone = new Promise<void>((resolve) => child.on('close', () => resolve()))
+        await Promise.race([begun, gone])
+        await new Promise((resolve) => setTimeout(resolve, uniform() * 25))
+        child.kill('SIGKILL')
+        await gone
+        expect(log).not.toContain('error')
+        const lines = log.trim().split('\n')
+        const ends = lines.filter((line) => line.startsWith('end ')).map((line) => Number(line.slice(4)))
+        const begins = lines.filter((line) => line.startsWith('begin ')).map((line) => Number(line.slice(6)))
+        if (besides(target).length > 0) traces += 1
+        expect(await recoverFiles(target)()).toEqual(E.right(undefined))
+        const found = versionAt(target, size)
+        // The last one that was finished, or the one that was being written.
+        expect([ends.at(-1) ?? last, begins.at(-1)]).toContain(found)
+        expect(besides(target)).toEqual([])
+        last = Number(found)
+      }
+      // Were the kills too early or too late, this would show nothing.
+      expect(traces).toBeGreaterThan(20)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+})
