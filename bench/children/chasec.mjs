@@ -20,6 +20,7 @@ const lowered = await lowerCompiled(compiled)
 const loweredAt = performance.now()
 await writeFiles(join(folder, 'model'), [{ name: 'model.onnx', chunks: [lowered.model] }])()
 const writtenAt = performance.now()
+const peakBytes = process.resourceUsage().maxRSS * 1024
 await writePackage(compiled, join(folder, 'package'), { lowered })
 const packagedAt = performance.now()
 
@@ -33,7 +34,7 @@ process.stdout.write(
       total: writtenAt - start,
       package: packagedAt - writtenAt,
     },
-    peakBytes: process.resourceUsage().maxRSS * 1024,
+    peakBytes,
     outputBytes: lowered.model.byteLength,
     macs: { before: compiled.report.before.macs, after: compiled.report.after.macs },
   }),

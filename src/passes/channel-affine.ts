@@ -30,7 +30,7 @@ export type AffineOf = (graph: Graph, node: Node, axis: number) => ChannelAffine
 /** The only node that reads a value whose name is not fixed. */
 export const onlyReader = (graph: Graph, value: ValueId): Node | undefined => {
   const [reader, ...others] = usersOf(graph).get(value) ?? []
-  if (reader === undefined || others.length > 0 ) return undefined
+  if (reader === undefined || others.length > 0 || fixedNames(graph).has(value)) return undefined
   return reader.inputs.filter((name) => name === value).length === 1 ? reader : undefined
 }
 

@@ -21,9 +21,10 @@ import {
 } from '../onnx/onnx_pb.ts'
 import { dtypeOf, readType } from '../onnx/types.ts'
 import { createValueInfo } from '../onnx/value-info.ts'
-import { scopeOf } from './captures.ts'
+import { scopeOf, subgraphsOf } from './captures.ts'
 import { type ReadError, readError } from './error.ts'
 import type { ExternalReader } from './external.ts'
+import { inlineNestedTensors } from './inline.ts'
 import { functionKey, opaqueNode, readNode } from './node.ts'
 import { sortNodes } from './order.ts'
 import { readTensor } from './tensor.ts'
@@ -52,8 +53,10 @@ export const readModelBytes = (bytes: Uint8Array, options: ReadOptions = {}): E.
   if (!Number.isSafeInteger(irVersion) || irVersion < 1) {
     return E.left(readError('ir-version-missing', 'the model', 'an ir_version of 1 or more', String(model.irVersion)))
   }
-  const text = checkNames(graph)
-  if (text !== undefined) return E.left(text)
+  const named = checkNames(model, graph, bytes)
+  if (E.isLeft(named)) return named
+  const inlined = inlineNestedTensors(model, options.external)
+  if (E.isLeft(inlined)) return inlined
   const opsets = readOpsets(model)
   if (E.isLeft(opsets)) return opsets
   const initializers = readInitializers(graph, options.external)
@@ -87,22 +90,44 @@ export const readModelBytes = (bytes: Uint8Array, options: ReadOptions = {}): E.
   return made
 }
 
-/** Names that bytes outside of UTF-8 were lost from would collide, and could not be written back. */
-const checkNames = (graph: GraphProto): ReadError | undefined => {
-  const lossy = (name: string): boolean => name.includes('\ufffd')
-  const refused = (subject: string): ReadError =>
-    readError('malformed-text', subject, 'names in valid UTF-8', 'other bytes, or the replacement character U+FFFD')
-  for (const { name } of [...graph.input, ...graph.output, ...graph.initializer]) {
-    if (name === '') {
-      return readError('required-field-empty', 'the graph', 'a name for every input, output and initializer', 'none')
+const includesBytes = (bytes: Uint8Array, wanted: Uint8Array): boolean => {
+  for (let at = bytes.indexOf(wanted[0] ?? 0); at >= 0; at = bytes.indexOf(wanted[0] ?? 0, at + 1)) {
+    if (wanted.every((byte, i) => bytes[at + i] === byte)) return true
+  }
+  return false
+}
+
+/** All names of values, in subgraphs and functions too. */
+function* valueNames(model: ModelProto, graph: GraphProto): Iterable<string> {
+  for (const { name } of [...graph.input, ...graph.output, ...graph.initializer]) yield name
+  for (const { input, output, node } of [{ input: [], output: [], node: graph.node }, ...model.functions]) {
+    yield* input
+    yield* output
+    for (const proto of node) {
+      yield* proto.input
+      yield* proto.output
+      const { captures, defines } = scopeOf(subgraphsOf(proto))
+      yield* captures
+      yield* defines
     }
-    if (lossy(name)) return refused(name)
   }
-  for (const node of graph.node) {
-    const bad = [...node.input, ...node.output].find(lossy)
-    if (bad !== undefined) return refused(bad)
+}
+
+/**
+ * Refuses values of the graph without a name, and names that are not UTF-8: decoding replaces their bytes by U+FFFD, so
+ * that two names could become one. A name that holds that character in the file is a name like any other.
+ */
+const checkNames = (model: ModelProto, graph: GraphProto, bytes: Uint8Array): E.Either<ReadError, void> => {
+  if ([...graph.input, ...graph.output, ...graph.initializer].some(({ name }) => name === '')) {
+    const expected = 'a name for every input, output and initializer'
+    return E.left(readError('required-field-empty', 'the graph', expected, 'none'))
   }
-  return undefined
+  for (const name of valueNames(model, graph)) {
+    if (name.includes('\ufffd') && !includesBytes(bytes, new TextEncoder().encode(name))) {
+      return E.left(readError('malformed-text', `value ${name}`, 'a name in UTF-8', 'other bytes'))
+    }
+  }
+  return E.right(undefined)
 }
 
 const readOpsets = (model: ModelProto): E.Either<ReadError, ReadonlyMap<string, number>> => {

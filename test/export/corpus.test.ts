@@ -1,4 +1,4 @@
-/** What is read and written unchanged computes the same, on every model of Debian's test data. */
+/** What is read and written unchanged computes the same, on every model of Debian's test data and on exporters' models. */
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -8,10 +8,14 @@ import { fileURLToPath } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
 import { afterAll, describe, expect, it } from 'vitest'
 import { lower } from '../../src/export/lower.ts'
+import { Opaque } from '../../src/ir/ops/opaque.ts'
+import { isOp } from '../../src/ir/registry.ts'
 import { materialize } from '../../src/ir/tensor.ts'
+import { sizeOf } from '../../src/ir/type.ts'
 import { decode } from '../../src/onnx/codec.ts'
 import { TensorProtoSchema } from '../../src/onnx/onnx_pb.ts'
 import { readTensor } from '../../src/read/tensor.ts'
+import { inflate, uniforms } from '../inflate.ts'
 import { debianModels, missingDebian, type TestModel } from '../read/debian.ts'
 import { fileBytes, read } from '../read/make.ts'
 
@@ -28,7 +32,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 const rewritten = (model: TestModel): string => {
   const written = lower(read(fileBytes(model.path)))
   if (E.isLeft(written)) throw new Error(`${model.name}: ${written.left.found}`)
-  const path = join(scratch, `${model.name.replaceAll('/', '__')}`)
+  const path = join(scratch, `rewritten__${model.name.replaceAll('/', '__')}`)
   writeFileSync(path, written.right.model)
   return path
 }
@@ -58,6 +62,7 @@ const inputsOf = (model: TestModel): ReadonlyArray<unknown> => {
 const compareAll = async (
   models: ReadonlyArray<TestModel>,
   candidate: (model: TestModel) => string,
+  inputs: (model: TestModel) => ReadonlyArray<unknown> = inputsOf,
 ): Promise<ReadonlyArray<Verdict>> => {
   const verdicts: Verdict[] = []
   while (verdicts.length < models.length) {
@@ -66,7 +71,7 @@ const compareAll = async (
     })
     child.stdin.on('error', () => undefined)
     for (const model of models.slice(verdicts.length)) {
-      const job = { name: model.name, original: model.path, candidate: candidate(model), inputs: inputsOf(model) }
+      const job = { name: model.name, original: model.path, candidate: candidate(model), inputs: inputs(model) }
       child.stdin.write(`${JSON.stringify(job)}\n`)
     }
     child.stdin.end()
@@ -95,9 +100,9 @@ const missingChecker = ((): string | undefined => {
 
 const skipped = (why: string | undefined): string => (why === undefined ? '' : ` (skipped: ${why})`)
 
-describe('Debian test models, read and written', () => {
+describe('models that are read and written', () => {
   it.skipIf(missingDebian)(
-    `give bit for bit the outputs of the originals in ONNX Runtime${skipped(missingDebian)}`,
+    `give bit for bit the outputs of the originals in ONNX Runtime: those of Debian${skipped(missingDebian)}`,
     { timeout: 300_000 },
     async () => {
       const verdicts = await compareAll(debianModels(), rewritten)

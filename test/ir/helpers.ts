@@ -30,6 +30,8 @@ export interface Sample {
   readonly outputs: number
   /** Why ONNX Runtime cannot be asked about this sample. */
   readonly noRuntime?: string | undefined
+  /** Whether output sizes depend on numbers that are only known when the model runs. */
+  readonly sizedByData: boolean
 }
 
 export interface OperandOptions {
@@ -64,6 +66,7 @@ export interface SampleOptions {
   readonly attributes?: Readonly<Record<string, RawAttribute>>
   readonly outputs?: number
   readonly noRuntime?: string
+  readonly sizedByData?: boolean
 }
 
 export const sample = (
@@ -77,6 +80,7 @@ export const sample = (
   inputs,
   outputs: options.outputs ?? 1,
   noRuntime: options.noRuntime,
+  sizedByData: options.sizedByData ?? false,
 })
 
 /** Attributes as a file holds them. */

@@ -2,15 +2,20 @@ import { execFileSync } from 'node:child_process'
 import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { create } from '@bufbuild/protobuf'
 import * as E from 'fp-ts/lib/Either.js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Graph } from '../../src/ir/graph.ts'
 import { elements, type Tensor } from '../../src/ir/tensor.ts'
 import { lower } from '../../src/export/lower.ts'
-import { TensorProto_DataLocation } from '../../src/onnx/onnx_pb.ts'
+import {
+  AttributeProto_AttributeType as Type,
+  TensorProto_DataLocation,
+  TensorProtoSchema,
+} from '../../src/onnx/onnx_pb.ts'
 import type { ReadError } from '../../src/read/error.ts'
 import { readModel } from '../../src/read/file.ts'
-import { FLOAT, info, modelBytes, node, readFailure } from './make.ts'
+import { FLOAT, info, modelBytes, node, parse, readFailure, subgraph, type TensorInit } from './make.ts'
 
 type Entries = Readonly<Record<string, string>> | ReadonlyArray<readonly [string, string]>
 
@@ -213,6 +218,44 @@ describe('external data', () => {
     expect(readFailure(model({ location: '../w.bin' }), { external: () => undefined }).code).toBe(
       'external-data-invalid',
     )
+  })
+
+  it('moves into the model where only bytes are kept: subgraphs, attributes, functions', async () => {
+    const outside = {
+      name: 'k',
+      dims: [4n],
+      dataType: FLOAT,
+      externalData: [{ key: 'location', value: 'w.bin' }],
+      dataLocation: TensorProto_DataLocation.EXTERNAL,
+    }
+    const body = { name: 'b', initializer: [outside], node: [node('Zorch', ['k'], ['o'])], output: [info('o')] }
+    const constant = node('Zorch', [], ['z'], { attribute: [{ name: 'value', type: Type.TENSOR, t: outside }] })
+    const bytes = modelBytes(
+      {
+        input: [info('x')],
+        output: [info('y')],
+        sparseInitializer: [{ values: outside, indices: { ...outside, dataType: 6, name: 'i' }, dims: [9n] }],
+        node: [constant, node('If', ['x'], ['y'], { attribute: [subgraph('then_branch', body)] })],
+      },
+      { functions: [{ name: 'F', domain: 'd', node: [constant] }], trainingInfo: [{ algorithm: body }] },
+    )
+    writeFileSync(path('model.onnx'), bytes)
+    const read = await readModel(path('model.onnx'))()
+    if (E.isLeft(read)) throw new Error(read.left.found)
+    const lowered = lower(read.right)
+    if (E.isLeft(lowered)) throw new Error(lowered.left.found)
+    expect(Buffer.from(lowered.right.model).includes('w.bin')).toBe(false)
+    const inside: TensorInit = { name: 'k', dims: [4n], dataType: FLOAT, rawData: payload }
+    const { graph, functions, trainingInfo } = parse(lowered.right.model)
+    const tensors = [
+      graph?.node.find(({ opType }) => opType === 'Zorch')?.attribute[0]?.t,
+      graph?.node.find(({ opType }) => opType === 'If')?.attribute[0]?.g?.initializer[0],
+      graph?.sparseInitializer[0]?.values,
+      functions[0]?.node[0]?.attribute[0]?.t,
+      trainingInfo[0]?.algorithm?.initializer[0],
+    ]
+    for (const tensor of tensors) expect(tensor).toEqual(create(TensorProtoSchema, inside))
+    expect(readFailure(bytes)).toMatchObject({ code: 'external-data-file-missing' })
   })
 
   it('notices that the file changed between reading the model and reading the bytes', async () => {

@@ -393,9 +393,27 @@ describe('reading a model', () => {
       ['empty, of an initializer', { initializer: [floats('', [1])] }, 'required-field-empty'],
       ['empty, of a sparse initializer', { sparseInitializer: [{ dims: [1n] }] }, 'required-field-empty'],
       ['of an output that nothing defines', { output: [info('z')] }, 'malformed-graph'],
-      ['that are not text', { input: [info('x'), info('\ufffd')] }, 'malformed-text'],
     ])('%s are an error', (_, graph, code) => {
       expect(readFailure(modelBytes(reluModel({}, graph)))).toMatchObject({ _tag: 'ReadError', code })
+    })
+
+    it('that are not UTF-8 are an error, wherever they are, and U+FFFD itself is not', () => {
+      const branch = { name: 'b', node: [node('Relu', ['x'], ['n@@@'])], output: [info('n@@@')] }
+      const body = node('If', ['x'], ['z'], { attribute: [subgraph('then_branch', branch)] })
+      for (const graph of [
+        reluModel({}, { input: [info('x'), info('n@@@')] }),
+        reluModel({}, { node: [node('Relu', ['x'], ['y']), node('Relu', ['x'], ['n@@@'])] }),
+        reluModel({}, { node: [node('Relu', ['x'], ['y']), body] }),
+      ]) {
+        const replaced = (bytes: ReadonlyArray<number>): Uint8Array => {
+          const model = modelBytes(graph)
+          for (let at = model.indexOf(0x40); at >= 0; at = model.indexOf(0x40)) model.set(bytes, at)
+          return model
+        }
+        expect(readFailure(replaced([0xff, 0xfe, 0x41]))).toMatchObject({ code: 'malformed-text' })
+        const fine = read(replaced([0xef, 0xbf, 0xbd]))
+        expect(write(fine)).toEqual(parse(replaced([0xef, 0xbf, 0xbd])))
+      }
     })
 
     it.each<[string, ModelInit, string]>([

@@ -2,9 +2,10 @@
  * Operators that sum over channels with a constant weight: Conv, ConvTranspose, Gemm, MatMul. The transfer functions,
  * the payment for constant channels and the selection of weights are the same for all of them.
  */
+import { bitsOf } from '../dtype.ts'
 import { numbersOf } from '../evaluate.ts'
 import { invariant } from '../failure.ts'
-import type { Contraction, NodeContext, Proposal, ShrinkContext } from '../op.ts'
+import type { Contraction, NodeContext, Proposal, ShrinkContext, Target } from '../op.ts'
 import { blockSum, weightBlocks } from '../slices.ts'
 import { elementReader, elements, gather, materialize, type Tensor, tensorOf } from '../tensor.ts'
 import { sizeOf } from '../type.ts'
@@ -357,4 +358,14 @@ export const shrinkBias = (
     [delta.length],
     Float64Array.from(delta, (d, i) => d + Number(values?.[i] ?? 0)),
   )
+}
+
+/**
+ * The multiple of channels that tensor cores (8 half-width or 4 single-width floats to a load) and WebGPU's vectors of 4
+ * want. The CPU wants what `cpu` says.
+ */
+export const channelMultiple = (ctx: NodeContext<unknown>, target: Target, cpu: number): number => {
+  if (target === 'cpu') return cpu
+  const [type] = ctx.outputs
+  return target === 'cuda' && type?.kind === 'tensor' && bitsOf(type.dtype) === 16 ? 8 : 4
 }

@@ -5,7 +5,7 @@ import { inputShape, sameIndex } from '../links.ts'
 import type { AxisLink, Contraction, NodeContext, OpDef, Proposal, Rewrite, ShrinkContext } from '../op.ts'
 import { elements } from '../tensor.ts'
 import { isStatic } from '../type.ts'
-import { channelsOf, legalizeGroups, shrinkBias, shrinkContraction } from './contraction.ts'
+import { channelMultiple, channelsOf, legalizeGroups, shrinkBias, shrinkContraction } from './contraction.ts'
 import type { Window } from './window.ts'
 
 export interface ConvolutionAttributes extends Window {
@@ -33,11 +33,8 @@ export const convolutionChannels = <A extends ConvolutionAttributes>(
       return c === undefined ? nothing : legalizeGroups(ctx, c, proposal)
     },
     shrink: (s) => shrinkConvolution(s, contraction(s)),
-    channelMultiple: (ctx, target) => {
-      if (ctx.attrs.group !== 1) return 1
-      const [type] = ctx.outputs
-      return target === 'cuda' && type?.kind === 'tensor' && type.dtype === 'float16' ? 8 : 4
-    },
+    // ONNX Runtime's blocked CPU layout takes ungrouped convolutions whose input channels are a multiple of 4.
+    channelMultiple: (ctx, target) => (ctx.attrs.group === 1 ? channelMultiple(ctx, target, 4) : 1),
   }
 }
 

@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { float, int } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
 import { broadcastStatic, generate, numbersOf } from '../evaluate.ts'
-import { shrinkContraction } from '../families/contraction.ts'
+import { channelMultiple, shrinkContraction } from '../families/contraction.ts'
 import { gatherOperand, gatherOperands } from '../gather-operands.ts'
 import { sharedDtype, unknownShape } from '../infer.ts'
 import { broadcastLinks, countOf, inputShape, outputShape, sameIndex, shapeOf } from '../links.ts'
@@ -66,7 +66,7 @@ export const Gemm = defineOp<'Gemm', GemmAttributes>({
     const { nodes, constants } = gatherOperands(s, operands, `${s.node.inputs[1] ?? ''}_bias`)
     return { nodes: nodes.map((node) => ({ ...node, attrs: { ...s.attrs, beta } })), constants }
   },
-  channelMultiple: (_ctx, target) => (target === 'cuda' ? 8 : 1),
+  channelMultiple: (ctx, target) => channelMultiple(ctx, target, 1),
   evaluate: (ctx, [a, b, c]) => {
     if (!a || !b || !isFloat(a.dtype)) return undefined
     const at = axesOf(ctx.attrs)

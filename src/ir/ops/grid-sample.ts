@@ -1,9 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { int, string } from '../attributes.ts'
-import { rankedInput } from '../infer.ts'
-import { inputShape, outputShape, sameIndex } from '../links.ts'
+import { movedType } from '../families/movement.ts'
+import { inputShape, outputShape, sameIndex, shapeOf } from '../links.ts'
 import { defineOp } from '../op.ts'
-import { isStatic, tensorType } from '../type.ts'
+import { isStatic } from '../type.ts'
 
 export interface GridSampleAttributes {
   readonly align_corners: number
@@ -21,17 +21,13 @@ export const GridSample = defineOp<'GridSample', GridSampleAttributes>({
     mode: string('linear', 'nearest', 'cubic', 'bilinear', 'bicubic'),
     padding_mode: string('zeros', 'border', 'reflection'),
   },
-  inferTypes: (ctx) => {
-    const x = rankedInput(ctx, 0)
-    if (E.isLeft(x)) return x
-    const grid = rankedInput(ctx, 1)
-    if (E.isLeft(grid)) return grid
-    const [n, c] = x.right.shape
-    if (n === undefined || c === undefined || grid.right.shape.length !== x.right.shape.length) {
-      return E.left(`an input of rank ${x.right.shape.length} and a grid of rank ${grid.right.shape.length}`)
-    }
-    return E.right([tensorType(x.right.dtype, [n, c, ...grid.right.shape.slice(1, -1)])])
-  },
+  inferTypes: (ctx) =>
+    movedType(ctx, (from) => {
+      const grid = shapeOf(ctx.inputs[1])
+      return grid === undefined || grid.length === from.length
+        ? E.right(grid && [...from.slice(0, 2), ...grid.slice(1, -1)])
+        : E.left(`an input of rank ${from.length} and a grid of rank ${grid.length}`)
+    }),
   links: (ctx) => {
     const channels = inputShape(ctx, 0)?.[1]
     return isStatic(channels) && channels === outputShape(ctx)?.[1] ? [sameIndex(0, 1, 0, 1)] : []

@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { isFloat } from '../dtype.ts'
 import { broadcastStatic, generate, numbersOf, stridesOf } from '../evaluate.ts'
-import { shrinkContraction } from '../families/contraction.ts'
+import { channelMultiple, shrinkContraction } from '../families/contraction.ts'
 import type { NoAttributes } from '../families/elementwise.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { broadcastShapes, sharedDtype } from '../infer.ts'
@@ -66,6 +66,7 @@ export const MatMul = defineOp<'MatMul', NoAttributes>({
       constants: new Map([...product.constants, [bias, tensorOf(shrunk.weight.dtype, shape, shrunk.delta)]]),
     }
   },
+  channelMultiple: (ctx, target) => channelMultiple(ctx, target, 1),
   evaluate: (_ctx, [a, b]) => {
     if (!a || !b || !isFloat(a.dtype)) return undefined
     const [left, right] = [

@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { float, int, string } from '../attributes.ts'
-import { rankedInput } from '../infer.ts'
+import { tensorInput } from '../infer.ts'
 import { inputShape, sameIndex, shapeOf } from '../links.ts'
 import { defineOp } from '../op.ts'
 import { isStatic, tensorType, unknownDim } from '../type.ts'
@@ -28,13 +28,14 @@ export const RoiAlign = defineOp<'RoiAlign', RoiAlignAttributes>({
     spatial_scale: float(1),
   },
   inferTypes: (ctx) => {
-    const x = rankedInput(ctx, 0)
+    const x = tensorInput(ctx, 0)
     if (E.isLeft(x)) return x
-    const channels = x.right.shape[1]
-    if (channels === undefined) return E.left(`an input of rank ${x.right.shape.length}`)
-    const regions = shapeOf(ctx.inputs[1])?.[0] ?? unknownDim(ctx.outputNames[0] ?? '', 0)
+    const name = ctx.outputNames[0] ?? ''
+    const [regions, channels] = [shapeOf(ctx.inputs[1])?.[0], x.right.shape?.[1]]
     const { output_height: height, output_width: width } = ctx.attrs
-    return E.right([tensorType(x.right.dtype, [regions, channels, height, width])])
+    return E.right([
+      tensorType(x.right.dtype, [regions ?? unknownDim(name, 0), channels ?? unknownDim(name, 1), height, width]),
+    ])
   },
   links: (ctx) => (isStatic(inputShape(ctx, 0)?.[1]) ? [sameIndex(0, 1, 0, 1)] : []),
   evaluate: () => undefined,

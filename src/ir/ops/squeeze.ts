@@ -2,7 +2,11 @@ import * as E from 'fp-ts/lib/Either.js'
 import { optionalInts } from '../attributes.ts'
 import { integersOn } from '../families/movement.ts'
 import { reshaping } from '../families/reshaping.ts'
+import { gatherOperands } from '../gather-operands.ts'
 import { isGiven } from '../infer.ts'
+import { inputShape } from '../links.ts'
+import type { OpDef } from '../op.ts'
+import { int64s } from '../tensor.ts'
 import { isStatic, normalizeAxis } from '../type.ts'
 
 export interface SqueezeAttributes {
@@ -11,11 +15,8 @@ export interface SqueezeAttributes {
 }
 
 /** Leaves out axes of size 1: the given ones, or all. */
-export const Squeeze = reshaping<'Squeeze', SqueezeAttributes>(
-  'Squeeze',
-  [1, Infinity],
-  { axes: optionalInts },
-  (ctx, from) => {
+export const Squeeze: OpDef<'Squeeze', SqueezeAttributes> = {
+  ...reshaping<'Squeeze', SqueezeAttributes>('Squeeze', [1, Infinity], { axes: optionalInts }, (ctx, from) => {
     const axes = ctx.attrs.axes ?? integersOn(ctx, 1)
     if (axes === undefined) {
       return E.right(isGiven(ctx, 1) || !from.every(isStatic) ? undefined : from.filter((dim) => dim !== 1))
@@ -30,5 +31,19 @@ export const Squeeze = reshaping<'Squeeze', SqueezeAttributes>(
       gone.add(at)
     }
     return E.right(from.filter((_, a) => !gone.has(a)))
+  }),
+  // Without axes, one that shrinks to 1 would vanish.
+  shrink: (s) => {
+    const rewrite = gatherOperands(s)
+    if (s.attrs.axes !== undefined || isGiven(s, 1)) return rewrite
+    const axes = (inputShape(s, 0) ?? []).flatMap((dim, axis) => (dim === 1 ? [axis] : []))
+    if (axes.length === 0)
+      return { ...rewrite, nodes: rewrite.nodes.map((node) => ({ ...node, op: 'Identity', attrs: {} })) }
+    if (s.opset < 13) return { ...rewrite, nodes: rewrite.nodes.map((node) => ({ ...node, attrs: { axes } })) }
+    const name = s.fresh(`${s.node.outputs[0] ?? ''}_axes`)
+    return {
+      nodes: rewrite.nodes.map((node) => ({ ...node, inputs: [node.inputs[0] ?? '', name] })),
+      constants: new Map([...rewrite.constants, [name, int64s(axes)]]),
+    }
   },
-)
+}

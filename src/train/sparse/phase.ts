@@ -9,7 +9,7 @@ import { type GrowCriterion, needsGradients, type PruneCriterion } from './score
  * `to.density`: until the density is down to that fraction of all weights of the dense network; `to.fraction`: that
  * fraction of what is kept. Scope `global` compares the weights of all layers; scope `layer` takes the same fraction of every
  * layer's kept weights. `minimum` (a fraction of all weights of the dense network) is left to every layer that has
- * as many, as in GlobalMP's MT.
+ * as many, as in GlobalMP's MT, even where that keeps more than asked.
  */
 export interface Prune {
   readonly kind: 'prune'

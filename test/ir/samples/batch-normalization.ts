@@ -22,6 +22,11 @@ export default [
     constant([4], { values: [0, 0.5, 1, 0] }),
     constant([4], { values: [1, 1, 2, 0.5] }),
   ]),
+  sample('training', [input([2, 3, 2]), ...parameters(3)], {
+    opset: 15,
+    outputs: 3,
+    attributes: { training_mode: int(1) },
+  }),
   sample('computed parameters', [
     input([2, 3, 2]),
     input([3]),

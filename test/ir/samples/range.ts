@@ -5,5 +5,7 @@ export default [
   sample('down', [sizes([10], []), sizes([-3], []), sizes([-4], [])], { opset: 11 }),
   sample('nothing', [sizes([3], []), sizes([1], []), sizes([1], [])]),
   sample('floats', [constant([], { values: [1] }), constant([], { values: [3] }), constant([], { values: [0.5] })]),
-  sample('computed', [sizes([0], []), input([], { dtype: 'int64', values: [4] }), sizes([1], [])]),
+  sample('computed', [sizes([0], []), input([], { dtype: 'int64', values: [4] }), sizes([1], [])], {
+    sizedByData: true,
+  }),
 ]

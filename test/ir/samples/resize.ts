@@ -102,6 +102,7 @@ export default [
     [input([1, 2, 2, 2]), undefined, undefined, input([4], { dtype: 'int64', values: [1, 2, 4, 4] })],
     {
       opset: 13,
+      sizedByData: true,
     },
   ),
 ]

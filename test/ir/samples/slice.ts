@@ -21,5 +21,7 @@ export default [
   ]),
   sample('known elements', [sizes([7, 8, 9, 10]), sizes([1]), sizes([3])]),
   sample('known elements backwards', [sizes([7, 8, 9, 10]), sizes([3]), sizes([0]), sizes([0]), sizes([-2])]),
-  sample('computed', [input([2, 6]), input([1], { dtype: 'int64', values: [1] }), sizes([4]), sizes([1])]),
+  sample('computed', [input([2, 6]), input([1], { dtype: 'int64', values: [1] }), sizes([4]), sizes([1])], {
+    sizedByData: true,
+  }),
 ]

@@ -7,5 +7,8 @@ export default [
   sample('counted', [input([7, 2])], { outputs: 3, attributes: { num_outputs: int(3) } }),
   sample('counted and equal', [input([6, 2])], { outputs: 2, attributes: { num_outputs: int(2) } }),
   sample('one', [input([3, 2]), sizes([3])], { outputs: 1 }),
-  sample('computed', [input([3, 2]), input([2], { dtype: 'int64', values: [1, 2] })], { outputs: 2 }),
+  sample('computed', [input([3, 2]), input([2], { dtype: 'int64', values: [1, 2] })], {
+    outputs: 2,
+    sizedByData: true,
+  }),
 ]

@@ -41,8 +41,10 @@ const live = (state: State): number => state.masks.reduce((n, mask, l) => n + (e
 
 /** Per layer 1 where a weight lies in a removed channel, by the definition of a slot. */
 const inRemoved = (state: State): ReadonlyArray<Uint8Array> => {
+  const known = marksOf.get(state)
+  if (known !== undefined) return known
   const gone = markAxes(state.network, state.removed)
-  return state.network.layers.map((layer, l) => {
+  const marks = state.network.layers.map((layer, l) => {
     const size = layer.shape.reduce((n, d) => n * d, 1)
     return Uint8Array.from({ length: size }, (_, i) => {
       let rest = i
@@ -54,7 +56,11 @@ const inRemoved = (state: State): ReadonlyArray<Uint8Array> => {
       return 0
     })
   })
+  marksOf.set(state, marks)
+  return marks
 }
+
+const marksOf = new WeakMap<State, ReadonlyArray<Uint8Array>>()
 
 const capacity = (state: State): number =>
   inRemoved(state).reduce((n, marks, l) => n + (exempt(state, l) ? 0 : marks.length - count(marks)), 0)
@@ -136,19 +142,18 @@ const checkEvent = ({ before, after, event, sample }: Step): void => {
     const positions = (test: (i: number) => boolean): number[] => [...is.keys()].filter(test)
     expect([...pruned]).toEqual(positions((i) => was[i] === 1 && is[i] === 0))
     expect([...grown]).toEqual(positions((i) => was[i] === 0 && is[i] === 1))
-    for (const i of restarted) expect([was[i], is[i]]).toEqual([1, 1])
+    expect(restarted.every((i) => was[i] === 1 && is[i] === 1)).toBe(true)
   }
   // The sample is what carryOver starts from, so an update that had written to it would show here.
   const weights = carryOver(sample.weights, event)
   if (after.policy.masked !== 'zeroed') return
-  for (const [l, w] of weights.entries())
-    for (const [i, x] of w.entries()) if (after.masks[l]?.[i] !== 1) expect(x).toBe(0)
+  for (const [l, w] of weights.entries()) expect(w.some((x, i) => x !== 0 && after.masks[l]?.[i] === 0)).toBe(false)
 }
 
 const checkRemoval = ({ before, after, event }: Step): void => {
   const gone = inRemoved(after)
   for (const [l, mask] of after.masks.entries()) {
-    for (const [i, bit] of mask.entries()) if (gone[l]?.[i] === 1) expect(bit).toBe(0)
+    expect(mask.some((bit, i) => bit === 1 && gone[l]?.[i] === 1)).toBe(false)
     if (exempt(after, l)) expect(mask).toEqual(gone[l]?.map((mark) => 1 - mark))
   }
   for (const [s, marks] of after.removed.entries()) {

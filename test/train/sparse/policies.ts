@@ -55,7 +55,7 @@ export const policies: ReadonlyArray<Policy> = [
   granet({ density: 0.1, begin: 4, end: 24, steps, every: 4 }),
   gradualMagnitude({ density: 0.1, begin: 4, end: 30, every: 4 }),
   gradualMagnitude({ density: 0.1, begin: 4, end: 30, every: 4, scope: 'global' }),
-  globalMagnitude({ density: 0.1, at: 10, minimum: 0.02 }),
+  globalMagnitude({ density: 0.1, at: 10, minimum: 0.005 }),
   staticRandom({ density: 0.15 }),
   maskDecay({ n: 2, m: 4, begin: 4, end: 20, steps, every: 4, decay: 'linear', rate: 0.1 }),
   patternDecay({ n: 1, m: 4, begin: 4, end: 20, steps, every: 4 }),

@@ -1,0 +1,31 @@
+/** The built command line, in a child process. */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+
+export interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Where {
+  readonly cwd: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Runs `chasec` with `args`; no variable of the environment reaches it but PATH and those given. */
+export const chasec = (args: ReadonlyArray<string>, { cwd, env = {} }: Where): Ran => {
+  if (!existsSync(main)) throw new Error(`${main} is not there: run npm run build first`)
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
+    cwd,
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    encoding: 'utf8',
+  })
+  return { code: status, stdout, stderr }
+}
+
+/** What a command printed with `--json`. */
+export const json = ({ stdout }: Ran): unknown => JSON.parse(stdout)

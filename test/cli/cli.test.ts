@@ -1,0 +1,279 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { chasec, json } from './chasec.ts'
+import { net, netMasks, writeMasks, writeModel } from './nets.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'chasec-cli-'))
+const at = (...names: ReadonlyArray<string>): string => join(folder, ...names)
+const run = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
+  chasec(args, { cwd: folder, env })
+const compileNet = ['compile', 'net.onnx', '--masks', 'masks.safetensors']
+
+/** Names and bytes of all files of a folder. */
+const contentOf = (path: string): ReadonlyMap<string, string> =>
+  new Map(readdirSync(path).map((name) => [name, readFileSync(join(path, name), 'base64')]))
+
+beforeAll(() => {
+  writeModel(at('net.onnx'), net())
+  writeMasks(at('masks.safetensors'), netMasks())
+})
+
+afterAll(() => rmSync(folder, { recursive: true }))
+
+describe('help', () => {
+  it('names every command and what the exit codes mean', () => {
+    const { code, stdout } = run(['--help'])
+    expect(code).toBe(0)
+    for (const name of ['compile', 'inspect', 'verify', 'bench', 'prune']) expect(stdout).toMatch(`  ${name} `)
+    expect(stdout).toMatch('Exit codes: 0 done, 1 the answer is no')
+  })
+
+  it.each(['compile', 'inspect', 'verify', 'bench', 'prune'])('of %s teaches by examples', (name) => {
+    const { code, stdout } = run([name, '--help'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(`$ chasec ${name} `)
+    expect(stdout).toMatch('--json')
+  })
+
+  it('is what a call without a command gets, as bad usage', () => {
+    const { code, stdout, stderr } = run([])
+    expect(code).toBe(2)
+    expect(stdout).toBe('')
+    expect(stderr).toMatch('Usage: chasec')
+  })
+})
+
+describe('compile', () => {
+  it('removes what the masks leave without use, verifies, and writes a package', () => {
+    const { code, stdout, stderr } = run([...compileNet, '-o', 'out'])
+    expect(stderr).toBe('')
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/16 → 12/)
+    expect(stdout).toMatch(/1 carrier/)
+    expect(stdout).toMatch(/verified: max relative error \d/)
+    expect([...contentOf(at('out')).keys()].sort()).toEqual(['chasec.json', 'model.onnx', 'report.html'])
+    expect(run(['verify', 'out', 'out']).code).toBe(0)
+  })
+
+  it('gives the same bytes from another folder, with masks in another order, and again', () => {
+    const elsewhere = at('elsewhere')
+    mkdirSync(elsewhere)
+    expect(run([...compileNet, '-o', 'first']).code).toBe(0)
+    expect(run([...compileNet, '-o', 'first']).code).toBe(0)
+    const args = ['compile', at('net.onnx'), '--masks', at('masks.safetensors'), '-o', 'second']
+    expect(chasec(args, { cwd: elsewhere }).code).toBe(0)
+    expect(contentOf(join(elsewhere, 'second'))).toEqual(contentOf(at('first')))
+    expect(contentOf(at('first')).get('chasec.json')).not.toBe(undefined)
+    expect(Buffer.from(contentOf(at('first')).get('chasec.json') ?? '', 'base64').toString()).not.toMatch(folder)
+  })
+
+  it('writes nothing and says no when the models differ by more than the tolerance', () => {
+    const { code, stdout } = run([...compileNet, '-o', 'refused', '--tolerance', '0'])
+    expect(code).toBe(1)
+    expect(stdout).toMatch('different')
+    expect(stdout).toMatch('Nothing was written')
+    expect(readdirSync(folder)).not.toContain('refused')
+    const again = run([...compileNet, '-o', 'refused', '--tolerance', '0', '--json'])
+    expect(again.code).toBe(1)
+    expect(json(again)).toMatchObject({ package: null, verification: { equal: false } })
+  })
+
+  it('leaves an earlier package alone when the answer is no', () => {
+    expect(run([...compileNet, '-o', 'kept']).code).toBe(0)
+    const before = contentOf(at('kept'))
+    expect(run(['compile', 'net.onnx', '--masks', 'zeros', '-o', 'kept', '--tolerance', '0']).code).toBe(1)
+    expect(contentOf(at('kept'))).toEqual(before)
+  })
+
+  it('does not touch a folder with other files in it', () => {
+    mkdirSync(at('mine'))
+    writeFileSync(at('mine', 'notes.txt'), 'mine')
+    const { code, stderr } = run([...compileNet, '-o', 'mine', '--no-verify'])
+    expect(code).toBe(2)
+    expect(stderr).toMatch('notes.txt')
+    expect(readdirSync(at('mine'))).toEqual(['notes.txt'])
+  })
+
+  it('prints nothing but JSON on stdout with --json, progress on stderr with --progress', () => {
+    const ran = run([...compileNet, '-o', 'out', '--json', '--progress'])
+    expect(ran.code).toBe(0)
+    expect(json(ran)).toMatchObject({
+      package: { directory: 'out' },
+      verification: { equal: true },
+      report: {
+        target: 'cpu',
+        layers: [
+          { layer: 'conv0', outputs: { before: 16, after: 12 }, stays: [{ kind: 'carrier' }, { kind: 'width' }] },
+          { layer: 'conv1', inputs: { before: 16, after: 12 } },
+        ],
+      },
+    })
+    expect(ran.stderr).toMatch('compiling: channel-elimination')
+    expect(ran.stderr).toMatch('verifying')
+  })
+
+  it('puts weights beside the model when asked, and the package still runs', () => {
+    expect(run([...compileNet, '-o', 'external', '--external-data']).code).toBe(0)
+    expect(contentOf(at('external')).has('model.onnx_data')).toBe(true)
+    expect(run(['verify', 'external', 'external']).code).toBe(0)
+  })
+
+  it('counts multiplications for the sizes given', () => {
+    const macs = (shape: string): unknown => {
+      const ran = run(['compile', 'net.onnx', '--no-verify', '-o', 'sized', '--json', '--shape', shape])
+      return json(ran)
+    }
+    // 8 x 8 positions, 9 kernel positions, 3 x 16 and 16 x 4 channels.
+    const one = 64 * 9 * (3 * 16 + 16 * 4)
+    expect(macs('N=1')).toMatchObject({ report: { before: { macs: one }, sizes: { N: 1 } } })
+    expect(macs('x=5,3,8,8')).toMatchObject({ report: { before: { macs: 5 * one }, sizes: { N: 5 } } })
+  })
+
+  it('tells why the channels of a value, a layer or a weight stay', () => {
+    const why = (name: string): string => run([...compileNet, '--no-verify', '-o', 'out', '--why', name]).stdout
+    for (const name of ['relu0', 'conv1', 'b.weight']) {
+      expect(why(name)).toMatch(/relu0 .*axis 1: 12 channels, 8 needed/)
+      expect(why(name)).toMatch(/carries the constants that meet the padding of Conv conv1/)
+    }
+    const unknown = run([...compileNet, '--no-verify', '-o', 'out', '--why', 'relu'])
+    expect(unknown.code).toBe(2)
+    expect(unknown.stderr).toMatch('relu0')
+  })
+
+  it('keeps measurements out of the package unless asked', () => {
+    const text = (name: string): string => readFileSync(at('timed', name), 'utf8')
+    expect(run([...compileNet, '-o', 'timed']).code).toBe(0)
+    expect(text('chasec.json')).not.toMatch('relativeError')
+    expect(run([...compileNet, '-o', 'timed', '--report-timings']).code).toBe(0)
+    expect(text('chasec.json')).toMatch('relativeError')
+    expect(text('report.html')).toMatch('Largest: ')
+  })
+})
+
+describe('what a user can get wrong is exit code 2 and a sentence', () => {
+  it.each<readonly [string, ReadonlyArray<string>, RegExp]>([
+    ['an unknown command', ['compress'], /unknown command 'compress'/],
+    ['an unknown option', [...compileNet, '-o', 'bad', '--fast'], /unknown option '--fast'/],
+    ['a missing output', compileNet, /required option '-o, --output/],
+    ['a target that does not exist', [...compileNet, '-o', 'bad', '--target', 'tpu'], /Allowed choices are cpu, cuda/],
+    ['a shape without a size', [...compileNet, '-o', 'bad', '--shape', 'N'], /Write it like N=4/],
+    ['a dimension that does not exist', [...compileNet, '-o', 'bad', '--shape', 'M=4'], /open dimension.*N.*x/],
+    ['sizes that do not fit', [...compileNet, '-o', 'bad', '--shape', 'x=1,4,8,8'], /the size 3 along axis 1/],
+    ['a model that does not exist', ['compile', 'nothing.onnx', '-o', 'bad'], /nothing\.onnx: .*no such file/],
+    ['a model that is none', ['compile', 'masks.safetensors', '-o', 'bad'], /error: .*onnx/i],
+    ['masks that do not exist', ['compile', 'net.onnx', '--masks', 'none.npz', '-o', 'bad'], /none\.npz/],
+    ['masks that are none', ['compile', 'net.onnx', '--masks', 'net.onnx', '-o', 'bad'], /safetensors or npz/],
+    ['a fraction above 1', ['prune', 'net.onnx', '--channels', '40', '-o', 'bad'], /from 0 to 1/],
+    ['a model to measure that does not exist', ['bench', 'nothing.onnx'], /nothing\.onnx/],
+  ])('%s', (_, args, message) => {
+    const plain = run(args)
+    expect(plain.code).toBe(2)
+    expect(plain.stdout).toBe('')
+    expect(plain.stderr).toMatch(message)
+    const machine = run([...args, '--json'])
+    expect(machine.code).toBe(2)
+    expect(machine.stderr).toBe('')
+    expect(json(machine)).toMatchObject({
+      error: { _tag: expect.any(String), subject: expect.any(String), help: expect.any(String) },
+    })
+    expect(readdirSync(folder)).not.toContain('bad')
+  })
+
+  it('a mask for a weight that does not exist names the closest ones', () => {
+    writeMasks(at('wrong.safetensors'), new Map([...netMasks()].map(([, mask]) => ['a.wieght', mask])))
+    const { code, stderr } = run(['compile', 'net.onnx', '--masks', 'wrong.safetensors', '-o', 'bad'])
+    expect(code).toBe(2)
+    expect(stderr).toMatch('a.weight')
+  })
+})
+
+describe('verify', () => {
+  it('says no with exit code 1 when two models differ', () => {
+    writeModel(at('a.onnx'), net())
+    expect(run([...compileNet, '-o', 'b']).code).toBe(0)
+    const ran = run(['verify', 'a.onnx', 'b', '--json'])
+    expect(ran.code).toBe(1)
+    expect(json(ran)).toMatchObject({ equal: false })
+    expect(run(['verify', 'a.onnx', 'b']).stdout).toMatch('different: max relative error')
+  })
+})
+
+describe('prune', () => {
+  it('writes masks with which compiling removes channels', () => {
+    const ran = run(['prune', 'net.onnx', '--channels', '0.5', '-o', 'pruned.safetensors', '--json'])
+    expect(ran.code).toBe(0)
+    expect(json(ran)).toMatchObject({ removed: 8, groups: [{ channels: 16, removed: 8 }] })
+    const compiled = run(['compile', 'net.onnx', '--masks', 'pruned.safetensors', '-o', 'pruned', '--json'])
+    expect(json(compiled)).toMatchObject({ report: { layers: [{ outputs: { after: 8 } }, { inputs: { after: 8 } }] } })
+  })
+
+  it('replaces a file only with --force, and never the model', () => {
+    const args = ['prune', 'net.onnx', '--channels', '0.25', '-o', 'once.safetensors']
+    expect(run(args).code).toBe(0)
+    const before = readFileSync(at('once.safetensors'))
+    expect(run([...args, '--score', 'random']).code).toBe(2)
+    expect(readFileSync(at('once.safetensors'))).toEqual(before)
+    expect(run([...args, '--force']).code).toBe(0)
+    expect(readFileSync(at('once.safetensors'))).toEqual(before)
+    expect(run(['prune', 'net.onnx', '--channels', '0.25', '-o', 'net.onnx', '--force']).code).toBe(2)
+    expect(readdirSync(folder).filter((name) => name.startsWith('.once'))).toEqual([])
+  })
+})
+
+describe('inspect', () => {
+  it('shows density, constant channels, magnitudes and what would go', () => {
+    const { code, stdout } = run(['inspect', 'net.onnx', '--masks', 'masks.safetensors'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch('inputs: x float32[N,3,8,8]')
+    expect(stdout).toMatch(/conv0 +Conv +16x3x3x3 +50 % .*█.*16 → 12/)
+    const machine = run(['inspect', 'net.onnx', '--masks', 'masks.safetensors', '--json'])
+    expect(json(machine)).toMatchObject({
+      inspection: { layers: [{ layer: 'conv0', density: 0.5, constant: '0-7', dead: '' }, { density: 1 }] },
+      report: { layers: [{ outputs: { before: 16, after: 12 } }, {}] },
+    })
+  })
+})
+
+describe('bench', () => {
+  it('measures models in turn and compares them with the first', () => {
+    const ran = run(['bench', 'net.onnx', 'net.onnx', '--repeats', '2', '--seconds', '0', '--batch', '2', '--json'])
+    expect(ran.code).toBe(0)
+    expect(json(ran)).toMatchObject({ measurements: [{ batch: 2, speedup: { median: 1 } }, { name: 'net.onnx' }] })
+    expect(run(['bench', 'net.onnx', '--repeats', '1', '--seconds', '0']).stdout).toMatch(/per run +.*items/)
+  })
+})
+
+describe('the environment', () => {
+  const compileTo = [...compileNet, '--no-verify', '-o', 'out']
+
+  it('CHASEC_DEBUG lists passes on stderr, and dumps graphs at level 3', () => {
+    const plain = run(compileTo)
+    const debugged = run(compileTo, { CHASEC_DEBUG: '3' })
+    expect(debugged.stdout).toBe(plain.stdout)
+    expect(debugged.stderr).toMatch(/^01 fold-constants +/m)
+    expect(debugged.stderr).toMatch(/channel-elimination .* nodes/)
+    const dumps = readdirSync(at('chasec-dump'))
+    expect(dumps).toContain('00-input.ir')
+    expect(dumps.some((name) => /^\d\d-channel-elimination\.ir$/.test(name))).toBe(true)
+  })
+
+  it('CHASEC_STOP_AFTER ends the passes early, and the result is still right', () => {
+    const ran = run([...compileNet, '-o', 'early', '--json'], { CHASEC_STOP_AFTER: '1' })
+    expect(ran.code).toBe(0)
+    expect(json(ran)).toMatchObject({ verification: { equal: true } })
+    expect(readFileSync(at('early', 'chasec.json'), 'utf8')).not.toMatch('channel-elimination": 1')
+  })
+
+  it('CHASEC_WHY is --why', () => {
+    expect(run(compileTo, { CHASEC_WHY: 'relu0' }).stdout).toMatch('carries the constants')
+  })
+
+  it('colours only when forced, off a terminal', () => {
+    const coloured = '\u001b['
+    expect(run(compileTo).stdout).not.toMatch(coloured)
+    expect(run(compileTo, { FORCE_COLOR: '1' }).stdout.includes(coloured)).toBe(true)
+    expect(run(compileTo, { FORCE_COLOR: '1', NO_COLOR: '1' }).stdout.includes(coloured)).toBe(true)
+  })
+})

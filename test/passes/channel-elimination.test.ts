@@ -1,0 +1,294 @@
+/** Channel elimination case by case: what goes, what stays and why; each result runs like the masked model. */
+import { describe, expect, test } from 'vitest'
+import type { Graph } from '../../src/ir/graph.ts'
+import type { Target } from '../../src/ir/op.ts'
+import * as ops from '../../src/ir/ops/index.ts'
+import { makeNode } from '../../src/ir/registry.ts'
+import { tensorOf } from '../../src/ir/tensor.ts'
+import { noMasks } from '../../src/masks/mask.ts'
+import type { LayerReport } from '../../src/passes/compile.ts'
+import { buildGraph, convNormRelu, type GraphBuilder, type Zeros } from '../builder.ts'
+import { compareCompiled } from '../fuzz/differential.ts'
+
+const image = { x: ['N', 4, 8, 8] as const }
+
+/** Runs masked and compiled model and gives the layers of the report by name. */
+const compiled = async (graph: Graph, target: Target = 'cpu') => {
+  const { compiled, worst } = await compareCompiled(graph, noMasks, { target })
+  expect(worst).toBeLessThan(1e-5)
+  const layers = new Map<string, LayerReport>(compiled.report.layers.map((layer) => [layer.layer, layer]))
+  const width = (layer: string): string => {
+    const found = layers.get(layer)
+    return `${found?.inputs.after} -> ${found?.outputs.after}`
+  }
+  const why = (layer: string): string =>
+    (layers.get(layer)?.stays ?? []).map((s) => `${s.side}: ${s.reason.text}`).join('; ')
+  return { graph: compiled.graph, width, why, ops: compiled.graph.nodes.map((n) => n.op) }
+}
+
+const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
+const even = (n: number): number[] => range(n).filter((i) => i % 2 === 0)
+
+const conv = (
+  b: GraphBuilder,
+  name: string,
+  x: string,
+  [outs, ins, kernel]: readonly [number, number, number],
+  zeros: Zeros = {},
+  bias = false,
+): string => {
+  const pad = (kernel - 1) / 2
+  const inputs = [x, b.weight(name, [outs, ins, kernel, kernel], zeros)]
+  return b.op(ops.Conv, bias ? [...inputs, b.weight(`${name}.bias`, [outs])] : inputs, { pads: [pad, pad, pad, pad] })
+}
+
+describe('constants', () => {
+  test('a constant into an unpadded convolution goes into its bias', async () => {
+    const { width, ops } = await compiled(
+      buildGraph(image, (b) => [conv(b, 'b', convNormRelu(b, 'a', 'x', [16, 4, 3], { rows: even(16) }), [4, 16, 1])]),
+    )
+    expect(width('conv0')).toBe('4 -> 8')
+    expect(ops).toEqual(['Conv', 'Relu', 'Conv'])
+  })
+  test('constants that meet padding ride on one carrier, exact at the border', async () => {
+    const { width, why } = await compiled(
+      buildGraph(image, (b) => [conv(b, 'b', convNormRelu(b, 'a', 'x', [16, 4, 1], { rows: range(5) }), [4, 16, 3])]),
+    )
+    expect(width('conv0')).toBe('4 -> 12')
+    expect(why('conv0')).toContain('carries the constants that meet the padding of Conv conv1')
+  })
+  test('zeros that meet padding cost nothing', async () => {
+    const { width } = await compiled(
+      buildGraph(image, (b) => [
+        conv(b, 'b', b.op(ops.Relu, [conv(b, 'a', 'x', [16, 4, 1], { rows: range(4) })]), [4, 16, 3]),
+      ]),
+    )
+    expect(width('conv0')).toBe('4 -> 12')
+  })
+  test('operators that do not keep zero make constants of it', async () => {
+    for (const op of [ops.Sigmoid, ops.Exp, ops.Softplus, ops.Cos, ops.HardSigmoid] as const) {
+      const { width } = await compiled(
+        buildGraph(image, (b) => {
+          const y = conv(b, 'a', 'x', [8, 4, 1], { rows: range(4) })
+          const z = op === ops.Exp ? b.op(ops.Exp, [b.op(ops.Tanh, [y])]) : b.op(ops[op.name], [y])
+          return [conv(b, 'b', z, [4, 8, 1])]
+        }),
+      )
+      expect(width('conv0'), op.name).toBe('4 -> 4')
+    }
+  })
+  test('a constant channel is not constant after average pooling that counts its padding', async () => {
+    const pooled = (count_include_pad: number) =>
+      compiled(
+        buildGraph(image, (b) => {
+          const y = convNormRelu(b, 'a', 'x', [8, 4, 1], { rows: range(4) }, false)
+          const z = b.op(ops.AveragePool, [y], { kernel_shape: [3, 3], pads: [1, 1, 1, 1], count_include_pad })
+          return [conv(b, 'b', z, [4, 8, 1])]
+        }),
+      )
+    expect((await pooled(0)).width('conv0')).toBe('4 -> 4')
+    expect((await pooled(1)).width('conv0')).toBe('4 -> 8')
+  })
+  test('a padding value other than the constant makes it no constant', async () => {
+    const padded = (value: number) =>
+      compiled(
+        buildGraph(image, (b) => {
+          const y = b.op(ops.Relu, [conv(b, 'a', 'x', [8, 4, 1], { rows: range(4) })])
+          const z = b.op(ops.Pad, [y, b.ints('pads', [0, 0, 1, 1, 0, 0, 1, 1]), b.floats('value', [value], [])])
+          return [conv(b, 'b', z, [4, 8, 1])]
+        }),
+      )
+    expect((await padded(0)).width('conv0')).toBe('4 -> 4')
+    expect((await padded(0.5)).width('conv0')).toBe('4 -> 8')
+  })
+  test('what was concluded from a constant holds while its inputs shrink', async () => {
+    // The dead depthwise layer makes all channels behind it constant; what feeds it shrinks away.
+    const { width } = await compiled(
+      buildGraph(image, (b) => {
+        const a = convNormRelu(b, 'a', 'x', [16, 4, 1], { rows: even(16) })
+        const c = convNormRelu(
+          b,
+          'c',
+          convNormRelu(b, 'b', a, [16, 16, 1], { columns: range(16) }),
+          [16, 16, 3],
+          {},
+          true,
+          16,
+        )
+        return [conv(b, 'd', c, [4, 16, 3])]
+      }),
+    )
+    expect(width('conv1')).toBe('4 -> 8')
+  })
+})
+
+describe('dead channels', () => {
+  test('what no weight reads goes, although its own weights are there', async () => {
+    const { width } = await compiled(
+      buildGraph(image, (b) => [conv(b, 'b', convNormRelu(b, 'a', 'x', [8, 4, 3]), [4, 8, 3], { columns: range(4) })]),
+    )
+    expect(width('conv0')).toBe('4 -> 4')
+  })
+  test('a channel that stays behind a partial operator is computed as before', async () => {
+    // Channels 0 to 2 of `b` are read by nothing; width planning keeps some. Their logarithm must stay finite.
+    const graph = buildGraph(image, (b) => {
+      const a = b.op(ops.Sigmoid, [conv(b, 'a', 'x', [12, 4, 1])])
+      const zeros = tensorOf(
+        'float32',
+        [8, 12, 1, 1],
+        Float32Array.from({ length: 96 }, (_, i) => (i < 36 ? (i % 12 < 4 ? 0.5 : 0) : i % 12 < 4 ? 0 : 0.25)),
+      )
+      const y = b.op(ops.Log, [b.op(ops.Conv, [a, b.constant('b', zeros)])])
+      return [conv(b, 'c', y, [4, 8, 1], { columns: [0, 1, 2] })]
+    })
+    const { width } = await compiled(graph)
+    expect(width('conv1')).toBe('12 -> 8')
+  })
+  test('a dead branch of a residual block disappears, its shift becomes a bias', async () => {
+    const { ops: left } = await compiled(
+      buildGraph(image, (b) => {
+        const stem = convNormRelu(b, 'stem', 'x', [8, 4, 3])
+        const branch = convNormRelu(b, 'b', convNormRelu(b, 'a', stem, [8, 8, 3]), [8, 8, 3], { rows: range(8) }, false)
+        return [conv(b, 'c', b.op(ops.Relu, [b.op(ops.Add, [branch, stem])]), [4, 8, 1])]
+      }),
+    )
+    expect(left).toEqual(['Conv', 'Relu', 'Add', 'Relu', 'Conv'])
+  })
+  test('a dead network is a constant with the shape of its input', async () => {
+    const { graph } = await compiled(
+      buildGraph(image, (b) => {
+        const y = convNormRelu(b, 'a', 'x', [8, 4, 3], { rows: range(8) })
+        const flat = b.op(ops.Flatten, [b.op(ops.GlobalAveragePool, [convNormRelu(b, 'b', y, [8, 8, 1])])])
+        return [b.op(ops.Gemm, [flat, b.weight('fc', [8, 3])])]
+      }),
+    )
+    expect(graph.inputs.map((i) => i.type)).toEqual(
+      graph.inputs.map(() => expect.objectContaining({ shape: ['N', 4, 8, 8] })),
+    )
+  })
+})
+
+describe('what goes together', () => {
+  test('graph outputs keep their channels, also inside the graph', async () => {
+    const { width, why } = await compiled(
+      buildGraph(image, (b) => {
+        const y = convNormRelu(b, 'a', 'x', [8, 4, 3], { rows: even(8) })
+        return [conv(b, 'b', y, [4, 8, 1]), y]
+      }),
+    )
+    expect(width('conv0')).toBe('4 -> 8')
+    expect(why('conv0')).toContain('is the graph output')
+  })
+  test('a residual stream keeps what one of its producers makes', async () => {
+    const { width, why } = await compiled(
+      buildGraph(image, (b) => {
+        const left = conv(b, 'a', 'x', [8, 4, 1], { rows: [0, 1, 2, 3] })
+        const right = conv(b, 'b', 'x', [8, 4, 1], { rows: [2, 3, 4, 5] })
+        return [conv(b, 'c', b.op(ops.Add, [left, right]), [4, 8, 1])]
+      }),
+    )
+    expect(width('conv0')).toBe('4 -> 8')
+    expect(why('conv0')).toContain('goes with a channel of conv1 that is needed and not constant')
+  })
+  test('a gate of zeros kills what it multiplies', async () => {
+    const { width } = await compiled(
+      buildGraph(image, (b) => {
+        const y = conv(b, 'a', 'x', [8, 4, 3])
+        const gate = b.op(ops.Relu, [
+          conv(b, 'gate', b.op(ops.GlobalAveragePool, ['x']), [8, 4, 1], { rows: [1, 3, 5, 7] }),
+        ])
+        return [conv(b, 'c', b.op(ops.Mul, [y, gate]), [4, 8, 3])]
+      }),
+    )
+    expect(width('conv0')).toBe('4 -> 4')
+  })
+  test('one initializer read by two layers is cut differently for each', async () => {
+    const { width } = await compiled(
+      buildGraph(image, (b) => {
+        const w = b.weight('w', [8, 4, 1, 1])
+        const left = b.op(ops.Conv, ['x', w])
+        const right = b.op(ops.Conv, ['x', w])
+        const a = conv(b, 'a', b.op(ops.Relu, [left]), [4, 8, 1], { columns: [0, 1, 2, 3] })
+        const c = conv(b, 'c', b.op(ops.Sigmoid, [right]), [4, 8, 1], { columns: [4, 5, 6, 7] })
+        return [b.op(ops.Add, [a, c])]
+      }),
+    )
+    expect([width('conv0'), width('conv1')]).toEqual(['4 -> 4', '4 -> 4'])
+  })
+  test('groups stay equal: channels come back, or whole groups go', async () => {
+    const grouped = (rows: ReadonlyArray<number>) =>
+      compiled(
+        buildGraph(image, (b) => {
+          const y = b.op(ops.Relu, [conv(b, 'a', 'x', [16, 4, 1], { rows })])
+          const z = b.op(ops.Conv, [y, b.weight('g', [16, 4, 3, 3], { rows: rows.filter((r) => r < 8) })], {
+            group: 4,
+            pads: [1, 1, 1, 1],
+          })
+          return [conv(b, 'c', z, [4, 16, 1])]
+        }),
+      )
+    expect((await grouped([0, 4, 8, 12])).width('conv1')).toBe('12 -> 16')
+    expect((await grouped([0, 1])).width('conv1')).toBe('16 -> 16')
+    const whole = await grouped([0, 1, 2, 3])
+    expect(whole.width('conv1')).toBe('12 -> 12')
+    expect(whole.graph.nodes.find((n) => n.name === 'conv1')?.attrs).toMatchObject({ group: 3 })
+  })
+  test('channels keep their identity through a shuffle', async () => {
+    const { width } = await compiled(
+      buildGraph(image, (b) => {
+        const y = b.op(ops.Relu, [conv(b, 'a', 'x', [8, 4, 1], { rows: [0, 1, 2, 5] })])
+        const wide = b.op(ops.Reshape, [y, b.ints('split', [0, 2, 4, 8, 8])])
+        const back = b.op(ops.Reshape, [
+          b.op(ops.Transpose, [wide], { perm: [0, 2, 1, 3, 4] }),
+          b.ints('join', [0, 8, 8, 8]),
+        ])
+        return [conv(b, 'b', back, [4, 8, 3])]
+      }),
+    )
+    expect(width('conv1')).toBe('4 -> 4')
+  })
+  test('an operator nobody knows pins what it touches', async () => {
+    const graph = buildGraph(image, (b) => {
+      const y = b.op(ops.Relu, [conv(b, 'a', 'x', [8, 4, 1], { rows: even(8) })])
+      return [conv(b, 'b', b.op(ops.Softmax, [y], { axis: 1 }), [4, 8, 1])]
+    })
+    const { width, why } = await compiled(graph)
+    expect(width('conv0')).toBe('4 -> 8')
+    expect(why('conv0')).toContain('Softmax')
+  })
+})
+
+describe('widths', () => {
+  const graph = (lost: number) =>
+    buildGraph(image, (b) => [
+      conv(b, 'b', b.op(ops.Relu, [conv(b, 'a', 'x', [16, 4, 1], { rows: range(lost) })]), [4, 16, 3]),
+    ])
+  test('are rounded up to what the target runs fast, never beyond what there was', async () => {
+    expect((await compiled(graph(3))).width('conv0')).toBe('4 -> 16')
+    expect((await compiled(graph(4))).width('conv0')).toBe('4 -> 12')
+    expect((await compiled(graph(5))).width('conv0')).toBe('4 -> 12')
+    expect((await compiled(graph(15))).width('conv0')).toBe('4 -> 4')
+  })
+  test('a computed bias shrinks with its layer', async () => {
+    const computed = buildGraph({ ...image, z: [8] }, (b) => {
+      const bias = b.op(ops.Relu, ['z'])
+      const y = b.op(ops.Conv, ['x', b.weight('a', [8, 4, 1, 1]), bias])
+      return [conv(b, 'b', y, [4, 8, 3], { columns: range(4) })]
+    })
+    // The bias comes from a graph input, whose size is fixed.
+    expect((await compiled(computed)).width('conv0')).toBe('4 -> 8')
+  })
+})
+
+test('a value that widens its partner is not written as a small constant', async () => {
+  const graph = buildGraph({ x: ['N', 4, 8, 8], y: [1, 8, 1, 1] }, (b) => {
+    const dead = convNormRelu(b, 'a', 'x', [8, 4, 3], { rows: range(8) })
+    return [b.op(ops.Add, [dead, 'y'])]
+  })
+  const { graph: after } = await compiled(graph)
+  expect(after.types.get('add0')).toEqual(graph.types.get('add0'))
+})
+
+test('makeNode fills in defaults', () => {
+  expect(makeNode(ops.Conv, ['x', 'w'], ['y']).attrs).toMatchObject({ group: 1, auto_pad: 'NOTSET' })
+})
