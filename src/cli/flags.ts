@@ -41,13 +41,13 @@ export const providerOption = (): Option =>
 
 const addShape = (text: string, known: Bindings): Bindings => {
   const at = text.lastIndexOf('=')
+  if (at < 1) throw new InvalidArgumentError('Write it like N=4 or x=1,3,224,224.')
   const name = text.slice(0, at)
   const sizes = text
     .slice(at + 1)
-    .split(/[,x]/)
+    .split(',')
     .map(wholeNumber)
-  const [size] = sizes
-  if (at < 1 || size === undefined) throw new InvalidArgumentError('Write it like N=4 or x=1,3,224,224.')
+  const [size = 0] = sizes
   return { ...known, [name]: sizes.length === 1 ? size : sizes }
 }
 

@@ -32,8 +32,8 @@ export interface AxisFate {
 }
 
 /**
- * The fate of the channels of `name` in the last round of channel elimination that still has it: a value, a node (then
- * what it reads and makes), or a weight (then the same for its readers). Fails where no round has it.
+ * The fate of the channels of `name` in the last round of channel elimination that still has it: a value, a node (also
+ * what it reads and makes), or a weight (the same for its readers). Fails where no round has it.
  */
 export const explainName = (
   seen: ReadonlyArray<Graph>,
@@ -52,14 +52,12 @@ export const explainName = (
 }
 
 const valuesNamed = (graph: Graph, name: string): ReadonlyArray<ValueId> => {
-  if (graph.types.has(name) && !graph.constants.has(name)) return [name]
-  const values = new Set<ValueId>()
+  const values = new Set<ValueId>(graph.types.has(name) ? [name] : [])
   for (const { node, contraction } of viewsOf(graph)) {
-    if (node.name !== name && !node.inputs.includes(name)) continue
-    const input = node.inputs[contraction?.port ?? 0]
-    for (const value of [input, ...node.outputs]) if (value && !graph.constants.has(value)) values.add(value)
+    if (node.name !== name && !(graph.constants.has(name) && node.inputs.includes(name))) continue
+    for (const value of [node.inputs[contraction?.port ?? 0] ?? '', ...node.outputs]) values.add(value)
   }
-  return [...values]
+  return [...values].filter((value) => value !== '' && !graph.constants.has(value))
 }
 
 const fatesOf = (graph: Graph, value: ValueId, target: Target): ReadonlyArray<AxisFate> => {

@@ -8,7 +8,7 @@ import { Mul } from '../ir/ops/mul.ts'
 import { Sub } from '../ir/ops/sub.ts'
 import { isOp } from '../ir/registry.ts'
 import { elements, type Tensor } from '../ir/tensor.ts'
-import { isStatic, sameType } from '../ir/type.ts'
+import { isStatic } from '../ir/type.ts'
 import { type ChannelAffine, foldAfter, foldBefore } from './channel-affine.ts'
 import { rewritePass } from './rewrite.ts'
 
@@ -16,20 +16,17 @@ import { rewritePass } from './rewrite.ts'
  * The map of an Add, Sub, Mul or Div by a constant that holds one number a channel:
  * `x + c`, `x - c`, `c - x`, `x · c`, `x / c`.
  *
- * Guards: broadcasting does not change the type of `x`, and aligned from the right the constant has size 1 on every
- * axis but the channel axis; so a constant along the width of an image is refused even where there are as many columns
- * as channels.
+ * Guard: aligned from the right with `x`, the constant has size 1 on every axis but the channel axis. So it does not
+ * widen `x`, and a constant along the width of an image is refused even where there are as many columns as channels.
  */
 export const elementwiseAffine = (graph: Graph, node: Node, axis: number): ChannelAffine | undefined => {
   if (!isOp(node, Add) && !isOp(node, Sub) && !isOp(node, Mul) && !isOp(node, Div)) return undefined
   const ctx = contextOf(graph, node)
   const port = ctx.constant(1) === undefined ? 1 : 0
   const constant = ctx.constant(1 - port)
-  const [x, y] = [ctx.inputs[port], ctx.outputs[0]]
-  if (constant === undefined || x === undefined || y === undefined || !sameType(x, y)) return undefined
   const shape = inputShape(ctx, port)
   const channels = shape?.[axis]
-  if (shape === undefined || !isStatic(channels)) return undefined
+  if (constant === undefined || shape === undefined || !isStatic(channels)) return undefined
   const c = channelValues(constant, shape.length, axis, channels)
   if (c === undefined) return undefined
   const [zeros, ones] = [new Float64Array(channels), new Float64Array(channels).fill(1)]
@@ -38,7 +35,7 @@ export const elementwiseAffine = (graph: Graph, node: Node, axis: number): Chann
   if (isOp(node, Sub)) {
     return port === 0 ? { port, scale: ones, shift: c.map((v) => -v) } : { port, scale: ones.map((v) => -v), shift: c }
   }
-  return port === 0 && c.every((v) => v !== 0) ? { port, scale: c.map((v) => 1 / v), shift: zeros } : undefined
+  return port === 0 ? { port, scale: c.map((v) => 1 / v), shift: zeros } : undefined
 }
 
 /** The number for each channel of a constant that is broadcast to rank `rank`, if it depends on nothing else. */

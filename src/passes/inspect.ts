@@ -22,10 +22,10 @@ export interface LayerFacts {
   readonly shape: ReadonlyArray<number>
   /** Fraction of the weights that are neither masked nor zero. */
   readonly density: number
-  /** Output channels that no graph output depends on. */
-  readonly dead: ReadonlyArray<number>
-  /** Output channels that hold one number everywhere and for every input, and are not dead. */
+  /** Output channels that hold one number at every position and for every input. */
   readonly constant: ReadonlyArray<number>
+  /** The others that no graph output depends on. */
+  readonly dead: ReadonlyArray<number>
   /** Unmasked mean magnitude of each output channel: mean |w|, masked weights counting as zero. */
   readonly umm: Float64Array
   /** What compiling would make of the layer; undefined when nothing is left of it. */
@@ -66,15 +66,15 @@ export const inspect = (model: Graph, masks: Masks, options: CompileOptions = {}
       const live = facts.live(output, axis)
       const constants = facts.constants(output, axis)
       const indices = Array.from({ length: layer.outputs }, (_, i) => i)
-      const isDead = (i: number): boolean => live?.[i] === 0
+      const isConstant = (i: number): boolean => !Number.isNaN(constants?.[i] ?? NaN)
       return {
         layer: layer.node.name,
         op: layer.node.op,
         weight: layer.weight,
         shape: layer.tensor.shape,
         density: densityOf.get(layer.weight) ?? 1,
-        dead: indices.filter(isDead),
-        constant: indices.filter((i) => !isDead(i) && !Number.isNaN(constants?.[i] ?? NaN)),
+        constant: indices.filter(isConstant),
+        dead: indices.filter((i) => !isConstant(i) && live?.[i] === 0),
         umm: scoreChannels(layer, undefined, 'umm'),
         change: changes.get(layer.node.name),
       }

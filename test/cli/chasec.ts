@@ -1,5 +1,5 @@
 /** The built command line, in a child process. */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -29,3 +29,14 @@ export const chasec = (args: ReadonlyArray<string>, { cwd, env = {} }: Where): R
 
 /** What a command printed with `--json`. */
 export const json = ({ stdout }: Ran): unknown => JSON.parse(stdout)
+
+/** Starts `chasec`, presses Ctrl-C after `milliseconds`, and waits until it is gone. */
+export const interrupted = (args: ReadonlyArray<string>, cwd: string, milliseconds: number): Promise<void> =>
+  new Promise((resolve) => {
+    const child = spawn(process.execPath, [main, ...args], { cwd, stdio: 'ignore' })
+    const timer = setTimeout(() => child.kill('SIGINT'), milliseconds)
+    child.once('exit', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })

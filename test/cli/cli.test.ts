@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { chasec, json } from './chasec.ts'
+import { chasec, interrupted, json } from './chasec.ts'
 import { net, netMasks, writeMasks, writeModel } from './nets.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'chasec-cli-'))
@@ -96,6 +96,16 @@ describe('compile', () => {
     expect(readdirSync(at('mine'))).toEqual(['notes.txt'])
   })
 
+  it('leaves a whole package or none when it is interrupted', async () => {
+    for (const milliseconds of [100, 200, 300, 400, 500, 700]) {
+      await interrupted([...compileNet, '--no-verify', '-o', 'cut'], folder, milliseconds)
+      const names = readdirSync(folder)
+      if (names.includes('cut')) expect(run(['verify', 'cut', 'cut']).code).toBe(0)
+      expect(names.filter((name) => name.startsWith('.'))).toEqual([])
+      rmSync(at('cut'), { recursive: true, force: true })
+    }
+  })
+
   it('prints nothing but JSON on stdout with --json, progress on stderr with --progress', () => {
     const ran = run([...compileNet, '-o', 'out', '--json', '--progress'])
     expect(ran.code).toBe(0)
@@ -105,7 +115,7 @@ describe('compile', () => {
       report: {
         target: 'cpu',
         layers: [
-          { layer: 'conv0', outputs: { before: 16, after: 12 }, stays: [{ kind: 'carrier' }, { kind: 'width' }] },
+          { layer: 'conv0', outputs: { before: 16, after: 12 }, stays: [{ kind: 'width' }, { kind: 'carrier' }] },
           { layer: 'conv1', inputs: { before: 16, after: 12 } },
         ],
       },

@@ -1,7 +1,10 @@
 /**
- * Runs pairs of models in ONNX Runtime on the same inputs and compares outputs bit for bit. The parent sends jobs, one
- * JSON line each; one JSON line with a verdict answers each.
+ * Runs pairs of models in ONNX Runtime on the same inputs and compares outputs bit for bit, or floats to the `tolerance`
+ * of the job, relative to the largest of the output. The parent sends jobs, one JSON line each; one JSON line with a
+ * verdict answers each.
  */
+import { Buffer } from 'node:buffer'
+import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 
@@ -31,6 +34,18 @@ const tensorOf = ({ dtype, shape, base64, strings }) => {
 const bitsOf = ({ type, dims, data }) =>
   `${type}[${dims}]:${Array.isArray(data) ? JSON.stringify(data) : Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64')}`
 
+/** Floats as numbers; undefined for what has to be equal bit for bit. */
+const floatsOf = ({ type, data }) => (type === 'float32' || type === 'float64' ? data : undefined)
+
+const isClose = (before, after, tolerance) => {
+  const [a, b] = [floatsOf(before), floatsOf(after)]
+  if (tolerance === 0 || a === undefined || b === undefined || String(before.dims) !== String(after.dims)) {
+    return bitsOf(before) === bitsOf(after)
+  }
+  const scale = a.reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0)
+  return a.every((x, i) => Object.is(x, b[i]) || Math.abs(x - b[i]) <= tolerance * scale)
+}
+
 const run = async (path, inputs) => {
   const session = await InferenceSession.create(path, options)
   try {
@@ -44,7 +59,7 @@ const run = async (path, inputs) => {
     }
     const outputs = await session.run(feeds)
     const interface_ = JSON.stringify([session.inputMetadata, session.outputMetadata])
-    return { interface_, bits: session.outputNames.map((name) => bitsOf(outputs[name])).join('\n') }
+    return { interface_, outputs: session.outputNames.map((name) => outputs[name]) }
   } finally {
     await session.release()
   }
@@ -58,7 +73,7 @@ const attempt = async (path, inputs) => {
   }
 }
 
-const compare = async ({ original, candidate, inputs }) => {
+const compare = async ({ original, candidate, inputs, tolerance }) => {
   const before = await attempt(original, inputs)
   if (typeof before === 'string') {
     // What the runtime refuses of the original it must refuse of the copy too, so that nothing is skipped by mistake.
@@ -72,7 +87,8 @@ const compare = async ({ original, candidate, inputs }) => {
   if (after.interface_ !== before.interface_) {
     return { verdict: 'interface differs', why: `${before.interface_} / ${after.interface_}` }
   }
-  return { verdict: after.bits === before.bits ? 'same' : 'outputs differ' }
+  const same = before.outputs.every((output, i) => isClose(output, after.outputs[i], tolerance))
+  return { verdict: same ? 'same' : 'outputs differ' }
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -8,12 +8,18 @@ import { fileURLToPath } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
 import { afterAll, describe, expect, it } from 'vitest'
 import { lower } from '../../src/export/lower.ts'
+import { renderError } from '../../src/ir/failure.ts'
+import type { Graph } from '../../src/ir/graph.ts'
+import { noMasks } from '../../src/masks/mask.ts'
+import { compile } from '../../src/passes/compile.ts'
+import { writeFiles } from '../../src/export/package.ts'
 import { Opaque } from '../../src/ir/ops/opaque.ts'
 import { isOp } from '../../src/ir/registry.ts'
 import { materialize } from '../../src/ir/tensor.ts'
-import { sizeOf } from '../../src/ir/type.ts'
+import { type Shape, sizeOf } from '../../src/ir/type.ts'
 import { decode } from '../../src/onnx/codec.ts'
 import { TensorProtoSchema } from '../../src/onnx/onnx_pb.ts'
+import { readModel } from '../../src/read/file.ts'
 import { readTensor } from '../../src/read/tensor.ts'
 import { inflate, uniforms } from '../inflate.ts'
 import { debianModels, missingDebian, type TestModel } from '../read/debian.ts'
@@ -29,12 +35,33 @@ const scratch = mkdtempSync(join(tmpdir(), 'chasec-corpus-'))
 
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 
-const rewritten = (model: TestModel): string => {
-  const written = lower(read(fileBytes(model.path)))
+const modelOf = (graph: Graph): Uint8Array => {
+  const written = lower(graph)
+  if (E.isLeft(written)) throw new Error(written.left.found)
+  return written.right.model
+}
+
+/** A float32 input of seeded numbers as the child process takes it; symbols are 1. */
+const seeded = (dims: Shape): unknown => {
+  const shape = dims.map((dim) => (typeof dim === 'number' ? dim : 1))
+  const values = Float32Array.from({ length: sizeOf(shape) }, uniforms(3))
+  return { dtype: 'float32', shape, base64: Buffer.from(values.buffer).toString('base64') }
+}
+
+const write = (model: TestModel, graph: Graph): string => {
+  const written = lower(graph)
   if (E.isLeft(written)) throw new Error(`${model.name}: ${written.left.found}`)
-  const path = join(scratch, `rewritten__${model.name.replaceAll('/', '__')}`)
+  const path = join(scratch, `${model.name.replaceAll('/', '__')}`)
   writeFileSync(path, written.right.model)
   return path
+}
+
+const rewritten = (model: TestModel): string => write(model, read(fileBytes(model.path)))
+
+const recompiled = (model: TestModel): string => {
+  const result = compile(read(fileBytes(model.path)), noMasks)
+  if (E.isLeft(result)) throw new Error(`${model.name}: ${renderError(result.left)}`)
+  return write(model, result.right.graph)
 }
 
 /** The first data set of a model as the child process takes it; what is no tensor is left out. */
@@ -63,6 +90,7 @@ const compareAll = async (
   models: ReadonlyArray<TestModel>,
   candidate: (model: TestModel) => string,
   inputs: (model: TestModel) => ReadonlyArray<unknown> = inputsOf,
+  tolerance = 0,
 ): Promise<ReadonlyArray<Verdict>> => {
   const verdicts: Verdict[] = []
   while (verdicts.length < models.length) {
@@ -71,7 +99,8 @@ const compareAll = async (
     })
     child.stdin.on('error', () => undefined)
     for (const model of models.slice(verdicts.length)) {
-      const job = { name: model.name, original: model.path, candidate: candidate(model), inputs: inputs(model) }
+      const files = { original: model.path, candidate: candidate(model) }
+      const job = { name: model.name, ...files, inputs: inputs(model), tolerance }
       child.stdin.write(`${JSON.stringify(job)}\n`)
     }
     child.stdin.end()
@@ -106,6 +135,58 @@ describe('models that are read and written', () => {
     { timeout: 300_000 },
     async () => {
       const verdicts = await compareAll(debianModels(), rewritten)
+      expect(verdicts.filter(({ verdict }) => verdict !== 'same' && verdict !== 'not runnable')).toEqual([])
+      expect(verdicts.filter(({ verdict }) => verdict === 'same').length).toBeGreaterThan(950)
+    },
+  )
+
+  it.each(['crnn_lstm', 'shufflenet_v2_x1_0', 'squeezenet1_1', 'unet'])(
+    'give the same outputs too: %s of an exporter, every node of it known',
+    async (name) => {
+      const bytes = inflate(name)
+      const path = join(scratch, `${name}.onnx`)
+      writeFileSync(path, bytes)
+      const graph = read(bytes)
+      expect(graph.nodes.filter((node) => isOp(node, Opaque))).toEqual([])
+      const inputs = graph.inputs.map(({ type }) => seeded(type.kind === 'tensor' ? (type.shape ?? []) : []))
+      const verdicts = await compareAll([{ name, path, folder: scratch }], rewritten, () => inputs)
+      expect(verdicts).toEqual([{ name, verdict: 'same' }])
+    },
+  )
+
+  it('give the same outputs as a package with external data, which reads back as it was', async () => {
+    const bytes = inflate('unet')
+    const path = join(scratch, 'inside.onnx')
+    writeFileSync(path, bytes)
+    const graph = read(bytes)
+    const lowered = lower(graph, { external: true })
+    if (E.isLeft(lowered) || lowered.right.external === undefined) throw new Error('no external data')
+    const { model, external } = lowered.right
+    const folder = join(scratch, 'package')
+    const files = [
+      { name: external.name, chunks: external.chunks() },
+      { name: 'model.onnx', chunks: [model] },
+      { name: 'chasec.json', chunks: [new TextEncoder().encode('{}')] },
+    ]
+    expect(await writeFiles(folder, files)()).toEqual(E.right(undefined))
+    const packaged = join(folder, 'model.onnx')
+    const verdicts = await compareAll(
+      [{ name: 'unet', path, folder: scratch }],
+      () => packaged,
+      () => graph.inputs.map(({ type }) => seeded(type.kind === 'tensor' ? (type.shape ?? []) : [])),
+    )
+    expect(verdicts).toEqual([{ name: 'unet', verdict: 'same' }])
+    const again = await readModel(packaged)()
+    if (E.isLeft(again)) throw new Error(again.left.found)
+    expect([...again.right.constants.values()].some(({ tag }) => tag === 'External')).toBe(true)
+    expect(Buffer.compare(modelOf(again.right), modelOf(graph))).toBe(0)
+  })
+
+  it.skipIf(missingDebian)(
+    `compute the same when compiled: those of Debian${skipped(missingDebian)}`,
+    { timeout: 300_000 },
+    async () => {
+      const verdicts = await compareAll(debianModels(), recompiled, inputsOf, 1e-5)
       expect(verdicts.filter(({ verdict }) => verdict !== 'same' && verdict !== 'not runnable')).toEqual([])
       expect(verdicts.filter(({ verdict }) => verdict === 'same').length).toBeGreaterThan(950)
     },

@@ -11,16 +11,11 @@ export type MaskKind = (typeof maskKinds)[number]
  * Masks of one kind: 40 % of the output channels (`rows`), of the input channels (`columns`) or `both`, in 70 % of the
  * layers; whole layers `dead` (15 % of them); 60 % of single weights (`elements`); `mixed` draws a kind for each layer.
  */
-export const randomMasks = (
-  graph: Graph,
-  kind: MaskKind,
-  uniform: () => number,
-  isMaskable: (name: string) => boolean = () => true,
-): Masks => {
+export const randomMasks = (graph: Graph, kind: MaskKind, uniform: () => number): Masks => {
   const masks = new Map<string, Mask>()
   for (const { node, contraction: c, reads } of viewsOf(graph)) {
     const name = node.inputs[c?.weightPort ?? -1]
-    if (c === undefined || reads === undefined || name === undefined || masks.has(name) || !isMaskable(name)) continue
+    if (c === undefined || reads === undefined || name === undefined || masks.has(name)) continue
     const { shape } = reads.weight
     const chosen = kind === 'mixed' ? (maskKinds[Math.floor(uniform() * 6)] ?? 'none') : kind
     const share = chosen === 'dead' ? 0.15 : 0.7

@@ -70,10 +70,10 @@ test('opaque nodes and nodes with a seed may be random', () => {
      b = Opaque(x) { opType: "RandomNormalLike" }
      c = Dropout(x, half, on)
      d = Dropout(x, half, on)
-     output a: float32[2]
-     output b: float32[2]
-     output c: float32[2]
-     output d: float32[2]`,
+     y = Sum(c, d)
+     z = Opaque(a, b) { opType: "Both" }
+     output y: float32[2]
+     output z: float32[2]`,
   )
 })
 

@@ -64,6 +64,23 @@ describe('fixed names', () => {
     )
   })
 
+  test('one producer takes one name', () => {
+    expectRewrite(
+      eliminateIdentity,
+      `input x: float32[2]
+       a = Relu(x)
+       y = Identity(a)
+       z = Identity(a)
+       output y: float32[2]
+       output z: float32[2]`,
+      `input x: float32[2]
+       y = Relu(x)
+       z = Identity(y)
+       output y: float32[2]
+       output z: float32[2]`,
+    )
+  })
+
   test('an inner copy of a value that was renamed', () => {
     expectRewrite(
       eliminateIdentity,

@@ -7,6 +7,15 @@ const weight = (name: string, shape: string, seed = 1): string =>
 const ops = (body: string): ReadonlyArray<string> => runLawful(fuseLinear, read(body)).nodes.map((node) => node.op)
 
 describe('contractions', () => {
+  /** Sizes that fit each other in every order. */
+  const square = (first: string, second: string): string => `input x: float32[8,8]
+    ${weight('u', '8,8')}
+    ${weight('v', '8,8', 2)}
+    ${weight('w', '8,8', 3)}
+    a = ${first}
+    y = ${second}
+    output y: float32[8,8]`
+
   test('the algebra', () => {
     expectRewrite(
       fuseLinear,
@@ -103,14 +112,9 @@ describe('contractions', () => {
       'a bias that is computed',
       `input c: float32[8]\n${convs('Conv(x, w1, c)', 'Conv(a, w2)', ['8,3,1,1', '2,8,1,1'])}`,
     ],
-    [
-      'a weight on each side',
-      `input x: float32[4,3]\n${weight('v', '3,8')}\n${weight('w', '2,4')}\na = MatMul(x, v)\ny = MatMul(w, a)\noutput y: float32[2,8]`,
-    ],
-    [
-      'the sum over rows',
-      `input x: float32[4,3]\n${weight('v', '3,8')}\n${weight('w', '4,2')}\na = MatMul(x, v)\ny = Gemm(a, w) { transA: 1 }\noutput y: float32[8,2]`,
-    ],
+    ['a weight on each side', square('MatMul(x, v)', 'MatMul(u, a)')],
+    ['the sum over rows', square('MatMul(x, v)', 'Gemm(a, w) { transA: 1 }')],
+    ['the sum over rows, twice', square('MatMul(u, x)', 'Gemm(a, w) { transA: 1 }')],
   ])('refuses %s', (_what, body) => {
     expectRefusal(fuseLinear, body)
   })

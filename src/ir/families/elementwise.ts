@@ -27,10 +27,13 @@ export const isReal = (ctx: NodeContext<unknown>): boolean => {
 export const finite = (x: number | undefined): number | undefined =>
   x !== undefined && Number.isFinite(x) ? x : undefined
 
-/** Relative distance within which a function with jumps has to be steady for its value there to be a fact. */
+/** Relative distance within which a function with jumps or cliffs has to be steady for its value there to be a fact. */
 const steadiness = 2 ** -10
 
-/** Whether `f` does not jump near `x`: a rounding error in `x` would then decide between two quite different results. */
+/**
+ * Whether `f` changes no more than twice as fast as its argument near `x`. Elsewhere a rounding error in `x` may decide
+ * between two quite different results.
+ */
 const isSteady = (f: (x: number) => number, x: number): boolean =>
   Math.abs(f(x * (1 + steadiness)) - f(x * (1 - steadiness))) <= 4 * steadiness * Math.abs(x)
 
@@ -42,7 +45,7 @@ export interface UnaryOptions<A> {
   readonly wide?: (x: bigint) => bigint
   /** Whether `f` is undefined or infinite for some finite numbers. */
   readonly partial?: boolean
-  /** Whether `f` has jumps: no constant is known next to one. */
+  /** Whether `f` has jumps, or places where it is infinitely steep: no constant is known next to one. */
   readonly jumps?: boolean
   /** Whether constants are tracked. Default true; false for operators that take no floats. */
   readonly tracked?: boolean

@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { int, optionalInts } from '../attributes.ts'
 import { isFloat, isWide } from '../dtype.ts'
 import { forEachIndex, numbersOf, stridesOf } from '../evaluate.ts'
-import { derivedDim, isGiven, tensorInput, unknownShape } from '../infer.ts'
+import { isGiven, tensorInput, unknownShape } from '../infer.ts'
 import { inputShape, sameIndex, shapeOf } from '../links.ts'
 import { type AxisLink, defineOp, type InferContext, type OpDef } from '../op.ts'
 import { type Dense, elements, isNumeric, tensorOf } from '../tensor.ts'
@@ -65,6 +65,8 @@ export interface Reduction {
   readonly repeated: (c: number, count: number | undefined) => number | undefined
   /** On 64-bit integers; absent: not evaluated for them, and integers have no known contents. */
   readonly wide?: (values: ReadonlyArray<bigint>) => bigint
+  /** What sizes that are partly symbols become. */
+  readonly ofSizes?: (sizes: Shape) => Dim | undefined
   /** Whether some finite numbers give none. */
   readonly partial?: boolean
 }
@@ -80,7 +82,7 @@ export const reduction = <const Name extends string>(
   name: Name,
   versions: readonly [first: number, last: number],
   inputSince: number,
-  { compute, repeated, wide, partial }: Reduction,
+  { compute, repeated, wide, ofSizes, partial }: Reduction,
 ): OpDef<Name, ReductionAttributes> => {
   type Context = InferContext<ReductionAttributes>
   const axesOf = (ctx: Context): Axes => {
@@ -118,9 +120,10 @@ export const reduction = <const Name extends string>(
       const content = ctx.content(0)
       const isVector = inputShape(ctx, 0)?.length === 1 && reducedOf(ctx, 1)?.has(0) === true
       if (content === undefined || wide === undefined || !isVector) return undefined
-      if (content.some((d) => isStatic(d) && d < 0) && !content.every(isStatic)) return undefined
-      const result = derivedDim(name, content, (...sizes) => compute(sizes))
-      return isStatic(result) && !Number.isSafeInteger(result) ? undefined : [result]
+      const numbers = numbersIn(content)
+      const hasNegative = content.some((dim) => isStatic(dim) && dim < 0)
+      const result = numbers ? compute(numbers) : hasNegative ? undefined : ofSizes?.(content)
+      return result === undefined || (isStatic(result) && !Number.isSafeInteger(result)) ? undefined : [result]
     },
     links: (ctx) => {
       const shape = inputShape(ctx, 0)

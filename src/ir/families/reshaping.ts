@@ -1,5 +1,5 @@
 /** Operators that keep all elements in row-major order under another shape. */
-import * as E from 'fp-ts/lib/Either.js'
+import type * as E from 'fp-ts/lib/Either.js'
 import { reshaped } from '../evaluate.ts'
 import type { Schema } from '../attributes.ts'
 import { indexMap, inputShape, outputShape, sameIndex } from '../links.ts'

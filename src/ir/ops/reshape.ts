@@ -91,9 +91,9 @@ export const Reshape: OpDef<'Reshape', ReshapeAttributes> = {
     return withOperand(s, gatherOperands(s), 1, int64s(target))
   },
   simplify: (ctx, fresh) => {
-    const [from, to] = [inputShape(ctx, 0), outputShape(ctx)]
-    if (from === undefined || to === undefined || ctx.content(1) === undefined) return undefined
-    const target = canonicalTarget(from, to)
+    const [from, content] = [inputShape(ctx, 0), ctx.content(1)]
+    const to = from && content && shapeFrom(ctx, from, content)
+    const target = from && to && E.isRight(to) ? canonicalTarget(from, to.right) : undefined
     if (target === undefined) return undefined
     if (ctx.attrs.allowzero === 0 && sameNumbers(constantTarget(ctx), target)) return undefined
     const name = fresh(`${ctx.node.outputs[0] ?? ''}_shape`)

@@ -3,6 +3,7 @@ import { int, optionalInt } from '../attributes.ts'
 import { tensorInput } from '../infer.ts'
 import { inputShape, sameIndex } from '../links.ts'
 import { defineOp } from '../op.ts'
+import { isKnownElement } from '../sizes.ts'
 import { type Dim, isStatic, normalizeAxis, tensorType, unknownDim } from '../type.ts'
 
 export interface TopKAttributes {
@@ -25,7 +26,8 @@ export const TopK = defineOp<'TopK', TopKAttributes>({
     if (shape === undefined) return E.right([tensorType(dtype, undefined), tensorType('int64', undefined)])
     const axis = normalizeAxis(ctx.attrs.axis, shape.length)
     if (axis === undefined) return E.left(`axis ${ctx.attrs.axis} of a rank-${shape.length} tensor`)
-    const k: Dim = (ctx.opset < 10 ? ctx.attrs.k : ctx.content(1)?.[0]) ?? unknownDim(ctx.outputNames[0] ?? '', axis)
+    const given = ctx.opset < 10 ? ctx.attrs.k : ctx.content(1)?.[0]
+    const k: Dim = given !== undefined && isKnownElement(given) ? given : unknownDim(ctx.outputNames[0] ?? '', axis)
     const sizes = shape.map((dim, a) => (a === axis ? k : dim))
     return E.right([tensorType(dtype, sizes), tensorType('int64', sizes)])
   },

@@ -5,6 +5,7 @@ import { copied } from '../families/movement.ts'
 import { broadcastShapes, tensorInput } from '../infer.ts'
 import { broadcastLinks, outputShape } from '../links.ts'
 import { defineOp } from '../op.ts'
+import { isKnownElement, unknownElement } from '../sizes.ts'
 import { dense, elements } from '../tensor.ts'
 import { type Dim, sizeOf, tensorType } from '../type.ts'
 
@@ -31,10 +32,9 @@ export const Where = defineOp<'Where', Record<never, never>>({
     for (let i = 0; i < Number(length); i++) {
       const [condition, a, b] = operands.map((content) => content?.[content.length === 1 ? 0 : i])
       const picked = condition === 1 ? a : condition === 0 || a === b ? b : undefined
-      if (picked === undefined) return undefined
-      out.push(picked)
+      out.push(picked ?? unknownElement(ctx.node.outputs[0] ?? '', i))
     }
-    return out
+    return out.some(isKnownElement) ? out : undefined
   },
   links: (ctx) => broadcastLinks(ctx, [0, 1, 2]),
   constant: (_ctx, [, a, b]) => copied([a, b]),

@@ -11,19 +11,26 @@ const sum = (numbers: Iterable<number>): number => {
 /** What float arithmetic may take from a whole number. */
 const slack = 1e-9
 
+/** The part of the largest wish at which a wish is as good as none. */
+const negligible = 1e-15
+
 /**
  * Splits `total` into whole numbers, one for each entry, between `low` and `high` and in proportion to `wish` as far as
  * these bounds allow: nᵢ ≈ min(highᵢ, max(lowᵢ, λ · wishᵢ)) for the one λ that makes the sum come out. What rounding leaves
- * goes to the largest remainders, the earlier entry first. Entries with a wish of 0 get more than `low` only when all
- * others are at `high`. A `total` that the bounds do not allow is moved to the nearest one that they do.
+ * goes to the largest remainders, the earlier entry first. Entries with a wish of 0 (or next to it, beside the largest) get
+ * more than `low` only when all others are at `high`, then in proportion to their room. A `total` that the bounds do not
+ * allow is moved to the nearest one that they do.
  */
 export const apportion = (
   total: number,
-  wish: ReadonlyArray<number>,
+  wishes: ReadonlyArray<number>,
   low: ReadonlyArray<number>,
   high: ReadonlyArray<number>,
 ): ReadonlyArray<number> => {
+  const largest = wishes.reduce((a, b) => Math.max(a, b), 0)
+  const wish = wishes.map((w) => (w > largest * negligible ? w / largest : 0))
   const goal = clamp(Math.round(total), sum(low), sum(high))
+  if (goal === sum(low)) return low
   const most = high.map((h, i) => ((wish[i] ?? 0) > 0 ? h : (low[i] ?? 0)))
   if (goal > sum(most)) {
     const room = high.map((h, i) => h - (most[i] ?? 0))

@@ -70,6 +70,9 @@ const phaseProblem = ({ from, until, every, offset, moves }: Phase, subject: str
 const moveProblem = (move: Move, subject: string): SparseError | undefined => {
   switch (move.kind) {
     case 'prune':
+      if (!(move.minimum === undefined || (move.minimum >= 0 && move.minimum <= 1))) {
+        return sparseError(subject, 'a minimum from 0 to 1', String(move.minimum), 'It is a fraction of all weights.')
+      }
       return fractions('density' in move.to ? move.to.density : move.to.fraction, subject)
     case 'grow':
       return fractions(move.density, subject)

@@ -22,6 +22,12 @@ export const code = {
 export const kept = code.active | code.grown | code.restarted
 export const growable = code.inactive | code.pruned
 
+/** 1 for a kept weight, else 0; without a branch, because a scan over a mask cannot foresee it. */
+export const isKept = (from: number): number => ((from & kept) + 63) >> 6
+
+/** 1 for a weight that this update pruned and grew again, else 0. */
+export const hasRestarted = (from: number): number => (from >> 5) & 1
+
 /** What pruning makes of a kept weight. */
 export const prunedCode = (from: number): number => (from === code.grown ? code.inactive : code.pruned)
 
@@ -61,6 +67,6 @@ export const fillAxes = (
 /** How many weights have one of the bits. */
 export const countCodes = (codes: Uint8Array, bits: number): number => {
   let n = 0
-  for (let i = 0; i < codes.length; i++) if (((codes[i] ?? 0) & bits) !== 0) n += 1
+  for (let i = 0; i < codes.length; i++) n += (((codes[i] ?? 0) & bits) + 127) >> 7
   return n
 }

@@ -1,5 +1,5 @@
 /** What an update did, as data: what a training loop has to carry over to weights, momenta and the network itself. */
-import { code, kept } from './codes.ts'
+import { hasRestarted, isKept } from './codes.ts'
 import { indicesOf, type Slot } from './network.ts'
 import { capacitiesOf, liveOf, type Removal, type Work, type WorkLayer } from './workspace.ts'
 
@@ -94,9 +94,10 @@ export const closeLayer = (
   for (let i = 0; i < codes.length; i++) {
     const now = codes[i] ?? 0
     const was = before[i] ?? 0
-    if (now === code.restarted) restarted += 1
-    else if ((now & kept) === 0) pruned += was
-    else grown += 1 - was
+    const is = isKept(now)
+    pruned += was & (is ^ 1)
+    grown += is & (was ^ 1)
+    restarted += hasRestarted(now)
   }
   const event = {
     layer: layer.name,
@@ -111,13 +112,13 @@ export const closeLayer = (
   const mask = new Uint8Array(codes.length)
   for (let i = 0; i < codes.length; i++) {
     const now = codes[i] ?? 0
-    if ((now & kept) === 0) {
-      if (before[i] === 1) event.pruned[pruned++] = i
-      continue
-    }
-    mask[i] = 1
-    if (before[i] === 0) event.grown[grown++] = i
-    else if (now === code.restarted) event.restarted[restarted++] = i
+    const was = before[i] ?? 0
+    const is = isKept(now)
+    mask[i] = is
+    if (was === is) {
+      if (hasRestarted(now) === 1) event.restarted[restarted++] = i
+    } else if (is === 1) event.grown[grown++] = i
+    else event.pruned[pruned++] = i
   }
   return { mask, event }
 }

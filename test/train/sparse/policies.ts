@@ -28,12 +28,22 @@ const chaseOptions: ChaseOptions = {
 
 export const steps = 40
 
+/** A policy that grows anywhere instead of by gradient. */
+const atRandom = (policy: Policy): Policy => ({
+  ...policy,
+  phases: policy.phases.map((phase) => ({
+    ...phase,
+    moves: phase.moves.map((move) => (move.kind === 'grow' ? { ...move, by: 'random' } : move)),
+  })),
+})
+
 export const chases: ReadonlyArray<Policy> = [
   chase(chaseOptions),
   chase({ ...chaseOptions, exploration: 'layer', finalMargin: 0.02, floor: 0.2 }),
   chase({ ...chaseOptions, scope: 'all', channels: 0.4, score: 'mmm' }),
   chase({ ...chaseOptions, scope: 'all', exploration: 'layer', start: 'bernoulli', score: 'kernels' }),
   chase({ ...chaseOptions, channels: 0 }),
+  atRandom(chase({ ...chaseOptions, scope: 'all' })),
 ]
 
 export const policies: ReadonlyArray<Policy> = [

@@ -1,0 +1,189 @@
+import { stripVTControlCharacters } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { renderCompileReport } from '../../src/report/compile-table.ts'
+import { compactReport } from '../../src/report/compile-json.ts'
+import { makeManifest, printManifest } from '../../src/report/manifest.ts'
+import { renderMeasurements, renderYield, timeShare } from '../../src/report/measure-table.ts'
+import { renderPage } from '../../src/report/report-page.ts'
+import type { Results } from '../../src/report/results.ts'
+import { plainStyle, styleFor } from '../../src/report/style.ts'
+import { recordVerification } from '../../src/report/verification-record.ts'
+import { renderDifference, summariseDifference } from '../../src/report/verify-table.ts'
+import { difference, measurements, report } from './fixtures.ts'
+
+const results: Results = {
+  version: '1.2.3',
+  report,
+  model: { name: 'net <1>.onnx', sha256: 'ab'.repeat(32) },
+  verification: recordVerification(difference),
+}
+
+/** Lines with runs of blanks made one, to compare what stands in a table, not how wide its columns are. */
+const lines = (text: string): ReadonlyArray<string> => text.split('\n').map((line) => line.replace(/ +/g, ' ').trim())
+
+describe('the compile report on a terminal', () => {
+  const text = renderCompileReport(report, plainStyle)
+
+  it('shows totals before and after, and which part of what was possible was reached', () => {
+    expect(lines(text)).toEqual(
+      expect.arrayContaining([
+        'nodes 40 → 31 -23 %',
+        'parameters 1.50 M → 700 k -53 %',
+        'MACs 4.12 G → 2.02 G -51 %',
+        'weight bytes 6.00 MB → 2.80 MB -53 %',
+        'If every layer could shrink by itself: 1.70 G MACs; 86.8 % of that reduction was reached.',
+        'MACs are counted for N = 2.',
+      ]),
+    )
+  })
+
+  it('shows layers that changed, with channels, MACs and why the rest stays', () => {
+    expect(lines(text)).toEqual(
+      expect.arrayContaining([
+        '/stem/<script>alert("1")</script> 3 8 → 4 3.00 G → 1.50 G 1.20 G 1 width, 1 carrier',
+        'gone 8 → 0 8 → 0 1.00 G → 0 0',
+        '1 layer unchanged, with no channel to remove.',
+        'width 1 channel in 1 layer a width is rounded up to one that the target runs faster',
+        'LSTM rnn not one that chasec models',
+      ]),
+    )
+    expect(text).not.toMatch(/^fc/m)
+  })
+
+  it('holds no colour codes without colours, and is the same text with them', () => {
+    const coloured = renderCompileReport(report, styleFor(true))
+    expect(text).not.toMatch('\u001b')
+    expect(coloured).toMatch('\u001b')
+    expect(lines(stripVTControlCharacters(coloured))).toEqual(lines(text))
+  })
+})
+
+describe('the compile report as JSON', () => {
+  it('has kept indices as ranges, and none where all are kept', () => {
+    const [stem, gone, last] = compactReport(report).layers
+    expect(stem?.outputs).toEqual({ before: 8, after: 4, kept: '0-2,5' })
+    expect(stem?.inputs).toEqual({ before: 3, after: 3 })
+    expect(gone?.outputs).toEqual({ before: 8, after: 0, kept: '' })
+    expect(last?.outputs).toEqual({ before: 10, after: 10 })
+    expect(stem?.stays.map(({ kind, channels }) => [kind, channels])).toEqual([
+      ['width', '2'],
+      ['carrier', '5'],
+    ])
+    expect(compactReport(report).reached).toBeCloseTo((4.116 - 2.02) / (4.116 - 1.7), 12)
+  })
+})
+
+describe('the manifest', () => {
+  const files = [{ name: 'model.onnx', bytes: 5, sha256: 'cd'.repeat(32) }]
+
+  it('says what was made from what, and how it was verified, without what differs between machines', () => {
+    const manifest: unknown = JSON.parse(printManifest(makeManifest(results, files)))
+    expect(manifest).toMatchObject({
+      format: 1,
+      tool: { name: 'chasec', version: '1.2.3' },
+      model: { name: 'net <1>.onnx' },
+      masks: null,
+      files,
+      verification: { equal: true, cases: [{ seed: 1, sizes: { N: 1 } }, { seed: 2 }] },
+    })
+    expect(JSON.stringify(manifest)).not.toMatch(/maxAbs|relativeError|latency|Date/)
+  })
+})
+
+describe('the page', () => {
+  const page = renderPage(results)
+
+  it('needs nothing from elsewhere and runs nothing', () => {
+    expect(page).not.toMatch(/<script|<link|<img|<iframe|<object|src=|href=|url\(|@import|https?:|\bon\w+=/i)
+  })
+
+  it('escapes names', () => {
+    expect(page).toMatch('net &#60;1&#62;.onnx')
+    expect(page).toMatch('&#60;script&#62;alert(&#34;1&#34;)&#60;/script&#62;')
+    expect(page).toMatch('rounds up to 4 &#38; more')
+  })
+
+  it('closes every element it opens', () => {
+    const open: string[] = []
+    for (const [, end, name] of page.matchAll(/<(\/?)([a-z][a-z0-9]*)[^>]*>/g)) {
+      if (name === undefined || ['meta', 'br'].includes(name)) continue
+      if (end === '') open.push(name)
+      else expect(open.pop()).toBe(name)
+    }
+    expect(open).toEqual([])
+  })
+
+  it('draws bars against the largest layer', () => {
+    expect(page).toMatch('<i class="before" style="width:100.00%">')
+    expect(page).toMatch('<i class="after" style="width:50.00%">')
+    expect(page).toMatch('<i class="alone" style="width:40.00%">')
+  })
+
+  it('reads in light and dark, and tells verification, passes and opaque nodes', () => {
+    expect(page).toMatch('prefers-color-scheme: dark')
+    expect(page).toMatch('The compiled model computes what the masked model computes.')
+    expect(page).toMatch('2 cases on onnxruntime-node 1.30.0 (cpu)')
+    expect(page).toMatch('channel-elimination')
+    expect(page).not.toMatch('fold-pad')
+    expect(page).toMatch('not one that chasec models')
+  })
+
+  it('says so when nothing was verified or the models differ', () => {
+    const { verification: _verification, ...unverified } = results
+    expect(renderPage(unverified)).toMatch('Not verified.')
+    const different = { ...results, verification: recordVerification({ ...difference, equal: false }) }
+    expect(renderPage(different)).toMatch('The compiled model differs from the masked one.')
+  })
+
+  it('shows measurements only when they are given', () => {
+    expect(page).not.toMatch('Measured speed')
+    const measured = renderPage({ ...results, measured: { relativeError: 3.1e-7, speed: measurements } })
+    expect(measured).toMatch('Measured speed')
+    expect(measured).toMatch('1.60x')
+    expect(measured).toMatch('Largest: 3.1e-7.')
+  })
+})
+
+describe('verification on a terminal', () => {
+  it('has one row for each output: the worst case', () => {
+    expect(lines(renderDifference(difference, plainStyle))).toEqual([
+      'output type relative allowed absolute worst at',
+      'equal y float32[2,10] 2.0e-6 1.0e-4 6.0e-6 seed 2, N = 2',
+    ])
+  })
+
+  it('puts a disagreement before a larger agreeing difference', () => {
+    const [first, second] = difference.cases
+    const [output] = first?.outputs ?? []
+    if (first === undefined || second === undefined || output === undefined) throw new Error('no case')
+    const off = { ...output, equal: false, relative: 0, nonFinite: 3 }
+    const text = renderDifference({ ...difference, cases: [{ ...first, outputs: [off] }, second] }, plainStyle)
+    expect(text).toMatch(/different +y .*3 not finite/)
+  })
+
+  it('warns where agreement proves nothing', () => {
+    expect(summariseDifference(difference, plainStyle)).toMatch(/^verified: 2 cases, onnxruntime-node 1.30.0 on cpu\.$/)
+    expect(summariseDifference({ ...difference, vacuous: true }, plainStyle)).toMatch('this proves little')
+    expect(summariseDifference({ ...difference, equal: false }, plainStyle)).toMatch(/^different: /)
+  })
+})
+
+describe('measurements on a terminal', () => {
+  it('compares each model with the first', () => {
+    expect(lines(renderMeasurements(measurements, plainStyle))).toEqual([
+      'model per run quartiles items speed quartiles',
+      'dense 40.0 ms 36.0 ms – 44.0 ms 50/s',
+      'compiled 25.0 ms 22.5 ms – 27.5 ms 80/s 1.60x 1.44x – 1.76x',
+      'onnxruntime-node 1.30.0 on cpu, batch 2, N = 2, median of 3 interleaved repeats.',
+    ])
+  })
+
+  it('tells which share of the multiplications saved turned into time', () => {
+    expect(timeShare(100, 50, 2)).toBe(1)
+    expect(timeShare(100, 50, 1)).toBe(0)
+    expect(timeShare(100, 100, 1.1)).toBe(undefined)
+    expect(renderYield(report, measurements)).toBe(
+      '2.04x fewer multiplications, 1.60x as fast: 73.6 % of the saving turned into time.',
+    )
+  })
+})

@@ -1,0 +1,277 @@
+/** Each criterion and way of sharing, against what a plain full sort gives. */
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  constant,
+  densitiesOf,
+  type Event,
+  init,
+  type Move,
+  type Network,
+  type Policy,
+  type PruneCriterion,
+  type State,
+  update,
+} from '../../../src/train/sparse/index.ts'
+import { chain, linear, mixed, resnet50, right } from './networks.ts'
+import { noise } from './simulate.ts'
+
+const policyOf = (moves: ReadonlyArray<Move>, density = 0.4): Policy => ({
+  name: 'test',
+  density,
+  distribution: { kind: 'erk' },
+  start: 'exact',
+  phases: [{ from: 0, until: 10, every: 1, offset: 0, moves }],
+  masked: 'zeroed',
+})
+
+interface Case {
+  readonly before: State
+  readonly after: State
+  readonly event: Event
+  readonly weights: ReadonlyArray<Float32Array>
+  readonly gradients: ReadonlyArray<Float32Array>
+}
+
+const one = (network: Network, moves: ReadonlyArray<Move>, seed: number, levels?: number): Case => {
+  const before = right(init(network, policyOf(moves), seed))
+  const draw = noise(seed + 1, levels)
+  const weights = before.masks.map((mask) => draw(mask.length).map((x, i) => (mask[i] === 1 ? x : 0)))
+  const gradients = before.masks.map((mask) => draw(mask.length))
+  const { state: after, event } = right(update(before, { weights, gradients }, 1))
+  if (event === undefined) throw new Error('no event')
+  return { before, after, event, weights, gradients }
+}
+
+interface Entry {
+  readonly l: number
+  readonly i: number
+  readonly worth: number
+}
+
+const isCounted = (state: State, l: number): boolean => state.network.layers[l]?.exempt !== true
+
+/** The entries of the layers where `bits` are 1, the exempt ones left out. */
+const entries = (
+  state: State,
+  worth: (l: number, i: number) => number,
+  which: (l: number, i: number) => boolean,
+): Entry[] =>
+  state.masks.flatMap((mask, l) =>
+    [...mask.keys()].flatMap((i) => (isCounted(state, l) && which(l, i) ? [{ l, i, worth: worth(l, i) }] : [])),
+  )
+
+const ascending = (list: Entry[]): Entry[] => list.sort((a, b) => a.worth - b.worth || a.l - b.l || a.i - b.i)
+const descending = (list: Entry[]): Entry[] => list.sort((a, b) => b.worth - a.worth || a.l - b.l || a.i - b.i)
+const keyOf = ({ l, i }: { l: number; i: number }): string => `${l}:${i}`
+const changed = (event: Event, what: 'pruned' | 'grown'): ReadonlySet<string> =>
+  new Set(event.layers.flatMap((layer, l) => [...layer[what]].map((i) => keyOf({ l, i }))))
+
+const worths: Readonly<Record<string, { by: PruneCriterion; worth: (w: number, g: number) => number }>> = {
+  magnitude: { by: { kind: 'magnitude' }, worth: (w) => Math.abs(w) },
+  SNIP: { by: { kind: 'snip' }, worth: (w, g) => Math.abs(Math.fround(w * g)) },
+  MEST: {
+    by: { kind: 'magnitude and gradient', gradient: 0.3 },
+    worth: (w, g) => Math.fround(Math.abs(w) + 0.3 * Math.abs(g)),
+  },
+}
+
+const situations = fc.record({
+  network: fc.constantFrom(mixed, chain([6, 9, 7, 4])),
+  seed: fc.nat({ max: 1e6 }),
+  levels: fc.constantFrom(undefined, 2, 5),
+})
+
+describe.each(Object.entries(worths))('pruning by %s', (_, { by, worth }) => {
+  it('masks the least of all layers, or the least of each', () => {
+    fc.assert(
+      fc.property(situations, fc.constantFrom('global', 'layer'), ({ network, seed, levels }, scope) => {
+        const c = one(network, [{ kind: 'prune', to: { fraction: constant(0.25) }, scope, by }], seed, levels)
+        const list = ascending(
+          entries(
+            c.before,
+            (l, i) => worth(c.weights[l]?.[i] ?? 0, c.gradients[l]?.[i] ?? 0),
+            (l, i) => c.before.masks[l]?.[i] === 1,
+          ),
+        )
+        const groups = scope === 'global' ? [list] : c.before.masks.map((_m, l) => list.filter((e) => e.l === l))
+        const expected = groups.flatMap((group) => group.slice(0, Math.round(0.25 * group.length)))
+        expect(changed(c.event, 'pruned')).toEqual(new Set(expected.map(keyOf)))
+        expect(changed(c.event, 'grown').size).toBe(0)
+      }),
+    )
+  })
+})
+
+describe('pruning', () => {
+  it('signed, takes the same part of positive and negative weights', () => {
+    fc.assert(
+      fc.property(situations, ({ network, seed }) => {
+        const c = one(
+          network,
+          [{ kind: 'prune', to: { fraction: constant(0.3) }, scope: 'layer', by: { kind: 'signed' } }],
+          seed,
+        )
+        const pruned = changed(c.event, 'pruned')
+        for (const [l, w] of c.weights.entries()) {
+          const kept = [...w.keys()].filter((i) => c.before.masks[l]?.[i] === 1)
+          const groups = [kept.filter((i) => (w[i] ?? 0) >= 0), kept.filter((i) => (w[i] ?? 0) < 0)]
+          let total = 0
+          for (const group of groups) {
+            const nearest = ascending(group.map((i) => ({ l, i, worth: Math.abs(w[i] ?? 0) })))
+            const gone = nearest.filter((e) => pruned.has(keyOf(e)))
+            expect(gone).toEqual(nearest.slice(0, gone.length))
+            if (isCounted(c.before, l)) expect(Math.abs(gone.length - 0.3 * group.length)).toBeLessThan(1.5)
+            total += gone.length
+          }
+          expect(total).toBe(isCounted(c.before, l) ? Math.round(0.3 * kept.length) : 0)
+        }
+      }),
+    )
+  })
+
+  it('to a density, by layer, takes the same part of each', () => {
+    const c = one(
+      resnet50(3, 10, 16),
+      [{ kind: 'prune', to: { density: constant(0.2) }, scope: 'layer', by: { kind: 'magnitude' } }],
+      3,
+    )
+    expect(c.event.live).toBe(Math.round(0.2 * c.event.total))
+    for (const [l, layer] of c.event.layers.entries()) {
+      const had = c.before.masks[l]?.reduce((n, bit) => n + bit, 0) ?? 0
+      expect(Math.abs(layer.live - had / 2)).toBeLessThanOrEqual(1)
+    }
+  })
+
+  it('leaves layers a minimum and takes it from the others in proportion', () => {
+    const network: Network = {
+      layers: [linear('small', 4, 4), linear('weak', 20, 20), linear('strong', 20, 20)],
+      streams: [],
+    }
+    const dense: Policy = {
+      ...policyOf([
+        { kind: 'prune', to: { density: constant(0.1) }, scope: 'global', by: { kind: 'magnitude' }, minimum: 0.03 },
+      ]),
+      distribution: { kind: 'dense' },
+    }
+    const draw = noise(11)
+    const weights = [draw(16), draw(400).map((x) => x / 1000), draw(400)]
+    const { event } = right(update(right(init(network, dense, 1)), { weights }, 1))
+    // 816 weights: 82 stay, at least 24 in a layer that has as many; the small one has not, and stays whole.
+    expect(event?.layers.map(({ live }) => live)).toEqual([16, 24, 82 - 16 - 24])
+    const strong = ascending([...(weights[2] ?? [])].map((w, i) => ({ l: 2, i, worth: Math.abs(w) })))
+    expect(new Set(event?.layers[2]?.pruned)).toEqual(new Set(strong.slice(0, 400 - 42).map(({ i }) => i)))
+  })
+})
+
+describe('growing', () => {
+  const prune: Move = { kind: 'prune', to: { fraction: constant(0.4) }, scope: 'layer', by: { kind: 'magnitude' } }
+
+  it('by gradient, globally, takes the largest of all that are masked', () => {
+    fc.assert(
+      fc.property(situations, ({ network, seed, levels }) => {
+        const c = one(
+          network,
+          [{ kind: 'grow', density: constant(0.55), scope: 'global', by: 'gradient', regrown: 'restarts' }],
+          seed,
+          levels,
+        )
+        const list = descending(
+          entries(
+            c.before,
+            (l, i) => Math.abs(c.gradients[l]?.[i] ?? 0),
+            (l, i) => c.before.masks[l]?.[i] === 0,
+          ),
+        )
+        const count = Math.round(0.55 * c.event.total) - Math.round(0.4 * c.event.total)
+        expect(changed(c.event, 'grown')).toEqual(new Set(list.slice(0, count).map(keyOf)))
+      }),
+    )
+  })
+
+  it.each(['continues', 'restarts'] as const)(
+    'gives every layer back what it lost; a weight that returns %s',
+    (regrown) => {
+      fc.assert(
+        fc.property(situations, ({ network, seed, levels }) => {
+          const c = one(network, [prune, { kind: 'regrow', scope: 'layer', by: 'gradient', regrown }], seed, levels)
+          for (const [l, layer] of c.event.layers.entries()) {
+            const mask = c.before.masks[l] ?? new Uint8Array(0)
+            const kept = [...mask.keys()].filter((i) => mask[i] === 1)
+            const lost = isCounted(c.before, l) ? Math.round(0.4 * kept.length) : 0
+            const least = ascending(kept.map((i) => ({ l, i, worth: Math.abs(c.weights[l]?.[i] ?? 0) }))).slice(0, lost)
+            const stay = new Set(kept.filter((i) => !least.some((e) => e.i === i)))
+            const free = [...mask.keys()].filter((i) => !stay.has(i))
+            const best = descending(free.map((i) => ({ l, i, worth: Math.abs(c.gradients[l]?.[i] ?? 0) }))).slice(
+              0,
+              lost,
+            )
+            const now = [...stay, ...best.map(({ i }) => i)].sort((a, b) => a - b)
+            expect([...mask.keys()].filter((i) => c.after.masks[l]?.[i] === 1)).toEqual(now)
+            const returned = best
+              .map(({ i }) => i)
+              .filter((i) => mask[i] === 1)
+              .sort((a, b) => a - b)
+            expect([...layer.restarted]).toEqual(regrown === 'restarts' ? returned : [])
+          }
+        }),
+      )
+    },
+  )
+
+  it('at random, gives every layer back what it lost, elsewhere with each seed', () => {
+    const moves: ReadonlyArray<Move> = [prune, { kind: 'regrow', scope: 'layer', by: 'random', regrown: 'restarts' }]
+    const first = one(mixed, moves, 1)
+    for (const [l, layer] of first.event.layers.entries()) {
+      expect(layer.live).toBe(first.before.masks[l]?.reduce((n, bit) => n + bit, 0))
+    }
+    const other: State = { ...first.before, random: one(mixed, moves, 2).before.random }
+    const again = right(update(other, { weights: first.weights }, 1))
+    expect(again.state.masks).not.toEqual(first.after.masks)
+    expect(again.event?.layers.map(({ live }) => live)).toEqual(first.event.layers.map(({ live }) => live))
+  })
+
+  it('in proportion, refills what ERK has dense and grows the rest alike', () => {
+    const network = resnet50(3, 100, 8)
+    const moves: ReadonlyArray<Move> = [
+      { kind: 'prune', to: { fraction: constant(0.2) }, scope: 'layer', by: { kind: 'magnitude' } },
+      { kind: 'grow', density: constant(0.42), scope: 'proportional', by: 'gradient', regrown: 'restarts' },
+    ]
+    const c = one(network, moves, 9)
+    expect(c.event.live).toBe(Math.round(0.42 * c.event.total))
+    const densities = densitiesOf({ kind: 'erk' }, network.layers, 0.4)
+    const ratios: number[] = []
+    for (const [l, layer] of c.event.layers.entries()) {
+      const before = c.before.masks[l]?.reduce((n, bit) => n + bit, 0) ?? 0
+      const afterPrune = before - Math.round(0.2 * before)
+      if (densities[l] === 1) expect(layer.live).toBe(layer.capacity)
+      else if (layer.live < layer.capacity && layer.live > 500) ratios.push(layer.live / afterPrune)
+    }
+    expect(densities.filter((d) => d === 1).length).toBeGreaterThan(0)
+    expect(ratios.length).toBeGreaterThan(10)
+    for (const ratio of ratios) expect(Math.abs(ratio - (ratios[0] ?? 0))).toBeLessThan(0.01)
+  })
+
+  it('by the distribution, brings every layer to its share', () => {
+    const network = resnet50(3, 100, 8)
+    const moves: ReadonlyArray<Move> = [
+      { kind: 'prune', to: { fraction: constant(0.5) }, scope: 'global', by: { kind: 'magnitude' } },
+      { kind: 'grow', density: constant(0.4), scope: 'distribution', by: 'gradient', regrown: 'restarts' },
+    ]
+    const c = one(network, moves, 9)
+    const densities = densitiesOf({ kind: 'erk' }, network.layers, 0.4)
+    expect(c.event.live).toBe(Math.round(0.4 * c.event.total))
+    for (const [l, layer] of c.event.layers.entries()) {
+      expect(Math.abs(layer.live - layer.capacity * (densities[l] ?? 0))).toBeLessThan(1)
+    }
+  })
+
+  it('fills everything when there is no room for more', () => {
+    const c = one(
+      chain([3, 4, 2]),
+      [{ kind: 'grow', density: constant(1), scope: 'global', by: 'random', regrown: 'restarts' }],
+      1,
+    )
+    expect([c.event.live, c.event.capacity, c.event.target]).toEqual([20, 20, 20])
+  })
+})

@@ -1,0 +1,113 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { describe, expect, it } from 'vitest'
+import { renderError } from '../../../src/ir/failure.ts'
+import {
+  chase,
+  fromArrays,
+  init,
+  type Network,
+  patternDecay,
+  rigl,
+  staticRandom,
+  toArrays,
+  update,
+} from '../../../src/train/sparse/index.ts'
+import { chain, linear, right } from './networks.ts'
+
+const network = chain([4, 6, 3])
+const good = rigl({ density: 0.5, until: 10, every: 1 })
+
+const message = (result: E.Either<Parameters<typeof renderError>[0], unknown>): string =>
+  E.isLeft(result) ? renderError(result.left) : 'no error'
+
+describe('mistakes', () => {
+  it('in a network are named', () => {
+    const check = (change: Partial<Network>): string => message(init({ ...network, ...change }, good, 1))
+    expect(check({ layers: [], streams: [] })).toMatch('layers: expected at least one, found none')
+    expect(check({ layers: [linear('a', 2, 2), linear('a', 2, 2)], streams: [] })).toMatch(
+      'layer a: expected a name of its own',
+    )
+    expect(check({ layers: [{ ...linear('a', 2, 2), shape: [2] }] })).toMatch(
+      'layer a: expected a shape of at least two',
+    )
+    expect(check({ layers: [{ ...linear('a', 2, 2), inputAxis: 0 }] })).toMatch(
+      'layer a: expected an output and an input axis',
+    )
+    const stream = {
+      name: 's',
+      channels: 6,
+      scope: 'block' as const,
+      producers: [{ layer: 'fc0', axis: 0 }],
+      consumers: [],
+    }
+    expect(check({ streams: [{ ...stream, producers: [] }] })).toMatch('stream s: expected at least one channel')
+    expect(check({ streams: [{ ...stream, consumers: [{ layer: 'x', axis: 0 }] }] })).toMatch('found axis 0 of x')
+    expect(check({ streams: [{ ...stream, channels: 7 }] })).toMatch(
+      'within the 6 indices of axis 0 of fc0, found indices 0 to 6',
+    )
+    expect(check({ streams: [stream, { ...stream, name: 't' }] })).toMatch(
+      'stream t: expected indices of axis 0 of fc0 that no other',
+    )
+  })
+
+  it('in a policy are named', () => {
+    const check = (policy: Parameters<typeof init>[1]): string => message(init(network, policy, 1))
+    expect(check(staticRandom({ density: 0 }))).toMatch('policy static, density: expected a number above 0')
+    expect(check(staticRandom({ density: NaN }))).toMatch('found NaN')
+    expect(check(rigl({ density: 0.1, until: 10, every: 0 }))).toMatch('policy rigl, phase 1: expected whole steps')
+    expect(check(rigl({ density: 0.1, until: 10, fraction: 1.5 }))).toMatch(
+      'phase 1, prune: expected values from 0 to 1, found 0 to 1.5',
+    )
+    expect(check(staticRandom({ density: 0.5, distribution: { kind: 'given', densities: [0.5] } }))).toMatch(
+      'expected 2 densities',
+    )
+    expect(check(staticRandom({ density: 0.5, distribution: { kind: 'erk+', last: 2 } }))).toMatch(
+      'density of the classifier',
+    )
+    expect(check(chase({ density: 0.1, channels: 1, steps: 9, softUntil: 5, channelsUntil: 5 }))).toMatch(
+      'a final fraction below 1',
+    )
+    expect(check(globalMagnitude({ density: 0.1, at: 3, minimum: NaN }))).toMatch('a minimum from 0 to 1, found NaN')
+    expect(check(patternDecay({ n: 5, m: 4, begin: 1, end: 2, steps: 9 }))).toMatch('patterns n:m')
+  })
+
+  it('in a sample are named, and only when it is looked at', () => {
+    const state = right(init(network, good, 1))
+    const weights = [new Float32Array(24), new Float32Array(18)]
+    expect(message(update(state, { weights }, 1))).toMatch(
+      'gradients: expected one array for each of 2 layers, found 0',
+    )
+    expect(
+      message(
+        update(
+          state,
+          { weights: [weights[1] ?? new Float32Array(0), weights[0] ?? new Float32Array(0)], gradients: weights },
+          1,
+        ),
+      ),
+    ).toMatch('weights of fc0: expected 24 numbers, shape [6,4], found 18')
+    const idle = right(update(state, { weights: [] }, 10))
+    expect(idle.state).toBe(state)
+    expect(idle.event).toBeUndefined()
+  })
+
+  it('in a checkpoint are named', () => {
+    const arrays = toArrays(right(init(network, good, 1)))
+    const without = (name: string, array?: Uint8Array | Uint32Array): string => {
+      const changed = new Map(arrays)
+      if (array === undefined) changed.delete(name)
+      else changed.set(name, array)
+      return message(fromArrays(network, good, changed))
+    }
+    expect(without('nothing at all')).toBe('no error')
+    expect(without('mask/fc0')).toMatch('mask/fc0: expected 24 bytes, each 0 or 1, found none')
+    expect(without('mask/fc1', new Uint8Array(18).fill(2))).toMatch('mask/fc1: expected 18 bytes, each 0 or 1')
+    expect(without('removed/fc0', new Uint8Array(5))).toMatch('removed/fc0: expected 6 bytes')
+    expect(without('channels/fc0', Uint32Array.of(0, 2, 1))).toMatch(
+      'channels/fc0: expected channel numbers below 6, ascending',
+    )
+    expect(without('channels/fc0', Uint32Array.of(6))).toMatch('channels/fc0')
+    expect(without('random', new Uint32Array(3))).toMatch('random: expected four 32-bit words')
+    expect(without('updates')).toMatch('updates: expected one number')
+  })
+})
