@@ -41,6 +41,12 @@ const layerRules = Object.entries(layers).map(([folder, allowed]) => ({
   },
 }))
 
+const spreadInReduce = {
+  selector:
+    'CallExpression[callee.property.name=/^reduce(Right)?$/] ArrowFunctionExpression > ArrayExpression > SpreadElement',
+  message: 'A spread in a reduce copies the list at every step; push to a local array.',
+}
+
 export default ts.config(
   { ignores: ['dist', 'node_modules', 'coverage', '.logs', 'src/onnx/onnx_pb.ts', 'test/models'] },
   js.configs.recommended,
@@ -51,25 +57,38 @@ export default ts.config(
       '@typescript-eslint/no-non-null-assertion': 'error',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+      'no-restricted-syntax': ['error', spreadInReduce],
+    },
+  },
+  {
+    files: ['src/**/*.ts'],
+    // The worker is the main program of a process of its own.
+    ignores: ['src/run/worker.ts'],
+    rules: {
       'no-restricted-syntax': [
         'error',
-        {
-          selector: "CallExpression[callee.property.name=/^reduce(Right)?$/] ArrowFunctionExpression > ArrayExpression > SpreadElement",
-          message: 'A spread in a reduce copies the list at every step; push to a local array.',
-        },
-        {
-          selector: "Program > VariableDeclaration[kind='let']",
-          message: 'No mutable state at module level.',
-        },
+        spreadInReduce,
+        { selector: "Program > VariableDeclaration[kind='let']", message: 'No mutable state at module level.' },
       ],
     },
   },
   {
     files: ['src/**/*.ts'],
-    ignores: ['src/cli/**'],
-    rules: { 'no-console': 'error', 'no-restricted-properties': ['error', { object: 'process', property: 'env' }, { object: 'process', property: 'argv' }] },
+    // The child process is given the environment of its parent.
+    ignores: ['src/cli/**', 'src/run/worker-process.ts'],
+    rules: {
+      'no-console': 'error',
+      'no-restricted-properties': [
+        'error',
+        { object: 'process', property: 'env' },
+        { object: 'process', property: 'argv' },
+      ],
+    },
   },
   // TypeScript cannot follow from an operator's name to its attributes: the assertions for that are all in one file.
-  { files: ['src/ir/registry.ts', 'eslint.config.js'], rules: { '@typescript-eslint/consistent-type-assertions': 'off' } },
+  {
+    files: ['src/ir/registry.ts', 'eslint.config.js'],
+    rules: { '@typescript-eslint/consistent-type-assertions': 'off' },
+  },
   ...layerRules,
 )

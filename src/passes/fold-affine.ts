@@ -1,7 +1,7 @@
 import { isFloat } from '../ir/dtype.ts'
 import { contextOf, type Graph } from '../ir/graph.ts'
 import { inputShape } from '../ir/links.ts'
-import type { Node } from '../ir/op.ts'
+import type { Node, ValueId } from '../ir/op.ts'
 import { Add } from '../ir/ops/add.ts'
 import { Div } from '../ir/ops/div.ts'
 import { Mul } from '../ir/ops/mul.ts'
@@ -9,7 +9,7 @@ import { Sub } from '../ir/ops/sub.ts'
 import { isOp } from '../ir/registry.ts'
 import { elements, type Tensor } from '../ir/tensor.ts'
 import { isStatic } from '../ir/type.ts'
-import { type ChannelAffine, foldAfter, foldBefore } from './channel-affine.ts'
+import { type AffineOf, type ChannelAffine, foldAfter, foldBefore, soleProducer } from './channel-affine.ts'
 import { rewritePass } from './rewrite.ts'
 
 /**
@@ -48,8 +48,29 @@ const channelValues = (constant: Tensor, rank: number, axis: number, channels: n
 }
 
 /**
+ * Whether `value` ends a product or quotient of two computed values, constants applied to it aside: a gate (GELU) or a
+ * normalisation that several nodes spell out. Runtimes replace these by one kernel, if they find them whole.
+ */
+const endsPattern = (graph: Graph, value: ValueId): boolean => {
+  let node = soleProducer(graph, value)
+  while (isOp(node, Add) || isOp(node, Sub) || isOp(node, Mul) || isOp(node, Div)) {
+    const computed = node.inputs.filter((name) => !graph.constants.has(name))
+    if (computed.length > 1) return isOp(node, Mul) || isOp(node, Div)
+    node = soleProducer(graph, computed[0] ?? '')
+  }
+  return false
+}
+
+/** As {@link elementwiseAffine}, but not the last step of what a runtime computes at once. */
+const affineBefore: AffineOf = (graph, node, axis) => {
+  const affine = elementwiseAffine(graph, node, axis)
+  return affine !== undefined && endsPattern(graph, node.inputs[affine.port] ?? '') ? undefined : affine
+}
+
+/**
  * Folds Add, Sub, Mul and Div by one constant a channel into the Conv, ConvTranspose, Gemm or MatMul before or after
  * them: `s · (W x + b) + t = (s W) x + (s b + t)` and `W (s x + t) + b = (W s) x + (b + W t)`, computed in double,
- * rounded once. The guards are those of `elementwiseAffine`, `foldAfter` and `foldBefore`.
+ * rounded once. The guards are those of `elementwiseAffine`, `foldAfter` and `foldBefore`; and what ends a gate or a
+ * normalisation is not folded into what comes after it.
  */
-export const foldAffine = rewritePass('fold-affine', [foldAfter(elementwiseAffine), foldBefore(elementwiseAffine)])
+export const foldAffine = rewritePass('fold-affine', [foldAfter(elementwiseAffine), foldBefore(affineBefore)])

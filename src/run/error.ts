@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util'
 import { type Failure, failure } from '../ir/failure.ts'
 
 /** What a user can cause by running a model: a file that is missing, a model that ONNX Runtime refuses, a crash. */
@@ -9,10 +10,7 @@ export const runError = (subject: string, expected: string, found: string, help:
 
 /** ONNX Runtime's message on one line, without the source location it starts with. */
 export const cleanMessage = (message: string): string => {
-  const line = message
-    .replace(/\x1b\[[0-9;]*m/g, '')
-    .replace(/\s+/g, ' ')
-    .trim()
+  const line = stripVTControlCharacters(message).replace(/\s+/g, ' ').trim()
   const checked = /\/onnxruntime_src\/\S+\.(?:cc|h):\d+ .* was false\. (.+)$/.exec(line)
   const text = (checked?.[1] ?? line.replace(/\/onnxruntime_src\/\S+\.(?:cc|h):\d+ /g, '')).replace(/\.$/, '')
   return text.length > 600 ? `${text.slice(0, 600)}…` : text

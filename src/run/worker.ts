@@ -2,6 +2,7 @@
  * The process that ONNX Runtime lives in. It is started by {@link ../run/runner.ts | openRunner}, answers one message
  * at a time, and may die: its parent turns that into an error. Nothing else in chasec loads onnxruntime-node.
  */
+import type * as Ort from 'onnxruntime-node'
 import { fstatSync, readSync } from 'node:fs'
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
 import { bitsOf, type DType, dtypes } from '../ir/dtype.ts'
@@ -25,7 +26,7 @@ import {
   type WireTensors,
 } from './protocol.ts'
 
-type Runtime = typeof import('onnxruntime-node')
+type Runtime = typeof Ort
 
 /** A refusal on its way to the parent. */
 interface Problem {

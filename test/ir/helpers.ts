@@ -6,7 +6,7 @@ import { renderError } from '../../src/ir/failure.ts'
 import { type Graph, makeGraph } from '../../src/ir/graph.ts'
 import type { Node } from '../../src/ir/op.ts'
 import { type AnyOp, decodeAttributes } from '../../src/ir/registry.ts'
-import { type Dense, tensorOf } from '../../src/ir/tensor.ts'
+import { type Dense, elements, isNumeric, tensorOf } from '../../src/ir/tensor.ts'
 import { sizeOf, tensorType, type ValueType } from '../../src/ir/type.ts'
 import { uniforms } from '../inflate.ts'
 
@@ -158,4 +158,25 @@ export const graphOf = (
   const types = graph.right.types
   const outputs = node.outputs.map((name) => ({ name, type: types.get(name) ?? tensorType('float32', undefined) }))
   return { ...graph.right, outputs }
+}
+
+/**
+ * Largest difference of two tensors, relative to the largest number where that exceeds 1; infinite where one has a
+ * number that is not finite and the other has another. Throws when types or shapes differ.
+ */
+export const difference = (a: Dense, b: Dense): number => {
+  const [before, after] = [a, b].map(({ dtype, shape }) => `${dtype}[${shape.join(',')}]`)
+  if (before !== after) throw new Error(`expected ${before}, found ${after}`)
+  if (!isNumeric(a.dtype)) return a.bytes.every((x, i) => x === b.bytes[i]) ? 0 : Infinity
+  const [xs, ys] = [elements(a), elements(b)]
+  let scale = 1
+  let worst = 0
+  for (let i = 0; i < xs.length; i++) {
+    const [x, y] = [Number(xs[i]), Number(ys[i])]
+    if (Object.is(x, y) || xs[i] === ys[i]) continue
+    if (!Number.isFinite(x) || !Number.isFinite(y)) return Infinity
+    scale = Math.max(scale, Math.abs(x))
+    worst = Math.max(worst, Math.abs(x - y))
+  }
+  return worst / scale
 }

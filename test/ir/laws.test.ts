@@ -10,10 +10,10 @@ import { evaluateNode } from '../../src/ir/interpret.ts'
 import type { AxisLink, Node, NodeContext, SliceFact } from '../../src/ir/op.ts'
 import { allOps, type AnyOp, decodeAttributes, encodeAttributes } from '../../src/ir/registry.ts'
 import { sliceConstants, uniformValue } from '../../src/ir/slices.ts'
-import { type Dense, elements, gather, isNumeric, materialize, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
+import { type Dense, elements, gather, materialize, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
 import { type Dim, isStatic, tensorType, unknownDim, unknownType, type ValueType } from '../../src/ir/type.ts'
 import { uniforms } from '../inflate.ts'
-import { graphOf, inputName, nodeOf, type Operand, outputName, type Sample, valuesOf } from './helpers.ts'
+import { difference, graphOf, inputName, nodeOf, type Operand, outputName, type Sample, valuesOf } from './helpers.ts'
 import { runSample } from './onnx-runtime.ts'
 import * as samples from './samples/index.ts'
 import { closure, compatible, dropFrom, type Drops, evaluateRewrite, evaluateShrunk } from './slicing.ts'
@@ -75,24 +75,6 @@ const withInputs = (p: Problem, inputs: ReadonlyArray<Dense | undefined>): Reado
 
 const isComputed = (p: Problem, port: number): boolean =>
   p.inputs[port] !== undefined && !p.graph.constants.has(inputName(port))
-
-/** Largest difference of two tensors of one shape and type, relative to the largest number where that exceeds 1. */
-const difference = (a: Dense, b: Dense): number => {
-  expect(b.dtype).toBe(a.dtype)
-  expect(b.shape).toEqual(a.shape)
-  if (!isNumeric(a.dtype)) return a.bytes.every((x, i) => x === b.bytes[i]) ? 0 : Infinity
-  const [xs, ys] = [elements(a), elements(b)]
-  let scale = 1
-  let worst = 0
-  for (let i = 0; i < xs.length; i++) {
-    const [x, y] = [Number(xs[i]), Number(ys[i])]
-    if (Object.is(x, y) || x === y) continue
-    if (!Number.isFinite(x) || !Number.isFinite(y)) return Infinity
-    scale = Math.max(scale, Math.abs(x))
-    worst = Math.max(worst, Math.abs(x - y))
-  }
-  return worst / scale
-}
 
 test('every operator with an evaluation has samples, and every sample file is listed', () => {
   const missing = allOps.map((op) => op.name).filter((name) => !withoutEvaluation.has(name) && !samplesByName.has(name))

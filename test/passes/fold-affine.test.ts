@@ -100,6 +100,29 @@ describe('after', () => {
 })
 
 describe('before', () => {
+  const gated = (gate: string): string => `input x: float32[N,3]
+    const w: float32[3,4] = elided(0000000100000000)
+    const root: float32[] = 1.5
+    const one: float32[] = 1
+    const half: float32[] = 0.5
+    const gain: float32[3] = [1, 2, 3]
+    scaled = Div(x, root)
+    erf = Erf(scaled)
+    up = Add(erf, one)
+    ${gate}
+    y = Gemm(a, w)
+    output y: float32[N,4]`
+  test.each<readonly [string, string]>([
+    ['the half of a GELU', gated('p = Mul(x, up)\na = Mul(p, half)')],
+    ['gain and shift of a normalisation', gated('q = Div(x, up)\np = Mul(q, gain)\na = Add(p, half)')],
+  ])('leaves %s to the runtime', (_what, body) => {
+    expectRefusal(foldAffine, body)
+  })
+
+  test('a product with a constant is no gate', () => {
+    expect(ops(gated('p = Mul(erf, gain)\na = Mul(p, half)'))).toStrictEqual(['Div', 'Erf', 'Add', 'Gemm'])
+  })
+
   const conv = (node: string, c: string, attributes = ''): string => `input x: float32[2,3,3,3]
     ${weight('w', '4,3,2,2')}
     ${weight('c', c)}

@@ -1,6 +1,4 @@
-import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, test } from 'vitest'
-import { evaluateGraph } from '../../src/ir/interpret.ts'
 import { elements } from '../../src/ir/tensor.ts'
 import { foldConstants } from '../../src/passes/fold-constants.ts'
 import { expectRefusal, expectRewrite, read, right, runLawful } from './laws.ts'
@@ -200,10 +198,4 @@ describe('budget', () => {
       ),
     ).toBe(1)
   })
-})
-
-test('the interpreter says what it cannot do', () => {
-  const graph = read(`input x: float32[2]\ny = Opaque(x) { opType: "Odd" }\noutput y: float32[2]`)
-  const missing = evaluateGraph(graph, new Map())
-  expect(E.isLeft(missing) && missing.left.subject).toBe('input x')
 })

@@ -1,5 +1,7 @@
-/** The laws of passes on random graphs: same function, types check, a second run changes nothing, no buffer is written to.
- * `RUNS=n` tries n graphs for each pass. */
+/**
+ * The laws of passes on random graphs: same function, types check, a second run changes nothing, no buffer is written to.
+ * `RUNS=n` tries n graphs for each pass.
+ */
 import { readdirSync } from 'node:fs'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'

@@ -4,6 +4,7 @@ import { renderError } from '../../../src/ir/failure.ts'
 import {
   chase,
   fromArrays,
+  globalMagnitude,
   init,
   type Network,
   patternDecay,
