@@ -9,7 +9,6 @@ import { renderTable } from '../src/report/table.ts'
 import { formatCount, formatError, formatPercent, formatRatio } from '../src/report/units.ts'
 import type { BenchResult } from './main.ts'
 import { chaseMasks, withFolder, writeInflated } from './masked-model.ts'
-import { withoutWidthPlanning } from './raw-widths.ts'
 
 export interface ThroughputOptions {
   readonly model: string
@@ -28,7 +27,7 @@ export const benchThroughput = (options: ThroughputOptions): Promise<BenchResult
     const graph = await readModel(dense.path)
     const { masks } = await pruneChannels(graph, noMasks, { ...chaseMasks, score })
     const compiled: ReadonlyArray<readonly [name: string, compiled: Compiled]> = [
-      ['raw widths', await withoutWidthPlanning(() => compile(graph, masks, { target: provider }))],
+      ['raw widths', await compile(graph, masks, { target: provider, widths: 'raw' })],
       ['planned widths', await compile(graph, masks, { target: provider })],
     ]
     const sources = [{ path: dense.path, name: 'dense' }]

@@ -1,9 +1,10 @@
 /** Compiled models as folders. Node only. */
 import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import { digestOf } from './digest.ts'
 import type { WriteError } from './export/error.ts'
-import { type Lowered, lower } from './export/lower.ts'
+import { type Lowered, lower, lowerInPieces } from './export/lower.ts'
 import { manifestName, type PackageFile, writeFiles } from './export/package.ts'
 import type { Compiled } from './passes/compile.ts'
 import { makeManifest, type Manifest, type ManifestFile, printManifest } from './report/manifest.ts'
@@ -50,15 +51,14 @@ export const lowerCompiled = (
 export const writePackage =
   (compiled: Compiled, directory: string, options: PackageOptions = {}): TaskEither<WriteError, Package> =>
   async () => {
-    const lowered = options.lowered === undefined ? lowerCompiled(compiled, options) : E.right(options.lowered)
-    if (E.isLeft(lowered)) return lowered
+    const models = options.lowered === undefined ? lowerFiles(compiled, options) : E.right(filesOf(options.lowered))
+    if (E.isLeft(models)) return models
     const results = resultsOf(compiled, options)
-    const models = modelFiles(lowered.right)
     const page = textFile('report.html', renderPage(results))
-    const files = [...models, page].map(describe)
+    const files = [...models.right, page].map(describe)
     const manifest = makeManifest(results, files)
     const own = textFile(manifestName, printManifest(manifest))
-    const all = [...models, page, own]
+    const all = [...models.right, page, own]
     const written = await writeFiles(
       directory,
       all.map(({ name, chunks }): PackageFile => ({ name, chunks: chunks() })),
@@ -78,7 +78,17 @@ const describe = ({ name, length, chunks }: Content): ManifestFile => ({
   sha256: digestOf(chunks()),
 })
 
-const modelFiles = ({ model, external }: Lowered): ReadonlyArray<Content> => [
+/** The model in pieces that share the bytes of the graph's tensors: a weight is not copied to be written. */
+const lowerFiles = (compiled: Compiled, { external }: PackageOptions): E.Either<WriteError, ReadonlyArray<Content>> =>
+  pipe(
+    lowerInPieces(compiled.graph, { producer: version, ...(external === undefined ? {} : { external }) }),
+    E.map(({ model, external: data }) => [
+      { name: 'model.onnx', length: model.length, chunks: () => model.chunks },
+      ...(data === undefined ? [] : [data]),
+    ]),
+  )
+
+const filesOf = ({ model, external }: Lowered): ReadonlyArray<Content> => [
   { name: 'model.onnx', length: model.byteLength, chunks: () => [model] },
   ...(external === undefined ? [] : [external]),
 ]

@@ -4,7 +4,7 @@ import { type Failure, failure } from '../ir/failure.ts'
 import type { Graph } from '../ir/graph.ts'
 import type { Target, ValueId } from '../ir/op.ts'
 import { printType, unknownType } from '../ir/type.ts'
-import { closestNames } from '../masks/closest.ts'
+import { closestNames } from '../ir/closest.ts'
 import { axesOf, viewsOf } from '../passes/channel-elimination/analyse.ts'
 import { eliminateChannels } from '../passes/channel-elimination/index.ts'
 import type { Observer } from '../passes/pass.ts'
@@ -61,7 +61,7 @@ const valuesNamed = (graph: Graph, name: string): ReadonlyArray<ValueId> => {
 }
 
 const fatesOf = (graph: Graph, value: ValueId, target: Target): ReadonlyArray<AxisFate> => {
-  const { facts, decision } = eliminateChannels(graph, target)
+  const { facts, decision } = eliminateChannels(graph, { target })
   return axesOf(graph, value).flatMap((size, axis) => {
     if (size === undefined || size < 2) return []
     const live = facts.live(value, axis)

@@ -1,13 +1,13 @@
 /** Graph to ONNX bytes. Pure; also runs in a browser. */
 import { create } from '@bufbuild/protobuf'
 import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
 import { type Graph, readsOf } from '../ir/graph.ts'
 import type { Node, ValueId } from '../ir/op.ts'
 import { Opaque } from '../ir/ops/opaque.ts'
 import { isOp } from '../ir/registry.ts'
 import type { Tensor } from '../ir/tensor.ts'
 import { tensorType } from '../ir/type.ts'
-import { encode } from '../onnx/codec.ts'
 import { domainOf, sparseInitializer } from '../onnx/conventions.ts'
 import {
   type GraphProto,
@@ -21,6 +21,7 @@ import {
   type TensorProto,
   type ValueInfoProto,
 } from '../onnx/onnx_pb.ts'
+import { assemble, concatenate, type Pieces } from './assemble.ts'
 import { type WriteError, writeError } from './error.ts'
 import { writeNode } from './node.ts'
 import { restore } from './restore.ts'
@@ -49,6 +50,11 @@ export interface Lowered {
   readonly external?: ExternalData
 }
 
+/** A {@link Lowered} model in pieces. */
+export interface LoweredPieces extends Omit<Lowered, 'model'> {
+  readonly model: Pieces
+}
+
 /** Tensor bytes above which a model needs an external file: a message holds less than 2 GiB. */
 const inlineLimit = 1.9e9
 
@@ -70,7 +76,14 @@ const needsExternal = 'Write the tensors to a file beside the model (external da
  * Errors: the model is too large for one message and external data was declined; a file that tensors are read from has
  * changed since.
  */
-export const lower = (graph: Graph, options: LowerOptions = {}): E.Either<WriteError, Lowered> => {
+export const lower = (graph: Graph, options: LowerOptions = {}): E.Either<WriteError, Lowered> =>
+  pipe(
+    lowerInPieces(graph, options),
+    E.map(({ model, ...rest }) => ({ model: concatenate(model), ...rest })),
+  )
+
+/** The same with the model in pieces, which share their bytes with the tensors of the graph: for writing to a file. */
+export const lowerInPieces = (graph: Graph, options: LowerOptions = {}): E.Either<WriteError, LoweredPieces> => {
   const names = initializerNames(graph)
   const tensors = new Map<ValueId, Tensor>()
   for (const name of names) {
@@ -94,14 +107,14 @@ export const lower = (graph: Graph, options: LowerOptions = {}): E.Either<WriteE
         )
       }
     })
-    const bytes = encode(ModelProtoSchema, model)
-    if (bytes.byteLength > messageLimit) {
-      const found = `${bytes.byteLength} bytes`
+    const pieces = assemble(model)
+    if (pieces.length > messageLimit) {
+      const found = `${pieces.length} bytes`
       return E.left(writeError('the model', `at most ${messageLimit} bytes`, found, needsExternal))
     }
-    if (layout.offsets.size === 0) return E.right({ model: bytes })
+    if (layout.offsets.size === 0) return E.right({ model: pieces })
     const chunks = (): Iterable<Uint8Array> => externalChunks(tensors, layout.offsets)
-    return E.right({ model: bytes, external: { name: location, length: layout.length, chunks } })
+    return E.right({ model: pieces, external: { name: location, length: layout.length, chunks } })
   } catch (thrown) {
     if (!(thrown instanceof Error && 'code' in thrown)) throw thrown
     return E.left(

@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { type Graph, type GraphError, makeGraph } from './graph.ts'
-import { isAnonymous, tensorType, type ValueType } from './type.ts'
+import { tensorType, type ValueType } from './type.ts'
 
 /** Sizes for the symbolic dimensions of a model's inputs: by name, else by what they usually are. */
 export type Bindings = ReadonlyMap<string, number>
@@ -24,7 +24,6 @@ export const bindInputs = (
       type.dtype,
       shape.map((dim, axis) => {
         if (typeof dim === 'number') return dim
-        if (isAnonymous(dim)) return usualSize(shape.length, axis)
         const size = sizes.get(dim) ?? usualSize(shape.length, axis)
         sizes.set(dim, size)
         return size

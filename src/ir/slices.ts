@@ -72,6 +72,27 @@ export const weightBlocks = (tensor: Tensor, outputAxis: number, inputAxis: numb
   blocks.set(tensor, known)
   const found = known.get(outputAxis)
   if (found) return found
+  const result = selectedBlocks(tensor, outputAxis, inputAxis) ?? scanBlocks(tensor, outputAxis, inputAxis)
+  known.set(outputAxis, result)
+  return result
+}
+
+/** Blocks of a selection of whole blocks, from those of what it selects from: nothing is gathered or scanned. */
+const selectedBlocks = (tensor: Tensor, outputAxis: number, inputAxis: number): Blocks | undefined => {
+  if (tensor.tag !== 'Gather' || tensor.indices.slice(2).some((kept) => kept !== null)) return undefined
+  const from = weightBlocks(tensor.source, outputAxis, inputAxis)
+  const outputs = tensor.shape[outputAxis] ?? 0
+  const inputs = tensor.shape[inputAxis] ?? 0
+  const [rows, columns] = [tensor.indices[outputAxis], tensor.indices[inputAxis]]
+  const nonZero = new Uint8Array(outputs * inputs)
+  for (let o = 0; o < outputs; o++) {
+    const row = (rows?.[o] ?? o) * from.inputs
+    for (let i = 0; i < inputs; i++) nonZero[o * inputs + i] = from.nonZero[row + (columns?.[i] ?? i)] ?? 0
+  }
+  return { outputs, inputs, nonZero }
+}
+
+const scanBlocks = (tensor: Tensor, outputAxis: number, inputAxis: number): Blocks => {
   const outputs = tensor.shape[outputAxis] ?? 0
   const inputs = tensor.shape[inputAxis] ?? 0
   const nonZero = new Uint8Array(outputs * inputs)
@@ -88,9 +109,7 @@ export const weightBlocks = (tensor: Tensor, outputAxis: number, inputAxis: numb
       if (k < start) nonZero[transposed ? column * inputs + row : row * columns + column] = 1
     }
   }
-  const result = { outputs, inputs, nonZero }
-  known.set(outputAxis, result)
-  return result
+  return { outputs, inputs, nonZero }
 }
 
 /** Sum of the elements of block (o, c) of a weight whose elements `valueAt` reads. */

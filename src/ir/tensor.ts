@@ -208,10 +208,10 @@ export const float32View = (tensor: Dense): Float32Array => {
 
 /**
  * Reads single elements as numbers. Unlike {@link elements} it copies no float32 tensor whose bytes are not aligned, which
- * those inside a protobuf message rarely are.
+ * those inside a protobuf message rarely are, and remembers no gathered bytes beyond the reader's own life.
  */
 export const elementReader = (tensor: Tensor): ((index: number) => number) => {
-  const source = materialize(tensor)
+  const source = tensor.tag === 'Gather' ? (materialized.get(tensor) ?? gatherBytes(tensor)) : materialize(tensor)
   if (source.dtype === 'float32') {
     const view = new DataView(source.bytes.buffer, source.bytes.byteOffset, source.bytes.byteLength)
     return (index) => view.getFloat32(4 * index, true)

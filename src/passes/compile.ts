@@ -3,6 +3,7 @@
  * and why the rest stayed. Pure and synchronous.
  */
 import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
 import { type Bindings, bindInputs } from '../ir/bind.ts'
 import { contextOf, type Graph, labelOf } from '../ir/graph.ts'
 import type { Target, ValueId } from '../ir/op.ts'
@@ -12,8 +13,8 @@ import { byteLength } from '../ir/dtype.ts'
 import { sizeOf } from '../ir/type.ts'
 import type { Masks } from '../masks/mask.ts'
 import { applyMasks } from './apply-masks.ts'
-import { explain, type LayerChange, layersOf, nameLayers, type Stay } from './channel-elimination/explain.ts'
-import { type Elimination } from './channel-elimination/index.ts'
+import { viewsOf } from './channel-elimination/analyse.ts'
+import { explain, type LayerChange, nameLayers, type Stay } from './channel-elimination/explain.ts'
 import type { Observer, PassError } from './pass.ts'
 import { runPipeline } from './pass.ts'
 import { cleanUp, pipeline } from './pipeline.ts'
@@ -21,6 +22,8 @@ import { cleanUp, pipeline } from './pipeline.ts'
 export interface CompileOptions {
   /** What the package will run on; decides which widths are rounded up. */
   readonly target?: Target
+  /** Whether widths are rounded up to what the target runs fast (`planned`, the default) or cut as far as they can (`raw`). */
+  readonly widths?: 'planned' | 'raw'
   /** Sizes of symbolic input dimensions, for counting multiplications only; the model stays as general as it was. */
   readonly sizes?: Bindings
   readonly observer?: Observer
@@ -86,44 +89,83 @@ export interface Compiled {
  */
 export const compile = (model: Graph, masks: Masks, options: CompileOptions = {}): E.Either<PassError, Compiled> => {
   const target = options.target ?? 'cpu'
-  const masked = applyMasks(model, masks)
-  if (E.isLeft(masked)) return masked
+  const bindings = options.sizes ?? new Map<string, number>()
   const changes = new Map<string, number>()
   const observer: Observer = (pass, before, after) => {
     changes.set(pass.name, (changes.get(pass.name) ?? 0) + (before === after ? 0 : 1))
     return options.observer?.(pass, before, after)
   }
-  const clean = runPipeline(cleanUp, masked.right, observer)
-  if (E.isLeft(clean)) return clean
+  const start = pipe(
+    applyMasks(model, masks),
+    E.chain((masked) => runPipeline(cleanUp, masked, observer)),
+    E.map(nameLayers),
+  )
+  if (E.isLeft(start)) return start
+  const before = survey(start.right, bindings)
   const rounds: Array<ReadonlyArray<LayerChange>> = []
-  const note = (elimination: Elimination): void => {
-    rounds.push(explain(elimination))
-  }
-  const named = nameLayers(clean.right)
-  const done = runPipeline(pipeline(target, note), named, observer)
-  if (E.isLeft(done)) return done
-  const sized = (graph: Graph): Graph => {
-    const bound = bindInputs(graph, options.sizes ?? new Map())
-    return E.isRight(bound) ? bound.right.graph : graph
-  }
-  const sizes = bindInputs(model, options.sizes ?? new Map())
-  const [start, end] = [sized(named), sized(done.right)]
-  const layers = reportLayers(start, end, rounds)
+  const steps = pipeline({
+    target,
+    planWidths: options.widths !== 'raw',
+    observe: (elimination) => {
+      rounds.push(explain(elimination))
+    },
+  })
+  const end = runPipeline(steps, start.right, observer)
+  if (E.isLeft(end)) return end
+  const after = survey(end.right, bindings)
+  const layers = reportLayers(before, after, rounds)
   return E.right({
-    graph: done.right,
+    graph: end.right,
     report: {
       target,
-      sizes: Object.fromEntries(E.isRight(sizes) ? sizes.right.sizes : []),
-      before: { ...totalsOf(start), nodes: model.nodes.length },
-      after: totalsOf(end),
+      sizes: Object.fromEntries(before.sizes),
+      before: { ...before.totals, nodes: model.nodes.length },
+      after: after.totals,
       alone: layers.reduce((sum, layer) => sum + layer.macs.alone, 0),
       layers,
       passes: Object.fromEntries(changes),
-      opaque: done.right.nodes.flatMap((node) =>
+      opaque: end.right.nodes.flatMap((node) =>
         isOp(node, Opaque) ? [{ node: labelOf(node), reason: node.attrs.reason }] : [],
       ),
     },
   })
+}
+
+/** A layer as it is in a graph. */
+interface LayerSize {
+  readonly layer: string
+  readonly op: string
+  readonly weight: ValueId
+  readonly inputs: number
+  readonly outputs: number
+  readonly macs: number
+}
+
+/** Sizes of a graph and of its layers, multiplications counted for bound input sizes. */
+interface Survey {
+  readonly totals: Totals
+  readonly sizes: Bindings
+  readonly layers: ReadonlyArray<LayerSize>
+}
+
+const survey = (graph: Graph, bindings: Bindings): Survey => {
+  const bound = bindInputs(graph, bindings)
+  const { graph: sized, sizes } = E.isRight(bound) ? bound.right : { graph, sizes: bindings }
+  const layers = viewsOf(sized).flatMap(({ node, op, ctx, contraction: c, reads }) =>
+    c === undefined || reads === undefined
+      ? []
+      : [
+          {
+            layer: node.name,
+            op: node.op,
+            weight: node.inputs[c.weightPort] ?? '',
+            inputs: reads.inputs,
+            outputs: reads.outputs,
+            macs: op.macs?.(ctx) ?? 0,
+          },
+        ],
+  )
+  return { totals: totalsOf(sized), sizes, layers }
 }
 
 /** Multiply-accumulates of the whole graph; symbolic sizes count as 1. */
@@ -141,12 +183,6 @@ export const totalsOf = (graph: Graph): Totals => {
   return { parameters, bytes, macs: macsOf(graph), nodes: graph.nodes.length }
 }
 
-const layerMacs = (graph: Graph): ReadonlyMap<string, number> => {
-  const out = new Map<string, number>()
-  for (const node of layersOf(graph)) out.set(node.name, opOf(node).macs?.(contextOf(graph, node)) ?? 0)
-  return out
-}
-
 /** A width through all rounds: what each kept, in terms of the first. */
 const follow = (count: number, rounds: ReadonlyArray<Int32Array | undefined>): Width => {
   let kept: ReadonlyArray<number> | undefined
@@ -159,36 +195,29 @@ const follow = (count: number, rounds: ReadonlyArray<Int32Array | undefined>): W
 }
 
 const reportLayers = (
-  start: Graph,
-  end: Graph,
+  before: Survey,
+  after: Survey,
   rounds: ReadonlyArray<ReadonlyArray<LayerChange>>,
 ): ReadonlyArray<LayerReport> => {
-  const [before, after] = [layerMacs(start), layerMacs(end)]
-  const histories = new Map<string, LayerChange[]>()
-  for (const round of rounds) {
-    for (const change of round) {
-      const known = histories.get(change.layer)
-      if (known) known.push(change)
-      else histories.set(change.layer, [change])
-    }
-  }
-  const first = rounds[0] ?? []
-  return first.map((layer) => {
-    const history = histories.get(layer.layer) ?? [layer]
-    const last = history.at(-1) ?? layer
-    const present = after.has(layer.layer)
-    const none = new Int32Array()
-    const inputs = follow(layer.inputs, [...history.map((h) => h.keptInputs), present ? undefined : none])
-    const outputs = follow(layer.outputs, [...history.map((h) => h.keptOutputs), present ? undefined : none])
-    const macs = before.get(layer.layer) ?? 0
+  const left = new Map(after.layers.map((layer) => [layer.layer, layer]))
+  const histories = new Map<string, LayerChange[]>(before.layers.map(({ layer }) => [layer, []]))
+  for (const round of rounds) for (const change of round) histories.get(change.layer)?.push(change)
+  const none = new Int32Array()
+  return before.layers.map(({ layer, op, weight, macs, ...widths }) => {
+    const history = histories.get(layer) ?? []
+    const now = left.get(layer)
+    // A layer may also go with a branch that became a constant.
+    const gone = now === undefined ? [none] : []
+    const inputs = follow(widths.inputs, [...history.map((h) => h.keptInputs), ...gone])
+    const outputs = follow(widths.outputs, [...history.map((h) => h.keptOutputs), ...gone])
     return {
-      layer: layer.layer,
-      op: layer.op,
-      weight: layer.weight,
+      layer,
+      op,
+      weight,
       inputs,
       outputs,
-      macs: { before: macs, after: after.get(layer.layer) ?? 0, alone: macs * layer.alone },
-      stays: groupStays(last.stays, { input: inputs.kept, output: outputs.kept }),
+      macs: { before: macs, after: now?.macs ?? 0, alone: macs * (history[0]?.alone ?? 0) },
+      stays: groupStays(history.at(-1)?.stays ?? [], { input: inputs.kept, output: outputs.kept }),
     }
   })
 }

@@ -1,6 +1,5 @@
 /** The passes in order, with what each position needs. */
-import type { Target } from '../ir/op.ts'
-import { channelElimination, type Elimination } from './channel-elimination/index.ts'
+import { channelElimination, type EliminationOptions } from './channel-elimination/index.ts'
 import { eliminateCommon } from './eliminate-common.ts'
 import { eliminateDead } from './eliminate-dead.ts'
 import { eliminateIdentity } from './eliminate-identity.ts'
@@ -28,12 +27,12 @@ export const cleanUp: ReadonlyArray<Step> = [
  * before channels are eliminated, so that a dead branch is a constant by then; folding comes after, on smaller weights;
  * `eliminate-dead` is last, since all others leave unread values behind.
  */
-export const pipeline = (target: Target, observe?: (elimination: Elimination) => void): ReadonlyArray<Step> => [
+export const pipeline = (options: EliminationOptions): ReadonlyArray<Step> => [
   fixpoint(
     [
       propagateConstants,
       eliminateDead,
-      channelElimination(target, observe),
+      channelElimination(options),
       foldBatchNorm,
       foldAffine,
       foldPad,

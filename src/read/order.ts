@@ -2,11 +2,11 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { labelOf, readsOf } from '../ir/graph.ts'
 import type { Node, ValueId } from '../ir/op.ts'
-import { closest } from './closest.ts'
+import { closestName } from '../ir/closest.ts'
 import { type ReadError, readError } from './error.ts'
 
 const undefinedValue = (node: Node, value: ValueId, names: Iterable<ValueId>): ReadError => {
-  const near = closest(value, names)
+  const near = closestName(value, names)
   const help = near === undefined ? undefined : `The closest name is ${near}.`
   return readError('undefined-value', `${labelOf(node)}, input ${value}`, 'a value of the graph', 'none', help)
 }

@@ -25,9 +25,8 @@ export interface ProviderOptions {
 const installHelp: Readonly<Record<Provider, string>> = {
   cpu: 'Reinstall onnxruntime-node.',
   cuda:
-    'On Linux x64 with an NVIDIA driver: run `npm install onnxruntime-node` again without ONNXRUNTIME_NODE_INSTALL=skip ' +
-    '(and without onnxruntime-node-install=skip in .npmrc), so that its install script fetches the CUDA provider, and ' +
-    'install CUDA 12 and cuDNN 9.',
+    'On Linux x64 with an NVIDIA driver, CUDA 12 and cuDNN 9: run `npm rebuild onnxruntime-node --ignore-scripts=false`, ' +
+    'whose install script fetches the CUDA provider.',
   webgpu:
     'Install a graphics driver with Vulkan (Debian: libvulkan1 and mesa-vulkan-drivers or the driver of your GPU); ' +
     'VK_DRIVER_FILES can name its ICD file. Windows and macOS need only their usual graphics driver.',

@@ -464,7 +464,8 @@ describe('contractions', () => {
       )
       const input = some(into, 0.5).map((kept, i) => (Number.isNaN(constants[i] ?? NaN) ? 1 : kept))
       const output = some(out, round % 4 === 0 ? 1.1 : 0.7)
-      if (c.groups > 1 && round % 2 === 0) dropGroups(p.reads, some(c.groups, 0.5), constants, input, output)
+      if (c.groups > 1 && round % 4 === 0) dropGroups(p.reads, some(c.groups, 0.5), constants, input, output)
+      if (c.groups > 1 && round % 4 === 2) thinGroups(p.reads, round % c.groups, constants, input, output)
       const inexact = some(out, round % 3 === 0 ? 0.3 : 0)
       if (!settle(p, links, constants, input, output)) continue
       const drops = closure(
@@ -518,6 +519,24 @@ describe('contractions', () => {
     input.forEach((_, i) => {
       input[i] = kept[Math.floor(i / inputsPerGroup)] ?? 1
       if (input[i] === 0 && Number.isNaN(constants[i] ?? NaN)) constants[i] = 2
+    })
+  }
+
+  /** Keeps one group whole and of the others an output that reads nothing, so that groups are better merged. */
+  const thinGroups = (
+    { inputsPerGroup, outputsPerGroup }: Reads,
+    whole: number,
+    constants: Float64Array,
+    input: Uint8Array,
+    output: Uint8Array,
+  ): void => {
+    output.forEach((_, o) => {
+      const stays = Math.floor(o / outputsPerGroup) === whole || o % outputsPerGroup === 0
+      output[o] = stays ? 1 : 0
+    })
+    input.forEach((_, i) => {
+      input[i] = Math.floor(i / inputsPerGroup) === whole ? 1 : 0
+      if (input[i] === 0) constants[i] = 0
     })
   }
 

@@ -347,7 +347,7 @@ describe('pruning random networks', () => {
         const masked = applyMasks(graph, pruned.masks)
         const clean = E.isLeft(masked) ? masked : runPipeline(cleanUp, masked.right)
         if (E.isLeft(clean)) throw new Error(renderError(clean.left))
-        const { decision } = eliminateChannels(clean.right, 'cpu')
+        const { decision } = eliminateChannels(clean.right, { target: 'cpu' })
         for (const { node, contraction } of viewsOf(clean.right)) {
           const removed = pruned.layers.find(({ layer }) => layer === labelOf(node))?.removed ?? []
           for (const channel of contraction === undefined ? [] : removed) {

@@ -10,10 +10,11 @@ const precision = (dtype: DType): number =>
 
 /**
  * Whether `(c - mean) / √(variance + epsilon)` of a constant c is 0 for a runtime too. The mean of equal numbers differs
- * from them by a rounding error, which a small epsilon magnifies; beyond 2^-12 it is not taken for 0.
+ * from them by a rounding error and the mean of their squares from `c²`, which a small epsilon magnifies; beyond 2^-8 of
+ * epsilon the result is not taken for 0.
  */
 export const centresToZero = (c: number, epsilon: number, dtype: DType): boolean =>
-  Math.abs(c) * 2 ** -precision(dtype) <= 2 ** -12 * Math.sqrt(epsilon)
+  c * c * 2 ** -precision(dtype) <= 2 ** -8 * epsilon
 
 /** All numbers of `x`, those that differ only in their place along `axes` replaced by what `normalise` makes of them. */
 export const normaliseOver = (

@@ -19,7 +19,8 @@ export interface Decision {
   readonly changes: boolean
 }
 
-export const decide = (graph: Graph, facts: ChannelFacts, classes: Classes, target: Target): Decision => {
+/** Without a target, widths are not rounded up. */
+export const decide = (graph: Graph, facts: ChannelFacts, classes: Classes, target: Target | undefined): Decision => {
   const removed = new Uint8Array(classes.count).fill(1)
   const reasons = new Map<number, Reason>()
   const sizes = new Int32Array(classes.count)
@@ -80,7 +81,7 @@ export const decide = (graph: Graph, facts: ChannelFacts, classes: Classes, targ
     (view) =>
       putBackCarrier(view, facts, goes, (value, axis, index, reason) => put(classAt(value, axis, index) ?? -1, reason)),
     (view) => putBackEmpty(graph, view, vanished, candidates, put),
-    (view) => putBackWidth(graph, view, target, keptMarks, candidates, put),
+    (view) => target !== undefined && putBackWidth(graph, view, target, keptMarks, candidates, put),
   ]
   const views = viewsOf(graph)
   for (const rule of rules.keys()) settle(views, rules.slice(0, rule + 1))

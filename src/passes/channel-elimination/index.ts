@@ -22,28 +22,33 @@ export interface Elimination {
   readonly decision: Decision
 }
 
+export interface EliminationOptions {
+  readonly target: Target
+  /** Whether dead channels stay where the target runs the rounded width faster; the default. */
+  readonly planWidths?: boolean
+  /** Is told of every run, changed or not. */
+  readonly observe?: (elimination: Elimination) => void
+}
+
 /** Removes every channel that the graph computes for nothing. The result computes the same function. */
-export const eliminateChannels = (graph: Graph, target: Target): Elimination => {
+export const eliminateChannels = (graph: Graph, options: EliminationOptions): Elimination => {
   const alive: Channel[] = []
   for (;;) {
     const facts = analyse(graph, alive)
     const classes = relate(graph, (value, axis) => countRemovable(facts, value, axis))
-    const decision = decide(graph, facts, classes, target)
+    const decision = decide(graph, facts, classes, options.planWidths === false ? undefined : options.target)
     const endangered = decision.changes ? endangeredBy(graph, facts, decision) : []
     if (endangered.length === 0) return { before: graph, after: shrink(graph, facts, decision), facts, decision }
     alive.push(...endangered)
   }
 }
 
-/** The pass; `observe` is told of every run, changed or not. */
-export const channelElimination = (
-  target: Target,
-  observe: (elimination: Elimination) => void = () => undefined,
-): Pass => ({
+/** The pass. */
+export const channelElimination = (options: EliminationOptions): Pass => ({
   name: 'channel-elimination',
   run: (graph) => {
-    const elimination = eliminateChannels(graph, target)
-    observe(elimination)
+    const elimination = eliminateChannels(graph, options)
+    options.observe?.(elimination)
     return E.right(elimination.after)
   },
 })

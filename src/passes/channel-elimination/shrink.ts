@@ -1,8 +1,9 @@
 /** Rebuilds the graph with the kept channels: constants gathered, attributes updated, types re-inferred. Nothing else. */
 import { fixedNames, freshNames, usersOf } from '../../ir/analysis.ts'
+import { gatherOperands } from '../../ir/gather-operands.ts'
 import { type Graph, withParts } from '../../ir/graph.ts'
-import type { Node, Rewrite, ShrinkContext, ValueId } from '../../ir/op.ts'
-import { gather, type Tensor } from '../../ir/tensor.ts'
+import type { Node, ShrinkContext, ValueId } from '../../ir/op.ts'
+import type { Tensor } from '../../ir/tensor.ts'
 import { axesOf, type ChannelFacts, type NodeView, viewsOf } from './analyse.ts'
 import type { Decision } from './decide.ts'
 
@@ -88,22 +89,4 @@ const shrinkContext = (
     },
     fresh,
   }
-}
-
-/** The same node, its constant operands gathered along the axes linked to a shrunken output. */
-export const gatherOperands = (s: ShrinkContext<unknown>): Rewrite => {
-  const constants = new Map<ValueId, Tensor>()
-  const inputs = s.node.inputs.map((input, port) => {
-    const tensor = s.constant(port)
-    if (tensor === undefined) return input
-    const selected = tensor.shape.reduce<Tensor>((t, _, axis) => {
-      const kept = s.keptInput(port, axis)
-      return kept === undefined ? t : gather(t, axis, kept)
-    }, tensor)
-    if (selected === tensor) return input
-    const name = s.rename(port, input)
-    constants.set(name, selected)
-    return name
-  })
-  return { nodes: [{ ...s.node, inputs }], constants }
 }

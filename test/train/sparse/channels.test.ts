@@ -154,10 +154,10 @@ describe('removing channels', () => {
       new Float32Array(10),
     ]
     const at = (fraction: number, final: number): Event | undefined => {
-      const policy: Policy = { ...removing(fraction, 'block', 'umm', 0.8, final), distribution: { kind: 'dense' } }
+      const policy: Policy = { ...removing(fraction, 'block', 'umm', 0.9, final), distribution: { kind: 'dense' } }
       return right(update(right(init(network, policy, 1)), { weights }, 1)).event
     }
-    // All of the first stream scores lower than any of the second; its floor is 10 · (1 - 0.5) · 0.8 = 4.
+    // All of the first stream scores lower than any of the second; its floor is ⌊10 · (1 - 0.5) · 0.9⌋ = 4.
     const half = at(0.4, 0.5)
     expect(half?.channels.map(({ channels }) => [...channels])).toEqual([
       [0, 1, 2, 3, 4, 5],

@@ -18,14 +18,27 @@ export const editDistance = (a: string, b: string): number => {
 /** Names longer than this are compared by their last characters only, which is where exporters put what differs. */
 const comparedLength = 120
 
+/** The most names looked at; a suggestion is not worth more. */
+const candidatesLimit = 20_000
+
 /** The `count` candidates closest to `name`, closest first, equally close ones in their given order. */
 export const closestNames = (name: string, candidates: Iterable<string>, count: number): ReadonlyArray<string> => {
   const wanted = name.slice(-comparedLength)
-  return Array.from(candidates, (candidate) => ({
-    candidate,
-    distance: editDistance(wanted, candidate.slice(-comparedLength)),
-  }))
+  const rated: Array<{ readonly candidate: string; readonly distance: number }> = []
+  for (const candidate of candidates) {
+    if (rated.length >= candidatesLimit) break
+    rated.push({ candidate, distance: editDistance(wanted, candidate.slice(-comparedLength)) })
+  }
+  return rated
     .sort((a, b) => a.distance - b.distance)
     .slice(0, count)
     .map(({ candidate }) => candidate)
+}
+
+/** The name most like `name`, if one is: no more than a third of its characters differ. */
+export const closestName = (name: string, candidates: Iterable<string>): string | undefined => {
+  const [best] = closestNames(name, candidates, 1)
+  const wanted = name.slice(-comparedLength)
+  const limit = Math.max(1, Math.floor(wanted.length / 3))
+  return best !== undefined && editDistance(wanted, best.slice(-comparedLength)) <= limit ? best : undefined
 }
