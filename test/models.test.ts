@@ -50,6 +50,6 @@ describe.each(names)('%s', (name) => {
         `parameters ${before.parameters} -> ${after.parameters}, error ${worst.toExponential(1)}`,
     )
     expect(worst).toBeLessThan(1e-4)
-    if (kind !== 'none') expect(after.macs).toBeLessThan(before.macs)
+    if (kind !== 'none' && kind !== 'dead') expect(after.macs).toBeLessThan(before.macs)
   })
 })

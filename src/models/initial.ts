@@ -24,8 +24,7 @@ export const zeros = filled(0)
 export const ones = filled(1)
 
 /** N(0, deviation²). */
-export const normal = (deviation: number): Initial =>
-  generated((random) => () => deviation * random.normal())
+export const normal = (deviation: number): Initial => generated((random) => () => deviation * random.normal())
 
 /** N(0, deviation²), numbers beyond two deviations drawn again. */
 export const truncatedNormal = (deviation: number): Initial =>
@@ -37,8 +36,7 @@ export const truncatedNormal = (deviation: number): Initial =>
   })
 
 /** Uniform on [-bound, bound). */
-export const uniform = (bound: number): Initial =>
-  generated((random) => () => bound * (2 * random.next() - 1))
+export const uniform = (bound: number): Initial => generated((random) => () => bound * (2 * random.next() - 1))
 
 /** How many numbers a weight `[outputs, inputs, ...kernel]` sums for one output, and how many outputs one input reaches. */
 const fans = (shape: ReadonlyArray<number>): { readonly fanIn: number; readonly fanOut: number } => {

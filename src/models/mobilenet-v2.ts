@@ -32,12 +32,7 @@ const roundChannels = (channels: number): number => {
  * Initial values are torchvision's: convolutions Kaiming normal by fan out, the classifier N(0, 0.01²) with bias 0. The
  * dropout before the classifier is left out.
  */
-export const mobilenetV2 = (
-  name: string,
-  width: number,
-  stem: 'cifar' | 'imagenet',
-  options: ModelOptions,
-): Graph =>
+export const mobilenetV2 = (name: string, width: number, stem: 'cifar' | 'imagenet', options: ModelOptions): Graph =>
   buildNetwork(name, options, (network, input) => {
     const halving = stem === 'imagenet' ? 2 : 1
     let channels = roundChannels(32 * width)

@@ -35,11 +35,7 @@ const linearInitials = { weight: normal(0.01), bias: zeros }
  *
  * Errors: an image that is too small for four max pools; for the ImageNet head one that does not come out 7x7.
  */
-export const vgg19 = (
-  name: string,
-  head: 'cifar' | 'imagenet',
-  options: ModelOptions,
-): E.Either<ModelError, Graph> => {
+export const vgg19 = (name: string, head: 'cifar' | 'imagenet', options: ModelOptions): E.Either<ModelError, Graph> => {
   const [channels, height, width] = options.shape
   const least = head === 'cifar' ? 16 : 32 * side
   const most = head === 'cifar' ? Infinity : 32 * (side + 1) - 1

@@ -58,7 +58,13 @@ export const vit = (name: string, shape: ViTShape, options: ModelOptions): E.Eit
       let x = network.node(Add, 'pos_embed', [sequence, position])
       for (let i = 0; i < depth; i++) {
         const block = `blocks.${i}`
-        const attended = attention(network, `${block}.attn`, normalised(network, `${block}.norm1`, x, width), shape, tokens)
+        const attended = attention(
+          network,
+          `${block}.attn`,
+          normalised(network, `${block}.norm1`, x, width),
+          shape,
+          tokens,
+        )
         x = network.node(Add, `${block}.add1`, [x, attended])
         const transformed = perceptron(network, `${block}.mlp`, normalised(network, `${block}.norm2`, x, width), shape)
         x = network.node(Add, `${block}.add2`, [x, transformed])
@@ -83,13 +89,7 @@ const normalised = (network: Network, name: string, x: ValueId, width: number): 
 }
 
 /** `softmax(q · kᵀ / √d) · v` for every head, then a projection. Heads lie one after the other along the width. */
-const attention = (
-  network: Network,
-  name: string,
-  x: ValueId,
-  { width, heads }: ViTShape,
-  tokens: number,
-): ValueId => {
+const attention = (network: Network, name: string, x: ValueId, { width, heads }: ViTShape, tokens: number): ValueId => {
   const size = width / heads
   const perHead = (role: string, perm: ReadonlyArray<number>): ValueId => {
     const flat = tokenLinear(network, `${name}.${role}`, x, [width, width], initials)

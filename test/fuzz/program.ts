@@ -116,6 +116,26 @@ const batchNorm: Apply = (b, _step, x) => {
   )
 }
 
+/** What exporters write most: a convolution and its normalisation, or two linear layers in a row. */
+const convNorm: Apply = (b, step, x, y) => {
+  conv(b, step, x, y)
+  const made = b.values.at(-1)
+  if (made !== undefined && made !== x) batchNorm(b, step, made, y)
+}
+
+const linearPair: Apply = (b, step, x, y) => {
+  const [first, second] = [[1, 0, 0, 3] as const, [0, 0, 0, 1] as const]
+  if (isImage(x)) {
+    conv(b, { ...step, choices: [4, 1, 0, 2] }, x, y)
+    const made = b.values.at(-1)
+    if (made !== undefined && made !== x) conv(b, { ...step, choices: [4, 1, 0, 0] }, made, y)
+  } else if (x.shape.length === 2) {
+    gemm(b, { ...step, choices: first }, x, y)
+    const made = b.values.at(-1)
+    if (made !== undefined && made !== x) gemm(b, { ...step, choices: second }, made, y)
+  }
+}
+
 const unaries = [
   'Relu',
   'Relu',
@@ -385,7 +405,11 @@ const builders: ReadonlyArray<Apply> = [
   conv,
   convTranspose,
   batchNorm,
-  batchNorm,
+  convNorm,
+  convNorm,
+  convNorm,
+  linearPair,
+  linearPair,
   unary,
   unary,
   unary,

@@ -1,0 +1,8 @@
+export type { ModelError } from './error.ts'
+export { mlp } from './mlp.ts'
+export { mobilenetV2 } from './mobilenet-v2.ts'
+export { type Model, type ModelEntry, models, parseModel } from './models.ts'
+export { inputName, type ModelOptions, outputName } from './network.ts'
+export { cifarStages, resnet, type ResNetShape } from './resnet.ts'
+export { vgg19 } from './vgg.ts'
+export { vit, type ViTShape } from './vit.ts'

@@ -1,0 +1,32 @@
+/** What training needs of a TensorFlow.js backend. TensorFlow.js itself is loaded lazily; only its types are imported. */
+import type * as core from '@tensorflow/tfjs-core'
+import { type Failure, failure } from '../../ir/failure.ts'
+import type { DeviceOps } from './device-ops.ts'
+
+export type Core = typeof core
+
+/** A tensor on the device. Whoever holds it disposes it. */
+export type Tensor = core.Tensor
+
+/** The backends in the order in which `auto` tries them. */
+export const backendNames = ['tfjs-node-gpu', 'tfjs-node', 'webgpu', 'wasm', 'cpu'] as const
+
+export type BackendName = (typeof backendNames)[number]
+
+export type BackendError = Failure<'BackendError'>
+
+export interface Backend {
+  readonly name: BackendName
+  /** What computes: versions and the device, for people. */
+  readonly description: string
+  readonly core: Core
+  readonly ops: DeviceOps
+  /** Makes this backend the one that TensorFlow.js computes with: it has one for the whole process. */
+  readonly activate: () => void
+  /** Why `auto` did not take the backends before this one. */
+  readonly passedOver: ReadonlyArray<BackendError>
+}
+
+/** A backend that is not installed or does not work here. */
+export const backendError = (name: BackendName, expected: string, found: string, help: string): BackendError =>
+  failure('BackendError', `backend ${name}`, expected, found, help)
