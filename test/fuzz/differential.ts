@@ -68,6 +68,8 @@ export interface CompareOptions {
   readonly target?: Target
   readonly seed?: number
   readonly sizes?: ReadonlyMap<string, number>
+  /** Graph optimisations for the compiled model; the reference has none. Default `all`. */
+  readonly level?: 'disabled' | 'all'
   /** Outputs smaller than this everywhere are compared against it: rounding of larger numbers that cancel. */
   readonly floor?: number
 }
@@ -81,7 +83,7 @@ export const compareCompiled = async (
   const masked = orThrow(applyMasks(graph, masks))
   const compiled = orThrow(compile(graph, masks, { target: options.target ?? 'cpu' }))
   const reference = await open(masked, 'disabled')
-  const candidate = await open(compiled.graph, 'all')
+  const candidate = await open(compiled.graph, options.level ?? 'all')
   try {
     if (reference.outputNames.join() !== candidate.outputNames.join()) throw new Error('output names differ')
     const feeds = feedsOf(graph, options.seed ?? 1, options.sizes ?? new Map())

@@ -22,7 +22,10 @@ export const programCases: fc.Arbitrary<ProgramCase> = fc.record({
 /** Float32 rounding through some ten layers stays well below this; a wrong channel does not. */
 const tolerance = 2e-5
 
-/** Throws where the compiled program computes something else, or does not compile to itself. */
+/**
+ * Throws where the compiled program computes something else, or does not compile to itself. Neither is optimised by ONNX
+ * Runtime, whose fusions are not all exact: 1.30 moves the zeros of a Pad into a MaxPool, which pads with -infinity.
+ */
 export const checkProgram = async ({
   program,
   kind,
@@ -31,7 +34,7 @@ export const checkProgram = async ({
   const graph = buildProgram(program)
   if (graph.nodes.length === 0) return { worst: 0, smaller: false }
   const masks = randomMasks(graph, kind, uniforms(program.seed + 2))
-  const { compiled, worst, output } = await compareCompiled(graph, masks, { target, floor: 1e-2 })
+  const { compiled, worst, output } = await compareCompiled(graph, masks, { target, floor: 1e-2, level: 'disabled' })
   if (worst > tolerance) throw new Error(`output ${output} differs by ${worst}`)
   const again = orThrow(compile(compiled.graph, noMasks, { target }))
   if (again.graph !== compiled.graph) throw new Error('the compiled graph does not compile to itself')

@@ -47,5 +47,7 @@ describe.each(['InstanceNormalization', 'LayerNormalization', 'GroupNormalizatio
     expect(worst).toBeLessThan(2 ** -10)
   })
 
-  test.each([1.7, 7.3, -12.9, 100])('of %f is not known', (c) => expect(claimOf(name, problemFor(c), c)).toBeUndefined())
+  test.each([1.7, 7.3, -12.9, 100])('of %f is not known', (c) =>
+    expect(claimOf(name, problemFor(c), c)).toBeUndefined(),
+  )
 })
