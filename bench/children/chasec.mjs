@@ -5,7 +5,8 @@
 import { join } from 'node:path'
 import process from 'node:process'
 import { performance } from 'node:perf_hooks'
-import { compile, lowerCompiled, noMasks, readMasks, readModel, writePackage } from '../../dist/promise.js'
+import { compile, noMasks, readMasks, readModel, version, writePackage } from '../../dist/promise.js'
+import { lowerInPieces } from '../../dist/export/lower.js'
 import { writeFiles } from '../../dist/export/package.js'
 
 const [model, masksFile, folder] = process.argv.slice(2)
@@ -16,12 +17,14 @@ const masks = masksFile === 'none' ? noMasks : await readMasks(masksFile, graph)
 const readAt = performance.now()
 const compiled = await compile(graph, masks)
 const compiledAt = performance.now()
-const lowered = await lowerCompiled(compiled)
+const lowered = lowerInPieces(compiled.graph, { producer: version })
+if (lowered._tag === 'Left') throw new Error(lowered.left.found)
+const { chunks, length } = lowered.right.model
 const loweredAt = performance.now()
-await writeFiles(join(folder, 'model'), [{ name: 'model.onnx', chunks: [lowered.model] }])()
+await writeFiles(join(folder, 'model'), [{ name: 'model.onnx', chunks }])()
 const writtenAt = performance.now()
 const peakBytes = process.resourceUsage().maxRSS * 1024
-await writePackage(compiled, join(folder, 'package'), { lowered })
+await writePackage(compiled, join(folder, 'package'))
 const packagedAt = performance.now()
 
 process.stdout.write(
@@ -35,7 +38,7 @@ process.stdout.write(
       package: packagedAt - writtenAt,
     },
     peakBytes,
-    outputBytes: lowered.model.byteLength,
+    outputBytes: length,
     macs: { before: compiled.report.before.macs, after: compiled.report.after.macs },
   }),
 )

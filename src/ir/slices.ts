@@ -77,6 +77,15 @@ export const weightBlocks = (tensor: Tensor, outputAxis: number, inputAxis: numb
   return result
 }
 
+/**
+ * Notes that `to` has the blocks of `from`, of which it differs by factors other than zero only: it need not be scanned.
+ * Where a product is so small that it rounds to zero the block still counts as one that is read.
+ */
+export const keepBlocks = (from: Tensor, to: Tensor): void => {
+  const known = blocks.get(from)
+  if (known !== undefined) blocks.set(to, new Map(known))
+}
+
 /** Blocks of a selection of whole blocks, from those of what it selects from: nothing is gathered or scanned. */
 const selectedBlocks = (tensor: Tensor, outputAxis: number, inputAxis: number): Blocks | undefined => {
   if (tensor.tag !== 'Gather' || tensor.indices.slice(2).some((kept) => kept !== null)) return undefined

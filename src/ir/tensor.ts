@@ -224,6 +224,16 @@ export const elementReader = (tensor: Tensor): ((index: number) => number) => {
 export const elementBuffer = (dtype: DType, size: number): Float32Array | Float64Array =>
   dtype === 'float32' ? new Float32Array(size) : new Float64Array(size)
 
+/** The elements in a new array to compute in; stores round at most once to the tensor's type or to double. */
+export const copyElements = (tensor: Tensor): Float32Array | Float64Array => {
+  const source = tensor.tag === 'Gather' ? (materialized.get(tensor) ?? gatherBytes(tensor)) : materialize(tensor)
+  if (source.dtype === 'float32') return new Float32Array(new Uint8Array(source.bytes).buffer)
+  const values = elements(source)
+  return values instanceof BigInt64Array || values instanceof BigUint64Array
+    ? Float64Array.from(values, Number)
+    : new Float64Array(values)
+}
+
 /** The elements as numbers: float32 as a view where possible, 64-bit integers as bigint, all else as doubles. */
 export const elements = (tensor: Tensor): Elements => {
   const source = materialize(tensor)

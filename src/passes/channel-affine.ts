@@ -13,7 +13,8 @@ import { Conv } from '../ir/ops/conv.ts'
 import { ConvTranspose } from '../ir/ops/conv-transpose.ts'
 import { Gemm } from '../ir/ops/gemm.ts'
 import { isOp, makeNode, opOf } from '../ir/registry.ts'
-import { elementBuffer, elementReader, type Tensor, tensorOf } from '../ir/tensor.ts'
+import { keepBlocks } from '../ir/slices.ts'
+import { copyElements, elements, type Tensor, tensorOf } from '../ir/tensor.ts'
 import { sizeOf } from '../ir/type.ts'
 import type { Names, Patch, Rule } from './rewrite.ts'
 
@@ -196,11 +197,17 @@ export const scaleWeight = (
   const { inputsPerGroup, outputsPerGroup } = channelsOf(weight, c)
   const [rows = 0, columns = 0] = weight.shape
   const block = sizeOf(weight.shape.slice(2))
-  const valueAt = elementReader(weight)
-  const out = elementBuffer(weight.dtype, sizeOf(weight.shape))
+  const out = copyElements(weight)
   const rowsFirst = c.weightOutputAxis === 0
-  let k = 0
+  const scale = (start: number, end: number, factor: number): void => {
+    for (let k = start; k < end; k++) out[k] = (out[k] ?? NaN) * factor
+  }
   for (let a = 0; a < rows; a++) {
+    const start = a * columns * block
+    if (rowsFirst && c.grouped === 'input' && factors.inputs === undefined) {
+      scale(start, start + columns * block, factors.outputs?.[a] ?? 1)
+      continue
+    }
     for (let b = 0; b < columns; b++) {
       const row = rowsFirst ? a : b
       const column = rowsFirst ? b : a
@@ -209,12 +216,13 @@ export const scaleWeight = (
       const o = c.grouped === 'input' ? row : group * outputsPerGroup + row
       const i = c.grouped === 'input' ? group * inputsPerGroup + column : column
       const factor = (factors.outputs?.[o] ?? 1) * (factors.inputs?.[i] ?? 1)
-      for (const end = k + block; k < end; k++) {
-        out[k] = valueAt(k) * factor
-      }
+      scale(start + b * block, start + (b + 1) * block, factor)
     }
   }
-  return finiteTensor(weight.dtype, weight.shape, out)
+  const scaled = finiteTensor(weight.dtype, weight.shape, out)
+  const hasZero = factors.outputs?.includes(0) || factors.inputs?.includes(0)
+  if (scaled !== undefined && !hasZero) keepBlocks(weight, scaled)
+  return scaled
 }
 
 /** A tensor of `values` rounded to `dtype`; undefined where one is no number or too large for it. */
@@ -224,7 +232,7 @@ export const finiteTensor = (
   values: Float32Array | Float64Array,
 ): Tensor | undefined => {
   const tensor = tensorOf(dtype, shape, values)
-  const valueAt = elementReader(tensor)
-  for (let i = 0; i < values.length; i++) if (!Number.isFinite(valueAt(i))) return undefined
+  const rounded = values instanceof Float32Array ? values : elements(tensor)
+  for (let i = 0; i < rounded.length; i++) if (!Number.isFinite(Number(rounded[i]))) return undefined
   return tensor
 }

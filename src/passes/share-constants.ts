@@ -17,7 +17,9 @@ export const shareConstants: Pass = { name: 'share-constants', run: (graph) => E
 const withShared = (graph: Graph): Graph => {
   const replaced = new Map<ValueId, ValueId>()
   for (const alike of groupBy(graph.constants, typeKey)) {
-    for (const equal of groupBy(alike, digestKey)) replaceEqual(graph, equal, replaced)
+    for (const likely of groupBy(alike, startKey)) {
+      for (const equal of groupBy(likely, digestKey)) replaceEqual(graph, equal, replaced)
+    }
   }
   if (replaced.size === 0) return graph
   const constants = new Map([...graph.constants].filter(([name]) => !replaced.has(name)))
@@ -44,6 +46,9 @@ const groupBy = (named: Iterable<Named>, key: (tensor: Tensor) => string): Reado
 }
 
 const typeKey = (tensor: Tensor): string => `${tensor.dtype}[${tensor.shape.join(',')}]`
+
+/** Weights that differ at all differ in their first bytes nearly always. */
+const startKey = (tensor: Tensor): string => digestOf(materialize(tensor).bytes.subarray(0, 256))
 
 const digests = new WeakMap<Tensor, string>()
 

@@ -90,12 +90,19 @@ export const constantOutputs = (r: Reads, inputs: Float64Array | undefined): Flo
 /** Input channels that some output in `wanted` reads. 1 is read. */
 export const neededInputs = (r: Reads, wanted: (o: number) => boolean): Uint8Array => {
   const out = new Uint8Array(r.inputs)
-  const { nonZero } = r
+  const { nonZero, outputsPerGroup } = r
+  let missing = 0
   for (let o = 0; o < r.outputs; o++) {
-    if (!wanted(o)) continue
     const [first, end] = r.inputsOf(o)
+    if (o % outputsPerGroup === 0) missing = end - first
+    // Most layers read all of a group's inputs in its first rows.
+    if (missing === 0 || !wanted(o)) continue
     const row = r.row(o)
-    for (let i = first; i < end; i++) out[i] = (out[i] ?? 0) | (nonZero[row + i] ?? 0)
+    for (let i = first; i < end; i++) {
+      if (nonZero[row + i] === 0 || out[i] === 1) continue
+      out[i] = 1
+      missing -= 1
+    }
   }
   return out
 }
