@@ -44,6 +44,8 @@ let loadedRuntime: Runtime | undefined
 
 const runtime = async (): Promise<Runtime> => {
   if (loadedRuntime) return loadedRuntime
+  // Where JavaScript has a Float16Array (Node 24), onnxruntime-node 1.30 makes its tensors of it but cannot read them.
+  Reflect.deleteProperty(globalThis, 'Float16Array')
   try {
     loadedRuntime = await import('onnxruntime-node')
     return loadedRuntime

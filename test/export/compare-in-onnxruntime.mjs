@@ -8,6 +8,9 @@ import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 
+// Where JavaScript has a Float16Array (Node 24), onnxruntime-node 1.30 makes its tensors of it but cannot read them.
+Reflect.deleteProperty(globalThis, 'Float16Array')
+
 const options = { logSeverityLevel: 4, intraOpNumThreads: 1, graphOptimizationLevel: 'basic' }
 
 const arrays = {
