@@ -11,7 +11,7 @@ import { quartiles, type Quartiles } from '../src/run/statistics.ts'
 import { plainStyle } from '../src/report/style.ts'
 import { renderTable } from '../src/report/table.ts'
 import { formatBytes, formatMilliseconds, formatRatio } from '../src/report/units.ts'
-import type { BenchResult } from './main.ts'
+import type { BenchResult } from './result.ts'
 import { chaseMasks, withFolder, writeInflated, writeMasks } from './masked-model.ts'
 
 interface Run {

@@ -8,12 +8,8 @@ import { toJson } from '../src/report/json.ts'
 import { version } from '../src/version.ts'
 import { benchCompile } from './compile.ts'
 import { watchMachine } from './machine.ts'
+import type { BenchResult } from './result.ts'
 import { benchThroughput, type ThroughputOptions } from './throughput.ts'
-
-export interface BenchResult {
-  readonly json: object
-  readonly text: string
-}
 
 const count = (text: string): number => {
   const value = Number(text)

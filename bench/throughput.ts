@@ -7,7 +7,7 @@ import { renderMeasurements, timeShare } from '../src/report/measure-table.ts'
 import { plainStyle } from '../src/report/style.ts'
 import { renderTable } from '../src/report/table.ts'
 import { formatCount, formatError, formatPercent, formatRatio } from '../src/report/units.ts'
-import type { BenchResult } from './main.ts'
+import type { BenchResult } from './result.ts'
 import { chaseMasks, withFolder, writeInflated } from './masked-model.ts'
 
 export interface ThroughputOptions {

@@ -1,6 +1,8 @@
 /** Models and masks as the command line names them. */
+import { existsSync } from 'node:fs'
 import * as E from 'fp-ts/lib/Either.js'
 import { sourceOf } from '../digest.ts'
+import { recoverFiles } from '../export/package.ts'
 import type { Failure } from '../ir/failure.ts'
 import type { Graph } from '../ir/graph.ts'
 import { type Masks, noMasks } from '../masks/mask.ts'
@@ -29,6 +31,11 @@ export const readInputs = async (
   if (masks === 'zeros') return E.right({ graph: graph.right, masks: zerosOf(graph.right) })
   const read = await readMasks(masks, graph.right)()
   return E.isLeft(read) ? read : E.right({ graph: graph.right, masks: read.right })
+}
+
+/** Puts packages back that writing left aside when it was ended between its two renames; what is there stays as it is. */
+export const recoverPackages = async (paths: ReadonlyArray<string>): Promise<void> => {
+  for (const path of paths) if (!existsSync(path)) await recoverFiles(path)()
 }
 
 export interface Sources {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -200,6 +200,12 @@ describe('what a user can get wrong is exit code 2 and a sentence', () => {
 })
 
 describe('verify', () => {
+  it('finds a package that writing had put aside when it was ended', () => {
+    expect(run([...compileNet, '-o', 'aside']).code).toBe(0)
+    renameSync(at('aside'), at('.aside.chasec-old-1'))
+    expect(run(['verify', 'net.onnx', 'aside']).code).not.toBe(2)
+    expect(contentOf(at('aside')).has('model.onnx')).toBe(true)
+  })
   it('says no with exit code 1 when two models differ', () => {
     writeModel(at('a.onnx'), net())
     expect(run([...compileNet, '-o', 'b']).code).toBe(0)

@@ -17,6 +17,7 @@ import {
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn, runProgress } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
+import { recoverPackages } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
 
 interface BenchFlags extends CommonFlags {
@@ -61,6 +62,7 @@ const benchModels = async (
   { shape, provider, batch, repeats, seconds, threads, progress }: BenchFlags,
 ): Promise<E.Either<Failure, Outcome>> => {
   const say = progressOn(terminal, progress === true)
+  await recoverPackages(models)
   const measured = await measure(models, {
     sizes: shape,
     provider,

@@ -17,6 +17,7 @@ import {
 import type { Outcome } from '../outcome.ts'
 import { progressOn, runProgress } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
+import { recoverPackages } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
 
 interface VerifyFlags extends CommonFlags {
@@ -63,6 +64,7 @@ const verifyModels = async (
   { shape, provider, tolerance, cases, progress }: VerifyFlags,
 ): Promise<E.Either<Failure, Outcome>> => {
   const say = progressOn(terminal, progress === true)
+  await recoverPackages([reference, candidate])
   const difference = await verify(reference, candidate, {
     bindings: shape,
     provider,

@@ -1,0 +1,5 @@
+/** What a benchmark found: for machines and for people. */
+export interface BenchResult {
+  readonly json: object
+  readonly text: string
+}
