@@ -9,7 +9,7 @@
  */
 import * as E from 'fp-ts/lib/Either.js'
 import { renderError } from '../src/ir/failure.ts'
-import { uniformNumbers } from '../src/masks/random.ts'
+import { drawsFrom, seededRandom } from '../src/ir/random.ts'
 import { constant, init, type Policy, type State, update } from '../src/train/sparse/index.ts'
 import { resnet50 } from '../test/train/sparse/networks.ts'
 
@@ -96,7 +96,7 @@ const main = (): void => {
   const full = process.argv.includes('--full')
   const runs = Number(process.argv[process.argv.indexOf('--runs') + 1]) || 5
   const network = resnet50(7, 1000, full ? 1 : 8)
-  const uniform = uniformNumbers(1)
+  const uniform = drawsFrom(seededRandom(1)).next
   const state: State = orThrow(init(network, policy, 1))
   const draw = (mask: Uint8Array): Float32Array => {
     const out = new Float32Array(mask.length)

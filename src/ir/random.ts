@@ -2,6 +2,7 @@
  * Random numbers that are the same on every machine: integers of 32 bits, and real numbers by operations that IEEE 754
  * rounds exactly. The generator is plain data, so that a checkpoint continues with the numbers that would have come.
  */
+import { invariant } from './failure.ts'
 
 /** The four 32-bit words of xoshiro128** (Blackman and Vigna), not all zero. Never written to after it was made. */
 export type RandomState = Uint32Array
@@ -45,6 +46,7 @@ export const drawsFrom = (state: RandomState): Draws => {
   return {
     next,
     below: (limit) => {
+      invariant(limit >= 1 && limit <= words, 'a random number below less than 1 or more than 2³²')
       const fair = words - (words % limit)
       for (;;) {
         const drawn = word()

@@ -10,7 +10,7 @@ import type { ValueId } from '../ir/op.ts'
 import type { Tensor } from '../ir/tensor.ts'
 import { channelMask, inputMask } from '../masks/channel-mask.ts'
 import { intersectMask, type Mask, type Masks } from '../masks/mask.ts'
-import { uniformNumbers } from '../masks/random.ts'
+import { drawsFrom, seededRandom } from '../ir/random.ts'
 import { type ChannelScore, scoreChannels } from '../masks/scores.ts'
 import { type Group, selectChannels } from '../masks/select.ts'
 import { type Layer, layersOf, resolveWeights } from '../masks/weights.ts'
@@ -284,7 +284,7 @@ const scoreFamilies = (
   masks: ReadonlyMap<ValueId, Mask>,
   options: PruneOptions,
 ): E.Either<PruneError, ReadonlyArray<Group>> => {
-  const random = uniformNumbers(options.seed)
+  const random = drawsFrom(seededRandom(options.seed)).next
   const scores: Array<Float64Array | undefined> = []
   for (const at of new Set(families.flatMap((family) => family.producers))) {
     const layer = network.layers[at]

@@ -5,7 +5,7 @@ import { isFloat } from '../ir/dtype.ts'
 import { type Dense, tensorOf } from '../ir/tensor.ts'
 import { type RunError, runError } from './error.ts'
 import type { ValueInfo } from './protocol.ts'
-import { random } from './random.ts'
+import { drawsFrom, seededRandom } from '../ir/random.ts'
 import type { Tensors } from './runner.ts'
 
 /**
@@ -207,7 +207,7 @@ export const shapeOf = (input: ValueInfo, sizes: Sizes): ReadonlyArray<number> |
 const fill = (input: ValueInfo, shape: ReadonlyArray<number>, seed: number, range: ValueRange): Dense => {
   const { dtype } = input
   const count = shape.reduce((a, b) => a * b, 1)
-  const source = random(seed, input.name)
+  const source = drawsFrom(seededRandom(seed, input.name))
   if (dtype === 'string') {
     const encoder = new TextEncoder()
     const strings = Array.from({ length: count }, () => encoder.encode(`s${source.below(range === 'wide' ? 8 : 2)}`))
@@ -217,7 +217,7 @@ const fill = (input: ValueInfo, shape: ReadonlyArray<number>, seed: number, rang
   const positive = range === 'positive'
   const limit = dtype === 'bool' || range === 'binary' ? 2 : range === 'zero' ? 1 : dtype === 'uint8' ? 256 : 8
   for (let i = 0; i < count; i++) {
-    if (isFloat(dtype)) values[i] = positive ? Math.abs(source.gaussian()) / 6 : source.gaussian()
+    if (isFloat(dtype)) values[i] = positive ? Math.min(Math.abs(source.normal()) / 6, 1) : source.normal()
     else values[i] = positive && dtype !== 'bool' ? 1 + source.below(3) : source.below(limit)
   }
   return tensorOf(dtype, shape, values)

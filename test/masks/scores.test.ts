@@ -6,7 +6,6 @@ import { tensorOf } from '../../src/ir/tensor.ts'
 import { densities } from '../../src/masks/density.ts'
 import { axisMask, elementMask, intersectMasks, type Mask } from '../../src/masks/mask.ts'
 import { kthSmallest } from '../../src/masks/kth-smallest.ts'
-import { uniformNumbers } from '../../src/masks/random.ts'
 import { channelScores, type ChannelScore, scoreChannels } from '../../src/masks/scores.ts'
 import { type Layer, layersOf } from '../../src/masks/weights.ts'
 import { zerosOf } from '../../src/masks/zeros.ts'
@@ -193,23 +192,4 @@ describe('k-th smallest', () => {
   })
 
   it('refuses what is not there', () => expect(() => kthSmallest(Float64Array.of(1), 1)).toThrow(/but 1 of 1/))
-})
-
-describe('random numbers', () => {
-  it('are these on every machine', () => {
-    const next = uniformNumbers(7)
-    expect([next(), next(), next()]).toEqual(Array.from({ length: 3 }, uniformNumbers(7)))
-    expect(uniformNumbers(8)()).not.toBe(uniformNumbers(7)())
-  })
-
-  it('spread evenly over [0, 1)', () => {
-    const next = uniformNumbers(1)
-    const counts = new Array<number>(10).fill(0)
-    for (let i = 0; i < 100_000; i++) {
-      const at = Math.floor(next() * 10)
-      counts[at] = (counts[at] ?? 0) + 1
-    }
-    // Four standard deviations of a fair draw: 4 √(100,000 · 0.1 · 0.9) = 379.
-    for (const count of counts) expect(Math.abs(count - 10_000)).toBeLessThan(380)
-  })
 })

@@ -7,7 +7,7 @@ import { uniforms } from '../inflate.ts'
 import { build, shapeOf } from './build.ts'
 import { images, runGraph, type Values, withAllOutputs, withBatchStatistics } from './run.ts'
 
-/** Its 575 MB of weights take a minute; set MODELS=all to run it too. */
+/** Its 575 MB of weights take 3 GB of memory to run; MODELS=all runs it too. */
 const heavy = 'vgg19-bn-imagenet'
 const names = models.map(({ name }) => name).filter((name) => name !== heavy || process.env['MODELS'] === 'all')
 const sizeFor = (name: string): readonly [number, number, number] =>
@@ -48,7 +48,9 @@ describe('at the start', () => {
     const graph = withAllOutputs(withBatchStatistics(build(name, { classes: 10, shape })))
     const values = await runGraph(graph, images([8, ...shape]))
     let [least, most] = [Infinity, 0]
-    for (const one of values.values()) {
+    for (const [value, one] of values) {
+      // Attention is nearly even at the start: its weights differ by little.
+      if (value.endsWith('.softmax')) continue
       least = Math.min(least, deviationOf(one))
       most = Math.max(most, deviationOf(one))
     }
@@ -75,10 +77,9 @@ const masked: ReadonlyArray<readonly [string, MaskKind]> = [
   ['resnet18', 'mixed'],
   ['resnet50', 'both'],
   ['vgg19-bn', 'both'],
-  ['mobilenet-v2', 'both'],
-  ['mobilenet-v2', 'mixed'],
+  // Whole columns of a depthwise convolution would be all of it.
+  ['mobilenet-v2', 'rows'],
   ['mlp', 'both'],
-  ['mlp', 'elements'],
   ['vit-tiny', 'both'],
   ['vit-tiny', 'mixed'],
 ]
@@ -90,6 +91,9 @@ describe('compiling', () => {
     const { before, after } = compiled.report
     console.log(`${name} ${kind}: MACs ${before.macs} -> ${after.macs}, error ${worst.toExponential(1)}`)
     expect(worst).toBeLessThan(1e-4)
+    // Channels went, and the network did not fall to a constant, which would agree whatever else is wrong.
     expect(after.parameters).toBeLessThan(before.parameters)
+    expect(after.macs).toBeGreaterThan(before.macs / 10)
+    expect(after.nodes).toBeGreaterThan(4)
   })
 })

@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest'
 import { elements } from '../../src/ir/tensor.ts'
 import { type Bindings, type ValueRange, seededInputs, shapeOf, sizeChoices } from '../../src/run/inputs.ts'
 import type { ValueInfo } from '../../src/run/protocol.ts'
-import { random } from '../../src/run/random.ts'
 
 const image: ValueInfo = { name: 'x', dtype: 'float32', shape: ['N', 3, 'H', 'W'] }
 const tokens: ValueInfo = { name: 'ids', dtype: 'int64', shape: ['N', null] }
@@ -12,43 +11,6 @@ const right = <A>(x: E.Either<unknown, A>): A => {
   if (E.isLeft(x)) throw new Error(JSON.stringify(x.left))
   return x.right
 }
-
-describe('random', () => {
-  it('gives the same numbers on every machine', () => {
-    const a = random(1, 'x')
-    const first = [a.next(), a.next(), a.next(), a.next()]
-    const b = random(1, 'x')
-    expect([b.next(), b.next(), b.next(), b.next()]).toEqual(first)
-    expect(first).toEqual([2461419253, 2015285752, 822220493, 995026846])
-  })
-
-  it('differs between seeds and between streams', () => {
-    const firsts = [random(1, 'x'), random(2, 'x'), random(1, 'y'), random(1)].map((r) => r.next())
-    expect(new Set(firsts).size).toBe(4)
-  })
-
-  it('is normal: mean 0, variance 1, neighbours uncorrelated, tails on both sides', () => {
-    const source = random(3, 'gauss')
-    const n = 200_000
-    let sum = 0
-    let squares = 0
-    let products = 0
-    let beyond = 0
-    let before = 0
-    for (let i = 0; i < n; i++) {
-      const x = source.gaussian()
-      sum += x
-      squares += x * x
-      products += x * before
-      if (Math.abs(x) > 2) beyond += 1
-      before = x
-    }
-    expect(Math.abs(sum / n)).toBeLessThan(0.01)
-    expect(Math.abs(squares / n - 1)).toBeLessThan(0.02)
-    expect(Math.abs(products / n)).toBeLessThan(0.01)
-    expect(Math.abs(beyond / n - 0.0455)).toBeLessThan(0.005)
-  })
-})
 
 describe('sizeChoices', () => {
   it('tries batch 1, then 3, and images of 32 and more; each choice once', () => {

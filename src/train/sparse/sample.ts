@@ -1,5 +1,5 @@
 import { countCodes } from './codes.ts'
-import type { Draws } from './random.ts'
+import type { Draws } from '../../ir/random.ts'
 
 /**
  * Gives `count` elements, drawn without replacement from those whose code has one of the bits `eligible`, the code that `to`

@@ -8,7 +8,7 @@ import { densitiesOf } from './distribution.ts'
 import type { SparseError } from './error.ts'
 import { type Network, sizeOfLayer } from './network.ts'
 import type { Policy } from './policy.ts'
-import { type Draws, drawsFrom, type RandomState, seededRandom } from './random.ts'
+import { type Draws, drawsFrom, type RandomState, seededRandom } from '../../ir/random.ts'
 import { selectAtRandom } from './sample.ts'
 
 /** Nothing in a state is written to after it was made; states share what an update did not change. */

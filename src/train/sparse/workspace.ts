@@ -1,7 +1,7 @@
 /** What an update works on: copies of its own, written in place until it is done. */
 import { code, codesOf, countCodes, fillAxes } from './codes.ts'
 import { type Layer, markAxes, sizeOfLayer } from './network.ts'
-import { type Draws, drawsFrom } from './random.ts'
+import { type Draws, drawsFrom } from '../../ir/random.ts'
 import { type State, totalWeights } from './state.ts'
 
 /** The weights and gradients of every layer, in the order and the shapes of the state's network. Never written to. */

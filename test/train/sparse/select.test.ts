@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { apportion } from '../../../src/train/sparse/apportion.ts'
-import { drawsFrom, seededRandom } from '../../../src/train/sparse/random.ts'
+import { drawsFrom, seededRandom } from '../../../src/ir/random.ts'
 import { selectAtRandom } from '../../../src/train/sparse/sample.ts'
 import { selectByMagnitude } from '../../../src/train/sparse/select.ts'
 

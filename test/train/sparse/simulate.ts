@@ -1,5 +1,5 @@
 /** A stand-in for training: weights that wander, gradients that are noise, updates carried over as their events say. */
-import { uniformNumbers } from '../../../src/masks/random.ts'
+import { drawsFrom, seededRandom } from '../../../src/ir/random.ts'
 import {
   type Event,
   init,
@@ -31,7 +31,7 @@ const sizes = (network: Network): ReadonlyArray<number> =>
 
 /** Numbers of both signs; with `levels` few different ones, so that many are equal. */
 export const noise = (seed: number, levels?: number): ((size: number) => Float32Array) => {
-  const uniform = uniformNumbers(seed)
+  const uniform = drawsFrom(seededRandom(seed)).next
   return (size) =>
     new Float32Array(size).map(() => {
       const x = uniform() * 2 - 1

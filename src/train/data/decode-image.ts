@@ -1,0 +1,31 @@
+/** Image files to pixels. Both libraries are loaded when they are needed. Node only. */
+import type sharp from 'sharp'
+
+export type Sharp = typeof sharp
+
+export const loadSharp = async (): Promise<Sharp> => (await import('sharp')).default
+
+export interface Pixels {
+  readonly width: number
+  readonly height: number
+  /** Numbers of a pixel, which lie next to each other. */
+  readonly channels: number
+  readonly data: Uint8Array
+}
+
+/**
+ * The pixels of a PNG file with 8 bits a number: by sharp where it is installed (0.2 s for ten thousand images), else by
+ * fast-png, written in JavaScript (1 s). Rejects where it is not such a file.
+ */
+export const decodePng = async (bytes: Uint8Array, load: () => Promise<Sharp> = loadSharp): Promise<Pixels> => {
+  const library = await load().catch(() => undefined)
+  if (library !== undefined) {
+    const { data, info } = await library(bytes).raw().toBuffer({ resolveWithObject: true })
+    const { width, height, channels } = info
+    return { width, height, channels, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }
+  }
+  const { decode } = await import('fast-png')
+  const { width, height, channels, depth, data } = decode(bytes)
+  if (!(data instanceof Uint8Array)) throw new Error(`${depth} bits a number`)
+  return { width, height, channels, data }
+}

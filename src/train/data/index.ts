@@ -1,0 +1,6 @@
+export type { Augmentation } from './augment.ts'
+export { type Batch, batchesInOrder, type BatchOptions, drawBatch, type DrawnBatch, loadBatch } from './batch.ts'
+export type { DataSet, ImageShape, Split } from './data-set.ts'
+export type { DataError } from './error.ts'
+export { dataKinds, openData, type OpenOptions } from './open.ts'
+export { type Cursor, cursorFrom, cursorWords, startOf, stepsPerEpoch } from './order.ts'
