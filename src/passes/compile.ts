@@ -121,7 +121,7 @@ export const compile = (model: Graph, masks: Masks, options: CompileOptions = {}
       sizes: Object.fromEntries(before.sizes),
       before: { ...before.totals, nodes: model.nodes.length },
       after: after.totals,
-      alone: layers.reduce((sum, layer) => sum + layer.macs.alone, 0),
+      alone: layers.reduce((sum, { macs }) => sum - macs.before + macs.alone, before.totals.macs),
       layers,
       passes: Object.fromEntries(changes),
       opaque: end.right.nodes.flatMap((node) =>
