@@ -1,4 +1,5 @@
 /** Facts derived from a graph, computed once per graph: graphs do not change, so nothing is ever invalidated. */
+import { invariant } from './failure.ts'
 import { type Graph, readsOf } from './graph.ts'
 import type { Node, ValueId } from './op.ts'
 import { Opaque } from './ops/opaque.ts'
@@ -52,6 +53,7 @@ export const freshNames = (graph: Graph): ((hint: string) => ValueId) => {
   const taken = new Set<ValueId>([...graph.types.keys(), ...graph.preserved.uses])
   for (const node of graph.nodes) if (isOp(node, Opaque)) for (const name of node.attrs.defines) taken.add(name)
   return (hint) => {
+    invariant(hint !== '', 'a new name is made from an empty hint')
     let name = hint
     for (let i = 1; taken.has(name); i++) name = `${hint}_${i}`
     taken.add(name)

@@ -95,7 +95,10 @@ export const shrinkContext = (
   facts: Facts = {},
 ): ShrinkContext<unknown> => {
   let count = 0
-  const fresh = (hint: string): ValueId => `${hint}#${count++}`
+  const fresh = (hint: string): ValueId => {
+    if (hint === '') throw new Error(`${ctx.node.op} makes a new name from an empty hint`)
+    return `${hint}#${count++}`
+  }
   return {
     ...ctx,
     keptInput: (port, axis) => keptAlong(drops, { side: 'input', port, axis }, inputs[port]?.shape[axis] ?? 0),

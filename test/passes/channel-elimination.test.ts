@@ -248,6 +248,26 @@ describe('what goes together', () => {
     )
     expect(width('conv1')).toBe('4 -> 4')
   })
+  test('a split into equal parts gets sizes once it is cut unequally', async () => {
+    for (const [opset, num_outputs] of [
+      [11, undefined],
+      [17, undefined],
+      [18, 2],
+    ] as const) {
+      const { width } = await compiled(
+        buildGraph(
+          image,
+          (b) => {
+            const y = b.op(ops.Relu, [conv(b, 'a', 'x', [16, 4, 1], { rows: [0, 1, 2, 3] })])
+            b.op(ops.Split, [y], { axis: 1, num_outputs }, 2)
+            return [conv(b, 'b', 'split0.0', [4, 8, 1]), conv(b, 'c', 'split0.1', [4, 8, 1])]
+          },
+          { opset },
+        ),
+      )
+      expect([width('conv1'), width('conv2')], `opset ${opset}`).toEqual(['4 -> 4', '8 -> 4'])
+    }
+  })
   test('an operator nobody knows pins what it touches', async () => {
     const graph = buildGraph(image, (b) => {
       const y = b.op(ops.Relu, [conv(b, 'a', 'x', [8, 4, 1], { rows: even(8) })])

@@ -90,9 +90,9 @@ export const strided = (
   return dense(x.dtype, shape, out)
 }
 
-/** The rewrite of one node with another constant on one of its ports. */
+/** The rewrite of one node with another constant on one of its ports, which it may not have had before. */
 export const withOperand = (s: ShrinkContext<unknown>, rewrite: Rewrite, port: number, tensor: Tensor): Rewrite => {
-  const name = s.rename(port, s.node.inputs[port] ?? '')
+  const name = s.rename(port, s.node.inputs[port] || `${s.node.outputs[0] ?? ''}_operand`)
   return {
     nodes: rewrite.nodes.map((node) => ({ ...node, inputs: node.inputs.map((x, i) => (i === port ? name : x)) })),
     constants: new Map([...rewrite.constants, [name, tensor]]),
