@@ -60,7 +60,14 @@ test('ResNet-18 with half of the first convolution of every block masked is exac
   const masks = new Map<string, Mask>()
   for (const [name, { shape }] of graph.constants) {
     if (!/^layer\d\.\d\.conv1\.weight$/.test(name)) continue
-    masks.set(name, axisMask(shape, 0, Uint8Array.from({ length: shape[0] ?? 0 }, (_, o) => o % 2)))
+    masks.set(
+      name,
+      axisMask(
+        shape,
+        0,
+        Uint8Array.from({ length: shape[0] ?? 0 }, (_, o) => o % 2),
+      ),
+    )
   }
   expect(masks.size).toBe(8)
   const { compiled, worst } = await compareCompiled(graph, masks, { sizes })
