@@ -4,8 +4,10 @@ import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import type { WriteError } from './export/error.ts'
 import { type Lowered, lower } from './export/lower.ts'
 import type { Graph } from './ir/graph.ts'
+import { coarsestTypes } from './ir/precision.ts'
 import type { Masks } from './masks/mask.ts'
 import { applyMasks, type MaskError } from './passes/apply-masks.ts'
+import type { Tolerances } from './run/compare.ts'
 import type { RunError } from './run/error.ts'
 import type { ModelSource } from './run/runner.ts'
 import { type Difference, verify, type VerifyOptions } from './run/verify.ts'
@@ -32,7 +34,7 @@ export const maskedModel = (model: Graph, masks: Masks): E.Either<MaskError | Wr
 
 /**
  * Runs `model` with every weight multiplied by its mask against the compiled graph as it will be written. See
- * {@link verify}; a difference is no error.
+ * {@link verify}; a difference is no error. Outputs that are computed in half precision are judged by that precision.
  */
 export const verifyCompiled =
   (
@@ -44,5 +46,17 @@ export const verifyCompiled =
   async () => {
     const reference = maskedModel(model, masks)
     if (E.isLeft(reference)) return reference
-    return verify(reference.right, runnable(compiled, 'the compiled model'), options)()
+    const how = { through: throughTypes(model), ...options }
+    return verify(reference.right, runnable(compiled, 'the compiled model'), how)()
   }
+
+/** The outputs of a model whose numbers pass through a half precision type. */
+const throughTypes = (model: Graph): ReadonlyMap<string, keyof Tolerances> => {
+  const coarsest = coarsestTypes(model)
+  return new Map(
+    model.outputs.flatMap(({ name }): ReadonlyArray<readonly [string, keyof Tolerances]> => {
+      const type = coarsest.get(name)
+      return type === 'float16' || type === 'bfloat16' ? [[name, type]] : []
+    }),
+  )
+}

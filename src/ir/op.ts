@@ -132,6 +132,11 @@ export interface OpDef<Name extends string, A> {
    * link and no contraction mentions are pinned too. Only axes of static size are linked.
    */
   readonly links: 'opaque' | ((ctx: NodeContext<A>) => ReadonlyArray<AxisLink> | 'opaque')
+  /**
+   * Whether the outputs depend on nothing along a static axis of an input but its size, for which `shrink` makes up:
+   * any indices may go, and none of them is read (Shape).
+   */
+  readonly ignores?: (ctx: NodeContext<A>, port: number, axis: number) => boolean
   /** The sum over channels that this operator computes, if it does and its weight is constant. */
   readonly contraction?: (ctx: NodeContext<A>) => Contraction | undefined
   /**

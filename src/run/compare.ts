@@ -12,6 +12,18 @@ export interface Tolerances {
 
 export const defaultTolerances: Tolerances = { float32: 1e-4, float16: 2e-2, bfloat16: 2e-2, float64: 1e-9 }
 
+/** The tolerances for an output whose numbers pass through type `through` on the way: none is stricter than for that. */
+export const tolerancesThrough = (tolerances: Tolerances, through: keyof Tolerances | undefined): Tolerances => {
+  if (through === undefined) return tolerances
+  const least = tolerances[through]
+  return {
+    float32: Math.max(least, tolerances.float32),
+    float16: Math.max(least, tolerances.float16),
+    bfloat16: Math.max(least, tolerances.bfloat16),
+    float64: Math.max(least, tolerances.float64),
+  }
+}
+
 /** One output of the reference against the candidate's. */
 export interface OutputDifference {
   readonly name: string

@@ -2,7 +2,14 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { acceptedSizes, atSizes } from './accept.ts'
-import { compareOutput, defaultTolerances, judgeByNoise, type OutputDifference, type Tolerances } from './compare.ts'
+import {
+  compareOutput,
+  defaultTolerances,
+  judgeByNoise,
+  type OutputDifference,
+  type Tolerances,
+  tolerancesThrough,
+} from './compare.ts'
 import { type RunError, runError } from './error.ts'
 import { type Bindings, sizeChoices, type Sizes, type ValueRange } from './inputs.ts'
 import type { OnProgress } from './progress.ts'
@@ -30,6 +37,8 @@ export interface VerifyOptions {
   readonly inputs?: ReadonlyArray<Tensors>
   /** Largest relative difference that counts as equal: one number for all float types, or one per type. */
   readonly tolerance?: number | Partial<Tolerances>
+  /** By output, a coarser float type than its own that its numbers pass through: they are no more exact than that. */
+  readonly through?: ReadonlyMap<string, keyof Tolerances>
   readonly threads?: number
   /** Seconds that one load or run may take; default 300. */
   readonly timeoutSeconds?: number
@@ -150,12 +159,12 @@ const checkCounts = (options: VerifyOptions): RunError | undefined => {
 const compareCase = (
   reference: Tensors,
   candidate: Tensors,
-  tolerances: Tolerances,
+  tolerances: (output: string) => Tolerances,
 ): Pick<CaseDifference, 'outputs' | 'equal' | 'vacuous'> => {
   const outputs: OutputDifference[] = []
   for (const [name, tensor] of reference) {
     const other = candidate.get(name)
-    if (other !== undefined) outputs.push(compareOutput(name, tensor, other, tolerances))
+    if (other !== undefined) outputs.push(compareOutput(name, tensor, other, tolerances(name)))
   }
   return {
     outputs,
@@ -242,7 +251,7 @@ const noiseJudge = (
   runner: Runner,
   reference: ModelSource,
   level: GraphOptimizationLevel | undefined,
-  tolerances: Tolerances,
+  tolerances: (output: string) => Tolerances,
 ) => {
   const other = level === 'disabled' ? 'all' : 'disabled'
   const sessions: Array<E.Either<RunError, ModelHandle>> = []
@@ -282,7 +291,8 @@ const verifyWith = async (
   if (E.isLeft(inputs)) return inputs
   const { range, list } = inputs.right
   const cases: CaseDifference[] = []
-  const judge = noiseJudge(runner, withName(reference, names[0]), level ?? options.graphOptimizationLevel, tolerance)
+  const toleranceOf = (output: string): Tolerances => tolerancesThrough(tolerance, options.through?.get(output))
+  const judge = noiseJudge(runner, withName(reference, names[0]), level ?? options.graphOptimizationLevel, toleranceOf)
   for (const { seed, sizes, feeds, outputs } of list) {
     const note = seed === undefined ? 'given inputs' : `seed ${seed}`
     report({ phase: 'verify', done: cases.length, total: list.length, note })
@@ -293,7 +303,7 @@ const verifyWith = async (
       const ran = runner.alive() ? `a model that runs where ${names[0]} does` : y.left.expected
       return atSizes({ ...y.left, expected: ran }, sizes)
     }
-    const compared = await judge(compareCase(x.right, y.right, tolerance), x.right, feeds)
+    const compared = await judge(compareCase(x.right, y.right, toleranceOf), x.right, feeds)
     if (E.isLeft(compared)) return atSizes(compared.left, sizes)
     cases.push({ ...(seed === undefined ? {} : { seed }), sizes, ...compared.right })
   }

@@ -261,6 +261,32 @@ describe('links', () => {
   })
 })
 
+test.each(cases.filter(([, { op }]) => op.ignores !== undefined))(
+  '%s: what is ignored may go and changes nothing',
+  (_, one) => {
+    const p = problemOf(one, 2)
+    const { op, ctx, outputs } = p
+    if (outputs === undefined) throw new Error('not evaluated')
+    let checked = 0
+    p.inputs.forEach((x, port) => {
+      if (x === undefined || !isComputed(p, port)) return
+      x.shape.forEach((size, axis) => {
+        if (op.ignores?.(ctx, port, axis) !== true) return
+        for (let left = 1; left < size; left++) {
+          const dropped = Array.from({ length: size - left }, (_, i) => [{ side: 'input', port, axis }, i] as const)
+          const shrunk = evaluateShrunk(op, p.graph, p.node, closure(dropped, []), p.inputs, outputs)
+          outputs.forEach((output, k) => {
+            const actual = shrunk.get(outputName(k))
+            expect(actual && difference(output, actual), `axis ${axis}, ${left} left`).toBe(0)
+          })
+          checked += 1
+        }
+      })
+    })
+    expect(checked > 0).toBe(p.inputs.some((_, port) => isComputed(p, port)))
+  },
+)
+
 /** Numbers that slices are set to. */
 const candidates = [0, 1, -1, 0.5, 2]
 

@@ -203,6 +203,28 @@ describe('what goes together', () => {
     )
     expect(width('conv0')).toBe('4 -> 4')
   })
+  test('an attention head whose values are zero goes, with its queries and keys', async () => {
+    const { width } = await compiled(
+      buildGraph({ x: ['N', 5, 12] }, (b) => {
+        // Matrices [inputs, outputs]: four heads of four.
+        const heads = (name: string, dead: ReadonlyArray<number> = []): string => {
+          const y = b.op(ops.MatMul, ['x', b.weight(name, [12, 16], { columns: dead })])
+          const split = b.op(ops.Reshape, [y, b.ints(`${name}.split`, [0, 0, 4, 4])])
+          return b.op(ops.Transpose, [split], { perm: [0, 2, 1, 3] })
+        }
+        const [q, k, v] = [heads('q'), heads('k'), heads('v', range(16).slice(4, 12))]
+        const scores = b.op(ops.MatMul, [q, b.op(ops.Transpose, [k], { perm: [0, 1, 3, 2] })])
+        const mixed = b.op(ops.MatMul, [b.op(ops.Softmax, [scores], { axis: -1 }), v])
+        const joined = b.op(ops.Reshape, [
+          b.op(ops.Transpose, [mixed], { perm: [0, 2, 1, 3] }),
+          b.ints('join', [0, 0, 16]),
+        ])
+        return [b.op(ops.MatMul, [joined, b.weight('o', [16, 6])])]
+      }),
+    )
+    expect(range(3).map((i) => width(`matMul${i}`))).toEqual(['12 -> 8', '12 -> 8', '12 -> 8'])
+    expect(width('matMul5')).toBe('8 -> 6')
+  })
   test('one initializer read by two layers is cut differently for each', async () => {
     const { width } = await compiled(
       buildGraph(image, (b) => {
@@ -267,6 +289,65 @@ describe('what goes together', () => {
       )
       expect([width('conv1'), width('conv2')], `opset ${opset}`).toEqual(['4 -> 4', '8 -> 4'])
     }
+  })
+  test('channels of a value of unknown shape stay, with that as the reason', async () => {
+    // A target of zeros copies the sizes; the compiler cannot know that it is one.
+    const { width, why } = await compiled(
+      buildGraph({ x: ['N', 4, 8, 8], sizes: [4] }, (b) => {
+        const zeros = b.op(ops.Floor, [b.op(ops.Mul, [b.op(ops.Sigmoid, ['sizes']), b.floats('half', [0.5])])])
+        const y = b.op(ops.Reshape, ['x', b.op(ops.Cast, [zeros], { to: 7 })])
+        return [conv(b, 'a', y, [8, 4, 1], { columns: [1, 2] })]
+      }),
+    )
+    expect(width('conv0')).toBe('4 -> 8')
+    expect(why('conv0')).toContain('whose shape is not known')
+  })
+  describe('computed sizes', () => {
+    const open = { x: ['N', 4, 'H', 'W'] as const }
+    const half = { rows: [0, 1, 2, 3] }
+    /** The sizes of `x`, of which elements `from` to `to` are taken. */
+    const someSizes = (b: GraphBuilder, x: string, from: number, to: number): string =>
+      b.op(ops.Slice, [b.op(ops.Shape, [x]), b.ints(`${x}.from`, [from]), b.ints(`${x}.to`, [to])])
+
+    test('a resize to the height and width of another value lets the channels of both go', async () => {
+      const { width } = await compiled(
+        buildGraph(open, (b) => {
+          const y = b.op(ops.Relu, [conv(b, 'a', 'x', [8, 4, 3], half)])
+          const down = b.op(ops.Conv, [y, b.weight('s', [12, 8, 3, 3], half)], { strides: [2, 2], pads: [1, 1, 1, 1] })
+          const z = b.op(ops.Relu, [down])
+          const sizes = b.op(ops.Concat, [someSizes(b, z, 0, 2), someSizes(b, y, 2, 4)], { axis: 0 })
+          const large = b.op(ops.Resize, [z, '', '', sizes], { mode: 'linear' })
+          return [conv(b, 'c', b.op(ops.Concat, [y, large], { axis: 1 }), [4, 20, 3])]
+        }),
+      )
+      expect([width('conv0'), width('conv1'), width('conv2')]).toEqual(['4 -> 4', '4 -> 8', '12 -> 4'])
+    })
+    test('a reshape and an expansion to computed sizes change the entries that are known', async () => {
+      const { width } = await compiled(
+        buildGraph(open, (b) => {
+          const y = b.op(ops.Relu, [conv(b, 'a', 'x', [16, 4, 3], { rows: [0, 1, 2, 3, 8, 9, 10, 11] })])
+          const [batch, plane] = [someSizes(b, 'x', 0, 1), someSizes(b, y, 2, 4)]
+          const split = b.op(ops.Concat, [batch, b.ints('split', [2, 8]), plane], { axis: 0 })
+          const halves = b.op(ops.Sigmoid, [b.op(ops.Reshape, [y, split])])
+          const join = b.op(ops.Concat, [batch, b.ints('join', [16]), plane], { axis: 0 })
+          const row = b.weight('row', [1, 16, 1, 1])
+          const z = b.op(ops.Add, [b.op(ops.Reshape, [halves, join]), b.op(ops.Expand, [row, join])])
+          return [conv(b, 'c', z, [4, 16, 1])]
+        }),
+      )
+      expect([width('conv0'), width('conv1')]).toEqual(['4 -> 8', '8 -> 4'])
+    })
+    test('a value of which only the size is read keeps one channel', async () => {
+      const { width, why } = await compiled(
+        buildGraph(open, (b) => {
+          const y = b.op(ops.Relu, [conv(b, 'a', 'x', [8, 4, 3])])
+          const sizes = b.op(ops.Concat, [someSizes(b, 'x', 0, 2), someSizes(b, y, 2, 4)], { axis: 0 })
+          return [b.op(ops.Resize, ['x', '', '', sizes]), b.op(ops.Cast, [b.op(ops.Shape, [y])], { to: 1 })]
+        }),
+      )
+      expect(width('conv0')).toBe('4 -> 1')
+      expect(why('conv0')).toContain('one channel to work on')
+    })
   })
   test('an operator nobody knows pins what it touches', async () => {
     const graph = buildGraph(image, (b) => {

@@ -35,6 +35,27 @@ test('each operator rounds once, as at run time', () => {
   expect(t && [...elements(t)]).toStrictEqual([16777216])
 })
 
+test('weights standardised by a normalisation in training mode', () => {
+  const graph = right(
+    foldConstants.run(
+      read(`input x: float32[N,1,2,2]
+     const w: float32[1,2,4] = [1, 2, 3, 4, 0, 0, 8, 8]
+     const gain: float32[2] = [1, 2]
+     const zero: float32[2] = [0, 0]
+     const shape: int64[4] = [2, 1, 2, 2]
+     n, mean, var = BatchNormalization(w, gain, zero, zero, zero) { epsilon: 0f, training_mode: 1 }
+     k = Reshape(n, shape)
+     y = Conv(x, k)
+     output y: float32[N,2,1,1]`),
+    ),
+  )
+  const k = graph.constants.get('k')
+  expect(k && Array.from(elements(k), Number)).toEqual(
+    [-3, -1, 1, 3].map((v) => Math.fround(v / Math.sqrt(5))).concat([-2, -2, 2, 2]),
+  )
+  expect(graph.nodes.map((node) => node.op)).toEqual(['Conv'])
+})
+
 test('integers that follow from shapes', () => {
   expectRewrite(
     foldConstants,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { DType } from '../../src/ir/dtype.ts'
 import { type Dense, tensorOf } from '../../src/ir/tensor.ts'
-import { compareOutput } from '../../src/run/compare.ts'
+import { compareOutput, defaultTolerances, tolerancesThrough } from '../../src/run/compare.ts'
 import { quartiles } from '../../src/run/statistics.ts'
 
 const of = (dtype: DType, values: ReadonlyArray<number>, shape: ReadonlyArray<number> = [values.length]): Dense =>
@@ -32,6 +32,13 @@ describe('compareOutput', () => {
       expect(compareOutput('y', of(dtype, [1, 0]), of(dtype, [1, outside])).equal).toBe(false)
     })
   }
+
+  it('is no stricter with an output than with a type that its numbers pass through', () => {
+    const through = tolerancesThrough(defaultTolerances, 'float16')
+    expect(through).toEqual({ float32: 2e-2, float16: 2e-2, bfloat16: 2e-2, float64: 2e-2 })
+    expect(tolerancesThrough(defaultTolerances, 'float32').float16).toBe(2e-2)
+    expect(tolerancesThrough(defaultTolerances, undefined)).toBe(defaultTolerances)
+  })
 
   it('wants NaN and infinities at the same places', () => {
     const reference = of('float32', [NaN, Infinity, -Infinity, 1])

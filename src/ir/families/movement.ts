@@ -5,7 +5,7 @@ import { forEachIndex } from '../evaluate.ts'
 import { tensorInput } from '../infer.ts'
 import { outputShape } from '../links.ts'
 import type { InferContext, NodeContext, Rewrite, ShrinkContext, SliceFact } from '../op.ts'
-import { type Dense, dense, elements, type Tensor } from '../tensor.ts'
+import { type Dense, dense, elements, int64s, type Tensor } from '../tensor.ts'
 import { type Shape, sizeOf, staticShape, type TensorType, tensorType, type ValueType } from '../type.ts'
 
 /** The number that all slices taking part hold; undefined where they differ, are unknown, or none takes part. */
@@ -96,6 +96,23 @@ export const withOperand = (s: ShrinkContext<unknown>, rewrite: Rewrite, port: n
   return {
     nodes: rewrite.nodes.map((node) => ({ ...node, inputs: node.inputs.map((x, i) => (i === port ? name : x)) })),
     constants: new Map([...rewrite.constants, [name, tensor]]),
+  }
+}
+
+/** The rewrite of one node with `amounts` added to the computed integers on one of its ports. */
+export const withAmounts = (
+  s: ShrinkContext<unknown>,
+  rewrite: Rewrite,
+  port: number,
+  amounts: ReadonlyArray<number>,
+): Rewrite => {
+  if (amounts.every((amount) => amount === 0)) return rewrite
+  const from = s.node.inputs[port] ?? ''
+  const [sum, added] = [s.fresh(`${from}_left`), s.fresh(`${from}_lost`)]
+  const nodes = rewrite.nodes.map((node) => ({ ...node, inputs: node.inputs.map((x, i) => (i === port ? sum : x)) }))
+  return {
+    nodes: [{ op: 'Add', attrs: {}, inputs: [from, added], outputs: [sum], name: '' }, ...nodes],
+    constants: new Map([...rewrite.constants, [added, int64s(amounts)]]),
   }
 }
 

@@ -7,7 +7,8 @@ import { finite, isReal } from '../families/elementwise.ts'
 import { tensorInput } from '../infer.ts'
 import { inputShape, sameAxes, sameIndex } from '../links.ts'
 import { defineOp, type InferContext } from '../op.ts'
-import { isStatic, tensorType, unknownType } from '../type.ts'
+import type { Dense } from '../tensor.ts'
+import { isStatic, sizeOf, tensorType, unknownType } from '../type.ts'
 
 export interface BatchNormalizationAttributes {
   readonly epsilon: number
@@ -31,7 +32,8 @@ const parameters = [1, 2, 3, 4]
 
 /**
  * `y = (x - mean) / √(var + epsilon) · scale + B` for each channel, an element-wise operator of five operands: `x[N,C,...]`,
- * the others `[C]`. A zero scale leaves the constant B.
+ * the others `[C]`. A zero scale leaves the constant B. In training mode mean and var are those of `x`, and further
+ * outputs average them with the operands: `before · momentum + now · (1 - momentum)`.
  */
 export const BatchNormalization = defineOp<'BatchNormalization', BatchNormalizationAttributes>({
   name: 'BatchNormalization',
@@ -65,14 +67,39 @@ export const BatchNormalization = defineOp<'BatchNormalization', BatchNormalizat
   },
   evaluate: (ctx, inputs) => {
     const [x, scale, b, mean, variance] = inputs
-    if (!x || !scale || !b || !mean || !variance || isTraining(ctx) || !isFloat(x.dtype)) return undefined
+    if (!x || !scale || !b || !mean || !variance || !isFloat(x.dtype)) return undefined
+    const training = isTraining(ctx)
+    if (training && ctx.opset < 14) return undefined
     const [xs, ss, bs, ms, vs] = [numbersOf(x), numbersOf(scale), numbersOf(b), numbersOf(mean), numbersOf(variance)]
-    return [
-      generate(x.dtype, x.shape, (index, flat) => {
-        const c = index[1] ?? 0
-        const centred = (xs[flat] ?? 0) - (ms[c] ?? 0)
-        return (centred / Math.sqrt((vs[c] ?? 0) + ctx.attrs.epsilon)) * (ss[c] ?? 0) + (bs[c] ?? 0)
-      }),
-    ]
+    const batch = training ? statisticsOf(x.shape, xs) : { means: ms, variances: vs }
+    const y = generate(x.dtype, x.shape, (index, flat) => {
+      const c = index[1] ?? 0
+      const centred = (xs[flat] ?? 0) - (batch.means[c] ?? 0)
+      return (centred / Math.sqrt((batch.variances[c] ?? 0) + ctx.attrs.epsilon)) * (ss[c] ?? 0) + (bs[c] ?? 0)
+    })
+    const { momentum } = ctx.attrs
+    const running = (of: Dense, before: ArrayLike<number>, now: ArrayLike<number>): Dense =>
+      generate(of.dtype, of.shape, (_, c) => (before[c] ?? 0) * momentum + (now[c] ?? 0) * (1 - momentum))
+    return [y, running(mean, ms, batch.means), running(variance, vs, batch.variances)].slice(0, ctx.outputs.length)
   },
 })
+
+/** Mean and variance (divided by the count) of each channel over all samples and positions. */
+const statisticsOf = (
+  shape: ReadonlyArray<number>,
+  xs: ArrayLike<number>,
+): { readonly means: Float64Array; readonly variances: Float64Array } => {
+  const channels = shape[1] ?? 1
+  const inner = sizeOf(shape.slice(2))
+  const count = xs.length / channels
+  const average = (value: (flat: number, c: number) => number): Float64Array => {
+    const sums = new Float64Array(channels)
+    for (let flat = 0; flat < xs.length; flat++) {
+      const c = Math.floor(flat / inner) % channels
+      sums[c] = (sums[c] ?? 0) + value(flat, c)
+    }
+    return sums.map((sum) => sum / count)
+  }
+  const means = average((flat) => xs[flat] ?? 0)
+  return { means, variances: average((flat, c) => ((xs[flat] ?? 0) - (means[c] ?? 0)) ** 2) }
+}

@@ -1,12 +1,12 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { stridesOf } from '../evaluate.ts'
-import { keptSize, movedType, strided, targetShape, withOperand } from '../families/movement.ts'
+import { keptSize, movedType, strided, targetShape, withAmounts, withOperand } from '../families/movement.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { broadcastShapes } from '../infer.ts'
 import { broadcastLinks, inputShape, outputShape, shapeOf } from '../links.ts'
 import { defineOp, type InferContext, type NodeContext } from '../op.ts'
 import { isKnownElement } from '../sizes.ts'
-import { int64s, integersOf } from '../tensor.ts'
+import { int64s } from '../tensor.ts'
 import { type Dim, isStatic, sameType, type Shape, unknownDim } from '../type.ts'
 
 /** Elements of the target, those that are not known as sizes of their own; undefined where not even its length is. */
@@ -35,18 +35,19 @@ export const Expand = defineOp<'Expand', Record<never, never>>({
   links: (ctx) => {
     const target = ctx.content(1)
     if (target === undefined) return 'opaque'
-    // An entry of a computed target cannot be rewritten; where it is 1 it need not be.
-    const fixed = ctx.constant(1) === undefined
-    return broadcastLinks(ctx, [0]).filter((link) => !fixed || entryAt(ctx, target, link.outputAxis) === 1)
+    // An entry that is not known cannot be changed.
+    return broadcastLinks(ctx, [0]).filter((link) => isStatic(entryAt(ctx, target, link.outputAxis)))
   },
   constant: (_ctx, [x]) => x ?? undefined,
   shrink: (s) => {
-    const constant = s.constant(1)
-    const target = constant && integersOf(constant)
-    if (target === undefined) return gatherOperands(s)
+    const target = s.content(1) ?? []
     const offset = (outputShape(s)?.length ?? 0) - target.length
-    const left = target.map((entry, i) => (entry === 1 ? 1 : keptSize(s.keptOutput(0, i + offset), entry)))
-    return withOperand(s, gatherOperands(s), 1, int64s(left))
+    const left = target.map((entry, i) =>
+      entry === 1 || !isStatic(entry) ? entry : keptSize(s.keptOutput(0, i + offset), entry),
+    )
+    if (s.constant(1) !== undefined) return withOperand(s, gatherOperands(s), 1, int64s(left.map(Number)))
+    const amounts = left.map((entry, i) => (isStatic(entry) ? entry - Number(target[i]) : 0))
+    return withAmounts(s, gatherOperands(s), 1, amounts)
   },
   identity: (ctx) => {
     const [input, output] = [ctx.inputs[0], ctx.outputs[0]]

@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { isFloat } from '../dtype.ts'
 import { broadcastStatic, generate, numbersOf, stridesOf } from '../evaluate.ts'
 import { channelMultiple, shrinkContraction } from '../families/contraction.ts'
-import type { NoAttributes } from '../families/elementwise.ts'
+import { isReal, type NoAttributes } from '../families/elementwise.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { broadcastShapes, sharedDtype } from '../infer.ts'
 import { countOf, inputShape, outputShape, sameIndex, shapeOf } from '../links.ts'
@@ -49,6 +49,8 @@ export const MatMul = defineOp<'MatMul', NoAttributes>({
     return links
   },
   contraction: (ctx) => contraction(ctx),
+  // Between computed operands: whatever a slice of zeros is multiplied with.
+  constant: (ctx, [a, b]) => (isReal(ctx) && (a === 0 || b === 0) ? 0 : undefined),
   shrink: (s) => {
     const c = contraction(s)
     if (c === undefined) return gatherOperands(s)

@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { int } from '../attributes.ts'
-import { keptSize, withOperand } from '../families/movement.ts'
+import { keptSize, withAmounts, withOperand } from '../families/movement.ts'
 import { reshapeLinks, reshaping } from '../families/reshaping.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { inputShape, outputShape, shapeOf } from '../links.ts'
@@ -75,20 +75,30 @@ const base = reshaping<'Reshape', ReshapeAttributes>('Reshape', [5, Infinity], {
   return E.right(isStatic(rank) ? Array.from({ length: rank }, (_, a) => unknownDim(name, a)) : undefined)
 })
 
-/** The same elements under the shape that input 1 holds: 0 copies the input's size, one -1 is what is left. */
+/**
+ * The same elements under the shape that input 1 holds: 0 copies the input's size, one -1 is what is left. Of a computed
+ * target the known entries can be changed, by adding to them.
+ */
 export const Reshape: OpDef<'Reshape', ReshapeAttributes> = {
   ...base,
-  links: (ctx) => (constantTarget(ctx) === undefined ? 'opaque' : reshapeLinks(inputShape(ctx, 0), outputShape(ctx))),
+  links: (ctx) => {
+    const entries = ctx.opset < 7 ? constantTarget(ctx) : ctx.content(1)
+    if (entries === undefined) return 'opaque'
+    return reshapeLinks(inputShape(ctx, 0), outputShape(ctx)).filter((link) => isStatic(entries[link.outputAxis]))
+  },
   shrink: (s) => {
     const [from, to] = [inputShape(s, 0) ?? [], outputShape(s) ?? []]
-    const target = (constantTarget(s) ?? []).map((entry, a) => {
+    const entries = s.content(1) ?? []
+    const target = entries.map((entry, a) => {
       const size = to[a]
-      if (entry === -1 || !isStatic(size)) return entry
+      if (entry === -1 || !isStatic(entry) || !isStatic(size)) return entry
       const [kept, copied] = [keptSize(s.keptOutput(0, a), size), from[a]]
       const copies = entry === 0 && isStatic(copied) && keptSize(s.keptInput(0, a), copied) === kept
       return copies ? 0 : kept
     })
-    return withOperand(s, gatherOperands(s), 1, int64s(target))
+    if (target.every(isStatic)) return withOperand(s, gatherOperands(s), 1, int64s(target))
+    const amounts = target.map((entry, a) => (isStatic(entry) ? entry - Number(entries[a]) : 0))
+    return withAmounts(s, gatherOperands(s), 1, amounts)
   },
   simplify: (ctx, fresh) => {
     const [from, content] = [inputShape(ctx, 0), ctx.content(1)]

@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { float, int, optionalInts, string } from '../attributes.ts'
-import { keptSize, movedType, withOperand } from '../families/movement.ts'
+import { keptSize, movedType, withAmounts, withOperand } from '../families/movement.ts'
 import {
   type CoordinateMode,
   type NearestMode,
@@ -160,8 +160,7 @@ export const Resize = defineOp<'Resize', ResizeAttributes>({
   links: (ctx) => {
     const [from, to] = [inputShape(ctx, 0), outputShape(ctx)]
     if (from === undefined || to === undefined || shifts(ctx.attrs)) return 'opaque'
-    const computed = ctx.opset >= 11 && holds(ctx, 3) && ctx.constant(3) === undefined
-    const listed = computed || ctx.attrs.keep_aspect_ratio_policy !== 'stretch' ? axesOf(ctx, from.length) : []
+    const listed = ctx.attrs.keep_aspect_ratio_policy === 'stretch' ? [] : axesOf(ctx, from.length)
     const resized = resizedOf(ctx, from)
     return from.flatMap((dim, axis) =>
       isStatic(dim) && dim === to[axis] && isKept(resized[axis], dim) && !listed.includes(axis)
@@ -172,12 +171,17 @@ export const Resize = defineOp<'Resize', ResizeAttributes>({
   constant: (ctx, [x]) =>
     ctx.attrs.coordinate_transformation_mode === 'tf_crop_and_resize' ? undefined : (x ?? undefined),
   shrink: (s) => {
-    const constant = s.opset >= 11 && holds(s, 3) ? s.constant(3) : undefined
-    const sizes = constant && integersOf(constant)
-    if (sizes === undefined) return gatherOperands(s)
+    if (s.opset < 11 || !holds(s, 3)) return gatherOperands(s)
     const axes = axesOf(s, inputShape(s, 0)?.length ?? 0)
-    const left = sizes.map((size, i) => keptSize(s.keptOutput(0, axes[i] ?? i), size))
-    return withOperand(s, gatherOperands(s), 3, int64s(left))
+    const to = outputShape(s) ?? []
+    const amounts = axes.map((axis) => {
+      const size = to[axis]
+      return isStatic(size) ? keptSize(s.keptOutput(0, axis), size) - size : 0
+    })
+    const constant = s.constant(3)
+    const sizes = constant && integersOf(constant)
+    if (sizes === undefined) return withAmounts(s, gatherOperands(s), 3, amounts)
+    return withOperand(s, gatherOperands(s), 3, int64s(sizes.map((size, i) => size + (amounts[i] ?? 0))))
   },
   identity: (ctx) => {
     const from = inputShape(ctx, 0)

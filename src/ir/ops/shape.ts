@@ -1,10 +1,13 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { int, optionalInt } from '../attributes.ts'
+import { keptSize } from '../families/movement.ts'
+import { gatherOperands } from '../gather-operands.ts'
 import { tensorInput } from '../infer.ts'
 import { inputShape } from '../links.ts'
 import { defineOp, type InferContext } from '../op.ts'
 import { int64s } from '../tensor.ts'
-import { tensorType, unknownDim } from '../type.ts'
+import { isStatic, tensorType, unknownDim } from '../type.ts'
+import { Add } from './add.ts'
 
 export interface ShapeAttributes {
   /** First axis, and the one after the last; negative ones count from the end. Since opset 15. */
@@ -15,9 +18,13 @@ export interface ShapeAttributes {
 const part = <T>(ctx: InferContext<ShapeAttributes>, shape: ReadonlyArray<T>): ReadonlyArray<T> =>
   shape.slice(ctx.attrs.start, ctx.attrs.end)
 
+/** The first opset whose Add takes integers and broadcasts as all later ones do. */
+const firstAdd = 7
+
 /**
- * The sizes of axes `start .. end` as int64. Its links are opaque: what reads a size must see the size of the model as
- * it was. Sizes that are known are folded, and shapes that only copy sizes are rewritten, so that few are left.
+ * The sizes of axes `start .. end` as int64. What reads a size must see that of the model as it was: where static axes
+ * shrink, what they lost is added again. Sizes that are known are folded, and shapes that only copy sizes are rewritten,
+ * so that few are left.
  */
 export const Shape = defineOp<'Shape', ShapeAttributes>({
   name: 'Shape',
@@ -34,6 +41,23 @@ export const Shape = defineOp<'Shape', ShapeAttributes>({
     const shape = inputShape(ctx, 0)
     return shape && part(ctx, shape)
   },
-  links: 'opaque',
+  links: (ctx) => (ctx.opset < firstAdd ? 'opaque' : []),
+  ignores: (ctx, _port, axis) => isStatic(inputShape(ctx, 0)?.[axis]),
+  shrink: (s) => {
+    const lost = (inputShape(s, 0) ?? []).map((size, axis) =>
+      isStatic(size) ? size - keptSize(s.keptInput(0, axis), size) : 0,
+    )
+    const amounts = part(s, lost)
+    if (amounts.every((amount) => amount === 0)) return gatherOperands(s)
+    const [output = ''] = s.node.outputs
+    const [left, added] = [s.fresh(`${output}_left`), s.fresh(`${output}_lost`)]
+    return {
+      nodes: [
+        { ...s.node, outputs: [left] },
+        { op: Add.name, attrs: {}, inputs: [left, added], outputs: s.node.outputs, name: '' },
+      ],
+      constants: new Map([[added, int64s(amounts)]]),
+    }
+  },
   evaluate: (ctx, [x]) => x && [int64s(part(ctx, x.shape))],
 })

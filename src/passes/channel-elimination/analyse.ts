@@ -231,7 +231,7 @@ const propagateLiveness = (graph: Graph, constants: Constants, alive: ReadonlyAr
   for (let v = views.length - 1; v >= 0; v--) {
     const view = views[v]
     if (view === undefined) continue
-    const { node, links } = view
+    const { node, op, ctx, links } = view
     // Per output the channels that have to be computed: live, and not already known to be constant.
     const wanted = node.outputs.map((output) => wantedOf(output, live.get(output), constants))
     if (wanted.every((w) => w === undefined)) continue
@@ -250,7 +250,7 @@ const propagateLiveness = (graph: Graph, constants: Constants, alive: ReadonlyAr
     node.inputs.forEach((input, port) => {
       if (input === '' || graph.constants.has(input)) return
       marksOf(input).forEach((marks, axis) => {
-        if (marks === undefined) return
+        if (marks === undefined || op.ignores?.(ctx, port, axis) === true) return
         const read =
           c?.port === port && c.axis === axis ? needed.get(node) : neededAlong(port, axis, marks.length, wanted, links)
         for (let i = 0; i < marks.length; i++) if (read?.[i] === 1) marks[i] = 1

@@ -95,7 +95,8 @@ export const decide = (graph: Graph, facts: ChannelFacts, classes: Classes, targ
     vanished,
     reason: (value, axis, index) => {
       const at = classAt(value, axis, index)
-      return at === undefined || removed[at] === 1 ? undefined : reasons.get(at)
+      if (at === undefined) return { kind: 'opaque', at: value, text: `belongs to ${value}, whose shape is not known` }
+      return removed[at] === 1 ? undefined : reasons.get(at)
     },
     changes: removed.includes(1),
   }

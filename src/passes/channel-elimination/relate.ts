@@ -71,7 +71,8 @@ export const relate = (graph: Graph, removable: (value: ValueId, axis: number) =
     node.inputs.forEach((value, port) => {
       axesOf(graph, value).forEach((_, axis) => {
         const summed = view.contraction?.port === port && view.contraction.axis === axis
-        if (!summed && !chosen.some((l) => l.input === port && l.inputAxis === axis)) pin(value, axis, mixed)
+        const free = summed || view.op.ignores?.(view.ctx, port, axis) === true
+        if (!free && !chosen.some((l) => l.input === port && l.inputAxis === axis)) pin(value, axis, mixed)
       })
     })
     node.outputs.forEach((value, output) => {

@@ -19,6 +19,8 @@ export interface Backend {
   readonly name: BackendName
   /** What computes: versions and the device, for people. */
   readonly description: string
+  /** Whether a program stands in for the GPU that it is meant for: right, but slow. */
+  readonly software: boolean
   readonly core: Core
   readonly ops: DeviceOps
   /** Makes this backend the one that TensorFlow.js computes with: it has one for the whole process. */

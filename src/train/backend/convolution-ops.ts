@@ -32,88 +32,95 @@ export interface ConvolutionOps {
 
 export const convolutionOps = (core: Core, ops: BasicOps, backend: string): ConvolutionOps => {
   const engine = core.engine()
-  // TensorFlow's kernels know no explicit padding: images are padded first and their gradients cropped.
-  const native = backend !== 'tensorflow'
-  const attributes = ({ strides, pads }: Steps) => {
-    const [top, bottom, left, right] = pads
-    const pad = [
-      [0, 0],
-      [top, bottom],
-      [left, right],
-      [0, 0],
-    ]
-    const isPadded = pads.some((p) => p !== 0)
+  const explicit = backend !== 'tensorflow'
+  /** The attributes of a kernel and, where it knows no such padding, the padding that has to be made first. */
+  const prepare = (steps: Steps, size: readonly [height: number, width: number]) => {
+    const border = borderOf(steps)
+    const isPadded = steps.pads.some((pad) => pad !== 0)
+    const isSame = !explicit && isPadded && keepsSize(steps, size)
+    const pad = !isPadded ? 'valid' : explicit ? border.map((sides) => [...sides]) : isSame ? 'same' : 'valid'
     return {
-      strides: [...strides],
-      pad: native && isPadded ? pad : 'valid',
-      dataFormat: 'NHWC',
-      dilations: [1, 1],
-      dimRoundingMode: isPadded ? 'floor' : '',
+      attributes: {
+        strides: [...steps.strides],
+        pad,
+        dataFormat: 'NHWC',
+        dilations: [1, 1],
+        dimRoundingMode: explicit && isPadded ? 'floor' : '',
+      },
+      border: isPadded && !explicit && !isSame ? border : undefined,
     }
   }
-  const isPadded = ({ pads }: Steps): boolean => !native && pads.some((p) => p !== 0)
-  const padsOf = ({ pads: [top, bottom, left, right] }: Steps) =>
-    [
-      [0, 0],
-      [top, bottom],
-      [left, right],
-      [0, 0],
-    ] as const
-  const padded = (x: Tensor, steps: Steps, value = 0): Tensor =>
-    isPadded(steps) ? ops.pad(x, padsOf(steps), value) : x
-  const paddedShape = (shape: Shape4, steps: Steps): ReadonlyArray<number> =>
-    isPadded(steps) ? shape.map((size, a) => size + (padsOf(steps)[a]?.[0] ?? 0) + (padsOf(steps)[a]?.[1] ?? 0)) : shape
-  const cropped = (dx: Tensor, shape: ReadonlyArray<number>, steps: Steps): Tensor =>
-    isPadded(steps)
-      ? ops.slice(
-          dx,
-          padsOf(steps).map(([begin]) => begin),
-          shape,
-        )
-      : dx
-  const pooling = (steps: PoolSteps) => ({ ...attributes(steps), filterSize: [...steps.size] })
-  return {
-    conv: (x, filter, steps) => engine.runKernel('Conv2D', { x: padded(x, steps), filter }, attributes(steps)),
-    convInputGradient: (dy, filter, inputShape, steps) => {
-      const shape = [...paddedShape(inputShape, steps)]
-      const dx = engine.runKernel<Tensor>(
-        'Conv2DBackpropInput',
-        { dy, filter },
-        { ...attributes(steps), inputShape: shape },
-      )
-      return cropped(dx, inputShape, steps)
-    },
-    convFilterGradient: (x, dy, filterShape, steps) =>
-      engine.runKernel(
-        'Conv2DBackpropFilter',
-        { x: padded(x, steps), dy },
-        { ...attributes(steps), filterShape: [...filterShape] },
-      ),
-    depthwise: (x, filter, steps) =>
-      engine.runKernel('DepthwiseConv2dNative', { x: padded(x, steps), filter }, attributes(steps)),
-    depthwiseInputGradient: (dy, filter, inputShape, steps) => {
-      const shape = [...paddedShape(inputShape, steps)]
-      const dx = engine.runKernel<Tensor>(
-        'DepthwiseConv2dNativeBackpropInput',
-        { dy, filter },
-        { ...attributes(steps), inputShape: shape },
-      )
-      return cropped(dx, inputShape, steps)
-    },
-    depthwiseFilterGradient: (x, dy, filterShape, steps) =>
-      engine.runKernel(
-        'DepthwiseConv2dNativeBackpropFilter',
-        { x: padded(x, steps), dy },
-        { ...attributes(steps), filterShape: [...filterShape] },
-      ),
-    maxPool: (x, steps) => engine.runKernel('MaxPool', { x: padded(x, steps, lowest) }, pooling(steps)),
-    maxPoolGradient: (dy, x, y, steps) => {
-      const input = padded(x, steps, lowest)
-      return cropped(engine.runKernel<Tensor>('MaxPoolGrad', { dy, input, output: y }, pooling(steps)), x.shape, steps)
-    },
-    averagePool: (x, steps) => engine.runKernel('AvgPool', { x }, pooling(steps)),
-    averagePoolGradient: (dy, input, steps) => engine.runKernel('AvgPoolGrad', { dy, input }, pooling(steps)),
+  const padded = (x: Tensor, border: Border | undefined, value = 0): Tensor =>
+    border === undefined ? x : ops.pad(x, border, value)
+  const paddedShape = (shape: ReadonlyArray<number>, border: Border | undefined): number[] =>
+    shape.map((size, axis) => size + (border?.[axis]?.[0] ?? 0) + (border?.[axis]?.[1] ?? 0))
+  const cropped = (dx: Tensor, shape: ReadonlyArray<number>, border: Border | undefined): Tensor => {
+    if (border === undefined) return dx
+    const begins = border.map(([begin]) => begin)
+    return ops.slice(dx, begins, shape)
   }
+  const forward =
+    (kernel: string): ConvolutionOps['conv'] =>
+    (x, filter, steps) => {
+      const { attributes, border } = prepare(steps, sizeOf(filter.shape))
+      return engine.runKernel(kernel, { x: padded(x, border), filter }, attributes)
+    }
+  const inputGradient =
+    (kernel: string): ConvolutionOps['convInputGradient'] =>
+    (dy, filter, shape, steps) => {
+      const { attributes, border } = prepare(steps, sizeOf(filter.shape))
+      const inputShape = paddedShape(shape, border)
+      return cropped(engine.runKernel(kernel, { dy, filter }, { ...attributes, inputShape }), shape, border)
+    }
+  const filterGradient =
+    (kernel: string): ConvolutionOps['convFilterGradient'] =>
+    (x, dy, filterShape, steps) => {
+      const { attributes, border } = prepare(steps, sizeOf(filterShape))
+      return engine.runKernel(kernel, { x: padded(x, border), dy }, { ...attributes, filterShape: [...filterShape] })
+    }
+  const pooling = (steps: PoolSteps) => {
+    const { attributes, border } = prepare(steps, steps.size)
+    return { attributes: { ...attributes, filterSize: [...steps.size] }, border }
+  }
+  return {
+    conv: forward('Conv2D'),
+    convInputGradient: inputGradient('Conv2DBackpropInput'),
+    convFilterGradient: filterGradient('Conv2DBackpropFilter'),
+    depthwise: forward('DepthwiseConv2dNative'),
+    depthwiseInputGradient: inputGradient('DepthwiseConv2dNativeBackpropInput'),
+    depthwiseFilterGradient: filterGradient('DepthwiseConv2dNativeBackpropFilter'),
+    maxPool: (x, steps) => {
+      const { attributes, border } = pooling(steps)
+      return engine.runKernel('MaxPool', { x: padded(x, border, lowest) }, attributes)
+    },
+    maxPoolGradient: (dy, x, y, steps) => {
+      const { attributes, border } = pooling(steps)
+      const input = padded(x, border, lowest)
+      return cropped(engine.runKernel('MaxPoolGrad', { dy, input, output: y }, attributes), x.shape, border)
+    },
+    averagePool: (x, steps) => engine.runKernel('AvgPool', { x }, pooling(steps).attributes),
+    averagePoolGradient: (dy, input, steps) =>
+      engine.runKernel('AvgPoolGrad', { dy, input }, pooling(steps).attributes),
+  }
+}
+
+type Border = ReadonlyArray<readonly [begin: number, end: number]>
+
+const borderOf = ({ pads: [top, bottom, left, right] }: Steps): Border => [
+  [0, 0],
+  [top, bottom],
+  [left, right],
+  [0, 0],
+]
+
+const sizeOf = ([height = 1, width = 1]: ReadonlyArray<number>): readonly [number, number] => [height, width]
+
+/** Whether padding is what TensorFlow calls `same`: without stride, the size stays, an odd row of padding at the end. */
+const keepsSize = ({ strides, pads }: Steps, [height, width]: readonly [number, number]): boolean => {
+  const [top, bottom, left, right] = pads
+  const isSplit = (begin: number, end: number, size: number): boolean =>
+    begin === Math.floor((size - 1) / 2) && begin + end === size - 1
+  return strides.every((stride) => stride === 1) && isSplit(top, bottom, height) && isSplit(left, right, width)
 }
 
 /** Smaller than every activation: what padding holds where the largest element is looked for. */

@@ -9,16 +9,8 @@ import { type FusedOps, fusedOps } from './fused-ops.ts'
 /** Kernels of one tensor. */
 export type Unary =
   | 'Abs'
-  | 'Acos'
-  | 'Acosh'
-  | 'Asin'
-  | 'Asinh'
-  | 'Atan'
-  | 'Atanh'
   | 'Ceil'
   | 'Cos'
-  | 'Cosh'
-  | 'Elu'
   | 'Erf'
   | 'Exp'
   | 'Floor'
@@ -33,11 +25,9 @@ export type Unary =
   | 'Sigmoid'
   | 'Sign'
   | 'Sin'
-  | 'Sinh'
   | 'Softplus'
   | 'Sqrt'
   | 'Square'
-  | 'Tan'
   | 'Tanh'
 
 /** Kernels of two tensors that broadcast. The comparisons give booleans. */
@@ -72,7 +62,6 @@ export interface BasicOps {
   readonly bools: (values: Uint8Array, shape: ReadonlyArray<number>) => Tensor
   readonly zeros: (shape: ReadonlyArray<number>) => Tensor
   readonly toFloat: (x: Tensor) => Tensor
-  readonly toBool: (x: Tensor) => Tensor
   readonly reshape: (x: Tensor, shape: ReadonlyArray<number>) => Tensor
   readonly transpose: (x: Tensor, order: ReadonlyArray<number>) => Tensor
   readonly sum: (x: Tensor, axes: ReadonlyArray<number>, keepAxes: boolean) => Tensor
@@ -98,13 +87,13 @@ const basicOps = (core: Core): BasicOps => {
   const engine = core.engine()
   const unary = (kernel: Unary, x: Tensor): Tensor => engine.runKernel(kernel, { x })
   const binary = (kernel: Binary, a: Tensor, b: Tensor): Tensor => engine.runKernel(kernel, { a, b })
-  const cast = (x: Tensor, dtype: 'float32' | 'bool'): Tensor =>
-    x.dtype === dtype ? unary('Identity', x) : engine.runKernel('Cast', { x }, { dtype })
   const scalar = (value: number): Tensor => core.scalar(value)
   const matMul: BasicOps['matMul'] = (a, b, transposeA = false, transposeB = false) =>
     engine.runKernel('BatchMatMul', { a, b }, { transposeA, transposeB })
-  const reduced = (kernel: string, attribute: string): BasicOps['sum'] => (x, axes, keepAxes) =>
-    engine.runKernel(kernel, { x }, { [attribute]: [...axes], keepDims: keepAxes })
+  const reduced =
+    (kernel: string, attribute: string): BasicOps['sum'] =>
+    (x, axes, keepAxes) =>
+      engine.runKernel(kernel, { x }, { [attribute]: [...axes], keepDims: keepAxes })
   return {
     unary,
     binary,
@@ -116,16 +105,13 @@ const basicOps = (core: Core): BasicOps => {
       const scaled = factor === 1 ? x : binary('Multiply', x, scalar(factor))
       return term === 0 && scaled !== x ? scaled : binary('Add', scaled, scalar(term))
     },
-    clip: (x, min, max) => {
-      const raised = min === -Infinity ? x : binary('Maximum', x, scalar(min))
-      return max === Infinity ? (raised === x ? unary('Identity', x) : raised) : binary('Minimum', raised, scalar(max))
-    },
+    clip: (x, clipValueMin, clipValueMax) => engine.runKernel('ClipByValue', { x }, { clipValueMin, clipValueMax }),
     scalar,
     tensor: (values, shape) => core.tensor(values, [...shape], values instanceof Int32Array ? 'int32' : 'float32'),
     bools: (values, shape) => core.tensor(values, [...shape], 'bool'),
     zeros: (shape) => core.zeros([...shape]),
-    toFloat: (x) => cast(x, 'float32'),
-    toBool: (x) => cast(x, 'bool'),
+    toFloat: (x) =>
+      x.dtype === 'float32' ? unary('Identity', x) : engine.runKernel('Cast', { x }, { dtype: 'float32' }),
     reshape: (x, shape) => engine.runKernel('Reshape', { x }, { shape: [...shape] }),
     transpose: (x, order) => engine.runKernel('Transpose', { x }, { perm: [...order] }),
     sum: reduced('Sum', 'axis'),

@@ -1,35 +1,85 @@
-/** Operations that are one pass over memory each where a backend has a kernel of ours, else composed of several. */
+/** Operations that some backends have a kernel for and others are composed of several. */
 import type { Core, Tensor } from './backend.ts'
+import { type ColumnOps, composedColumns, ownColumns } from './column-ops.ts'
 import type { BasicOps } from './device-ops.ts'
+import { tensorflowOps } from './tensorflow-ops.ts'
+
+/** Columns normalised by their own statistics. */
+export interface Normalized {
+  readonly y: Tensor
+  readonly mean: Tensor
+  /** Population variance. */
+  readonly variance: Tensor
+  /** What the gradient reads. */
+  readonly saved: ReadonlyArray<Tensor>
+  readonly gradient: (dy: Tensor) => readonly [rows: Tensor, scale: Tensor, shift: Tensor]
+}
 
 /** `rows` is a matrix `[P, C]`; vectors have length C. */
-export interface FusedOps {
-  /** Sum of every column. */
-  readonly columnSums: (rows: Tensor) => Tensor
-  /** Mean and population variance of every column. */
-  readonly columnMoments: (rows: Tensor) => readonly [mean: Tensor, variance: Tensor]
-  /** `rows · factor + term`, column by column. */
-  readonly scaleColumns: (rows: Tensor, factor: Tensor, term: Tensor) => Tensor
-  /** Column sums of `dy` and of `dy · (rows - mean)`. */
-  readonly columnProducts: (dy: Tensor, rows: Tensor, mean: Tensor) => readonly [sum: Tensor, product: Tensor]
-  /** `dy · a + rows · b + c`, column by column. */
-  readonly combineColumns: (dy: Tensor, rows: Tensor, a: Tensor, b: Tensor, c: Tensor) => Tensor
+export interface FusedOps extends Pick<ColumnOps, 'columnSums' | 'scaleColumns'> {
+  /** `(rows - mean) / √(variance + ε) · scale + shift` with mean and variance of each column. */
+  readonly normalizeColumns: (rows: Tensor, scale: Tensor, shift: Tensor, epsilon: number) => Normalized
   /** `dy` where `y` is positive, else 0. */
   readonly reluGradient: (dy: Tensor, y: Tensor) => Tensor
+  /** `dy` where `min < x < max`, else 0. */
+  readonly clipGradient: (dy: Tensor, x: Tensor, min: number, max: number) => Tensor
 }
 
-export const fusedOps = (_core: Core, ops: BasicOps, _backend: string): FusedOps => {
-  const columnSums = (rows: Tensor): Tensor => ops.sum(rows, [0], false)
+export const fusedOps = (core: Core, ops: BasicOps, backend: string): FusedOps => {
+  if (core.getKernel('ColumnSums', backend) !== undefined) return ownKernels(core, ops)
+  return backend === 'tensorflow' ? { ...composed(ops), ...tensorflowOps(core, ops) } : composed(ops)
+}
+
+const composed = (ops: BasicOps): FusedOps => {
+  const columns = composedColumns(ops)
   return {
-    columnSums,
-    columnMoments: (rows) => {
-      const count = 1 / (rows.shape[0] ?? 1)
-      const mean = ops.affine(columnSums(rows), count, 0)
-      return [mean, ops.affine(columnSums(ops.unary('Square', ops.sub(rows, mean))), count, 0)]
-    },
-    scaleColumns: (rows, factor, term) => ops.add(ops.mul(rows, factor), term),
-    columnProducts: (dy, rows, mean) => [columnSums(dy), columnSums(ops.mul(dy, ops.sub(rows, mean)))],
-    combineColumns: (dy, rows, a, b, c) => ops.add(ops.add(ops.mul(dy, a), ops.mul(rows, b)), c),
+    columnSums: columns.columnSums,
+    scaleColumns: columns.scaleColumns,
+    normalizeColumns: normalizing(ops, columns),
     reluGradient: (dy, y) => ops.mul(dy, ops.toFloat(ops.binary('Greater', y, ops.scalar(0)))),
+    clipGradient: (dy, x, min, max) => {
+      const above = ops.toFloat(ops.binary('Greater', x, ops.scalar(min)))
+      const below = ops.toFloat(ops.binary('Less', x, ops.scalar(max)))
+      return ops.mul(dy, ops.mul(above, below))
+    },
   }
 }
+
+const ownKernels = (core: Core, ops: BasicOps): FusedOps => {
+  const engine = core.engine()
+  const columns = ownColumns(core, ops)
+  return {
+    columnSums: columns.columnSums,
+    scaleColumns: columns.scaleColumns,
+    normalizeColumns: normalizing(ops, columns),
+    reluGradient: (dy, y) => engine.runKernel('ReluGradient', { dy, y }),
+    clipGradient: (dy, x, min, max) =>
+      engine.runKernel('ClipGradient', { dy, x, bounds: ops.tensor(Float32Array.of(min, max), [2]) }),
+  }
+}
+
+/**
+ * With `x̂ = (x - mean) · r`, `r = 1 / √(variance + ε)` and P rows: `dscale = Σ dy·x̂`, `dshift = Σ dy` and
+ * `dx = scale · r · (dy - dshift / P - x̂ · dscale / P)`, which is `dy·a + x·b + c` for each column.
+ */
+const normalizing =
+  (ops: BasicOps, columns: ColumnOps): FusedOps['normalizeColumns'] =>
+  (rows, scale, shift, epsilon) => {
+    const share = 1 / (rows.shape[0] ?? 1)
+    const [mean, variance] = columns.columnMoments(rows)
+    const r = ops.unary('Rsqrt', ops.affine(variance, 1, epsilon))
+    const a = ops.mul(scale, r)
+    return {
+      y: columns.scaleColumns(rows, a, ops.sub(shift, ops.mul(mean, a))),
+      mean,
+      variance,
+      saved: [mean, r, a],
+      gradient: (dy) => {
+        const [dshift, product] = columns.columnProducts(dy, rows, mean)
+        const dscale = ops.mul(product, r)
+        const b = ops.affine(ops.mul(a, ops.mul(r, dscale)), -share, 0)
+        const c = ops.sub(ops.affine(ops.mul(a, dshift), -share, 0), ops.mul(b, mean))
+        return [columns.combineColumns(dy, rows, a, b, c), dscale, dshift]
+      },
+    }
+  }

@@ -1,8 +1,8 @@
 /** What opening a backend shares: importing packages that may not be installed, and handing over what was opened. */
 import * as E from 'fp-ts/lib/Either.js'
-import * as TE from 'fp-ts/lib/TaskEither.js'
+import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { type Backend, backendError, type BackendError, type BackendName, type Core } from './backend.ts'
-import { type DeviceOps, deviceOps } from './device-ops.ts'
+import { deviceOps } from './device-ops.ts'
 
 /** How one backend is opened. */
 export interface Loader {
@@ -14,49 +14,84 @@ export interface Loader {
   readonly open: TE.TaskEither<BackendError, Backend>
 }
 
-/** A message of whatever was thrown, on one line. */
-export const messageOf = (thrown: unknown): string =>
-  (thrown instanceof Error ? thrown.message : String(thrown)).split('\n', 1)[0] ?? ''
-
-/** Imports what a backend is made of. A package that is missing or does not load is a failure that says how to get it. */
-export const importing = <T>(
-  name: BackendName,
-  packages: string,
-  install: string,
-  load: () => Promise<T>,
-): TE.TaskEither<BackendError, T> =>
-  TE.tryCatch(load, (thrown) => backendError(name, `the package ${packages}`, messageOf(thrown), install))
-
-export interface Registered {
-  readonly loader: Pick<Loader, 'name' | 'install'>
+/** What importing a backend's packages gives. */
+export interface Imported {
   readonly core: Core
   /** The name that TensorFlow.js registered the backend under. */
   readonly registered: string
-  readonly description: () => string
-  /** Operations that this backend has better ones of. */
-  readonly special?: (ops: DeviceOps) => Partial<DeviceOps>
+  /** What computes; asked for when the backend has started. */
+  readonly describe: () => string
+  /** Whether a program stands in for the device. */
+  readonly software?: boolean
 }
 
-/** Starts a backend that is registered with TensorFlow.js. */
-export const starting = ({ loader, core, registered, description, special }: Registered) =>
-  async (): Promise<E.Either<BackendError, Backend>> => {
-    const { name, install } = loader
-    const fail = (found: string) => E.left(backendError(name, 'a backend that starts', found, install))
-    try {
-      if (!(await core.setBackend(registered))) return fail('TensorFlow.js could not initialise it')
-    } catch (thrown) {
-      return fail(messageOf(thrown))
-    }
-    const ops = deviceOps(core, registered)
-    return E.right({
-      name,
-      description: description(),
-      core,
-      ops: { ...ops, ...special?.(ops) },
-      activate: () => {
-        // An initialised backend is set before the promise that `setBackend` gives is made.
-        if (core.getBackend() !== registered) void core.setBackend(registered)
-      },
-      passedOver: [],
-    })
+export interface Recipe extends Omit<Loader, 'open'> {
+  /** The packages that are imported. */
+  readonly packages: string
+  /** Rejects with a message for people where the backend does not work here. */
+  readonly load: () => Promise<Imported>
+}
+
+/** A message of whatever was thrown, on one line. */
+const messageOf = (thrown: unknown): string => {
+  const message = (thrown instanceof Error ? thrown.message : String(thrown)).split('\n', 1)[0] ?? ''
+  const missing = /^Cannot find (?:package|module) '([^']+)'/.exec(message)?.[1]
+  return missing === undefined ? message : `${missing} is not installed`
+}
+
+/** A loader whose failures, of any kind, say how to get the backend. */
+export const loaderOf = (recipe: Recipe): Loader => {
+  const { name, about, install, packages, load } = recipe
+  const fail = (expected: string, thrown: unknown) => E.left(backendError(name, expected, messageOf(thrown), install))
+  return {
+    name,
+    about,
+    install,
+    open: async () => {
+      let imported: Imported
+      try {
+        imported = await load()
+      } catch (thrown) {
+        return fail(packages, thrown)
+      }
+      try {
+        return E.right(await start(name, imported))
+      } catch (thrown) {
+        return fail('a backend that starts', thrown)
+      }
+    },
   }
+}
+
+const start = async (
+  name: BackendName,
+  { core, registered, describe, software = false }: Imported,
+): Promise<Backend> => {
+  if (!(await core.setBackend(registered))) throw new Error('TensorFlow.js could not initialise it')
+  return {
+    name,
+    description: describe(),
+    software,
+    core,
+    ops: deviceOps(core, registered),
+    activate: () => {
+      // An initialised backend is set before the promise that `setBackend` gives is made.
+      if (core.getBackend() !== registered) void core.setBackend(registered)
+    },
+    passedOver: [],
+  }
+}
+
+/** TensorFlow.js without backends, told to keep its advice to itself. */
+export const importCore = async (): Promise<Core> => {
+  const core = await import('@tensorflow/tfjs-core')
+  core.enableProdMode()
+  return core
+}
+
+/** Imports a package that need not be installed. */
+export const importOptional = async (name: string): Promise<unknown> => import(name)
+
+/** A property of something of unknown type. */
+export const property = (value: unknown, name: string): unknown =>
+  (typeof value === 'object' || typeof value === 'function') && value !== null ? Reflect.get(value, name) : undefined

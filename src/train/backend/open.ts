@@ -1,15 +1,62 @@
+/** Choosing and describing backends. */
 import * as E from 'fp-ts/lib/Either.js'
+import type * as T from 'fp-ts/lib/Task.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
-import { type Backend, type BackendError, type BackendName, backendNames } from './backend.ts'
+import { type Backend, backendError, type BackendError, type BackendName, backendNames } from './backend.ts'
 import type { Loader } from './loader.ts'
 import { cpu } from './loaders/cpu.ts'
+import { tfjsNode, tfjsNodeGpu } from './loaders/tfjs-node.ts'
 import { wasm } from './loaders/wasm.ts'
+import { webgpu } from './loaders/webgpu.ts'
 
-const loaders: Readonly<Partial<Record<BackendName, Loader>>> = { wasm, cpu }
-export const openBackend = (name: BackendName | 'auto'): TE.TaskEither<BackendError, Backend> => async () => {
-  const loader = loaders[name === 'auto' ? 'wasm' : name]
-  if (!loader) throw new Error('x')
-  void backendNames
-  const r = await loader.open()
-  return E.isLeft(r) ? r : r
+const loaders: Readonly<Record<BackendName, Loader>> = {
+  'tfjs-node-gpu': tfjsNodeGpu,
+  'tfjs-node': tfjsNode,
+  webgpu,
+  wasm,
+  cpu,
+}
+
+/**
+ * The backend `name`, or with `auto` the first that works, which then says why those before it were not taken. A GPU that
+ * a program stands in for is only taken when it is named.
+ */
+export const openBackend =
+  (name: BackendName | 'auto'): TE.TaskEither<BackendError, Backend> =>
+  async () => {
+    if (name !== 'auto') return loaders[name].open()
+    const passedOver: BackendError[] = []
+    for (const candidate of backendNames) {
+      const opened = await loaders[candidate].open()
+      if (E.isRight(opened) && !opened.right.software) return E.right({ ...opened.right, passedOver })
+      passedOver.push(E.isLeft(opened) ? opened.left : notReal(opened.right))
+    }
+    const found = passedOver.map((error) => `${error.subject}: ${error.found}`).join('; ')
+    return E.left(backendError('wasm', 'a backend that works', found, wasm.install))
+  }
+
+const notReal = ({ name, description }: Backend): BackendError =>
+  backendError(name, 'a GPU', description, `Name the backend ${name} to use it all the same.`)
+
+/** What a machine has of one backend. */
+export interface BackendReport {
+  readonly name: BackendName
+  readonly about: string
+  readonly available: boolean
+  /** What computes, or why nothing does. */
+  readonly found: string
+  /** How to get it, as a full sentence. */
+  readonly install: string
+}
+
+/** All backends in the order of `auto`, each tried. */
+export const describeBackends: T.Task<ReadonlyArray<BackendReport>> = async () => {
+  const reports: BackendReport[] = []
+  for (const name of backendNames) {
+    const { about, install, open } = loaders[name]
+    const opened = await open()
+    const found = E.isRight(opened) ? opened.right.description : opened.left.found
+    reports.push({ name, about, available: E.isRight(opened), found, install })
+  }
+  return reports
 }

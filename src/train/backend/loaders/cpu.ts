@@ -1,22 +1,14 @@
-import { pipe } from 'fp-ts/lib/function.js'
-import * as TE from 'fp-ts/lib/TaskEither.js'
-import { importing, type Loader, starting } from '../loader.ts'
-
-const install = 'Run npm install @tensorflow/tfjs-core @tensorflow/tfjs-backend-cpu.'
+import { importCore, loaderOf } from '../loader.ts'
 
 /** Plain JavaScript: right everywhere and slow, for tests. */
-export const cpu: Loader = {
+export const cpu = loaderOf({
   name: 'cpu',
-  about: 'plain JavaScript, one core, for tests',
-  install,
-  open: pipe(
-    importing('cpu', '@tensorflow/tfjs-backend-cpu', install, async () => {
-      const core = await import('@tensorflow/tfjs-core')
-      await import('@tensorflow/tfjs-backend-cpu')
-      return core
-    }),
-    TE.flatMap((core) =>
-      starting({ loader: { name: 'cpu', install }, core, registered: 'cpu', description: () => 'plain JavaScript' }),
-    ),
-  ),
-}
+  about: 'plain JavaScript on one core, for tests',
+  install: 'Run npm install @tensorflow/tfjs-core@4 @tensorflow/tfjs-backend-cpu@4.',
+  packages: 'the packages @tensorflow/tfjs-core and @tensorflow/tfjs-backend-cpu',
+  load: async () => {
+    const core = await importCore()
+    await import('@tensorflow/tfjs-backend-cpu')
+    return { core, registered: 'cpu', describe: () => 'plain JavaScript' }
+  },
+})

@@ -1,22 +1,16 @@
-import { pipe } from 'fp-ts/lib/function.js'
-import * as TE from 'fp-ts/lib/TaskEither.js'
-import { importing, type Loader, starting } from '../loader.ts'
+import { importCore, loaderOf } from '../loader.ts'
+import { registerKernels } from '../wasm/register.ts'
 
-const install = 'Run npm install @tensorflow/tfjs-core @tensorflow/tfjs-backend-wasm.'
-
-/** XNNPACK in WebAssembly on one core: works everywhere. */
-export const wasm: Loader = {
+/** XNNPACK in WebAssembly and our own kernels for what it lacks: works everywhere. */
+export const wasm = loaderOf({
   name: 'wasm',
-  about: 'WebAssembly with SIMD, one core',
-  install,
-  open: pipe(
-    importing('wasm', '@tensorflow/tfjs-backend-wasm', install, async () => {
-      const core = await import('@tensorflow/tfjs-core')
-      await import('@tensorflow/tfjs-backend-wasm')
-      return core
-    }),
-    TE.flatMap((core) =>
-      starting({ loader: { name: 'wasm', install }, core, registered: 'wasm', description: () => 'WebAssembly' }),
-    ),
-  ),
-}
+  about: 'WebAssembly with SIMD on one core',
+  install: 'Run npm install @tensorflow/tfjs-core@4 @tensorflow/tfjs-backend-wasm@4.',
+  packages: 'the packages @tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm',
+  load: async () => {
+    const core = await importCore()
+    const { BackendWasm } = await import('@tensorflow/tfjs-backend-wasm')
+    registerKernels(core, (backend) => backend instanceof BackendWasm)
+    return { core, registered: 'wasm', describe: () => `TensorFlow.js ${core.version_core} in WebAssembly` }
+  },
+})

@@ -1,0 +1,40 @@
+import util from 'node:util'
+import { importCore, importOptional, type Imported, type Loader, loaderOf, property } from '../loader.ts'
+
+/** Node 23 removed helpers that TensorFlow.js still calls. */
+const restoreHelpers = (): void => {
+  if ('isNullOrUndefined' in util) return
+  Object.assign(util, { isNullOrUndefined: (value: unknown) => value === null || value === undefined })
+}
+
+const importing = async (name: string): Promise<Imported> => {
+  restoreHelpers()
+  const core = await importCore()
+  const module = await importOptional(name)
+  const version = property(property(module, 'version'), 'tensorflow-core') ?? core.version_core
+  return { core, registered: 'tensorflow', describe: () => `TensorFlow.js ${String(version)} on TensorFlow` }
+}
+
+/** TensorFlow's own kernels on all cores. */
+export const tfjsNode: Loader = loaderOf({
+  name: 'tfjs-node',
+  about: 'TensorFlow on all cores',
+  install:
+    'Run npm install @tensorflow/tfjs-node@4, or build it against an installed Python TensorFlow (chasec doctor).',
+  packages: 'the package @tensorflow/tfjs-node',
+  load: () => importing('@tensorflow/tfjs-node'),
+})
+
+/** The same with CUDA. */
+export const tfjsNodeGpu: Loader = loaderOf({
+  name: 'tfjs-node-gpu',
+  about: 'TensorFlow on an NVIDIA GPU',
+  install: 'Run npm install @tensorflow/tfjs-node-gpu@4; it needs CUDA 11.2 and cuDNN 8.1.',
+  packages: 'the package @tensorflow/tfjs-node-gpu on a machine with CUDA',
+  load: async () => {
+    const imported = await importing('@tensorflow/tfjs-node-gpu')
+    await imported.core.setBackend(imported.registered)
+    if (property(imported.core.backend(), 'isUsingGpuDevice') !== true) throw new Error('TensorFlow finds no GPU')
+    return imported
+  },
+})

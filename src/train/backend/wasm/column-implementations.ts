@@ -1,0 +1,49 @@
+/** The kernels of `fused-ops.ts`, on rows `[P, C]`. */
+import type { TensorInfo } from '@tensorflow/tfjs-core'
+import type { Call, Implementations } from './register.ts'
+
+const sizes = ({ shape: [rows = 0, columns = 0] }: TensorInfo): readonly [number, number] => [rows, columns]
+
+/** A kernel of `inputs` that gives as many vectors of one number for each column. */
+const summing =
+  (kernel: string, inputs: ReadonlyArray<string>, results: number) =>
+  ({ machine, input }: Call): TensorInfo[] => {
+    const tensors = inputs.map(input)
+    const [rows, columns] = sizes(input('x'))
+    const outputs = Array.from({ length: results }, () => machine.output([columns]))
+    machine.call(kernel, ...[...tensors, ...outputs].map(machine.address), rows, columns)
+    return outputs
+  }
+
+/** A kernel that gives one number for each element of `x`. */
+const mapping =
+  (kernel: string, inputs: ReadonlyArray<string>) =>
+  ({ machine, input }: Call): TensorInfo => {
+    const tensors = inputs.map(input)
+    const x = input('x')
+    const output = machine.output(x.shape)
+    machine.call(kernel, ...[...tensors, output].map(machine.address), ...sizes(x))
+    return output
+  }
+
+/** A kernel of two tensors of the same shape. */
+const elementwise =
+  (kernel: string, inputs: ReadonlyArray<string>, numbers: string) =>
+  ({ machine, input }: Call): TensorInfo => {
+    const tensors = inputs.map(input)
+    const { shape } = input('dy')
+    const output = machine.output(shape)
+    const size = shape.reduce((n, d) => n * d, 1)
+    machine.call(kernel, ...[...tensors, input(numbers), output].map(machine.address), size)
+    return output
+  }
+
+export const columnImplementations: Implementations = {
+  ColumnSums: summing('columnSums', ['x'], 1),
+  ColumnSquares: summing('columnSquares', ['x', 'mean'], 1),
+  ColumnProducts: summing('columnProducts', ['dy', 'x', 'mean'], 2),
+  ScaleColumns: mapping('scaleColumns', ['x', 'factor', 'term']),
+  CombineColumns: mapping('combineColumns', ['dy', 'x', 'a', 'b', 'c']),
+  ReluGradient: elementwise('reluGradient', ['dy', 'y'], 'y'),
+  ClipGradient: elementwise('clipGradient', ['dy', 'x'], 'bounds'),
+}

@@ -1,0 +1,162 @@
+/** A training run as one safetensors file, and back. */
+import { readFile } from 'node:fs/promises'
+import * as E from 'fp-ts/lib/Either.js'
+import { digestOf } from '../../ir/digest.ts'
+import type { Graph } from '../../ir/graph.ts'
+import type { ValueId } from '../../ir/op.ts'
+import { dense, type Dense, float32View, type Tensor, tensorOf } from '../../ir/tensor.ts'
+import { decodeSafetensors, encodeSafetensors } from '../../masks/safetensors.ts'
+import { cursorFrom, cursorWords, type DataSet } from '../data/index.ts'
+import { fromArrays, type Policy, toArrays } from '../sparse/index.ts'
+import { trainError, type TrainError } from './error.ts'
+import type { HistoryEntry } from './history.ts'
+import type { Recipe } from '../recipe/index.ts'
+import { type Held, moveRun, namesHeld, readHeld, type Run, type Tally, type Trainable } from './run.ts'
+import { slimGraph } from './slim-graph.ts'
+import { replaceFile } from './write-file.ts'
+
+/** What a checkpoint belongs to; one of anything else is refused. */
+export type Identity = Readonly<Record<'recipe' | 'graph' | 'data', string>>
+
+const digestOfText = (x: unknown): string => digestOf(new TextEncoder().encode(JSON.stringify(x)))
+
+export const identityOf = (graph: Graph, data: DataSet, recipe: Recipe): Identity => ({
+  recipe: digestOfText(recipe),
+  graph: digestOfText([
+    graph.nodes.map(({ op, inputs, outputs }) => [op, inputs, outputs]),
+    Array.from(graph.constants, ([name, { dtype, shape }]) => [name, dtype, shape]),
+  ]),
+  data: digestOfText([
+    data.classes,
+    data.shape,
+    data.mean,
+    data.deviation,
+    [data.train, data.validation, data.test].map(({ labels }) => Array.from(labels)),
+  ]),
+})
+
+/** The numbers of a run that are not arrays. */
+interface Saved {
+  readonly version: 1
+  readonly identity: Identity
+  readonly step: number
+  readonly tally: Tally
+  readonly history: ReadonlyArray<HistoryEntry>
+}
+
+const groups = ['parameters', 'statistics', 'moments'] as const
+
+/** Writes the run to `path`, whole or not at all. */
+export const saveRun = async (run: Run, path: string, identity: Identity): Promise<E.Either<TrainError, undefined>> => {
+  const held = await readHeld(run)
+  const shapes = new Map(
+    [...run.executor.parameters, ...run.executor.statistics].map(({ name, shape }) => [name, shape]),
+  )
+  const tensors = new Map<string, Tensor>()
+  for (const group of groups) {
+    for (const [name, values] of held[group]) {
+      tensors.set(`${group}/${name}`, tensorOf('float32', shapes.get(name) ?? [values.length], values))
+    }
+  }
+  for (const [name, array] of toArrays(run.sparse)) tensors.set(`sparse/${name}`, integers(array))
+  tensors.set('cursor', integers(cursorWords(run.cursor)))
+  const { step, tally, history } = run
+  const record: Saved = { version: 1, identity, step, tally, history }
+  return replaceFile(path, encodeSafetensors(tensors, new Map([['chasec', JSON.stringify(record)]])))
+}
+
+const integers = (array: Uint8Array | Uint32Array): Dense =>
+  dense(
+    array instanceof Uint32Array ? 'uint32' : 'uint8',
+    [array.length],
+    new Uint8Array(array.buffer, array.byteOffset, array.byteLength),
+  )
+
+const arrayOf = (tensor: Dense): Uint8Array | Uint32Array =>
+  tensor.dtype === 'uint32' ? new Uint32Array(tensor.bytes.slice().buffer) : tensor.bytes.slice()
+
+const notOurs = (path: string, expected: string, found: string): E.Either<TrainError, never> =>
+  E.left(trainError(path, expected, found, 'Resume with what the checkpoint was made with, or start anew without it.'))
+
+/**
+ * Puts `run`, which has not begun, where the run that wrote `path` was; false where there is no such file. The graph is
+ * shrunk as that run had shrunk it.
+ *
+ * Errors: a file that is no checkpoint, or one of another graph, recipe or data set.
+ */
+export const resumeRun = async (
+  run: Run,
+  { network }: Trainable,
+  policy: Policy,
+  path: string,
+  identity: Identity,
+): Promise<E.Either<TrainError, boolean>> => {
+  const bytes = await readIfThere(path)
+  if (E.isLeft(bytes)) return bytes
+  if (bytes.right === undefined) return E.right(false)
+  const file = decodeSafetensors(bytes.right)
+  if (E.isLeft(file)) return file
+  const record = recordOf(file.right.metadata.get('chasec'))
+  if (record === undefined) return notOurs(path, 'a checkpoint of chasec', 'another file')
+  for (const what of ['graph', 'data', 'recipe'] as const) {
+    if (record.identity[what] !== identity[what]) return notOurs(path, `a checkpoint of this ${what}`, 'one of another')
+  }
+  const { tensors } = file.right
+  const sparse = fromArrays(network, policy, withPrefix(tensors, 'sparse/', arrayOf))
+  if (E.isLeft(sparse)) return sparse
+  const cursor = cursorFrom(Uint32Array.from(arrayOf(tensors.get('cursor') ?? integers(new Uint32Array(0)))))
+  if (cursor === undefined) return notOurs(path, 'a place in the data', 'none')
+  const graph = graphFor(run, policy, sparse.right.channels)
+  const held: Held = {
+    parameters: withPrefix(tensors, 'parameters/', copied),
+    statistics: withPrefix(tensors, 'statistics/', copied),
+    moments: withPrefix(tensors, 'moments/', copied),
+  }
+  const missing = namesHeld(run.executor).find((name) => !held.parameters.has(name) && !held.statistics.has(name))
+  if (missing !== undefined) return notOurs(path, `values of ${missing}`, 'none')
+  const moved = moveRun(run, graph, sparse.right, held)
+  if (E.isLeft(moved)) return moved
+  Object.assign(run, { cursor, step: record.step, tally: record.tally, history: [...record.history] })
+  return E.right(true)
+}
+
+const copied = (tensor: Dense): Float32Array => float32View(tensor).slice()
+
+const withPrefix = <T>(
+  tensors: ReadonlyMap<string, Dense>,
+  prefix: string,
+  of: (tensor: Dense) => T,
+): ReadonlyMap<ValueId, T> => {
+  const out = new Map<ValueId, T>()
+  for (const [name, tensor] of tensors) if (name.startsWith(prefix)) out.set(name.slice(prefix.length), of(tensor))
+  return out
+}
+
+/** The graph without the channels that a later state of the run has lost. */
+const graphFor = (run: Run, policy: Policy, channels: ReadonlyArray<Uint32Array>): Graph => {
+  const removed = run.sparse.removed.map((marks, s) => {
+    const left = new Set(channels[s])
+    return marks.map((_, c) => (left.has(c) ? 0 : 1))
+  })
+  const { graph } = run.executor
+  return slimGraph(graph, { ...run.sparse, policy, removed }, namesHeld(run.executor))?.graph ?? graph
+}
+
+const readIfThere = async (path: string): Promise<E.Either<TrainError, Uint8Array | undefined>> => {
+  try {
+    const { buffer, byteOffset, byteLength } = await readFile(path)
+    return E.right(new Uint8Array(buffer, byteOffset, byteLength))
+  } catch (thrown) {
+    if (!(thrown instanceof Error && 'code' in thrown)) throw thrown
+    if (thrown.code === 'ENOENT') return E.right(undefined)
+    return E.left(trainError(path, 'a file that can be read', thrown.message, 'Check its permissions.'))
+  }
+}
+
+const isSaved = (x: unknown): x is Saved =>
+  typeof x === 'object' && x !== null && 'version' in x && x.version === 1 && 'identity' in x && 'history' in x
+
+const recordOf = (text: string | undefined): Saved | undefined => {
+  const parsed = E.tryCatch((): unknown => JSON.parse(text ?? ''), E.toError)
+  return E.isRight(parsed) && isSaved(parsed.right) ? parsed.right : undefined
+}

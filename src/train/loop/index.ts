@@ -1,0 +1,15 @@
+export { densityOf } from './counts.ts'
+export type { TrainError } from './error.ts'
+export {
+  type EpochEntry,
+  type History,
+  type HistoryEntry,
+  historyLines,
+  historyTable,
+  type Score,
+  type TestEntry,
+  type UpdateEntry,
+} from './history.ts'
+export { networkOf } from './network.ts'
+export type { Progress } from './progress.ts'
+export { type CheckpointOptions, train, type Trained, type TrainOptions } from './train.ts'

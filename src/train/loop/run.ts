@@ -1,0 +1,160 @@
+/** A training run: everything that a step changes, and moving it between device and host. */
+import * as E from 'fp-ts/lib/Either.js'
+import type { ValueId } from '../../ir/op.ts'
+import type { Graph } from '../../ir/graph.ts'
+import type { Backend, Tensor } from '../backend/backend.ts'
+import { type Cursor, startOf } from '../data/index.ts'
+import {
+  type Arrays,
+  buildExecutor,
+  type DeviceTensors,
+  type Executor,
+  type TrainingState,
+} from '../executor/executor.ts'
+import { graphWithParameters } from '../executor/graph-with-parameters.ts'
+import { applyMasks, initialMoments } from '../executor/sgd.ts'
+import { init, maskedMultiplier, type Network, type Policy, type State } from '../sparse/index.ts'
+import type { TrainError } from './error.ts'
+import type { HistoryEntry } from './history.ts'
+import { networkOf } from './network.ts'
+
+/** Sums over the steps of the epoch so far. */
+export interface Tally {
+  readonly loss: number
+  readonly correct: number
+  readonly images: number
+  readonly steps: number
+  readonly seconds: number
+}
+
+export const emptyTally: Tally = { loss: 0, correct: 0, images: 0, steps: 0, seconds: 0 }
+
+/** Belongs to one call of `train`, which changes it step by step. */
+export interface Run {
+  executor: Executor
+  device: TrainingState
+  moments: Map<ValueId, Tensor>
+  /** Masks of the layers that have a masked weight. */
+  masks: Map<ValueId, Tensor>
+  sparse: State
+  cursor: Cursor
+  /** Steps done. */
+  step: number
+  tally: Tally
+  history: HistoryEntry[]
+}
+
+/** What a run holds on the device, on the host: in ONNX order, by name. */
+export interface Held {
+  readonly parameters: Arrays
+  readonly statistics: Arrays
+  readonly moments: Arrays
+}
+
+export const namesHeld = ({ parameters, statistics }: Executor): ReadonlyArray<ValueId> =>
+  [...parameters, ...statistics].map(({ name }) => name)
+
+/** The graph as it is trained and the network that sparse training sees in it. */
+export interface Trainable {
+  readonly executor: Executor
+  readonly network: Network
+}
+
+export const trainableOf = (graph: Graph, backend: Backend): E.Either<TrainError, Trainable> => {
+  const executor = buildExecutor(graph, backend)
+  if (E.isLeft(executor)) return executor
+  const { graph: cleaned, parameters } = executor.right
+  return E.right({
+    executor: executor.right,
+    network: networkOf(cleaned, new Set(parameters.map(({ name }) => name))),
+  })
+}
+
+/** A run before its first step: weights as the graph has them, masked. */
+export const startRun = ({ executor, network }: Trainable, policy: Policy, seed: number): E.Either<TrainError, Run> => {
+  const sparse = init(network, policy, seed)
+  if (E.isLeft(sparse)) return sparse
+  const device = executor.initialState()
+  const masks = masksOnDevice(executor, sparse.right)
+  if (policy.masked === 'zeroed') applyMasks(executor.backend, device.parameters, masks)
+  return E.right({
+    executor,
+    device,
+    moments: initialMoments(executor.backend, device.parameters),
+    masks,
+    sparse: sparse.right,
+    cursor: startOf(seed),
+    step: 0,
+    tally: emptyTally,
+    history: [],
+  })
+}
+
+/**
+ * Calls `body` with the parameters that the network computes with: those of the run, or where the policy keeps masked
+ * weights, these times what they count at present.
+ */
+export const withEffective = async <T>(run: Run, body: (state: TrainingState) => T | Promise<T>): Promise<T> => {
+  const { executor, device, masks, sparse, step } = run
+  if (sparse.policy.masked === 'zeroed') return body(device)
+  const multiplier = maskedMultiplier(sparse.policy, step)
+  const { ops } = executor.backend
+  const parameters = new Map(device.parameters)
+  const made = new Map<ValueId, Tensor>()
+  for (const [name, mask] of masks) {
+    const weight = device.parameters.get(name)
+    if (weight === undefined) continue
+    const factor = ops.affine(mask, 1 - multiplier, multiplier)
+    made.set(name, ops.mul(weight, factor))
+    factor.dispose()
+  }
+  for (const [name, tensor] of made) parameters.set(name, tensor)
+  try {
+    return await body({ parameters, statistics: device.statistics })
+  } finally {
+    disposeAll(made)
+  }
+}
+
+/** The masks of a state that mask anything, as the executor wants them. */
+export const masksOnDevice = (executor: Executor, { network, masks }: State): Map<ValueId, Tensor> => {
+  const arrays = new Map<ValueId, Float32Array>()
+  for (const [l, { name }] of network.layers.entries()) {
+    const mask = masks[l]
+    if (mask?.includes(0) === true) arrays.set(name, Float32Array.from(mask))
+  }
+  return executor.writeParameters(arrays)
+}
+
+export const disposeAll = (tensors: DeviceTensors): void => {
+  for (const tensor of tensors.values()) tensor.dispose()
+}
+
+export const readHeld = async ({ executor, device, moments }: Run): Promise<Held> => ({
+  parameters: await executor.readParameters(device.parameters),
+  statistics: await executor.readParameters(device.statistics),
+  moments: await executor.readParameters(moments),
+})
+
+/** Frees what a run holds on the device. */
+export const disposeRun = ({ executor, device, moments, masks }: Run): void => {
+  for (const tensors of [device.parameters, device.statistics, moments, masks]) disposeAll(tensors)
+  executor.dispose()
+}
+
+/** Puts a run on another graph, with these values. What it held on the device is freed. */
+export const moveRun = (run: Run, graph: Graph, sparse: State, held: Held): E.Either<TrainError, undefined> => {
+  const whole = graphWithParameters(graph, new Map([...held.parameters, ...held.statistics]))
+  const executor = buildExecutor(whole, run.executor.backend)
+  if (E.isLeft(executor)) return executor
+  disposeRun(run)
+  run.executor = executor.right
+  run.sparse = sparse
+  run.device = {
+    parameters: executor.right.writeParameters(held.parameters),
+    statistics: executor.right.writeParameters(held.statistics),
+  }
+  run.moments = executor.right.writeParameters(held.moments)
+  run.masks = masksOnDevice(executor.right, sparse)
+  return E.right(undefined)
+}

@@ -1,0 +1,112 @@
+/** Carries updates of the masks over to what is on the device. */
+import * as E from 'fp-ts/lib/Either.js'
+import type { ValueId } from '../../ir/op.ts'
+import type { Tensor } from '../backend/backend.ts'
+import type { DeviceTensors, Executor } from '../executor/executor.ts'
+import { type Event, type LayerEvent, type Network, update } from '../sparse/index.ts'
+import { channelsOf } from './counts.ts'
+import type { TrainError } from './error.ts'
+import type { UpdateEntry } from './history.ts'
+import { disposeAll, masksOnDevice, moveRun, namesHeld, readHeld, type Run } from './run.ts'
+import { slimGraph } from './slim-graph.ts'
+
+/** The arrays of every layer, in the order of the network; a layer that has no tensor has only zeros. */
+export const readLayers = async (
+  executor: Executor,
+  { layers }: Network,
+  tensors: DeviceTensors,
+): Promise<ReadonlyArray<Float32Array>> => {
+  const wanted = new Map<ValueId, Tensor>()
+  for (const { name } of layers) {
+    const tensor = tensors.get(name)
+    if (tensor !== undefined) wanted.set(name, tensor)
+  }
+  const arrays = await executor.readParameters(wanted)
+  return layers.map(({ name, shape }) => arrays.get(name) ?? new Float32Array(shape.reduce((n, d) => n * d, 1)))
+}
+
+/**
+ * Does what the policy does after the step that was just taken; `gradients` are those of that step where they are needed.
+ * Weights and momenta that are masked from now on, or start anew, become 0. With `slim`, removed channels leave the network.
+ */
+export const updateTopology = async (
+  run: Run,
+  gradients: ReadonlyArray<Float32Array> | undefined,
+  slim: boolean,
+): Promise<E.Either<TrainError, UpdateEntry | undefined>> => {
+  const { executor, sparse } = run
+  const weights = await readLayers(executor, sparse.network, run.device.parameters)
+  const updated = update(sparse, gradients === undefined ? { weights } : { weights, gradients }, run.step)
+  if (E.isLeft(updated)) return updated
+  const { state, event } = updated.right
+  if (event === undefined) return E.right(undefined)
+  run.sparse = state
+  disposeAll(run.masks)
+  run.masks = masksOnDevice(executor, state)
+  if (state.policy.masked === 'zeroed') zeroChanged(run, event)
+  if (slim && event.channels.length > 0) {
+    const slimmed = await slimRun(run)
+    if (E.isLeft(slimmed)) return slimmed
+  }
+  return E.right(entryOf(event, channelsOf(run.sparse).left))
+}
+
+const entryOf = (event: Event, channels: number): UpdateEntry => {
+  const count = (part: 'pruned' | 'grown'): number => event.layers.reduce((n, layer) => n + layer[part].length, 0)
+  return {
+    kind: 'update',
+    step: event.step,
+    density: event.density,
+    live: event.live,
+    pruned: count('pruned'),
+    grown: count('grown'),
+    removed: event.channels.reduce((n, stream) => n + stream.channels.length, 0),
+    channels,
+  }
+}
+
+/** Multiplies weights and momenta of changed layers by 0 where an update masked them or has them start anew. */
+const zeroChanged = ({ executor, device, moments, masks, sparse }: Run, event: Event): void => {
+  const starting = executor.writeParameters(restartFactors(event.layers, sparse.masks))
+  for (const { layer, pruned, restarted } of event.layers) {
+    if (pruned.length + restarted.length === 0) continue
+    const factor = starting.get(layer) ?? masks.get(layer)
+    if (factor === undefined) continue
+    for (const tensors of [device.parameters, moments]) {
+      const tensor = tensors.get(layer)
+      if (tensor === undefined) continue
+      tensors.set(layer, executor.backend.ops.mul(tensor, factor))
+      tensor.dispose()
+    }
+  }
+  disposeAll(starting)
+}
+
+/** Masks without the weights that start anew, of the layers that have some. */
+const restartFactors = (
+  layers: ReadonlyArray<LayerEvent>,
+  masks: ReadonlyArray<Uint8Array>,
+): ReadonlyMap<ValueId, Float32Array> => {
+  const out = new Map<ValueId, Float32Array>()
+  for (const [l, { layer, restarted }] of layers.entries()) {
+    if (restarted.length === 0) continue
+    const factor = Float32Array.from(masks[l] ?? [])
+    for (const i of restarted) factor[i] = 0
+    out.set(layer, factor)
+  }
+  return out
+}
+
+/** Drops removed channels from everything that a run holds, where the graph lets them go. */
+export const slimRun = async (run: Run): Promise<E.Either<TrainError, undefined>> => {
+  const slimmed = slimGraph(run.executor.graph, run.sparse, namesHeld(run.executor))
+  if (slimmed === undefined) return E.right(undefined)
+  const held = await readHeld(run)
+  const pickAll = (arrays: ReadonlyMap<ValueId, Float32Array>): ReadonlyMap<ValueId, Float32Array> =>
+    new Map(Array.from(arrays, ([name, values]) => [name, slimmed.pick(name, values)]))
+  return moveRun(run, slimmed.graph, slimmed.state, {
+    parameters: pickAll(held.parameters),
+    statistics: pickAll(held.statistics),
+    moments: pickAll(held.moments),
+  })
+}

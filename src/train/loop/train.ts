@@ -1,0 +1,235 @@
+/** Training: from a graph, data and a recipe to a graph with trained weights and its masks. */
+import * as E from 'fp-ts/lib/Either.js'
+import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
+import type { Graph } from '../../ir/graph.ts'
+import type { ValueId } from '../../ir/op.ts'
+import { elementMask, type Mask, type Masks } from '../../masks/mask.ts'
+import { applyMasks } from '../../passes/apply-masks.ts'
+import type { Backend, BackendName } from '../backend/backend.ts'
+import { openBackend } from '../backend/open.ts'
+import { type DataSet, drawBatch, loadBatch, stepsPerEpoch } from '../data/index.ts'
+import { graphWithParameters } from '../executor/graph-with-parameters.ts'
+import { type Length, learningRateAt, policyOf, type Recipe } from '../recipe/index.ts'
+import { type Identity, identityOf, resumeRun, saveRun } from './checkpoint.ts'
+import { channelsOf, densityOf } from './counts.ts'
+import { trainError, type TrainError } from './error.ts'
+import type { EpochEntry, History } from './history.ts'
+import { type Progress, progressMeter } from './progress.ts'
+import { disposeRun, emptyTally, readHeld, type Run, startRun, trainableOf, withEffective } from './run.ts'
+import { evaluate } from './score.ts'
+import { trainStep } from './step.ts'
+
+export interface CheckpointOptions {
+  readonly path: string
+  /** Steps from one checkpoint to the next. Absent: those of an epoch. */
+  readonly every?: number
+  /** Goes on from the file at `path`, if there is one. */
+  readonly resume?: boolean
+}
+
+export interface TrainOptions {
+  /** One that is open, or the name of one. Absent: the best that this machine has. */
+  readonly backend?: Backend | BackendName | 'auto'
+  readonly checkpoint?: CheckpointOptions
+  /** When aborted, training stops after the step it is in, a checkpoint written if there is to be one. */
+  readonly signal?: AbortSignal
+  /** Is told after every step. */
+  readonly onProgress?: (progress: Progress) => void
+}
+
+export interface Trained {
+  /** The graph with its trained weights, masked ones 0. Channels that left while training are not in it. */
+  readonly graph: Graph
+  /** Of every weight that has masked elements, by its name in `graph`. */
+  readonly masks: Masks
+  readonly history: History
+  /** Of each group of channels by the weight that makes it, which of the original channels are left in `graph`. */
+  readonly channels: ReadonlyMap<string, ReadonlyArray<number>>
+  /** False where a signal stopped training; the test images have then not been looked at. */
+  readonly completed: boolean
+}
+
+/** What the parts of one call share. */
+interface Job {
+  readonly run: Run
+  readonly data: DataSet
+  readonly recipe: Recipe
+  readonly length: Length
+  readonly identity: Identity
+  readonly options: TrainOptions
+}
+
+/**
+ * Trains `graph`, whose input takes images of the data and whose first output holds a logit for each class. The validation
+ * images are evaluated after each epoch, the test images once, after the last. The same arguments and backend give the
+ * same weights, to the last bit, also when training was stopped or killed and resumed in between.
+ *
+ * Errors: an operator that cannot be trained, data that cannot be read or do not fit, a backend that does not load, a
+ * policy that does not fit the network, a loss that is no number, a checkpoint that cannot be written or is of another run.
+ */
+export const train =
+  (graph: Graph, data: DataSet, recipe: Recipe, options: TrainOptions = {}): TaskEither<TrainError, Trained> =>
+  async () => {
+    const problem = misfit(graph, data)
+    if (problem !== undefined) return E.left(problem)
+    const { backend: chosen = 'auto' } = options
+    const backend = typeof chosen === 'string' ? await openBackend(chosen)() : E.right(chosen)
+    if (E.isLeft(backend)) return backend
+    const trainable = trainableOf(graph, backend.right)
+    if (E.isLeft(trainable)) return trainable
+    const perEpoch = stepsPerEpoch(data.train.size, recipe.batch, true)
+    const length: Length = { steps: recipe.epochs * perEpoch, stepsPerEpoch: perEpoch }
+    const policy = policyOf(recipe.method, length)
+    const run = startRun(trainable.right, policy, recipe.seed)
+    if (E.isLeft(run)) {
+      trainable.right.executor.dispose()
+      return run
+    }
+    const identity = identityOf(trainable.right.executor.graph, data, recipe)
+    const job: Job = { run: run.right, data, recipe, length, identity, options }
+    try {
+      const { checkpoint } = options
+      if (checkpoint?.resume === true) {
+        const resumed = await resumeRun(job.run, trainable.right, policy, checkpoint.path, identity)
+        if (E.isLeft(resumed)) return resumed
+      }
+      const completed = await runSteps(job)
+      return E.isLeft(completed) ? completed : await resultOf(job.run, completed.right)
+    } finally {
+      disposeRun(job.run)
+    }
+  }
+
+const misfit = (graph: Graph, data: DataSet): TrainError | undefined => {
+  const [[input, ...others], [output]] = [graph.inputs, graph.outputs]
+  const shape = input?.type.kind === 'tensor' ? input.type.shape : undefined
+  const wanted = data.shape.join('x')
+  const fits =
+    shape === undefined ||
+    (shape.length === 4 && data.shape.every((d, a) => typeof shape[a + 1] !== 'number' || shape[a + 1] === d))
+  if (input === undefined || others.length > 0 || !fits) {
+    const found = input === undefined || others.length > 0 ? `${graph.inputs.length} inputs` : `[${shape?.join(',')}]`
+    return trainError(
+      'graph inputs',
+      `one input for images of ${wanted}`,
+      found,
+      `Train on images of the model's size.`,
+    )
+  }
+  const type = graph.types.get(output?.name ?? '')
+  const classes = type?.kind === 'tensor' ? type.shape?.at(-1) : undefined
+  if (classes === data.classes.length) return undefined
+  const expected = `logits of ${data.classes.length} classes, those of ${data.name}`
+  return trainError(
+    'first graph output',
+    expected,
+    `${classes ?? 'none'}`,
+    'Give the model as many classes as the data.',
+  )
+}
+
+/** Trains to the end, or until stopped; gives whether it is the end. */
+const runSteps = async (job: Job): Promise<E.Either<TrainError, boolean>> => {
+  const { run, length, options } = job
+  const every = options.checkpoint?.every ?? length.stepsPerEpoch
+  const report = progressMeter(run.step, length, job.recipe.epochs)
+  while (run.step < length.steps) {
+    if (options.signal?.aborted === true) {
+      const saved = await save(job)
+      return E.isLeft(saved) ? saved : E.right(false)
+    }
+    const stepped = await oneStep(job, report)
+    if (E.isLeft(stepped)) return stepped
+    if (run.step % every !== 0 && run.step < length.steps) continue
+    const saved = await save(job)
+    if (E.isLeft(saved)) return saved
+  }
+  return run.history.some(({ kind }) => kind === 'test') ? E.right(true) : test(job)
+}
+
+const save = async ({ run, identity, options }: Job): Promise<E.Either<TrainError, undefined>> =>
+  options.checkpoint === undefined ? E.right(undefined) : saveRun(run, options.checkpoint.path, identity)
+
+const oneStep = async (
+  job: Job,
+  report: ReturnType<typeof progressMeter>,
+): Promise<E.Either<TrainError, undefined>> => {
+  const { run, data, recipe, length } = job
+  const { batch, augmentation } = recipe
+  const began = performance.now()
+  const drawn = drawBatch(data.train.size, run.cursor, augmentation === null ? { batch } : { batch, augmentation })
+  const loaded = await loadBatch(data, data.train, drawn)()
+  if (E.isLeft(loaded)) return loaded
+  const stepped = await trainStep(run, data, loaded.right, recipe, length)
+  if (E.isLeft(stepped)) return stepped
+  // A signal can only be noticed between tasks.
+  await new Promise((resolve) => setImmediate(resolve))
+  const { loss, correct, update } = stepped.right
+  const images = drawn.indices.length
+  const { tally } = run
+  run.cursor = drawn.next
+  run.tally = {
+    loss: tally.loss + loss * images,
+    correct: tally.correct + correct,
+    images: tally.images + images,
+    steps: tally.steps + 1,
+    seconds: tally.seconds + (performance.now() - began) / 1000,
+  }
+  if (update !== undefined) run.history.push(update)
+  job.options.onProgress?.(report(run))
+  return drawn.last ? endEpoch(job) : E.right(undefined)
+}
+
+/** Evaluates the validation images and notes the epoch. */
+const endEpoch = async ({ run, data, recipe, length }: Job): Promise<E.Either<TrainError, undefined>> => {
+  const validation = await withEffective(run, (state) =>
+    evaluate(run.executor, state, data, data.validation, recipe.batch),
+  )
+  if (E.isLeft(validation)) return validation
+  const { loss, correct, images, steps, seconds } = run.tally
+  const entry: EpochEntry = {
+    kind: 'epoch',
+    epoch: run.cursor.epoch,
+    step: run.step,
+    learningRate: learningRateAt(recipe.learningRate, run.step, length),
+    loss: loss / images,
+    accuracy: correct / images,
+    validation: validation.right,
+    density: densityOf(run.sparse),
+    channels: channelsOf(run.sparse).left,
+    seconds,
+    stepsPerSecond: steps / seconds,
+  }
+  run.history.push(entry)
+  run.tally = emptyTally
+  return E.right(undefined)
+}
+
+const test = async (job: Job): Promise<E.Either<TrainError, boolean>> => {
+  const { run, data, recipe } = job
+  const score = await withEffective(run, (state) => evaluate(run.executor, state, data, data.test, recipe.batch))
+  if (E.isLeft(score)) return score
+  run.history.push({ kind: 'test', step: run.step, ...score.right })
+  const saved = await save(job)
+  return E.isLeft(saved) ? saved : E.right(true)
+}
+
+const resultOf = async (run: Run, completed: boolean): Promise<E.Either<TrainError, Trained>> => {
+  const { parameters, statistics } = await readHeld(run)
+  const { network, masks: bits, channels } = run.sparse
+  const masks = new Map<ValueId, Mask>()
+  for (const [l, { name, shape }] of network.layers.entries()) {
+    const kept = bits[l]
+    if (kept?.includes(0) === true) masks.set(name, elementMask(shape, kept))
+  }
+  const graph = graphWithParameters(run.executor.graph, new Map([...parameters, ...statistics]))
+  const masked = applyMasks(graph, masks)
+  if (E.isLeft(masked)) return masked
+  return E.right({
+    graph: masked.right,
+    masks,
+    history: run.history,
+    channels: new Map(network.streams.map(({ name }, s) => [name, Array.from(channels[s] ?? [])])),
+    completed,
+  })
+}

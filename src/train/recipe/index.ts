@@ -1,0 +1,6 @@
+export type { RecipeError } from './error.ts'
+export { type LearningRate, learningRateAt } from './learning-rate.ts'
+export { type Interval, type Method, methodNames } from './method.ts'
+export { type Length, policyOf } from './policy.ts'
+export { presets } from './presets.ts'
+export { decodeRecipe, type Recipe } from './recipe.ts'

@@ -1,0 +1,96 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { float32View, tensorOf } from '../../../src/ir/tensor.ts'
+import { expandMask } from '../../../src/masks/mask.ts'
+import { decodeSafetensors } from '../../../src/masks/safetensors.ts'
+import { openBackend } from '../../../src/train/backend/open.ts'
+import { batchesInOrder, drawBatch, loadBatch } from '../../../src/train/data/index.ts'
+import { train } from '../../../src/train/index.ts'
+import { policyOf } from '../../../src/train/recipe/index.ts'
+import { disposeRun, readHeld, startRun, trainableOf } from '../../../src/train/loop/run.ts'
+import { countRows } from '../../../src/train/loop/score.ts'
+import { trainStep } from '../../../src/train/loop/step.ts'
+import { runGraph } from '../../models-ir/run.ts'
+import { backendName, recipeOf, right, tinyData, tinyResNet } from './fixtures.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'chasec-step-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('trainStep', () => {
+  const length = { steps: 14, stepsPerEpoch: 7 }
+
+  const methods = ['static', 'set', 'rigl', 'mest', 'granet', 'gmp', 'global-magnitude', 'chase'] as const
+
+  it.each(methods)('%s: masked weights and their momenta are 0 after every step, others move', async (name) => {
+    const backend = right(await openBackend(backendName)())
+    const before = backend.core.memory().numTensors
+    const times = name === 'static' || name === 'global-magnitude' ? {} : { every: 3 }
+    const recipe = recipeOf({ name, density: 0.3, ...times, ...(name === 'chase' ? { channelsEvery: 5 } : {}) })
+    const run = right(startRun(right(trainableOf(tinyResNet(), backend)), policyOf(recipe.method, length), 1))
+    let [updates, moved] = [0, 0]
+    for (let step = 1; step <= length.steps; step++) {
+      const drawn = drawBatch(tinyData.train.size, run.cursor, { batch: 8 })
+      run.cursor = drawn.next
+      const batch = right(await loadBatch(tinyData, tinyData.train, drawn)())
+      const { update } = right(await trainStep(run, tinyData, batch, recipe, length))
+      const { parameters, moments } = await readHeld(run)
+      if (update !== undefined) updates += 1
+      for (const [l, layer] of run.sparse.network.layers.entries()) {
+        const [mask, weights, velocities] = [run.sparse.masks[l], parameters.get(layer.name), moments.get(layer.name)]
+        if (mask === undefined || weights === undefined || velocities === undefined) throw new Error(layer.name)
+        expect([weights.length, velocities.length]).toEqual([mask.length, mask.length])
+        expect(weights.some((w, i) => mask[i] === 0 && w !== 0)).toBe(false)
+        expect(velocities.some((v, i) => mask[i] === 0 && v !== 0)).toBe(false)
+        moved += velocities.filter((v) => v !== 0).length
+      }
+    }
+    expect(moved).toBeGreaterThan(0)
+    expect(updates).toBeGreaterThanOrEqual(name === 'static' ? 0 : 1)
+    disposeRun(run)
+    expect(backend.core.memory().numTensors).toBe(before)
+  })
+})
+
+describe('n-of-m', () => {
+  it.each(['mask', 'halving', 'fine'] as const)(
+    '%s: trains masked weights on, computes without them in the end',
+    async (decay) => {
+      const method = { name: 'n-of-m', n: 1, m: 2, decay, begin: 0.1, until: 0.6 }
+      const recipe = recipeOf(method, { epochs: 2 })
+      const path = join(folder, `${decay}.safetensors`)
+      const result = right(
+        await train(tinyResNet(), tinyData, recipe, { backend: backendName, checkpoint: { path } })(),
+      )
+      const saved = right(decodeSafetensors(new Uint8Array(readFileSync(path)))).tensors
+      const name = 'layer2.0.conv2.weight'
+      const mask = result.masks.get(name)
+      const kept = mask === undefined ? new Uint8Array() : expandMask(mask)
+      const trained = float32View(saved.get(`parameters/${name}`) ?? tensorOf('float32', [0], []))
+      expect(trained.filter((w, i) => kept[i] === 0 && w !== 0).length).toBeGreaterThan(200)
+      const inputs = 8
+      for (let i = 0; i < kept.length; i++) {
+        // Neighbours along the input axis, which is followed by 3x3.
+        const channel = Math.floor(i / 9) % inputs
+        if (channel % 2 === 0) expect((kept[i] ?? 0) + (kept[i + 9] ?? 0)).toBe(1)
+      }
+      const [drawn] = batchesInOrder(tinyData.test.size, tinyData.test.size)
+      const { images, labels } = right(
+        await loadBatch(tinyData, tinyData.test, drawn ?? { indices: new Uint32Array() })(),
+      )
+      const outputs = await runGraph(result.graph, { shape: [labels.length, ...tinyData.shape], data: images })
+      const said = result.history.at(-1)
+      const { loss } = countRows(outputs.get('logits')?.data ?? [], labels)
+      expect(said?.kind === 'test' ? said.loss : NaN).toBeCloseTo(loss / labels.length, 4)
+    },
+  )
+})
+
+describe('countRows', () => {
+  it('counts right answers and sums the cross entropy', () => {
+    const { correct, loss } = countRows([1, 1, 0, 2, 1000, -1000], Int32Array.of(0, 0, 1))
+    expect(correct).toBe(1)
+    expect(loss).toBeCloseTo(Math.log(2) + Math.log(1 + Math.exp(2)) + 2000, 9)
+  })
+})
