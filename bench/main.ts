@@ -9,6 +9,7 @@ import { version } from '../src/version.ts'
 import { benchCompile } from './compile.ts'
 import { watchMachine } from './machine.ts'
 import type { BenchResult } from './result.ts'
+import { benchTrainStep, type TrainStepOptions } from './train-step.ts'
 import { benchThroughput, type ThroughputOptions } from './throughput.ts'
 
 const count = (text: string): number => {
@@ -53,6 +54,20 @@ program
   .option('--out <file>', 'write the result as JSON')
   .action(({ out, ...options }: ThroughputOptions & { out?: string }) =>
     finish(benchThroughput(options), watchMachine(), out),
+  )
+
+program
+  .command('train-step')
+  .description('milliseconds of a training step on every backend that is there, beside stock kernels')
+  .option('--model <name>', 'a model of src/models', 'resnet20')
+  .option('--batches <counts...>', 'items of a step', (text, before: ReadonlyArray<number> = []) => [
+    ...before,
+    count(text),
+  ])
+  .option('--repeats <count>', 'measurements of each', count, 5)
+  .option('--out <file>', 'write the result as JSON')
+  .action(({ model, batches = [32], repeats, out }: TrainStepOptions & { out?: string }) =>
+    finish(benchTrainStep({ model, batches, repeats }), watchMachine(), out),
   )
 
 await program.parseAsync()
