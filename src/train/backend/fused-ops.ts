@@ -10,15 +10,15 @@ export interface Normalized {
   readonly mean: Tensor
   /** Population variance. */
   readonly variance: Tensor
-  /** What the gradient reads. */
+  /** What the gradient reads besides what was given. */
   readonly saved: ReadonlyArray<Tensor>
-  readonly gradient: (dy: Tensor) => readonly [rows: Tensor, scale: Tensor, shift: Tensor]
+  readonly gradient: (dy: Tensor) => readonly [x: Tensor, scale: Tensor, shift: Tensor]
 }
 
-/** `rows` is a matrix `[P, C]`; vectors have length C. */
+/** `rows` is a matrix `[P, C]`, `x` of any rank `[.., C]`; vectors have length C. */
 export interface FusedOps extends Pick<ColumnOps, 'columnSums' | 'scaleColumns'> {
-  /** `(rows - mean) / √(variance + ε) · scale + shift` with mean and variance of each column. */
-  readonly normalizeColumns: (rows: Tensor, scale: Tensor, shift: Tensor, epsilon: number) => Normalized
+  /** `(x - mean) / √(variance + ε) · scale + shift` with mean and variance of each column, all but the last axis rows. */
+  readonly normalizeColumns: (x: Tensor, scale: Tensor, shift: Tensor, epsilon: number) => Normalized
   /** `dy` where `y` is positive, else 0. */
   readonly reluGradient: (dy: Tensor, y: Tensor) => Tensor
   /** `dy` where `min < x < max`, else 0. */
@@ -64,22 +64,24 @@ const ownKernels = (core: Core, ops: BasicOps): FusedOps => {
  */
 const normalizing =
   (ops: BasicOps, columns: ColumnOps): FusedOps['normalizeColumns'] =>
-  (rows, scale, shift, epsilon) => {
+  (x, scale, shift, epsilon) => {
+    const rows = ops.reshape(x, [-1, scale.shape[0] ?? 1])
     const share = 1 / (rows.shape[0] ?? 1)
     const [mean, variance] = columns.columnMoments(rows)
     const r = ops.unary('Rsqrt', ops.affine(variance, 1, epsilon))
     const a = ops.mul(scale, r)
     return {
-      y: columns.scaleColumns(rows, a, ops.sub(shift, ops.mul(mean, a))),
+      y: ops.reshape(columns.scaleColumns(rows, a, ops.sub(shift, ops.mul(mean, a))), x.shape),
       mean,
       variance,
-      saved: [mean, r, a],
-      gradient: (dy) => {
+      saved: [rows, mean, r, a],
+      gradient: (given) => {
+        const dy = ops.reshape(given, rows.shape)
         const [dshift, product] = columns.columnProducts(dy, rows, mean)
         const dscale = ops.mul(product, r)
         const b = ops.affine(ops.mul(a, ops.mul(r, dscale)), -share, 0)
         const c = ops.sub(ops.affine(ops.mul(a, dshift), -share, 0), ops.mul(b, mean))
-        return [columns.combineColumns(dy, rows, a, b, c), dscale, dshift]
+        return [ops.reshape(columns.combineColumns(dy, rows, a, b, c), x.shape), dscale, dshift]
       },
     }
   }

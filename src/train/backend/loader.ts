@@ -32,11 +32,11 @@ export interface Recipe extends Omit<Loader, 'open'> {
   readonly load: () => Promise<Imported>
 }
 
-/** A message of whatever was thrown, on one line. */
+/** A message of whatever was thrown, on one line without the stop at its end. */
 const messageOf = (thrown: unknown): string => {
   const message = (thrown instanceof Error ? thrown.message : String(thrown)).split('\n', 1)[0] ?? ''
   const missing = /^Cannot find (?:package|module) '([^']+)'/.exec(message)?.[1]
-  return missing === undefined ? message : `${missing} is not installed`
+  return missing === undefined ? message.replace(/[.\s]+$/, '') : `${missing} is not installed`
 }
 
 /** A loader whose failures, of any kind, say how to get the backend. */

@@ -2,6 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type * as T from 'fp-ts/lib/Task.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
+import { type Attempt, attemptOf } from './attempt.ts'
 import { type Backend, backendError, type BackendError, type BackendName, backendNames } from './backend.ts'
 import type { Loader } from './loader.ts'
 import { cpu } from './loaders/cpu.ts'
@@ -39,24 +40,31 @@ const notReal = ({ name, description }: Backend): BackendError =>
   backendError(name, 'a GPU', description, `Name the backend ${name} to use it all the same.`)
 
 /** What a machine has of one backend. */
-export interface BackendReport {
+export interface BackendReport extends Attempt {
   readonly name: BackendName
   readonly about: string
-  readonly available: boolean
-  /** What computes, or why nothing does. */
-  readonly found: string
   /** How to get it, as a full sentence. */
   readonly install: string
 }
 
-/** All backends in the order of `auto`, each tried. */
-export const describeBackends: T.Task<ReadonlyArray<BackendReport>> = async () => {
-  const reports: BackendReport[] = []
-  for (const name of backendNames) {
-    const { about, install, open } = loaders[name]
-    const opened = await open()
-    const found = E.isRight(opened) ? opened.right.description : opened.left.found
-    reports.push({ name, about, available: E.isRight(opened), found, install })
+/** Opens a backend in this process and multiplies two small matrices on it. */
+export const tryBackend = (name: BackendName): T.Task<Attempt> => attemptOf(loaders[name].open)
+
+/** All backends in the order of `auto`, one after the other tried by `attempt`. */
+export const describeBackendsBy =
+  (attempt: (name: BackendName) => T.Task<Attempt>): T.Task<ReadonlyArray<BackendReport>> =>
+  async () => {
+    const reports: BackendReport[] = []
+    for (const name of backendNames) {
+      const { about, install } = loaders[name]
+      reports.push({ name, about, install, ...(await attempt(name)()) })
+    }
+    return reports
   }
-  return reports
-}
+
+/** All backends in the order of `auto`, each tried in this process. */
+export const describeBackends: T.Task<ReadonlyArray<BackendReport>> = describeBackendsBy(tryBackend)
+
+/** The backend that `auto` takes where the reports hold; undefined where none works. */
+export const automaticBackend = (reports: ReadonlyArray<BackendReport>): BackendName | undefined =>
+  reports.find(({ available, software }) => available && !software)?.name

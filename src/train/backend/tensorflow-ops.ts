@@ -44,9 +44,12 @@ export const tensorflowOps = (core: Core, ops: BasicOps): Pick<FusedOps, 'normal
     return tensor
   }
   return {
-    normalizeColumns: (rows, scale, shift, epsilon) => {
-      const [count = 1, columns = 1] = rows.shape
-      const image = ops.reshape(rows, [count, 1, 1, columns])
+    normalizeColumns: (x, scale, shift, epsilon) => {
+      const [columns = 1] = scale.shape
+      const count = x.size / columns
+      // To reshape is an operation here like any other: images are taken as they are.
+      const isImage = x.rank === 4
+      const image = isImage ? x : ops.reshape(x, [count, 1, 1, columns])
       const none = ops.tensor(new Float32Array(), [0])
       const attributes: ReadonlyArray<Attribute> = [
         ['epsilon', 'FLOAT', epsilon],
@@ -61,17 +64,17 @@ export const tensorflowOps = (core: Core, ops: BasicOps): Pick<FusedOps, 'normal
         'FusedBatchNormV3 without output',
       )
       return {
-        y: ops.reshape(y, rows.shape),
+        y: isImage ? y : ops.reshape(y, x.shape),
         mean,
         // TensorFlow divides by one less than the number of rows.
         variance: ops.affine(sampleVariance, (Math.max(count, 2) - 1) / Math.max(count, 2), 0),
-        saved: [image, ...reserved],
+        saved: isImage ? reserved : [image, ...reserved],
         gradient: (dy) => {
-          const gradient = ops.reshape(dy, image.shape)
+          const gradient = isImage ? dy : ops.reshape(dy, image.shape)
           const back = call('FusedBatchNormGradV3', types, attributes, [gradient, image, scale, ...reserved], 5)
           const [dx, dscale, dshift] = back
           invariant(dx && dscale && dshift, 'FusedBatchNormGradV3 without output')
-          return [ops.reshape(dx, rows.shape), dscale, dshift]
+          return [isImage ? dx : ops.reshape(dx, x.shape), dscale, dshift]
         },
       }
     },

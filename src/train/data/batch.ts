@@ -1,7 +1,8 @@
 /** Batches of a data set, ready for a network. */
 import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
-import { type Augmentation, type Cuts, drawCuts, normalised } from './augment.ts'
+import { normalised } from './augment.ts'
+import { type Augmentation, cutDrawer, type CutDrawer, type Cuts } from './cuts.ts'
 import type { DataSet, Split } from './data-set.ts'
 import type { DataError } from './error.ts'
 import { type Cursor, nextStep } from './order.ts'
@@ -15,10 +16,15 @@ export interface Batch {
 export interface BatchOptions {
   /** Images in a batch. */
   readonly batch: number
-  /** Absent: images as they are. */
-  readonly augmentation?: Augmentation
+  /** Draws which part of each image is looked at. Absent: images as they are. */
+  readonly cuts?: CutDrawer
   /** Whether the smaller batch at the end of an epoch counts. Absent: it does. */
   readonly partial?: boolean
+}
+
+/** What a recipe says about batches; `augmentation` is null for images as they are. */
+export interface TrainingBatches extends Required<Pick<BatchOptions, 'batch' | 'partial'>> {
+  readonly augmentation: Augmentation | null
 }
 
 /** A batch that has been drawn but not loaded. */
@@ -34,9 +40,19 @@ export interface DrawnBatch {
 /** The batch at `cursor` of a part of `size` images. The same cursor gives the same batch, to the last byte. */
 export const drawBatch = (size: number, cursor: Cursor, options: BatchOptions): DrawnBatch => {
   const { indices, last, next } = nextStep(size, cursor, options.batch, options.partial ?? true)
-  if (options.augmentation === undefined) return { indices, last, next }
-  const drawn = drawCuts(indices.length, options.augmentation, cursor.augmentation)
+  if (options.cuts === undefined) return { indices, last, next }
+  const drawn = options.cuts(indices.length, cursor.augmentation)
   return { indices, cuts: drawn.cuts, last, next: { ...next, augmentation: drawn.next } }
+}
+
+/** The batch of training images at `cursor`: of that size, cut as a recipe's augmentation says. */
+export const drawTrainingBatch = (
+  { train, shape }: Pick<DataSet, 'train' | 'shape'>,
+  cursor: Cursor,
+  { batch, partial, augmentation }: TrainingBatches,
+): DrawnBatch => {
+  const cuts = augmentation === null ? {} : { cuts: cutDrawer(augmentation, shape) }
+  return drawBatch(train.size, cursor, { batch, partial, ...cuts })
 }
 
 /** The images and labels of a batch from a part of `data`. Errors: an image that cannot be read. */

@@ -1,5 +1,13 @@
-export type { Augmentation } from './augment.ts'
-export { type Batch, batchesInOrder, type BatchOptions, drawBatch, type DrawnBatch, loadBatch } from './batch.ts'
+export {
+  type Batch,
+  batchesInOrder,
+  type BatchOptions,
+  drawBatch,
+  type DrawnBatch,
+  drawTrainingBatch,
+  loadBatch,
+} from './batch.ts'
+export type { Augmentation } from './cuts.ts'
 export type { DataSet, ImageShape, Split } from './data-set.ts'
 export type { DataError } from './error.ts'
 export { dataKinds, openData, type OpenOptions } from './open.ts'

@@ -7,7 +7,7 @@ import type { ValueId } from '../../ir/op.ts'
 import { dense, type Dense, float32View, type Tensor, tensorOf } from '../../ir/tensor.ts'
 import { decodeSafetensors, encodeSafetensors } from '../../masks/safetensors.ts'
 import { cursorFrom, cursorWords, type DataSet } from '../data/index.ts'
-import { fromArrays, type Policy, toArrays } from '../sparse/index.ts'
+import { fromArrays, toArrays } from '../sparse/index.ts'
 import { trainError, type TrainError } from './error.ts'
 import type { HistoryEntry } from './history.ts'
 import type { Recipe } from '../recipe/index.ts'
@@ -18,15 +18,21 @@ import { replaceFile } from './write-file.ts'
 /** What a checkpoint belongs to; one of anything else is refused. */
 export type Identity = Readonly<Record<'recipe' | 'graph' | 'data', string>>
 
-const digestOfText = (x: unknown): string => digestOf(new TextEncoder().encode(JSON.stringify(x)))
+/** Of plain data, whatever the order of keys. */
+const digestOfData = (x: unknown): string => digestOf(new TextEncoder().encode(JSON.stringify(x, withSortedKeys)))
+
+const withSortedKeys = (_: string, x: unknown): unknown =>
+  typeof x === 'object' && x !== null && !Array.isArray(x)
+    ? Object.fromEntries(Object.entries(x).sort(([a], [b]) => (a < b ? -1 : 1)))
+    : x
 
 export const identityOf = (graph: Graph, data: DataSet, recipe: Recipe): Identity => ({
-  recipe: digestOfText(recipe),
-  graph: digestOfText([
+  recipe: digestOfData(recipe),
+  graph: digestOfData([
     graph.nodes.map(({ op, inputs, outputs }) => [op, inputs, outputs]),
     Array.from(graph.constants, ([name, { dtype, shape }]) => [name, dtype, shape]),
   ]),
-  data: digestOfText([
+  data: digestOfData([
     data.classes,
     data.shape,
     data.mean,
@@ -42,6 +48,8 @@ interface Saved {
   readonly step: number
   readonly tally: Tally
   readonly history: ReadonlyArray<HistoryEntry>
+  /** Layer densities that do not follow from the recipe alone. */
+  readonly densities?: ReadonlyArray<number>
 }
 
 const groups = ['parameters', 'statistics', 'moments'] as const
@@ -61,7 +69,9 @@ export const saveRun = async (run: Run, path: string, identity: Identity): Promi
   for (const [name, array] of toArrays(run.sparse)) tensors.set(`sparse/${name}`, integers(array))
   tensors.set('cursor', integers(cursorWords(run.cursor)))
   const { step, tally, history } = run
-  const record: Saved = { version: 1, identity, step, tally, history }
+  const { distribution } = run.sparse.policy
+  const given = distribution.kind === 'given' ? { densities: distribution.densities } : {}
+  const record: Saved = { version: 1, identity, step, tally, history, ...given }
   return replaceFile(path, encodeSafetensors(tensors, new Map([['chasec', JSON.stringify(record)]])))
 }
 
@@ -78,46 +88,66 @@ const arrayOf = (tensor: Dense): Uint8Array | Uint32Array =>
 const notOurs = (path: string, expected: string, found: string): E.Either<TrainError, never> =>
   E.left(trainError(path, expected, found, 'Resume with what the checkpoint was made with, or start anew without it.'))
 
+/** A checkpoint that belongs to what is trained. */
+export interface Checkpoint {
+  readonly path: string
+  readonly saved: Saved
+  readonly tensors: ReadonlyMap<string, Dense>
+}
+
 /**
- * Puts `run`, which has not begun, where the run that wrote `path` was; false where there is no such file. The graph is
- * shrunk as that run had shrunk it.
+ * The checkpoint at `path`; undefined where there is no such file.
  *
  * Errors: a file that is no checkpoint, or one of another graph, recipe or data set.
  */
-export const resumeRun = async (
-  run: Run,
-  { network }: Trainable,
-  policy: Policy,
+export const readCheckpoint = async (
   path: string,
   identity: Identity,
-): Promise<E.Either<TrainError, boolean>> => {
+): Promise<E.Either<TrainError, Checkpoint | undefined>> => {
   const bytes = await readIfThere(path)
   if (E.isLeft(bytes)) return bytes
-  if (bytes.right === undefined) return E.right(false)
+  if (bytes.right === undefined) return E.right(undefined)
   const file = decodeSafetensors(bytes.right)
   if (E.isLeft(file)) return file
-  const record = recordOf(file.right.metadata.get('chasec'))
-  if (record === undefined) return notOurs(path, 'a checkpoint of chasec', 'another file')
+  const { metadata, tensors } = file.right
+  const saved = savedOf(metadata.get('chasec'))
+  if (saved === undefined) return notOurs(path, 'a checkpoint of chasec', 'another file')
   for (const what of ['graph', 'data', 'recipe'] as const) {
-    if (record.identity[what] !== identity[what]) return notOurs(path, `a checkpoint of this ${what}`, 'one of another')
+    if (saved.identity[what] !== identity[what]) return notOurs(path, `a checkpoint of this ${what}`, 'one of another')
   }
-  const { tensors } = file.right
+  return E.right({ path, saved, tensors })
+}
+
+/**
+ * Puts `run`, which has not begun, where the run that wrote the checkpoint was. The graph is shrunk as that run had shrunk it.
+ *
+ * Errors: a checkpoint that lacks something.
+ */
+export const resumeRun = (
+  run: Run,
+  { network }: Trainable,
+  { path, saved, tensors }: Checkpoint,
+): E.Either<TrainError, undefined> => {
+  const { policy } = run.sparse
   const sparse = fromArrays(network, policy, withPrefix(tensors, 'sparse/', arrayOf))
   if (E.isLeft(sparse)) return sparse
   const cursor = cursorFrom(Uint32Array.from(arrayOf(tensors.get('cursor') ?? integers(new Uint32Array(0)))))
   if (cursor === undefined) return notOurs(path, 'a place in the data', 'none')
-  const graph = graphFor(run, policy, sparse.right.channels)
+  const graph = graphFor(run, sparse.right.channels)
   const held: Held = {
     parameters: withPrefix(tensors, 'parameters/', copied),
     statistics: withPrefix(tensors, 'statistics/', copied),
     moments: withPrefix(tensors, 'moments/', copied),
   }
-  const missing = namesHeld(run.executor).find((name) => !held.parameters.has(name) && !held.statistics.has(name))
-  if (missing !== undefined) return notOurs(path, `values of ${missing}`, 'none')
+  const { parameters, statistics } = run.executor
+  const missing =
+    parameters.find(({ name }) => !held.parameters.has(name) || !held.moments.has(name)) ??
+    statistics.find(({ name }) => !held.statistics.has(name))
+  if (missing !== undefined) return notOurs(path, `values of ${missing.name}`, 'none')
   const moved = moveRun(run, graph, sparse.right, held)
   if (E.isLeft(moved)) return moved
-  Object.assign(run, { cursor, step: record.step, tally: record.tally, history: [...record.history] })
-  return E.right(true)
+  Object.assign(run, { cursor, step: saved.step, tally: saved.tally, history: [...saved.history] })
+  return E.right(undefined)
 }
 
 const copied = (tensor: Dense): Float32Array => float32View(tensor).slice()
@@ -133,13 +163,13 @@ const withPrefix = <T>(
 }
 
 /** The graph without the channels that a later state of the run has lost. */
-const graphFor = (run: Run, policy: Policy, channels: ReadonlyArray<Uint32Array>): Graph => {
+const graphFor = (run: Run, channels: ReadonlyArray<Uint32Array>): Graph => {
   const removed = run.sparse.removed.map((marks, s) => {
     const left = new Set(channels[s])
     return marks.map((_, c) => (left.has(c) ? 0 : 1))
   })
   const { graph } = run.executor
-  return slimGraph(graph, { ...run.sparse, policy, removed }, namesHeld(run.executor))?.graph ?? graph
+  return slimGraph(graph, { ...run.sparse, removed }, namesHeld(run.executor))?.graph ?? graph
 }
 
 const readIfThere = async (path: string): Promise<E.Either<TrainError, Uint8Array | undefined>> => {
@@ -154,9 +184,15 @@ const readIfThere = async (path: string): Promise<E.Either<TrainError, Uint8Arra
 }
 
 const isSaved = (x: unknown): x is Saved =>
-  typeof x === 'object' && x !== null && 'version' in x && x.version === 1 && 'identity' in x && 'history' in x
+  typeof x === 'object' &&
+  x !== null &&
+  'version' in x &&
+  x.version === 1 &&
+  'identity' in x &&
+  'history' in x &&
+  (!('densities' in x) || (Array.isArray(x.densities) && x.densities.every((d) => typeof d === 'number')))
 
-const recordOf = (text: string | undefined): Saved | undefined => {
+const savedOf = (text: string | undefined): Saved | undefined => {
   const parsed = E.tryCatch((): unknown => JSON.parse(text ?? ''), E.toError)
   return E.isRight(parsed) && isSaved(parsed.right) ? parsed.right : undefined
 }

@@ -2,6 +2,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { ValueId } from '../../ir/op.ts'
 import type { Graph } from '../../ir/graph.ts'
+import { sameShape } from '../../ir/type.ts'
+import { expandMask, type Masks, noMasks } from '../../masks/mask.ts'
 import type { Backend, Tensor } from '../backend/backend.ts'
 import { type Cursor, startOf } from '../data/index.ts'
 import {
@@ -14,7 +16,7 @@ import {
 import { graphWithParameters } from '../executor/graph-with-parameters.ts'
 import { applyMasks, initialMoments } from '../executor/sgd.ts'
 import { init, maskedMultiplier, type Network, type Policy, type State } from '../sparse/index.ts'
-import type { TrainError } from './error.ts'
+import { trainError, type TrainError } from './error.ts'
 import type { HistoryEntry } from './history.ts'
 import { networkOf } from './network.ts'
 
@@ -70,9 +72,16 @@ export const trainableOf = (graph: Graph, backend: Backend): E.Either<TrainError
   })
 }
 
-/** A run before its first step: weights as the graph has them, masked. */
-export const startRun = ({ executor, network }: Trainable, policy: Policy, seed: number): E.Either<TrainError, Run> => {
-  const sparse = init(network, policy, seed)
+/** A run before its first step: weights as the graph has them, masked by the policy and by `given`. */
+export const startRun = (
+  { executor, network }: Trainable,
+  policy: Policy,
+  seed: number,
+  given: Masks = noMasks,
+): E.Either<TrainError, Run> => {
+  const initial = init(network, policy, seed)
+  if (E.isLeft(initial)) return initial
+  const sparse = maskedBy(initial.right, given)
   if (E.isLeft(sparse)) return sparse
   const device = executor.initialState()
   const masks = masksOnDevice(executor, sparse.right)
@@ -88,6 +97,25 @@ export const startRun = ({ executor, network }: Trainable, policy: Policy, seed:
     tally: emptyTally,
     history: [],
   })
+}
+
+/** The state without the weights that `given` masks. Errors: masks of what carries none, or of another shape. */
+const maskedBy = (state: State, given: Masks): E.Either<TrainError, State> => {
+  const { layers } = state.network
+  for (const [name, { shape }] of given) {
+    const layer = layers.find((one) => one.name === name)
+    if (layer !== undefined && sameShape(layer.shape, shape)) continue
+    const expected = layer === undefined ? 'a weight that a single layer reads' : `[${layer.shape.join(',')}]`
+    const found = layer === undefined ? 'another constant, or none' : `[${shape.join(',')}]`
+    return E.left(trainError(`mask of ${name}`, expected, found, 'Leave this mask out, or give those of this graph.'))
+  }
+  const masks = layers.map(({ name }, l): Uint8Array => {
+    const [own, more] = [state.masks[l] ?? new Uint8Array(0), given.get(name)]
+    if (more === undefined) return own
+    const kept = expandMask(more)
+    return own.map((bit, i) => bit & (kept[i] ?? 0))
+  })
+  return E.right({ ...state, masks })
 }
 
 /**

@@ -1,11 +1,11 @@
 /** Counting right answers, and evaluation. */
 import * as E from 'fp-ts/lib/Either.js'
 import type { ValueId } from '../../ir/op.ts'
-import type { Tensor } from '../backend/backend.ts'
 import { batchesInOrder, type Batch, type DataSet, loadBatch, type Split } from '../data/index.ts'
 import type { Executor, Feeds, TrainingState } from '../executor/executor.ts'
 import type { TrainError } from './error.ts'
 import type { Score } from './history.ts'
+import { disposeAll } from './run.ts'
 
 /** A batch under the name of the graph's input. */
 export const feedsOf = ({ graph }: Executor, { shape }: DataSet, { images, labels }: Batch): Feeds => {
@@ -52,13 +52,9 @@ export const evaluate = async (
     if (E.isLeft(outputs)) return outputs
     const [logits] = outputs.right.values()
     const counted = countRows((await logits?.data()) ?? [], loaded.right.labels)
-    for (const tensor of outputs.right.values()) disposeOne(tensor)
+    disposeAll(outputs.right)
     correct += counted.correct
     loss += counted.loss
   }
   return E.right({ loss: loss / split.size, accuracy: correct / split.size })
-}
-
-const disposeOne = (tensor: Tensor): void => {
-  tensor.dispose()
 }

@@ -1,6 +1,7 @@
 /** Carries updates of the masks over to what is on the device. */
 import * as E from 'fp-ts/lib/Either.js'
 import type { ValueId } from '../../ir/op.ts'
+import { sizeOf } from '../../ir/type.ts'
 import type { Tensor } from '../backend/backend.ts'
 import type { DeviceTensors, Executor } from '../executor/executor.ts'
 import { type Event, type LayerEvent, type Network, update } from '../sparse/index.ts'
@@ -22,7 +23,7 @@ export const readLayers = async (
     if (tensor !== undefined) wanted.set(name, tensor)
   }
   const arrays = await executor.readParameters(wanted)
-  return layers.map(({ name, shape }) => arrays.get(name) ?? new Float32Array(shape.reduce((n, d) => n * d, 1)))
+  return layers.map(({ name, shape }) => arrays.get(name) ?? new Float32Array(sizeOf(shape)))
 }
 
 /**

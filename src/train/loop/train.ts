@@ -3,19 +3,20 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import type { Graph } from '../../ir/graph.ts'
 import type { ValueId } from '../../ir/op.ts'
-import { elementMask, type Mask, type Masks } from '../../masks/mask.ts'
+import { elementMask, type Mask, type Masks, noMasks } from '../../masks/mask.ts'
 import { applyMasks } from '../../passes/apply-masks.ts'
 import type { Backend, BackendName } from '../backend/backend.ts'
 import { openBackend } from '../backend/open.ts'
-import { type DataSet, drawBatch, loadBatch, stepsPerEpoch } from '../data/index.ts'
+import { type DataSet, drawTrainingBatch, loadBatch, stepsPerEpoch } from '../data/index.ts'
 import { graphWithParameters } from '../executor/graph-with-parameters.ts'
-import { type Length, learningRateAt, policyOf, type Recipe } from '../recipe/index.ts'
-import { type Identity, identityOf, resumeRun, saveRun } from './checkpoint.ts'
+import { type Length, learningRateAt, type Recipe } from '../recipe/index.ts'
+import { beginRun } from './begin.ts'
+import { type Identity, identityOf, saveRun } from './checkpoint.ts'
 import { channelsOf, densityOf } from './counts.ts'
 import { trainError, type TrainError } from './error.ts'
 import type { EpochEntry, History } from './history.ts'
 import { type Progress, progressMeter } from './progress.ts'
-import { disposeRun, emptyTally, readHeld, type Run, startRun, trainableOf, withEffective } from './run.ts'
+import { disposeRun, emptyTally, readHeld, type Run, trainableOf, withEffective } from './run.ts'
 import { evaluate } from './score.ts'
 import { trainStep } from './step.ts'
 
@@ -31,10 +32,14 @@ export interface TrainOptions {
   /** One that is open, or the name of one. Absent: the best that this machine has. */
   readonly backend?: Backend | BackendName | 'auto'
   readonly checkpoint?: CheckpointOptions
+  /** Weights that are 0 and stay so, by name in the graph: for training a pruned network further. For method `dense` only. */
+  readonly masks?: Masks
   /** When aborted, training stops after the step it is in, a checkpoint written if there is to be one. */
   readonly signal?: AbortSignal
   /** Is told after every step. */
   readonly onProgress?: (progress: Progress) => void
+  /** Is told of the whole history when the run starts or goes on, and whenever an epoch or the training ends. */
+  readonly onHistory?: (history: History) => void
 }
 
 export interface Trained {
@@ -70,29 +75,32 @@ interface Job {
 export const train =
   (graph: Graph, data: DataSet, recipe: Recipe, options: TrainOptions = {}): TaskEither<TrainError, Trained> =>
   async () => {
-    const problem = misfit(graph, data)
+    const problem = misfit(graph, data) ?? intervalProblem(options) ?? masksProblem(recipe, options)
     if (problem !== undefined) return E.left(problem)
     const { backend: chosen = 'auto' } = options
     const backend = typeof chosen === 'string' ? await openBackend(chosen)() : E.right(chosen)
     if (E.isLeft(backend)) return backend
     const trainable = trainableOf(graph, backend.right)
     if (E.isLeft(trainable)) return trainable
-    const perEpoch = stepsPerEpoch(data.train.size, recipe.batch, true)
+    const perEpoch = stepsPerEpoch(data.train.size, recipe.batch, recipe.partial)
     const length: Length = { steps: recipe.epochs * perEpoch, stepsPerEpoch: perEpoch }
-    const policy = policyOf(recipe.method, length)
-    const run = startRun(trainable.right, policy, recipe.seed)
+    const identity = identityOf(trainable.right.executor.graph, data, recipe)
+    const resumed = options.checkpoint?.resume === true ? options.checkpoint.path : undefined
+    const run = await beginRun(trainable.right, {
+      data,
+      recipe,
+      length,
+      identity,
+      resumed,
+      masks: options.masks ?? noMasks,
+    })
     if (E.isLeft(run)) {
       trainable.right.executor.dispose()
       return run
     }
-    const identity = identityOf(trainable.right.executor.graph, data, recipe)
     const job: Job = { run: run.right, data, recipe, length, identity, options }
     try {
-      const { checkpoint } = options
-      if (checkpoint?.resume === true) {
-        const resumed = await resumeRun(job.run, trainable.right, policy, checkpoint.path, identity)
-        if (E.isLeft(resumed)) return resumed
-      }
+      options.onHistory?.(run.right.history)
       const completed = await runSteps(job)
       return E.isLeft(completed) ? completed : await resultOf(job.run, completed.right)
     } finally {
@@ -128,6 +136,18 @@ const misfit = (graph: Graph, data: DataSet): TrainError | undefined => {
   )
 }
 
+const masksProblem = ({ method }: Recipe, { masks }: TrainOptions): TrainError | undefined =>
+  masks === undefined || method.name === 'dense'
+    ? undefined
+    : trainError('method', 'dense, which leaves masks as they are', method.name, 'Leave the masks or the method out.')
+
+const intervalProblem = ({ checkpoint }: TrainOptions): TrainError | undefined => {
+  const { every = 1 } = checkpoint ?? {}
+  if (Number.isSafeInteger(every) && every >= 1) return undefined
+  const help = 'Leave it out for one checkpoint an epoch.'
+  return trainError('steps between checkpoints', 'a whole number of at least 1', `${every}`, help)
+}
+
 /** Trains to the end, or until stopped; gives whether it is the end. */
 const runSteps = async (job: Job): Promise<E.Either<TrainError, boolean>> => {
   const { run, length, options } = job
@@ -155,9 +175,8 @@ const oneStep = async (
   report: ReturnType<typeof progressMeter>,
 ): Promise<E.Either<TrainError, undefined>> => {
   const { run, data, recipe, length } = job
-  const { batch, augmentation } = recipe
   const began = performance.now()
-  const drawn = drawBatch(data.train.size, run.cursor, augmentation === null ? { batch } : { batch, augmentation })
+  const drawn = drawTrainingBatch(data, run.cursor, recipe)
   const loaded = await loadBatch(data, data.train, drawn)()
   if (E.isLeft(loaded)) return loaded
   const stepped = await trainStep(run, data, loaded.right, recipe, length)
@@ -181,7 +200,7 @@ const oneStep = async (
 }
 
 /** Evaluates the validation images and notes the epoch. */
-const endEpoch = async ({ run, data, recipe, length }: Job): Promise<E.Either<TrainError, undefined>> => {
+const endEpoch = async ({ run, data, recipe, length, options }: Job): Promise<E.Either<TrainError, undefined>> => {
   const validation = await withEffective(run, (state) =>
     evaluate(run.executor, state, data, data.validation, recipe.batch),
   )
@@ -201,6 +220,7 @@ const endEpoch = async ({ run, data, recipe, length }: Job): Promise<E.Either<Tr
     stepsPerSecond: steps / seconds,
   }
   run.history.push(entry)
+  options.onHistory?.(run.history)
   run.tally = emptyTally
   return E.right(undefined)
 }
@@ -210,6 +230,7 @@ const test = async (job: Job): Promise<E.Either<TrainError, boolean>> => {
   const score = await withEffective(run, (state) => evaluate(run.executor, state, data, data.test, recipe.batch))
   if (E.isLeft(score)) return score
   run.history.push({ kind: 'test', step: run.step, ...score.right })
+  job.options.onHistory?.(run.history)
   const saved = await save(job)
   return E.isLeft(saved) ? saved : E.right(true)
 }

@@ -2,7 +2,7 @@
  * Reading plain data entry by entry. A wrong entry is noted and a stand-in given, so that one pass finds all that is wrong.
  * (A schema library would do; this is smaller than its use and words errors like the rest.)
  */
-import { closestNames } from '../../ir/closest.ts'
+import { closestName } from '../../ir/closest.ts'
 import { recipeError, type RecipeError } from './error.ts'
 
 export interface Range {
@@ -14,19 +14,29 @@ export interface Range {
   readonly whole?: boolean
 }
 
+export type Span = readonly [low: number, high: number]
+
 /** The entries of one object. What has no default is required. */
 export interface Entries {
   readonly number: (key: string, range: Range, absent?: number) => number
   readonly flag: (key: string, absent: boolean) => boolean
-  readonly choice: <T extends string>(key: string, choices: readonly [T, ...ReadonlyArray<T>], absent?: T) => T
+  /** Entries that have a meaning only under some choices, `decides`, are not judged where the choice is wrong. */
+  readonly choice: <T extends string>(
+    key: string,
+    choices: readonly [T, ...ReadonlyArray<T>],
+    absent?: T,
+    decides?: 'all' | ReadonlyArray<string>,
+  ) => T
   /** A list of numbers, ascending. */
   readonly numbers: (key: string, range: Range, absent: ReadonlyArray<number>) => ReadonlyArray<number>
+  /** A least and a largest number. */
+  readonly span: (key: string, range: Range, absent: Span) => Span
   /** What is under a key, not looked at. */
   readonly raw: (key: string) => unknown
   /** The entries of an object under a key; undefined where there is none. */
   readonly inner: (key: string) => Entries | undefined
   readonly note: (key: string, expected: string, found: string, help: string) => void
-  /** Notes every key that nothing asked for. */
+  /** Notes every key that nothing asked for, unless a choice that decides about all keys was wrong. */
   readonly end: () => void
 }
 
@@ -61,9 +71,10 @@ const ascending = (found: unknown, range: Range): ReadonlyArray<number> | undefi
 export const entriesOf = (value: unknown, path: string, problems: RecipeError[]): Entries => {
   const record = isRecord(value) ? value : {}
   const asked = new Set<string>()
+  let judged = true
   const at = (key: string): string => (path === '' ? key : `${path}.${key}`)
   const note: Entries['note'] = (key, expected, found, help) => {
-    problems.push(recipeError(`recipe entry ${at(key)}`, expected, found, help))
+    if (isRecord(value)) problems.push(recipeError(`recipe entry ${at(key)}`, expected, found, help))
   }
   if (!isRecord(value)) {
     const subject = path === '' ? 'recipe' : `recipe entry ${path}`
@@ -89,11 +100,15 @@ export const entriesOf = (value: unknown, path: string, problems: RecipeError[])
       note(key, 'true or false', shown(found), changeIt)
       return absent
     },
-    choice: (key, choices, absent) => {
+    choice: (key, choices, absent, decides = []) => {
       const found = take(key)
       const known = found === undefined ? absent : choices.find((choice) => choice === found)
       if (known !== undefined) return known
-      note(key, `one of ${choices.join(', ')}`, shown(found), 'Choose one of these.')
+      const close = typeof found === 'string' ? closestName(found, choices) : undefined
+      const help = close === undefined ? 'Choose one of these.' : `Did you mean ${close}?`
+      note(key, `one of ${choices.join(', ')}`, shown(found), help)
+      if (decides === 'all') judged = false
+      else for (const other of decides) asked.add(other)
       return absent ?? choices[0]
     },
     numbers: (key, range, absent) => {
@@ -102,16 +117,25 @@ export const entriesOf = (value: unknown, path: string, problems: RecipeError[])
       if (list === undefined) note(key, `an ascending list, each ${rangeText(range)}`, shown(found), changeIt)
       return list ?? absent
     },
+    span: (key, range, absent) => {
+      const found = take(key)
+      if (found === undefined) return absent
+      const [low, high, ...more] = ascending(found, range) ?? []
+      if (low !== undefined && high !== undefined && more.length === 0) return [low, high]
+      note(key, `a list of two numbers, ascending, each ${rangeText(range)}`, shown(found), changeIt)
+      return absent
+    },
     inner: (key) => {
       const found = take(key)
-      return found === undefined || found === null ? undefined : entriesOf(found, at(key), problems)
+      return found === undefined ? undefined : entriesOf(found, at(key), problems)
     },
     end: () => {
+      if (!judged) return
       for (const key of Object.keys(record)) {
         if (asked.has(key)) continue
-        const [close] = closestNames(key, asked, 1)
-        const help =
-          close === undefined ? 'Remove it.' : `Did you mean ${close}? Entries here are ${[...asked].join(', ')}.`
+        const close = closestName(key, asked)
+        const advice = close === undefined ? 'Remove it.' : `Did you mean ${close}?`
+        const help = `${advice} Entries here are ${[...asked].join(', ')}.`
         note(key, 'an entry that exists', 'one of no meaning', help)
       }
     },

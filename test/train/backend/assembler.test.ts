@@ -1,15 +1,21 @@
 import { expect, test } from 'vitest'
 import {
   assemble,
+  bits,
+  choose,
+  copy,
   define,
+  equal,
   type WasmFunction,
   int,
   larger,
+  less,
   minus,
   over,
   plus,
   single,
   smaller,
+  storeLane,
   times,
   vector,
 } from '../../../src/train/backend/wasm/assembler.ts'
@@ -88,4 +94,30 @@ test('vectors compute four floats as a single computes one', () => {
   const [one, four] = [run(body('single'), values), run(body('vector'), values)]
   expect([...four.slice(8, 20)]).toEqual([...one.slice(8, 20)])
   expect([...one.slice(8, 20)]).toEqual([1.5, 1.5, 0, -4.5, 0.5, 0, 0, 7, 0, 0, 1.5, 0])
+})
+
+test('what depends on a condition is done where it is not 0', () => {
+  const made = define('conditions', 1, (b, parameter) => {
+    const x = parameter(0)
+    const put = (place: number): void => b.put(single.store(int(4 * place), single.load(int(0))))
+    b.when(x, () => put(1))
+    b.when(equal(x, int(-2)), () => put(2))
+    b.when(less(x, int(3)), () => b.when(less(int(-3), x), () => put(3)))
+    b.put(single.store(choose(int(16), int(20), x), single.load(int(0))))
+  })
+  expect([...run(made, [9], 0).slice(0, 6)]).toEqual([9, 0, 0, 9, 0, 9])
+  expect([...run(made, [9], -2).slice(0, 6)]).toEqual([9, 9, 9, 9, 9, 0])
+  expect([...run(made, [9], 3).slice(0, 6)]).toEqual([9, 9, 0, 0, 9, 0])
+})
+
+test('bytes are copied and single lanes stored where they belong', () => {
+  const made = define('copies', 1, (b, parameter) => {
+    b.put(copy(int(32), int(4), parameter(0)))
+    for (const lane of [0, 1, 3]) b.put(storeLane(int(64), vector.load(int(0)), lane, 16))
+    b.put(vector.store(int(112), vector.wherePositive(bits(0, 1, 0, 1), vector.load(int(0)))))
+  })
+  const out = run(made, [1, 2, 3, 4], 12)
+  expect([...out.slice(8, 12)]).toEqual([2, 3, 4, 0])
+  expect([...out.slice(20, 24)]).toEqual([1, 2, 0, 4])
+  expect([...out.slice(28, 32)]).toEqual([0, 2, 0, 4])
 })

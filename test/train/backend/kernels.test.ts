@@ -74,15 +74,17 @@ const kernel = (names: ReadonlyArray<string>, body: () => void): void => {
 }
 
 describe('convolutions', () => {
-  kernel(['Conv2DBackpropFilter', 'Conv2DBackpropInput'], () => {
+  kernel(['Conv2D', 'Conv2DBackpropFilter', 'Conv2DBackpropInput'], () => {
     fc.assert(
       fc.property(windows, ({ batch, height, width, inputs, outputs, kernel, rows, columns, strides, pads }) => {
         const steps = { strides, pads }
         agree(({ ops }, random) => {
           const [x, dy] = [random([batch, height, width, inputs]), random([batch, rows, columns, outputs])]
+          const filter = random([...kernel, inputs, outputs])
           return [
+            ops.conv(x, filter, steps),
             ops.convFilterGradient(x, dy, [...kernel, inputs, outputs], steps),
-            ops.convInputGradient(dy, random([...kernel, inputs, outputs]), [batch, height, width, inputs], steps),
+            ops.convInputGradient(dy, filter, [batch, height, width, inputs], steps),
           ]
         })
       }),

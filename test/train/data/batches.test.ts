@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/ir/random.ts'
-import { drawCuts, normalised } from '../../../src/train/data/augment.ts'
-import { batchesInOrder, drawBatch, loadBatch } from '../../../src/train/data/batch.ts'
+import { normalised } from '../../../src/train/data/augment.ts'
+import { batchesInOrder, drawBatch, drawTrainingBatch, loadBatch } from '../../../src/train/data/batch.ts'
+import { type Augmentation, cutDrawer, type Cuts } from '../../../src/train/data/cuts.ts'
 import { type DataSet, inMemory } from '../../../src/train/data/data-set.ts'
 import { divide } from '../../../src/train/data/divide.ts'
 import { openData } from '../../../src/train/data/open.ts'
@@ -19,7 +20,10 @@ import {
 import { errorOf, orThrow, randomBytes, temporaryFolder, writeMnist } from './make.ts'
 
 const root = temporaryFolder()
-const augmentation = { padding: 4, flip: true }
+const augmentations: ReadonlyArray<Augmentation> = [
+  { crop: 'padded', padding: 4, flip: true },
+  { crop: 'resized', scale: [0.08, 1], ratio: [3 / 4, 4 / 3], flip: true },
+]
 const range = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i)
 
 /** A data set of `count` images of 3x6x5 whose channel means differ. */
@@ -98,14 +102,14 @@ describe('steps', () => {
 })
 
 describe('resuming', () => {
-  test('at any step gives the same bytes from there on', async () => {
+  test.each(augmentations)('at any step gives the same bytes from there on, $crop', async (augmentation) => {
     const data = await dataOf(50)
-    const options = { batch: 8, augmentation }
+    const options = { batch: 8, partial: true, augmentation }
     const run = async (from: Cursor, steps: number): Promise<{ bytes: ReadonlyArray<string>; end: Cursor }> => {
       const bytes: string[] = []
       let cursor = from
       for (let i = 0; i < steps; i++) {
-        const drawn = drawBatch(data.train.size, cursor, options)
+        const drawn = drawTrainingBatch(data, cursor, options)
         const { images, labels } = orThrow(await loadBatch(data, data.train, drawn)())
         bytes.push(`${images.join()} ${labels.join()}`)
         cursor = drawn.next
@@ -149,7 +153,13 @@ describe('augmentation', () => {
     for (let top = -3; top <= 3; top++) {
       for (let left = -4; left <= 4; left++) {
         for (const mirrored of [0, 1]) {
-          const cuts = { top: Int32Array.of(top), left: Int32Array.of(left), mirrored: Uint8Array.of(mirrored) }
+          const cuts = {
+            top: Int32Array.of(top),
+            left: Int32Array.of(left),
+            height: Int32Array.of(4),
+            width: Int32Array.of(3),
+            mirrored: Uint8Array.of(mirrored),
+          }
           expect([...normalised(pixels, shape, statistics, cuts)]).toEqual(reference(pixels, top, left, mirrored === 1))
         }
       }
@@ -159,7 +169,7 @@ describe('augmentation', () => {
 
   test('draws every cut, equally often', () => {
     const count = 81 * 2 * 400
-    const { cuts } = drawCuts(count, augmentation, seededRandom(1))
+    const { cuts } = cutDrawer({ crop: 'padded', padding: 4, flip: true }, shape)(count, seededRandom(1))
     const seen = new Map<string, number>()
     for (let i = 0; i < count; i++) {
       const key = `${cuts.top[i]},${cuts.left[i]},${cuts.mirrored[i]}`
@@ -167,9 +177,11 @@ describe('augmentation', () => {
     }
     expect(seen.size).toBe(162)
     for (const times of seen.values()) expect(Math.abs(times - 400)).toBeLessThan(5 * Math.sqrt(400))
-    expect(drawCuts(100, { padding: 0, flip: false }, seededRandom(1)).cuts).toEqual({
+    expect(cutDrawer({ crop: 'padded', padding: 0, flip: false }, shape)(100, seededRandom(1)).cuts).toEqual({
       top: new Int32Array(100),
       left: new Int32Array(100),
+      height: new Int32Array(100).fill(4),
+      width: new Int32Array(100).fill(3),
       mirrored: new Uint8Array(100),
     })
   })
@@ -181,6 +193,91 @@ describe('augmentation', () => {
     const { images } = orThrow(await loadBatch(data, data.train, plain)())
     const pixels = orThrow(await data.train.pixels(plain.indices)())
     expect(images).toEqual(normalised(pixels, data.shape, data))
+  })
+})
+
+describe('parts brought to the size of the image', () => {
+  type Resized = Extract<Augmentation, { readonly crop: 'resized' }>
+  const usual: Resized = { crop: 'resized', scale: [0.08, 1], ratio: [3 / 4, 4 / 3], flip: true }
+
+  interface Cut {
+    readonly [part: string]: number
+    readonly top: number
+    readonly left: number
+    readonly height: number
+    readonly width: number
+    readonly mirrored: number
+  }
+
+  const drawn = (augmentation: Resized, height: number, width: number, count: number): ReadonlyArray<Cut> => {
+    const { cuts } = cutDrawer(augmentation, [3, height, width])(count, seededRandom(4))
+    const at = (part: keyof Cuts, i: number): number => cuts[part][i] ?? NaN
+    return range(count).map((i) => ({
+      top: at('top', i),
+      left: at('left', i),
+      height: at('height', i),
+      width: at('width', i),
+      mirrored: at('mirrored', i),
+    }))
+  }
+
+  const meanOf = (numbers: ReadonlyArray<number>): number => numbers.reduce((sum, x) => sum + x, 0) / numbers.length
+
+  test('lie in the image, anywhere, half of them mirrored', () => {
+    const cuts = drawn(usual, 224, 160, 4000)
+    for (const { top, left, height, width } of cuts) {
+      expect(top >= 0 && left >= 0 && height >= 1 && width >= 1).toBe(true)
+      expect(top + height <= 224 && left + width <= 160).toBe(true)
+    }
+    // Mean places among those there are; five standard deviations of a mean of 4000 uniform numbers.
+    const places = cuts.map(({ top, height }) => (height === 224 ? 0.5 : top / (224 - height)))
+    expect(Math.abs(meanOf(places) - 0.5)).toBeLessThan((5 * Math.sqrt(1 / 12)) / Math.sqrt(4000))
+    expect(Math.abs(meanOf(cuts.map(({ mirrored }) => mirrored)) - 0.5)).toBeLessThan(2.5 / Math.sqrt(4000))
+  })
+
+  test('have areas uniform in their span and ratios uniform in its logarithm', () => {
+    // Small enough that every attempt fits, so that nothing favours some over others.
+    const cuts = drawn({ ...usual, scale: [0.05, 0.2], ratio: [1 / 4, 2] }, 4000, 4000, 20_000)
+    const unit = (low: number, high: number, x: number): number => (x - low) / (high - low)
+    const areas = cuts.map(({ height, width }) => unit(0.05, 0.2, (height * width) / 16e6))
+    const ratios = cuts.map(({ height, width }) => unit(Math.log(1 / 4), Math.log(2), Math.log(width / height)))
+    for (const numbers of [areas, ratios]) {
+      const sorted = numbers.toSorted((a, b) => a - b)
+      // Kolmogorov and Smirnov: 1.95 / √n at one in a thousand.
+      const distance = Math.max(...sorted.map((x, i) => Math.abs(x - (i + 0.5) / sorted.length)))
+      expect(distance).toBeLessThan(1.95 / Math.sqrt(sorted.length))
+    }
+  })
+
+  test('are the largest in the middle where none fits', () => {
+    const wide = drawn({ ...usual, scale: [1, 1], ratio: [3 / 4, 4 / 3] }, 30, 100, 5)
+    for (const cut of wide) expect(cut).toMatchObject({ top: 0, left: 30, height: 30, width: 40 })
+    const high = drawn({ ...usual, scale: [1, 1] }, 100, 30, 5)
+    for (const cut of high) expect(cut).toMatchObject({ top: 30, left: 0, height: 40, width: 30 })
+    const whole = drawn({ ...usual, scale: [1, 1], ratio: [0.99, 1.02] }, 100, 101, 5)
+    for (const cut of whole) expect(cut).toMatchObject({ top: 0, left: 0, height: 100, width: 101 })
+  })
+
+  test('are enlarged channel by channel, then mirrored', () => {
+    const shape = [2, 2, 4] as const
+    const pixels = Uint8Array.of(...range(16).map((i) => 10 * i), ...range(16).map((i) => 255 - i))
+    const cuts = (mirrored: number): Cuts => ({
+      top: Int32Array.of(0, 1),
+      left: Int32Array.of(0, 2),
+      height: Int32Array.of(2, 1),
+      width: Int32Array.of(4, 2),
+      mirrored: Uint8Array.of(0, mirrored),
+    })
+    const rows = (channel: number): ReadonlyArray<number> => {
+      const [p = 0, q = 0] = pixels.subarray(16 + 8 * channel + 6)
+      const row = [p, 0.75 * p + 0.25 * q, 0.25 * p + 0.75 * q, q].map((x) => Math.floor(x + 0.5))
+      return [...row, ...row]
+    }
+    const plain = { mean: [0, 0], deviation: [1 / 255, 1 / 255] }
+    const numbers = (mirrored: number): ReadonlyArray<number> =>
+      Array.from(normalised(pixels, shape, plain, cuts(mirrored)), (x) => Math.round(x))
+    expect(numbers(0)).toEqual([...pixels.subarray(0, 16), ...rows(0), ...rows(1)])
+    expect(numbers(1).slice(16, 20)).toEqual(rows(0).slice(0, 4).toReversed())
   })
 })
 

@@ -12,10 +12,10 @@ import { backendName, busyChase, recipeOf, right, tinyData, tinyResNet } from '.
 const folder = mkdtempSync(join(tmpdir(), 'chasec-kill-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** 280 steps, of which the kills together see about half. */
-const epochs = 40
-
 const kills = Number(process.env['KILLS'] ?? 4)
+
+/** Seven steps each; the kills together see about half of them. */
+const epochs = Math.max(12, 2 * kills)
 
 const script = fileURLToPath(new URL('child.ts', import.meta.url))
 
@@ -54,7 +54,7 @@ describe('kill -9', () => {
       const draws = drawsFrom(seededRandom(Number(process.env['SEED'] ?? 20)))
       let reached = 0
       for (let kill = 0; kill < kills; kill++) {
-        const killed = { steps: 1 + draws.below(Math.floor(150 / kills)), delay: draws.below(40) }
+        const killed = { steps: 1 + draws.below(Math.floor((3.5 * epochs) / kills)), delay: draws.below(40) }
         const { steps, signal } = await runChild(path, result, killed)
         expect(signal).toBe('SIGKILL')
         // A step is told of before the checkpoint that every second one is followed by.

@@ -54,7 +54,7 @@ describe('trainStep', () => {
 })
 
 describe('n-of-m', () => {
-  it.each(['mask', 'halving', 'fine'] as const)(
+  it.each(['mask', 'mask-exponential', 'halving', 'fine'] as const)(
     '%s: trains masked weights on, computes without them in the end',
     async (decay) => {
       const method = { name: 'n-of-m', n: 1, m: 2, decay, begin: 0.1, until: 0.6 }

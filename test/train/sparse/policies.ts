@@ -50,7 +50,7 @@ export const policies: ReadonlyArray<Policy> = [
   ...chases,
   rigl({ density: 0.2, until: 30, every: 4 }),
   riglItop({ density: 0.2, steps, every: 8 }),
-  set({ density: 0.2, steps, every: 4 }),
+  set({ density: 0.2, until: steps, every: 4 }),
   mest({
     density: 0.2,
     until: 36,

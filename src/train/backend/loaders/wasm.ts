@@ -1,7 +1,7 @@
 import { importCore, loaderOf } from '../loader.ts'
 import { registerKernels } from '../wasm/register.ts'
 
-/** XNNPACK in WebAssembly and our own kernels for what it lacks: works everywhere. */
+/** TensorFlow.js in WebAssembly, with kernels of our own for what it lacks or is slow at: works everywhere. */
 export const wasm = loaderOf({
   name: 'wasm',
   about: 'WebAssembly with SIMD on one core',

@@ -67,9 +67,11 @@ export const times = (first: Int, ...others: ReadonlyArray<Int>): Int => others.
 export const minus = binary('i32', [0x6b])
 /** Rounds towards zero. */
 export const over = binary('i32', [0x6d])
-const less = binary('i32', [0x48])
+export const less = binary('i32', [0x48])
+export const equal = binary('i32', [0x46])
 
-const choose = (a: Int, b: Int, condition: Int): Int => make('i32', a.code, b.code, condition.code, [0x1b])
+/** `a` where the condition is not 0, else `b`; both are computed. */
+export const choose = (a: Int, b: Int, condition: Int): Int => make('i32', a.code, b.code, condition.code, [0x1b])
 export const smaller = (a: Int, b: Int): Int => choose(a, b, less(a, b))
 export const larger = (a: Int, b: Int): Int => choose(b, a, less(a, b))
 
@@ -123,8 +125,28 @@ export const vector: Lanes<'v128'> = {
   whereEqual: (a, b, value) => make('v128', value.code, a.code, b.code, simd(0x41), simd(0x4e)),
 }
 
+/** Four given numbers, each 0 or 1. */
+export const bits = (...lanes: readonly [number, number, number, number]): Vector =>
+  make('v128', simd(0x0c), [...new Uint8Array(Float32Array.from(lanes).buffer)])
+
 /** Code that leaves nothing on the stack. */
 export type Statement = Code
+
+/** Copies so many bytes. */
+export const copy = (to: Int, from: Int, count: Int): Statement => [
+  ...to.code,
+  ...from.code,
+  ...count.code,
+  ...[0xfc, 0x0a, 0, 0],
+]
+
+/** Stores one of four floats where the first of them would be, `lane` floats on. */
+export const storeLane = (address: Int, value: Vector, lane: number, offset = 0): Statement => [
+  ...address.code,
+  ...value.code,
+  ...simd(0x5a),
+  ...[2, ...unsigned(offset + 4 * lane), lane],
+]
 
 /** The body of a function while it is written. */
 export interface Body {
@@ -132,6 +154,8 @@ export interface Body {
   readonly lane: <K extends 'f32' | 'v128'>(lanes: Lanes<K>) => Local<K>
   readonly set: <K extends Kind>(local: Local<K>, value: Expr<K>) => void
   readonly put: (statement: Statement) => void
+  /** Runs `body` where the condition is not 0. */
+  readonly when: (condition: Int, body: () => void) => void
   /** Runs `body` for `i = from, from + step, ...` while `i < to`; `to` and `step` are evaluated every time. */
   readonly loop: (from: Int, to: Int, step: number, body: (i: Local<'i32'>) => void) => void
 }
@@ -170,6 +194,11 @@ export const define = (
       lane: ({ kind }) => local(kind),
       set,
       put,
+      when: (condition, body) => {
+        put([0x02, 0x40, ...condition.code, 0x45, 0x0d, 0])
+        body()
+        put([0x0b])
+      },
       loop: (from, to, step, body) => {
         const i = local('i32')
         set(i, from)

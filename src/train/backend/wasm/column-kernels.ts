@@ -1,15 +1,17 @@
 /**
  * Kernels over the rows of a matrix of floats `[rows, columns]`, each a single pass. Columns are taken in blocks of 16, 4
- * and 1, so any number of them is computed in full.
+ * and, where there are fewer, 1, so any number of them is computed in full.
  */
 import {
   type Body,
   define,
+  equal,
   type Expr,
   type WasmFunction,
   int,
   type Int,
   type Lanes,
+  minus,
   over,
   plus,
   single,
@@ -31,6 +33,20 @@ export const columnBlocks = (
   b.loop(int(0), wide, 16, (c) => body(b.int(bytes(c)), vector, 4))
   b.loop(wide, narrow, 4, (c) => body(b.int(bytes(c)), vector, 1))
   b.loop(narrow, columns, 1, (c) => body(b.int(bytes(c)), single, 1))
+}
+
+/** The same for results that may be computed twice: less than four columns are taken with those before them. */
+const overlappingBlocks: typeof columnBlocks = (b, columns, body) => {
+  const wide = b.int(times(over(columns, int(16)), int(16)))
+  const narrow = b.int(times(over(columns, int(4)), int(4)))
+  b.loop(int(0), wide, 16, (c) => body(b.int(bytes(c)), vector, 4))
+  b.loop(wide, narrow, 4, (c) => body(b.int(bytes(c)), vector, 1))
+  b.when(narrow, () => {
+    b.loop(narrow, columns, 4, () => body(b.int(bytes(minus(columns, int(4)))), vector, 1))
+  })
+  b.when(equal(narrow, int(0)), () => {
+    b.loop(int(0), columns, 1, (c) => body(b.int(bytes(c)), single, 1))
+  })
 }
 
 /** Rows that are summed before the sum is added to the total: keeps rounding errors small for many rows. */
@@ -55,7 +71,7 @@ const summing = (
     const rows = parameter(inputs + vectors + outputs)
     const columns = parameter(inputs + vectors + outputs + 1)
     const stride = b.int(bytes(columns))
-    columnBlocks(b, columns, (offset, lanes, width) => {
+    overlappingBlocks(b, columns, (offset, lanes, width) => {
       const places = Array.from({ length: width }, (_, w) => w)
       const totals = places.map(() => Array.from({ length: outputs }, () => b.lane(lanes)))
       const sums = places.map(() => Array.from({ length: outputs }, () => b.lane(lanes)))
@@ -109,7 +125,7 @@ const mapping = (
   define(name, inputs + vectors + 3, (b, parameter) => {
     const [rows, columns] = [parameter(inputs + vectors + 1), parameter(inputs + vectors + 2)]
     const stride = b.int(bytes(columns))
-    columnBlocks(b, columns, (offset, lanes, width) => {
+    overlappingBlocks(b, columns, (offset, lanes, width) => {
       const places = Array.from({ length: width }, (_, w) => w)
       const coefficients = places.map((w) =>
         Array.from({ length: vectors }, (_, v) => {

@@ -1,5 +1,12 @@
 import type { backend_util, NamedAttrMap, TensorInfo } from '@tensorflow/tfjs-core'
 import { geometryParameters } from './convolution-kernels.ts'
+import {
+  type Convolution,
+  convolutionParameters,
+  packedSize,
+  type Packing,
+  packingParameters,
+} from './convolve-kernels.ts'
 import type { Call, Implementations } from './register.ts'
 
 type Info = backend_util.Conv2DInfo
@@ -62,110 +69,180 @@ const convFilterGradient = (call: Call): TensorInfo => {
   return out
 }
 
-/** Along one axis: the part of a stride that the phase is, the taps that reach it, and where its sum starts. */
-interface Phase {
-  readonly offset: number
-  readonly taps: number
+/** A filter as terms of a sum: where its taps, channels and outputs lie, in elements of the tensor. */
+interface Taps extends Omit<Packing, 'filter' | 'packed'> {
+  readonly filter: TensorInfo
+  /** The element of the first tap. */
+  readonly first: number
 }
 
-const phasesOf = (kernel: number, stride: number): ReadonlyArray<Phase> =>
-  Array.from({ length: stride }, (_, offset) => ({
-    offset,
-    taps: Math.max(0, Math.ceil((kernel - offset) / stride)),
-  }))
+/** Where the outputs of a convolution go. */
+interface Places extends Pick<Convolution, 'rows' | 'columns' | 'outImage' | 'outRow' | 'outColumn'> {
+  readonly out: TensorInfo
+  /** The element of the first output. */
+  readonly first: number
+}
 
-/**
- * The taps of a phase of a filter `[h, w, inputs, outputs]`, last first and with its channels swapped:
- * `[taps, taps, outputs, inputs]`.
- */
-const turned = ({ machine }: Call, filter: TensorInfo, info: Info, vertical: Phase, horizontal: Phase): TensorInfo => {
-  const { inChannels: inputs, outChannels: outputs, filterWidth, strideHeight, strideWidth } = info
-  const out = machine.output([vertical.taps, horizontal.taps, outputs, inputs])
-  const [from, to] = [machine.floats(filter), machine.floats(out)]
-  let at = 0
-  for (let h = vertical.taps - 1; h >= 0; h--) {
-    for (let w = horizontal.taps - 1; w >= 0; w--) {
-      const tap = (vertical.offset + h * strideHeight) * filterWidth + horizontal.offset + w * strideWidth
-      const base = tap * inputs * outputs
-      for (let o = 0; o < outputs; o++) {
-        for (let i = 0; i < inputs; i++) to[at++] = from[base + i * outputs + o] ?? 0
-      }
-    }
+type Reading = Pick<Convolution, 'top' | 'left' | 'strideHeight' | 'strideWidth'>
+
+/** Convolves `x`; at the bottom and the right it is padded as far as it is read. */
+const convolve = ({ machine }: Call, x: TensorInfo, taps: Taps, reading: Reading, places: Places): void => {
+  const { filter, first, ...packing } = taps
+  const { kernelHeight, kernelWidth, channels, outputs } = packing
+  const packed = machine.output([packedSize(kernelHeight * kernelWidth * channels, outputs)], outputs % 4 !== 0)
+  machine.call(
+    'packFilter',
+    ...packingParameters({
+      ...packing,
+      filter: machine.address(filter) + 4 * first,
+      packed: machine.address(packed),
+    }),
+  )
+  const [batch = 0, height = 0, width = 0] = x.shape
+  const paddedHeight = (places.rows - 1) * reading.strideHeight + kernelHeight
+  const paddedWidth = (places.columns - 1) * reading.strideWidth + kernelWidth
+  const isPadded = reading.top !== 0 || reading.left !== 0 || paddedHeight > height || paddedWidth > width
+  const sizes = isPadded ? { paddedHeight, paddedWidth } : { paddedHeight: height, paddedWidth: width }
+  const scratch = machine.output([isPadded ? paddedHeight * paddedWidth * channels : 0], isPadded)
+  const { out, first: place, ...distances } = places
+  machine.call(
+    'convolve',
+    ...convolutionParameters({
+      ...reading,
+      ...distances,
+      ...sizes,
+      image: machine.address(x),
+      packed: machine.address(packed),
+      out: machine.address(out) + 4 * place,
+      scratch: machine.address(scratch),
+      batch,
+      height,
+      width,
+      channels,
+      outputs,
+      kernelHeight,
+      kernelWidth,
+      padded: isPadded ? 1 : 0,
+    }),
+  )
+  machine.free(packed)
+  machine.free(scratch)
+}
+
+const conv = (call: Call): TensorInfo => {
+  const { machine, input, attributes, stock } = call
+  const [x, filter] = [input('x'), input('filter')]
+  if (attributes['dataFormat'] !== 'NHWC' || numbers(attributes['dilations']).some((dilation) => dilation !== 1)) {
+    return stock('Conv2D', { x, filter }, attributes)
   }
+  const info = infoOf(call, x.shape, filter.shape, false)
+  const { filterHeight, filterWidth, inChannels, outChannels, outHeight, outWidth, padInfo } = info
+  const out = machine.output([info.batchSize, outHeight, outWidth, outChannels])
+  const tap = inChannels * outChannels
+  const taps: Taps = {
+    filter,
+    first: 0,
+    kernelHeight: filterHeight,
+    kernelWidth: filterWidth,
+    channels: inChannels,
+    outputs: outChannels,
+    rowStep: filterWidth * tap,
+    columnStep: tap,
+    channelStep: outChannels,
+    outputStep: 1,
+  }
+  convolve(
+    call,
+    x,
+    taps,
+    { ...info, top: padInfo.top, left: padInfo.left },
+    {
+      out,
+      first: 0,
+      rows: outHeight,
+      columns: outWidth,
+      outImage: outHeight * outWidth * outChannels,
+      outRow: outWidth * outChannels,
+      outColumn: outChannels,
+    },
+  )
   return out
 }
 
-/** A convolution of `dy` without stride by a turned filter; `rows` by `columns` places after `top` and `left` of padding. */
-const correlate = (
-  { stock }: Call,
-  dy: TensorInfo,
-  filter: TensorInfo,
-  [rows, columns]: readonly [number, number],
-  [top, left]: readonly [number, number],
-): TensorInfo => {
-  const [, height = 0, width = 0] = dy.shape
-  const [taps = 0, across = 0] = filter.shape
-  const pad = [
-    [0, 0],
-    [top, rows - (height - taps + 1) - top],
-    [left, columns - (width - across + 1) - left],
-    [0, 0],
-  ]
-  return stock(
-    'Conv2D',
-    { x: dy, filter },
-    { strides: [1, 1], dilations: [1, 1], pad, dataFormat: 'NHWC', dimRoundingMode: 'floor' },
-  )
+/** Along one axis, the places of an image whose distance from the first tap is `offset` more than whole strides. */
+interface Phase {
+  readonly offset: number
+  /** Taps that reach them. */
+  readonly taps: number
+  /** The first of them in strides from the first tap, the first in the image, and how many there are. */
+  readonly begin: number
+  readonly place: number
+  readonly count: number
 }
 
+const phasesOf = (kernel: number, stride: number, size: number, pad: number): ReadonlyArray<Phase> =>
+  Array.from({ length: Math.min(stride, size + pad) }, (_, offset) => {
+    const begin = Math.ceil((pad - offset) / stride)
+    return {
+      offset,
+      taps: Math.max(0, Math.ceil((kernel - offset) / stride)),
+      begin,
+      place: begin * stride + offset - pad,
+      count: Math.ceil((size + pad - offset) / stride) - begin,
+    }
+  })
+
 /**
- * The gradient of an image is `dy` convolved with the turned filter. With a stride s each of the s·s phases of the padded
- * image is such a convolution with every s-th tap, and the phases are interleaved.
+ * The gradient of an image is `dy` convolved with the filter, its taps last first and its channels swapped. With a stride
+ * s each of the s·s phases of the image is such a convolution with every s-th tap.
  */
 const convInputGradient = (call: Call): TensorInfo => {
-  const { input, attributes, stock, machine } = call
+  const { machine, input, attributes } = call
   const [dy, filter, shape] = [input('dy'), input('filter'), four(attributes['inputShape'])]
   const info = infoOf(call, shape, filter.shape, false)
-  const { filterHeight, filterWidth, strideHeight: stride, padInfo, inHeight, inWidth, batchSize, inChannels } = info
-  const { top, left } = padInfo
-  if (stride === 1 && info.strideWidth === 1) {
-    const pads = [filterHeight - 1 - top, filterWidth - 1 - left] as const
-    const ends = [inHeight - info.outHeight + top, inWidth - info.outWidth + left]
-    if ([...pads, ...ends].some((pad) => pad < 0)) return stock('Conv2DBackpropInput', { dy, filter }, attributes)
-    const back = turned(call, filter, info, { offset: 0, taps: filterHeight }, { offset: 0, taps: filterWidth })
-    const dx = correlate(call, dy, back, [inHeight, inWidth], pads)
-    machine.free(back)
-    return dx
-  }
-  const [rows, columns] = [Math.ceil((inHeight + top) / stride), Math.ceil((inWidth + left) / stride)]
-  if (stride !== info.strideWidth || rows < info.outHeight || columns < info.outWidth) {
-    return stock('Conv2DBackpropInput', { dy, filter }, attributes)
-  }
-  const whole = machine.output([batchSize, rows * stride, columns * stride, inChannels], true)
-  for (const vertical of phasesOf(filterHeight, stride)) {
-    for (const horizontal of phasesOf(filterWidth, stride)) {
-      if (vertical.taps === 0 || horizontal.taps === 0) continue
-      const back = turned(call, filter, info, vertical, horizontal)
-      const part = correlate(call, dy, back, [rows, columns], [vertical.taps - 1, horizontal.taps - 1])
-      machine.call(
-        'scatterPixels',
-        machine.address(part),
-        machine.address(whole),
-        batchSize * rows,
-        columns,
-        inChannels,
-        stride,
-        vertical.offset,
-        horizontal.offset,
-      )
-      machine.free(back)
-      machine.free(part)
+  const { filterHeight, filterWidth, strideHeight, strideWidth, padInfo, inHeight, inWidth, inChannels } = info
+  const outputs = info.outChannels
+  const tap = inChannels * outputs
+  const vertical = phasesOf(filterHeight, strideHeight, inHeight, padInfo.top)
+  const horizontal = phasesOf(filterWidth, strideWidth, inWidth, padInfo.left)
+  const out = machine.output(
+    shape,
+    [...vertical, ...horizontal].some(({ taps }) => taps === 0),
+  )
+  for (const down of vertical) {
+    for (const across of horizontal) {
+      if ([down, across].some(({ taps, count }) => taps === 0 || count <= 0)) continue
+      const lastTap = [down.offset + (down.taps - 1) * strideHeight, across.offset + (across.taps - 1) * strideWidth]
+      const taps: Taps = {
+        filter,
+        first: ((lastTap[0] ?? 0) * filterWidth + (lastTap[1] ?? 0)) * tap,
+        kernelHeight: down.taps,
+        kernelWidth: across.taps,
+        channels: outputs,
+        outputs: inChannels,
+        rowStep: -strideHeight * filterWidth * tap,
+        columnStep: -strideWidth * tap,
+        channelStep: 1,
+        outputStep: outputs,
+      }
+      const reading: Reading = {
+        top: down.taps - 1 - down.begin,
+        left: across.taps - 1 - across.begin,
+        strideHeight: 1,
+        strideWidth: 1,
+      }
+      convolve(call, dy, taps, reading, {
+        out,
+        first: (down.place * inWidth + across.place) * inChannels,
+        rows: down.count,
+        columns: across.count,
+        outImage: inHeight * inWidth * inChannels,
+        outRow: strideHeight * inWidth * inChannels,
+        outColumn: strideWidth * inChannels,
+      })
     }
   }
-  if (top === 0 && left === 0 && rows * stride === inHeight && columns * stride === inWidth) return whole
-  const dx = stock('Slice', { x: whole }, { begin: [0, top, left, 0], size: shape })
-  machine.free(whole)
-  return dx
+  return out
 }
 
 /** Depthwise convolutions of several outputs for each input are taken apart: one for each, on every channel. */
@@ -232,6 +309,7 @@ const maxPoolGradient = (call: Call): TensorInfo => {
 }
 
 export const convolutionImplementations: Implementations = {
+  Conv2D: conv,
   Conv2DBackpropFilter: convFilterGradient,
   Conv2DBackpropInput: convInputGradient,
   DepthwiseConv2dNativeBackpropFilter: depthwiseFilterGradient,

@@ -1,7 +1,10 @@
 /** Gradients of convolutions over images `[N, H, W, C]`, tap by tap, without moving anything. */
 import {
+  bits,
   type Body,
   define,
+  equal,
+  type Expr,
   type WasmFunction,
   int,
   type Int,
@@ -103,7 +106,8 @@ const forEachRun = (b: Body, p: Parameters, body: (run: Run) => void): void => {
 
 /**
  * `filter[tap, i, o] += Σ image[.., i] · dy[.., o]`: blocks of four inputs by eight outputs stay in registers along a row.
- * Parameters: image, dy, filter (zero before), geometry.
+ * Outputs that are left of four or more are computed with those before them, which get nothing added again. Parameters:
+ * image, dy, filter (zero before), geometry.
  */
 const filterGradient = define('convFilterGradient', 3 + names.length, (b, parameter) => {
   const [image, dy, filter] = [parameter(0), parameter(1), parameter(2)]
@@ -115,6 +119,12 @@ const filterGradient = define('convFilterGradient', 3 + names.length, (b, parame
   const inputEnd = b.int(blocks(p.channels, 4))
   const wideEnd = b.int(blocks(p.outputs, 8))
   const narrowEnd = b.int(blocks(p.outputs, 4))
+  const inputsLeft = b.int(minus(p.channels, inputEnd))
+  const outputsLeft = b.int(minus(p.outputs, narrowEnd))
+  const last = b.lane(vector)
+  for (const [count, lanes] of [bits(0, 0, 0, 0), bits(0, 0, 0, 1), bits(0, 0, 1, 1), bits(0, 1, 1, 1)].entries()) {
+    b.when(equal(outputsLeft, int(count)), () => b.set(last, lanes))
+  }
   forEachRun(b, p, ({ image: place, output, count, tap }) => {
     const x0 = b.int(plus(image, times(place, pixel)))
     const dy0 = b.int(plus(dy, times(output, outputPixel)))
@@ -125,6 +135,7 @@ const filterGradient = define('convFilterGradient', 3 + names.length, (b, parame
       o: Int,
       lanes: Lanes<K>,
       vectors: number,
+      counts?: Expr<K>,
     ): void => {
       const x = b.int(plus(x0, bytes(i)))
       const d = b.int(plus(dy0, bytes(o)))
@@ -146,17 +157,25 @@ const filterGradient = define('convFilterGradient', 3 + names.length, (b, parame
       })
       const to = b.int(plus(tapFilter, times(i, outputPixel), bytes(o)))
       for (const block of sums) {
-        for (const [v, sum] of block.entries()) b.put(lanes.store(to, lanes.add(lanes.load(to, 16 * v), sum), 16 * v))
+        for (const [v, sum] of block.entries()) {
+          const term = counts === undefined ? sum : lanes.wherePositive(counts, sum)
+          b.put(lanes.store(to, lanes.add(lanes.load(to, 16 * v), term), 16 * v))
+        }
         b.set(to, plus(to, outputPixel))
       }
     }
     const allOutputs = (i: Int, inputs: number): void => {
       b.loop(int(0), wideEnd, 8, (o) => block(i, inputs, o, vector, 2))
       b.loop(wideEnd, narrowEnd, 4, (o) => block(i, inputs, o, vector, 1))
-      b.loop(narrowEnd, p.outputs, 1, (o) => block(i, inputs, o, single, 1))
+      b.when(narrowEnd, () => {
+        b.when(outputsLeft, () => block(i, inputs, minus(p.outputs, int(4)), vector, 1, last))
+      })
+      b.when(equal(narrowEnd, int(0)), () => {
+        b.loop(int(0), p.outputs, 1, (o) => block(i, inputs, o, single, 1))
+      })
     }
     b.loop(int(0), inputEnd, 4, (i) => allOutputs(i, 4))
-    b.loop(inputEnd, p.channels, 1, (i) => allOutputs(i, 1))
+    for (const inputs of [1, 2, 3]) b.when(equal(inputsLeft, int(inputs)), () => allOutputs(inputEnd, inputs))
   })
 })
 
@@ -268,35 +287,9 @@ const maxPoolGradient = define('maxPoolGradient', 4 + names.length, (b, paramete
   })
 })
 
-/**
- * `whole[row · s + v, column · s + h, ..] = part[row, column, ..]`: puts one phase of an image into its place. Rows of all
- * images are counted through. Parameters: part, whole, rows, columns, channels, s, v, h.
- */
-const scatterPixels = define('scatterPixels', 8, (b, parameter) => {
-  const [part, whole, rows, columns] = [parameter(0), parameter(1), parameter(2), parameter(3)]
-  const [channels, stride, v, h] = [parameter(4), parameter(5), parameter(6), parameter(7)]
-  const pixel = b.int(bytes(channels))
-  const step = b.int(times(pixel, stride))
-  const from = b.int(part)
-  b.loop(int(0), rows, 1, (row) => {
-    const place = times(plus(times(row, stride), v), columns, stride)
-    const to = b.int(plus(whole, times(plus(place, h), pixel)))
-    b.loop(int(0), columns, 1, () => {
-      columnBlocks(b, channels, (offset, lanes, width) => {
-        for (let w = 0; w < width; w++) {
-          b.put(lanes.store(plus(to, offset), lanes.load(plus(from, offset), 16 * w), 16 * w))
-        }
-      })
-      b.set(from, plus(from, pixel))
-      b.set(to, plus(to, step))
-    })
-  })
-})
-
 export const convolutionKernels: ReadonlyArray<WasmFunction> = [
   filterGradient,
   depthwiseFilterGradient,
   depthwiseInputGradient,
   maxPoolGradient,
-  scatterPixels,
 ]

@@ -5,6 +5,7 @@ import { invariant } from '../../../ir/failure.ts'
 import { assemble } from './assembler.ts'
 import { columnKernels } from './column-kernels.ts'
 import { convolutionKernels } from './convolution-kernels.ts'
+import { convolveKernels } from './convolve-kernels.ts'
 import { matrixKernels } from './matrix-kernels.ts'
 
 /** The part of WebAssembly's own interface that is used here; no type library that we load declares it. */
@@ -40,7 +41,9 @@ export const machineOf = (backend: BackendWasm): Machine => {
   if (known !== undefined) return known
   const memory = property(property(backend.wasm, 'asm'), 'memory')
   invariant(memory instanceof WebAssembly.Memory, 'the WebAssembly backend has no memory that can be reached')
-  const module = new WebAssembly.Module(assemble([...columnKernels, ...convolutionKernels, ...matrixKernels]))
+  const module = new WebAssembly.Module(
+    assemble([...columnKernels, ...convolutionKernels, ...convolveKernels, ...matrixKernels]),
+  )
   const { exports } = new WebAssembly.Instance(module, { env: { memory } })
   const address = (tensor: TensorInfo): number => backend.getMemoryOffset(tensor.dataId)
   const floats = (tensor: TensorInfo): Float32Array =>

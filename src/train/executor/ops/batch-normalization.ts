@@ -25,21 +25,17 @@ export const batchNormalization: Lowering = lowering(BatchNormalization, (site) 
     run: (inputs, mode) => {
       const [x, scale, shift] = [given(inputs, 0), given(inputs, 1), given(inputs, 2)]
       const [runningMean, runningVariance] = [given(inputs, 3), given(inputs, 4)]
-      const rows = k.reshape(x, [-1, channels])
       if (mode === 'eval') {
+        const rows = k.reshape(x, [-1, channels])
         const factor = k.mul(scale, k.unary('Rsqrt', k.affine(runningVariance, 1, epsilon)))
         const y = k.scaleColumns(rows, factor, k.sub(shift, k.mul(runningMean, factor)))
         return { outputs: [k.reshape(y, x.shape)] }
       }
-      const { y, mean, variance, saved, gradient } = k.normalizeColumns(rows, scale, shift, epsilon)
+      const { y, mean, variance, saved, gradient } = k.normalizeColumns(x, scale, shift, epsilon)
       return {
-        outputs: [k.reshape(y, x.shape)],
-        saved: [rows, ...saved],
-        gradient: ([dy]) => {
-          if (dy === undefined) return []
-          const [dx, dscale, dshift] = gradient(k.reshape(dy, [-1, channels]))
-          return [k.reshape(dx, x.shape), dscale, dshift]
-        },
+        outputs: [y],
+        saved,
+        gradient: ([dy]) => (dy === undefined ? [] : gradient(dy)),
         statistics: [
           [3, moved(runningMean, mean)],
           [4, moved(runningVariance, variance)],

@@ -4,8 +4,8 @@ import { constant } from '../schedule.ts'
 
 export interface SetOptions {
   readonly density: number
-  /** Training steps; the topology changes until the end. */
-  readonly steps: number
+  /** The step from which the topology stays as it is; in the paper the end of training. */
+  readonly until: number
   /** Steps between exchanges: those of one epoch in the paper. */
   readonly every: number
   /** ζ, the fraction of positive and of negative weights that every layer exchanges. */
@@ -17,7 +17,7 @@ export interface SetOptions {
  * SET: every layer drops the positive and the negative weights nearest zero and grows as many anywhere. Grown weights start at
  * 0, as everywhere here; in the original at random numbers.
  */
-export const set = ({ density, steps, every, fraction = 0.3, distribution = { kind: 'er' } }: SetOptions): Policy => ({
+export const set = ({ density, until, every, fraction = 0.3, distribution = { kind: 'er' } }: SetOptions): Policy => ({
   name: 'set',
   density,
   distribution,
@@ -25,7 +25,7 @@ export const set = ({ density, steps, every, fraction = 0.3, distribution = { ki
   phases: [
     {
       from: 0,
-      until: steps,
+      until,
       every,
       offset: 0,
       moves: [

@@ -1,0 +1,72 @@
+/** Where a training run begins: at the start, or where a checkpoint is. */
+import * as E from 'fp-ts/lib/Either.js'
+import type { Masks } from '../../masks/mask.ts'
+import type { DataSet } from '../data/index.ts'
+import { type Length, policyOf, type Recipe } from '../recipe/index.ts'
+import { dueSteps, type Policy } from '../sparse/index.ts'
+import { type Checkpoint, type Identity, readCheckpoint, resumeRun } from './checkpoint.ts'
+import { trainError, type TrainError } from './error.ts'
+import { disposeRun, type Run, startRun, type Trainable } from './run.ts'
+import { saliencyDensities } from './saliency.ts'
+
+/** What a run is of. */
+export interface Beginning {
+  readonly data: DataSet
+  readonly recipe: Recipe
+  readonly length: Length
+  readonly identity: Identity
+  /** Weights that are masked from the start, whatever the policy. */
+  readonly masks?: Masks
+  /** The checkpoint to go on from, if it is there. */
+  readonly resumed: string | undefined
+}
+
+/**
+ * A run that has not begun, or one that stands where the checkpoint left it. On errors the caller has nothing to dispose
+ * but the trainable's executor.
+ */
+export const beginRun = async (trainable: Trainable, beginning: Beginning): Promise<E.Either<TrainError, Run>> => {
+  const { resumed, identity, recipe } = beginning
+  const found = resumed === undefined ? E.right(undefined) : await readCheckpoint(resumed, identity)
+  if (E.isLeft(found)) return found
+  const checkpoint = found.right
+  const policy = await runPolicy(trainable, beginning, checkpoint)
+  if (E.isLeft(policy)) return policy
+  const run = startRun(trainable, policy.right, recipe.seed, beginning.masks)
+  if (E.isLeft(run) || checkpoint === undefined) return run
+  const placed = resumeRun(run.right, trainable, checkpoint)
+  if (E.isRight(placed)) return run
+  disposeRun(run.right)
+  return placed
+}
+
+/** The recipe's policy; the densities that it leaves open are the checkpoint's, or are found out. */
+const runPolicy = async (
+  trainable: Trainable,
+  { data, recipe, length }: Beginning,
+  checkpoint: Checkpoint | undefined,
+): Promise<E.Either<TrainError, Policy>> => {
+  const policy = policyOf(recipe.method, length)
+  const idle = idlePhase(policy, length)
+  if (idle !== undefined) return E.left(idle)
+  if (policy.distribution.kind !== 'given') return E.right(policy)
+  const densities =
+    checkpoint === undefined
+      ? await saliencyDensities(trainable, data, recipe, policy.density)
+      : E.right(checkpoint.saved.densities ?? [])
+  if (E.isLeft(densities)) return densities
+  return E.right({ ...policy, distribution: { kind: 'given', densities: densities.right } })
+}
+
+/** A policy with which nothing would happen, or no channel go, because the run is too short for its intervals. */
+const idlePhase = ({ name, phases }: Policy, { steps }: Length): TrainError | undefined => {
+  const idle = phases.filter((phase) => dueSteps(phase, steps).length === 0)
+  const [phase] = idle.filter(
+    ({ moves }) => idle.length === phases.length || moves.some(({ kind }) => kind === 'remove channels'),
+  )
+  if (phase === undefined) return undefined
+  const what = phase.moves.some(({ kind }) => kind === 'remove channels') ? 'channelsEvery' : 'every'
+  const found = `${phase.every} steps, of ${steps} in all`
+  const help = `Train longer, or give the recipe a shorter interval, such as "${what}": { "part": 0.0125 }.`
+  return trainError(`${what} of method ${name}`, 'an interval within the training', found, help)
+}
