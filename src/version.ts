@@ -1,9 +1,14 @@
-/** The version of this package, as its package.json states it. Node only. */
+/** The version of this package and of the Node that it needs, as its package.json states them. Node only. */
 import { readFileSync } from 'node:fs'
 
-const versionOf = (manifest: unknown): string =>
-  typeof manifest === 'object' && manifest !== null && 'version' in manifest && typeof manifest.version === 'string'
-    ? manifest.version
-    : 'unknown'
+const member = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
 
-export const version: string = versionOf(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')))
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : 'unknown')
+
+const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+
+export const version: string = textOf(member(manifest, 'version'))
+
+/** A range of versions, like `>=20.19`. */
+export const neededNode: string = textOf(member(member(manifest, 'engines'), 'node'))

@@ -11,6 +11,7 @@ import { makeManifest, type Manifest, type ManifestFile, printManifest } from '.
 import { renderPage } from './report/report-page.ts'
 import type { Measured, Results } from './report/results.ts'
 import type { Source } from './report/source.ts'
+import type { TrainingReport } from './report/training.ts'
 import { recordVerification } from './report/verification-record.ts'
 import type { Difference } from './run/verify.ts'
 import { version } from './version.ts'
@@ -23,6 +24,8 @@ export interface PackageOptions {
   readonly verification?: Difference
   /** What was measured on this machine, to be written down as well; the package is then not the same on every run. */
   readonly measured?: Measured
+  /** How the network was trained, where it was trained here. */
+  readonly training?: TrainingReport
   /** Whether weights go into `model.onnx_data`. Absent: when they exceed what one ONNX file can hold. */
   readonly external?: boolean
   /** The compiled graph as ONNX, where the caller has lowered it already. */
@@ -98,11 +101,15 @@ const textFile = (name: string, text: string): Content => {
   return { name, length: bytes.byteLength, chunks: () => [bytes] }
 }
 
-const resultsOf = ({ report }: Compiled, { model, masks, verification, measured }: PackageOptions): Results => ({
+const resultsOf = (
+  { report }: Compiled,
+  { model, masks, verification, measured, training }: PackageOptions,
+): Results => ({
   version,
   report,
   ...(model === undefined ? {} : { model }),
   ...(masks === undefined ? {} : { masks }),
   ...(verification === undefined ? {} : { verification: recordVerification(verification) }),
   ...(measured === undefined ? {} : { measured }),
+  ...(training === undefined ? {} : { training }),
 })

@@ -5,8 +5,10 @@ import { failure } from '../ir/failure.ts'
 import { version } from '../version.ts'
 import { benchCommand } from './commands/bench.ts'
 import { compileCommand } from './commands/compile.ts'
+import { doctorCommand } from './commands/doctor.ts'
 import { inspectCommand } from './commands/inspect.ts'
 import { pruneCommand } from './commands/prune.ts'
+import { trainCommand } from './commands/train.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { type ExitCode, tell } from './outcome.ts'
 import type { RunCommand } from './run-command.ts'
@@ -19,8 +21,22 @@ From a model to a smaller one:
   $ chasec compile model.onnx --masks masks.safetensors -o out      remove them (exact), verify, write a package
   $ chasec bench model.onnx out                                     how much faster it is
 
+Or train one that is sparse from the start:
+  $ chasec train --model resnet20 --data cifar10:DIR --method chase --density 0.1 --channels 0.5 --epochs 160 -o run
+  $ chasec doctor                                                   what this machine can train and run models with
+
 Exit codes: 0 done, 1 the answer is no (verification failed, nothing was written), 2 bad usage or input.
 Every command has --json, and its own --help with examples.`
+
+const commands = [
+  compileCommand,
+  inspectCommand,
+  verifyCommand,
+  benchCommand,
+  pruneCommand,
+  trainCommand,
+  doctorCommand,
+] as const
 
 /** Does what `args` say; gives the exit code. */
 export const runProgram = async (args: ReadonlyArray<string>, terminal: Terminal): Promise<ExitCode> => {
@@ -34,7 +50,7 @@ export const runProgram = async (args: ReadonlyArray<string>, terminal: Terminal
     .description('Compiles sparse neural networks into small, fast, ordinary ONNX models.')
     .version(version)
     .addHelpText('after', introduction)
-  for (const make of [compileCommand, inspectCommand, verifyCommand, benchCommand, pruneCommand]) {
+  for (const make of commands) {
     program.addCommand(make(run))
   }
   for (const command of [program, ...program.commands]) {

@@ -27,10 +27,14 @@ export const readInputs = async (
   const graph = await readModel(model)()
   if (E.isLeft(graph)) return graph
   if (masks === undefined) return E.right({ graph: graph.right, masks: noMasks })
-  say(`reading masks ${masks}`)
-  if (masks === 'zeros') return E.right({ graph: graph.right, masks: zerosOf(graph.right) })
-  const read = await readMasks(masks, graph.right)()
+  const read = await masksFor(graph.right, masks, say)
   return E.isLeft(read) ? read : E.right({ graph: graph.right, masks: read.right })
+}
+
+/** Reads masks for a graph, or takes the zeros in its weights. */
+export const masksFor = async (graph: Graph, masks: string, say: Say): Promise<E.Either<Failure, Masks>> => {
+  say(`reading masks ${masks}`)
+  return masks === 'zeros' ? E.right(zerosOf(graph)) : readMasks(masks, graph)()
 }
 
 /** Puts packages back that writing left aside when it was ended between its two renames; what is there stays as it is. */

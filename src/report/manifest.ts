@@ -3,6 +3,7 @@ import { type CompactReport, compactReport } from './compile-json.ts'
 import { toJson } from './json.ts'
 import type { Measured, Results } from './results.ts'
 import type { Source } from './source.ts'
+import type { TrainingReport } from './training.ts'
 import type { VerificationRecord } from './verification-record.ts'
 
 /** A file of the package. */
@@ -23,6 +24,8 @@ export interface Manifest {
   /** Null when the package was not verified. */
   readonly verification: VerificationRecord | null
   readonly measured?: Measured
+  /** Without the history. */
+  readonly training?: Omit<TrainingReport, 'history'>
   readonly report: CompactReport
 }
 
@@ -34,8 +37,11 @@ export const makeManifest = (results: Results, files: ReadonlyArray<ManifestFile
   files,
   verification: results.verification ?? null,
   ...(results.measured === undefined ? {} : { measured: results.measured }),
+  ...(results.training === undefined ? {} : { training: withoutHistory(results.training) }),
   report: compactReport(results.report),
 })
+
+const withoutHistory = ({ history: _history, ...rest }: TrainingReport): Omit<TrainingReport, 'history'> => rest
 
 /** The text of the manifest file; the same manifest gives the same bytes. */
 export const printManifest = (manifest: Manifest): string => `${toJson(manifest)}\n`

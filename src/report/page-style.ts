@@ -18,5 +18,7 @@ th { color: var(--soft); font-weight: 600; white-space: nowrap }
 .bars { min-width: 11rem; padding-top: .2rem } .bars i { display: block; height: 5px; margin-bottom: 2px; border-radius: 2px; min-width: 1px }
 .before { background: var(--before) } .after { background: var(--after) } .alone { background: var(--alone) }
 .key i { display: inline-block; width: 1.4rem; height: 6px; margin: 0 .3rem 1px .9rem; border-radius: 2px }
+svg { width: 100%; height: auto; margin: .4rem 0 } polyline { fill: none; stroke-width: 2 } polyline.before { stroke: var(--before) } polyline.after { stroke: var(--after) } polyline.alone { stroke: var(--alone) }
+svg line { stroke: var(--line) } pre { overflow-x: auto; font-size: .85em }
 summary { cursor: pointer; white-space: nowrap } details ul { margin: .2rem 0 0; padding-left: 1.1rem }
 `.trim()

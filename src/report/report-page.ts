@@ -8,6 +8,7 @@ import { fullReason, reasonMeanings, shortReasons, totalReasons } from './reason
 import type { Measured, Results } from './results.ts'
 import type { Source } from './source.ts'
 import { describeSizes, fractionReached } from './totals.ts'
+import { trainingContent } from './training-page.ts'
 import {
   formatChange,
   formatCount,
@@ -21,10 +22,11 @@ import {
 
 /** The page; the same results give the same bytes. */
 export const renderPage = (results: Results): string => {
-  const title = results.model?.name ?? 'Compiled model'
+  const title = results.model?.name ?? results.training?.model ?? 'Compiled model'
   const sections = [
     header(title, results),
     cards(results),
+    results.training === undefined ? '' : section('Training', trainingContent(results.training)),
     verification(results),
     speed(results.measured),
     layers(results),

@@ -2,6 +2,7 @@
 import type { CompileReport } from '../passes/compile.ts'
 import type { Measurement } from '../run/measure.ts'
 import type { Source } from './source.ts'
+import type { TrainingReport } from './training.ts'
 import type { VerificationRecord } from './verification-record.ts'
 
 export interface Results {
@@ -14,6 +15,8 @@ export interface Results {
   readonly verification?: VerificationRecord
   /** What was measured on one machine; leaves the written files different on every run. */
   readonly measured?: Measured
+  /** How the network was trained, where it was trained here; holds speeds of one machine too. */
+  readonly training?: TrainingReport
 }
 
 export interface Measured {

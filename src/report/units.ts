@@ -52,3 +52,11 @@ export const formatError = (value: number): string => (value === 0 ? '0' : value
 
 /** `3 layers`, `1 layer`. */
 export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
+/** `45 s`, `3 min 20 s`, `2 h 5 min`. */
+export const formatSeconds = (seconds: number): string => {
+  const whole = Math.round(seconds)
+  if (whole < 60) return `${whole} s`
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
+}

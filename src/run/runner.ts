@@ -110,7 +110,10 @@ export interface Runner {
 
 /** Opens a runner, uses it, and closes it whatever happens. */
 export const withRunner =
-  <A>(options: RunnerOptions, use: (runner: Runner) => Promise<E.Either<RunError, A>>): TaskEither<RunError, A> =>
+  <A, Other = never>(
+    options: RunnerOptions,
+    use: (runner: Runner) => Promise<E.Either<RunError | Other, A>>,
+  ): TaskEither<RunError | Other, A> =>
   async () => {
     const opened = await openRunner(options)()
     if (E.isLeft(opened)) return opened

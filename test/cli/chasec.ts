@@ -40,3 +40,44 @@ export const interrupted = (args: ReadonlyArray<string>, cwd: string, millisecon
       resolve()
     })
   })
+
+export interface Started {
+  /** Resolves when stderr matches; rejects when the command ends before that. */
+  readonly says: (pattern: RegExp) => Promise<void>
+  readonly kill: (signal: NodeJS.Signals) => void
+  readonly ended: Promise<Ran>
+}
+
+/** Starts `chasec` and leaves it running. */
+export const started = (args: ReadonlyArray<string>, cwd: string): Started => {
+  const child = spawn(process.execPath, [main, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+  let [stdout, stderr] = ['', '']
+  let waiting: (() => void) | undefined
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+    waiting?.()
+  })
+  const ended = new Promise<Ran>((resolve) => {
+    child.once('close', (code) => {
+      resolve({ code, stdout, stderr })
+      waiting?.()
+    })
+  })
+  return {
+    says: (pattern) =>
+      new Promise((resolve, reject) => {
+        waiting = () => {
+          if (pattern.test(stderr)) resolve()
+          else if (child.exitCode !== null) reject(new Error(`ended before it said ${pattern}: ${stderr}`))
+        }
+        waiting()
+      }),
+    kill: (signal) => {
+      child.kill(signal)
+    },
+    ended,
+  }
+}

@@ -26,16 +26,20 @@ describe('help', () => {
   it('names every command and what the exit codes mean', () => {
     const { code, stdout } = run(['--help'])
     expect(code).toBe(0)
-    for (const name of ['compile', 'inspect', 'verify', 'bench', 'prune']) expect(stdout).toMatch(`  ${name} `)
+    for (const name of ['compile', 'inspect', 'verify', 'bench', 'prune', 'train', 'doctor'])
+      expect(stdout).toMatch(`  ${name} `)
     expect(stdout).toMatch('Exit codes: 0 done, 1 the answer is no')
   })
 
-  it.each(['compile', 'inspect', 'verify', 'bench', 'prune'])('of %s teaches by examples', (name) => {
-    const { code, stdout } = run([name, '--help'])
-    expect(code).toBe(0)
-    expect(stdout).toMatch(`$ chasec ${name} `)
-    expect(stdout).toMatch('--json')
-  })
+  it.each(['compile', 'inspect', 'verify', 'bench', 'prune', 'train', 'doctor'])(
+    'of %s teaches by examples',
+    (name) => {
+      const { code, stdout } = run([name, '--help'])
+      expect(code).toBe(0)
+      expect(stdout).toMatch(`$ chasec ${name} `)
+      expect(stdout).toMatch('--json')
+    },
+  )
 
   it('is what a call without a command gets, as bad usage', () => {
     const { code, stdout, stderr } = run([])

@@ -1,0 +1,97 @@
+import { Command } from 'commander'
+import * as E from 'fp-ts/lib/Either.js'
+import { type Failure, failure } from '../../ir/failure.ts'
+import { isHealthy, renderCheckup } from '../../report/doctor-table.ts'
+import { findBuildFacts } from '../../train/backend/build-facts.ts'
+import { planBuild } from '../../train/backend/build-plan.ts'
+import { type BuiltAddon, compileAddon, installAddon } from '../../train/backend/build-tfjs-node.ts'
+import { attemptAlone } from '../doctor/attempt-alone.ts'
+import { examine } from '../doctor/checkup.ts'
+import { type CommonFlags, jsonOption, progressOption } from '../flags.ts'
+import { uninterrupted } from '../interrupt.ts'
+import { done, type Outcome } from '../outcome.ts'
+import { progressOn } from '../progress.ts'
+import type { RunCommand } from '../run-command.ts'
+import type { Terminal } from '../terminal.ts'
+
+interface DoctorFlags extends CommonFlags {
+  readonly buildTfjsNode?: true
+  readonly python?: string
+  readonly force?: true
+}
+
+const examples = `
+Examples:
+  $ chasec doctor
+      Tries every training backend and every provider of ONNX Runtime; says what works, and how to get the rest.
+
+  $ npm install --ignore-scripts @tensorflow/tfjs-node@4
+  $ python3 -m pip install tensorflow-cpu
+  $ chasec doctor --build-tfjs-node
+      Builds TensorFlow's addon for Node against the TensorFlow of Python (Linux; needs a C++ compiler and make). The
+      addon uses that TensorFlow where it is; build anew when it has moved or changed.
+
+Exit codes: 0 all that chasec needs is there, even if extras are missing; 1 something that it needs is missing; 2 bad usage,
+or the addon could not be built.`
+
+export const doctorCommand = (run: RunCommand): Command =>
+  new Command('doctor')
+    .summary('tell what this machine can train and run models with, and how to get the rest')
+    .description('Tells what of all that chasec can use works on this machine, why not, and how to get it.')
+    .option('--build-tfjs-node', 'build the addon of @tensorflow/tfjs-node against the TensorFlow of Python')
+    .option('--python <program>', 'with --build-tfjs-node: the Python whose TensorFlow it is (default: python3)')
+    .option('--force', 'with --build-tfjs-node: build even if the backend works')
+    .addOption(jsonOption())
+    .addOption(progressOption())
+    .addHelpText('after', examples)
+    .action((flags: DoctorFlags) =>
+      run(flags, (terminal) => (flags.buildTfjsNode ? buildAddon : reportMachine)(terminal, flags)),
+    )
+
+const reportMachine = async (terminal: Terminal, flags: DoctorFlags): Promise<E.Either<Failure, Outcome>> => {
+  const stray = flags.python !== undefined ? '--python' : flags.force ? '--force' : undefined
+  if (stray !== undefined) {
+    const help = 'Only building takes it: give --build-tfjs-node too, or leave it out.'
+    return E.left(failure('UsageError', stray, 'to be given with --build-tfjs-node', 'it alone', help))
+  }
+  const checkup = await examine(progressOn(terminal, flags.progress === true))
+  return E.right({
+    exitCode: isHealthy(checkup) ? 0 : 1,
+    text: renderCheckup(checkup, terminal.style),
+    json: checkup,
+  })
+}
+
+const buildAddon = async (
+  terminal: Terminal,
+  { python, force, progress }: DoctorFlags,
+): Promise<E.Either<Failure, Outcome>> => {
+  const say = progressOn(terminal, progress === true)
+  const attempt = attemptAlone()('tfjs-node')
+  say('trying the backend tfjs-node')
+  const before = force ? undefined : await attempt()
+  if (before?.available) {
+    const text = `The backend tfjs-node works already (${before.found}): nothing was changed. To build it anew, give --force.`
+    return E.right(done(text, { built: null, found: before.found }))
+  }
+  const variables = process.env
+  const plan = planBuild(findBuildFacts({ variables, ...(python === undefined ? {} : { python }) }))
+  if (E.isLeft(plan)) return plan
+  // Ctrl-C ends what is run, and then what was made of it is cleared away.
+  const built = await uninterrupted<E.Either<Failure, BuiltAddon>>(async () => {
+    say('compiling')
+    const compiled = await compileAddon(plan.right, variables)()
+    if (E.isLeft(compiled)) return compiled
+    say('trying the backend tfjs-node')
+    return installAddon(plan.right, compiled.right, attempt)()
+  })
+  if (E.isLeft(built)) return built
+  return E.right(done(renderBuilt(built.right), { built: built.right, found: built.right.found }))
+}
+
+const renderBuilt = ({ packageFolder, tensorflow, found, files, replaced }: BuiltAddon): string =>
+  [
+    `The backend tfjs-node works: ${found}.`,
+    `In ${packageFolder} there are now ${files.join(', ')}${replaced.length === 0 ? '' : ` (in place of the former ${replaced.join(', ')})`}.`,
+    `They use the TensorFlow in ${tensorflow}: build anew when it has moved or changed, and after npm has installed the package anew.`,
+  ].join('\n')

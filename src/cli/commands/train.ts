@@ -1,0 +1,237 @@
+import { join } from 'node:path'
+import { Command, Option } from 'commander'
+import * as E from 'fp-ts/lib/Either.js'
+import type { Failure } from '../../ir/failure.ts'
+import type { Target } from '../../ir/op.ts'
+import { models } from '../../models/index.ts'
+import { compactReport } from '../../report/compile-json.ts'
+import { renderCompileReport } from '../../report/compile-table.ts'
+import { renderTraining } from '../../report/training-table.ts'
+import { formatBytes } from '../../report/units.ts'
+import { renderDifference, summariseDifference } from '../../report/verify-table.ts'
+import type { Provider } from '../../run/protocol.ts'
+import {
+  type BackendName,
+  backendNames,
+  dataKinds,
+  methodNames,
+  openBackend,
+  presets,
+  type Trained,
+} from '../../train/index.ts'
+import {
+  atLeast,
+  between,
+  type CommonFlags,
+  jsonOption,
+  masksOption,
+  progressOption,
+  providerOption,
+  targetOption,
+} from '../flags.ts'
+import { interruptedCode, interruptible } from '../interrupt.ts'
+import { done, type Outcome } from '../outcome.ts'
+import { progressOn } from '../progress.ts'
+import type { RunCommand } from '../run-command.ts'
+import type { Terminal } from '../terminal.ts'
+import { type Baseline, finish, type Finished, saveTrained } from '../train/finish.ts'
+import { openInputs } from '../train/inputs.ts'
+import { claimFolder, makeFolder, releaseFolder, runFolder, settingsFor } from '../train/run-folder.ts'
+import type { SettingsFlags } from '../train/settings.ts'
+import { trainNetwork } from '../train/train-network.ts'
+
+interface TrainFlags extends CommonFlags, SettingsFlags {
+  readonly output: string
+  readonly resume?: true
+  readonly backend: BackendName | 'auto'
+  readonly checkpointEvery?: number
+  readonly target: Target
+  readonly provider: Provider | 'auto'
+}
+
+const modelList = models
+  .map(({ name, argument, about }) => `  ${(argument ? `${name}[:${argument}]` : name).padEnd(30)} ${about}`)
+  .join('\n')
+
+const examples = `
+Models:
+${modelList}
+  FILE.onnx                      an ONNX file, trained further
+
+Examples:
+  $ chasec train --model resnet20 --data cifar10:DIR --method chase --density 0.1 --channels 0.5 --epochs 160 -o run
+      Trains with Chase until a tenth of the weights and half of the channels inside blocks are left, then compiles,
+      verifies, tests and measures the network. The package is run/package, its report run/package/report.html.
+
+  $ chasec train --model resnet50 --data cifar100:DIR --preset chase-cifar-resnet50 --dense -o run
+      The run of the paper; also trains the dense network by the same recipe, to compare with.
+
+  $ chasec train --model model.onnx --data images:DIR --image-size 224 --recipe recipe.yaml -o run
+      Trains a network of your own on a folder of images. Options go before what the recipe says.
+
+  $ chasec prune model.onnx --channels 0.4 -o masks.safetensors
+  $ chasec train --model model.onnx --masks masks.safetensors --data images:DIR --epochs 10 -o run
+      Trains a pruned network further: what the masks take away stays 0.
+
+  $ chasec train --resume -o run
+      Goes on with a run that was stopped or killed, to the same result.
+
+A recipe is JSON or YAML: epochs, batch, learningRate, momentum, weightDecay, labelSmoothing, augmentation, seed, slim, and
+method with a name (${methodNames.join(', ')}) and what the
+method needs. What it leaves out has the values of the papers.
+
+Ctrl-C saves and stops (exit code ${interruptedCode}); a second one stops at once. Exit code 1: the compiled network computes something
+else than the masked one, and no package was written.`
+
+export const trainCommand = (run: RunCommand): Command =>
+  new Command('train')
+    .summary('train a sparse network, and compile it')
+    .description(
+      'Trains a network sparsely, removing channels for real while it learns, and ends with a compiled, verified, measured package.',
+    )
+    .option('--model <model>', 'a model by name (see below), or an ONNX file')
+    .option('--data <kind:folder>', `images: ${dataKinds.map((kind) => `${kind}:DIR`).join(', ')}`)
+    .addOption(masksOption())
+    .option('--recipe <file>', 'how to train, in JSON or YAML')
+    .addOption(new Option('--preset <name>', 'a recipe that comes with chasec').choices(Object.keys(presets)))
+    .addOption(new Option('--method <method>', 'how it becomes sparse').choices(methodNames))
+    .option('--density <fraction>', 'fraction of the weights that is kept', between(0, 1))
+    .option('--channels <fraction>', 'fraction of the channels that Chase removes', between(0, 1))
+    .addOption(
+      new Option('--scope <scope>', 'which: those inside blocks, or also those of residual streams').choices([
+        'block',
+        'all',
+      ]),
+    )
+    .option('--epochs <count>', 'passes over the training images', atLeast(1))
+    .option('--batch <count>', 'images in a step', atLeast(1))
+    .option('--learning-rate <number>', 'largest learning rate', between(0, 1e6))
+    .option('--seed <number>', 'decides weights, masks, data order and augmentation', atLeast(0))
+    .option('--train-size <count>', 'train on this many of the training images', atLeast(1))
+    .option('--validation-share <fraction>', 'part of the training images for validation (default: 0.1)', between(0, 1))
+    .option('--image-size <pixels>', 'height and width that the images of a folder are brought to', atLeast(1))
+    .option('--dense', 'also train the dense network by the same recipe, to compare with')
+    .addOption(
+      new Option('--backend <backend>', 'what computes; auto takes the first of these that works')
+        .choices(['auto', ...backendNames])
+        .default('auto'),
+    )
+    .requiredOption('-o, --output <folder>', 'folder of the run')
+    .option('--resume', 'go on with the run in the folder')
+    .option(
+      '--checkpoint-every <steps>',
+      'steps from one checkpoint to the next (default: those of an epoch)',
+      atLeast(1),
+    )
+    .addOption(targetOption())
+    .addOption(providerOption())
+    .addOption(jsonOption())
+    .addOption(progressOption())
+    .addHelpText('after', examples)
+    .action((flags: TrainFlags) => run(flags, (terminal) => trainModel(terminal, flags)))
+
+const trainModel = async (terminal: Terminal, flags: TrainFlags): Promise<E.Either<Failure, Outcome>> => {
+  const say = progressOn(terminal, flags.progress === true)
+  const found = await settingsFor(flags.output, flags, flags.resume === true)
+  if (E.isLeft(found)) return found
+  const settings = found.right
+  const { recipe } = settings
+  const inputs = await openInputs(settings, say)
+  if (E.isLeft(inputs)) return inputs
+  const { data, start, masks } = inputs.right
+  const backend = await openBackend(flags.backend)()
+  if (E.isLeft(backend)) return backend
+  const claimed = await claimFolder(flags.output, settings)
+  if (E.isLeft(claimed)) return claimed
+  const { name, description, passedOver } = backend.right
+  const why = passedOver.length === 0 ? '' : ` (chasec doctor tells why not ${passedOver.map(shortName).join(', ')})`
+  terminal.note(`backend ${name}: ${description}${why}`)
+  const folder = runFolder(flags.output)
+  const { resume = false, checkpointEvery, target, provider } = flags
+  const common = {
+    graph: start.graph,
+    data,
+    backend: backend.right,
+    resume,
+    ...(checkpointEvery === undefined ? {} : { checkpointEvery }),
+  }
+  const trained = await interruptible(async (signal): Promise<E.Either<Failure, readonly [Trained, Baseline]>> => {
+    let dense = start
+    if (settings.dense) {
+      const made = await makeFolder(folder.dense)
+      if (E.isLeft(made)) return made
+      const job = { ...common, title: 'dense', folder: runFolder(folder.dense), signal }
+      const first = await trainNetwork(terminal, say, { ...job, recipe: { ...recipe, method: { name: 'dense' } } })
+      if (E.isLeft(first)) return first
+      dense = { graph: first.right.graph, about: 'trained by the same recipe', trained: true }
+      if (!first.right.completed) return E.right([first.right, dense])
+      const saved = await saveTrained(first.right, job.folder)
+      if (E.isLeft(saved)) return saved
+    }
+    const given = masks === undefined ? {} : { masks }
+    const job = { ...common, ...given, title: recipe.method.name, folder, recipe, signal }
+    return E.map((result: Trained) => [result, dense] as const)(await trainNetwork(terminal, say, job))
+  })
+  if (E.isLeft(trained)) {
+    await releaseFolder(flags.output)
+    return trained
+  }
+  const [result, dense] = trained.right
+  if (!result.completed) return E.right(stopped(flags.output, result))
+  const finished = await finish(
+    {
+      model: settings.model,
+      data: settings.data,
+      backend: `${name}: ${description}`,
+      recipe,
+      dense,
+      trained: result,
+      images: data,
+      folder,
+      target,
+      provider,
+    },
+    say,
+  )
+  return E.isLeft(finished) ? finished : E.right(outcomeOf(terminal, flags.output, finished.right))
+}
+
+const shortName = ({ subject }: Failure): string => subject.replace('backend ', '')
+
+/** The user stopped training; nothing is lost. */
+const stopped = (folder: string, { history }: Trained): Outcome => {
+  const step = history.at(-1)?.step
+  const next = `chasec train --resume -o ${folder}`
+  return {
+    exitCode: interruptedCode,
+    text: `Stopped and saved. Go on with: ${next}`,
+    json: { completed: false, folder, lastRecordedStep: step ?? null, resume: next },
+  }
+}
+
+const outcomeOf = ({ style }: Terminal, folder: string, finished: Finished): Outcome => {
+  const { compiled, difference, package: written, training } = finished
+  const report = compactReport(compiled.report)
+  if (written === undefined || training === undefined) {
+    const text = [
+      renderDifference(difference, style),
+      summariseDifference(difference, style),
+      `No package was written. The trained network is ${join(folder, 'trained.onnx')}; please report this as a bug.`,
+    ]
+    return { exitCode: 1, text: text.join('\n\n'), json: { package: null, verification: difference, report } }
+  }
+  const files = written.files.map(({ name, bytes }) => `${name} (${formatBytes(bytes)})`).join(', ')
+  const text = [
+    ...(compiled.report.before.macs === compiled.report.after.macs
+      ? []
+      : [renderCompileReport(compiled.report, style)]),
+    renderTraining(training, style),
+    `${summariseDifference(difference, style)}\n${style.bold(written.directory)}: ${files}`,
+  ]
+  return done(text.join('\n\n'), {
+    package: { directory: written.directory, files: written.files },
+    verification: difference,
+    training,
+    report,
+  })
+}

@@ -1,0 +1,60 @@
+/** Trying a training backend in a process of its own: a native library that crashes takes nothing else with it. */
+import { fork } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describeDeath } from '../../run/worker-process.ts'
+import { isRecord } from '../../run/protocol.ts'
+import { type Attempt, failedAttempt } from '../../train/backend/attempt.ts'
+import type { BackendName } from '../../train/backend/backend.ts'
+
+export interface AloneOptions {
+  /** The program that tries a backend; the compiled one, also when this file itself runs from its TypeScript source. */
+  readonly program?: URL
+  readonly seconds?: number
+}
+
+const builtProgram = new URL(
+  import.meta.url.endsWith('.ts') ? '../../../dist/cli/doctor/backend-program.js' : './backend-program.js',
+  import.meta.url,
+)
+
+/** Finding devices and compiling shaders may take this long. */
+const usualSeconds = 120
+
+/** The end of what a process wrote that may tell why it died. */
+const logCharacters = 16_384
+
+/** Tries a backend in a process of its own, which is ended afterwards. What the process writes is not shown. */
+export const attemptAlone =
+  ({ program = builtProgram, seconds = usualSeconds }: AloneOptions = {}) =>
+  (name: BackendName) =>
+  (): Promise<Attempt> =>
+    new Promise((resolve) => {
+      const path = fileURLToPath(program)
+      if (!existsSync(path)) return resolve(failedAttempt(`${path} is missing, which tries it: run npm run build`))
+      const child = fork(path, [name], { execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+      let log = ''
+      const end = (attempt: Attempt): void => {
+        clearTimeout(timer)
+        child.kill('SIGKILL')
+        resolve(attempt)
+      }
+      const timer = setTimeout(() => end(failedAttempt(`does not start within ${seconds} s`)), seconds * 1000)
+      for (const stream of [child.stdout, child.stderr]) {
+        stream?.setEncoding('utf8').on('data', (text: string) => {
+          log = (log + text).slice(-logCharacters)
+        })
+      }
+      child.once('message', (message) => {
+        end(isAttempt(message) ? message : failedAttempt('does not start: its answer makes no sense'))
+      })
+      child.once('error', (error) => end(failedAttempt(`no process could be started: ${error.message}`)))
+      // Unlike `exit`, `close` comes when the messages and the log are complete.
+      child.once('close', (code, signal) => end(failedAttempt(`does not start: ${describeDeath(code, signal, log)}`)))
+    })
+
+const isAttempt = (x: unknown): x is Attempt =>
+  isRecord(x) &&
+  typeof x['available'] === 'boolean' &&
+  typeof x['software'] === 'boolean' &&
+  typeof x['found'] === 'string'

@@ -1,0 +1,127 @@
+/** The folder of a training run: what is in it, and opening it for a new run or to go on with one. */
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as E from 'fp-ts/lib/Either.js'
+import { writeError } from '../../export/error.ts'
+import { systemCode } from '../../export/file-system.ts'
+import { type Failure, failure } from '../../ir/failure.ts'
+import { toJson } from '../../report/json.ts'
+import { version } from '../../version.ts'
+import { writeFileWhole } from '../write-file.ts'
+import { differenceOf, saysSettings, type Settings, settingsFrom, type SettingsFlags, settingsOf } from './settings.ts'
+
+/** The places in the folder of a run. */
+export interface RunFolder {
+  /** The settings. */
+  readonly settings: string
+  readonly checkpoint: string
+  /** JSON lines, and the epochs as comma-separated values. */
+  readonly historyLines: string
+  readonly historyTable: string
+  /** The trained network and its masks, as `chasec compile` takes them. */
+  readonly model: string
+  readonly masks: string
+  /** The compiled package. */
+  readonly package: string
+  /** The run of the dense network, a folder like this one. */
+  readonly dense: string
+}
+
+export const runFolder = (folder: string): RunFolder => ({
+  settings: join(folder, 'run.json'),
+  checkpoint: join(folder, 'checkpoint.safetensors'),
+  historyLines: join(folder, 'history.jsonl'),
+  historyTable: join(folder, 'history.csv'),
+  model: join(folder, 'trained.onnx'),
+  masks: join(folder, 'masks.safetensors'),
+  package: join(folder, 'package'),
+  dense: join(folder, 'dense'),
+})
+
+/** Makes a folder, and those above it. */
+export const makeFolder = async (folder: string): Promise<E.Either<Failure, undefined>> => {
+  try {
+    await mkdir(folder, { recursive: true })
+    return E.right(undefined)
+  } catch (thrown) {
+    return unusable(folder, thrown)
+  }
+}
+
+const unusable = (path: string, thrown: unknown): E.Either<Failure, never> => {
+  if (!(thrown instanceof Error) || systemCode(thrown) === '') throw thrown
+  return E.left(writeError(path, 'a folder for the run', thrown.message, 'Give another one with --output.'))
+}
+
+/**
+ * The settings of a run in `folder` by these options. With `resume` they are those that lie in the folder; options may say
+ * the same again. Nothing is written yet.
+ *
+ * Errors: a folder that holds a run already, or other files; with `resume` none that holds a run, or another one.
+ */
+export const settingsFor = async (
+  folder: string,
+  flags: SettingsFlags,
+  resume: boolean,
+): Promise<E.Either<Failure, Settings>> => {
+  const saved = await savedSettings(folder)
+  if (E.isLeft(saved)) return saved
+  const found = saved.right
+  if (resume && found !== undefined && !saysSettings(flags)) return E.right(found)
+  if (resume && found === undefined && !saysSettings(flags)) {
+    const help = 'Give the folder of a run, or the options to start one.'
+    return E.left(failure('UsageError', `--resume, folder ${folder}`, 'a run', 'none', help))
+  }
+  if (!resume && found !== undefined) {
+    const help = 'Add --resume to go on with it, or give another folder.'
+    return E.left(failure('UsageError', `--output ${folder}`, 'a new or empty folder', 'a run', help))
+  }
+  const settings = await settingsFrom(flags)
+  if (E.isLeft(settings)) return settings
+  const other = found === undefined ? undefined : differenceOf(found, settings.right)
+  if (other !== undefined) {
+    const help = 'Leave the options out to go on as the run was started, or give another folder.'
+    return E.left(failure('UsageError', `--resume, folder ${folder}`, 'the same run', `another ${other}`, help))
+  }
+  return settings
+}
+
+/** Makes the folder the one of this run. */
+export const claimFolder = async (folder: string, settings: Settings): Promise<E.Either<Failure, undefined>> => {
+  const made = await makeFolder(folder)
+  if (E.isLeft(made)) return made
+  const text = `${toJson({ chasec: version, ...settings })}\n`
+  const written = await writeFileWhole(runFolder(folder).settings, [new TextEncoder().encode(text)], true)
+  return E.isLeft(written) ? written : E.right(undefined)
+}
+
+/** Takes back what {@link claimFolder} did, where nothing has been trained yet. */
+export const releaseFolder = async (folder: string): Promise<void> => {
+  const { settings, checkpoint, dense } = runFolder(folder)
+  if (!existsSync(checkpoint) && !existsSync(runFolder(dense).checkpoint)) await rm(settings, { force: true })
+}
+
+/** The settings in a folder; undefined where there is none, or it is empty. */
+const savedSettings = async (folder: string): Promise<E.Either<Failure, Settings | undefined>> => {
+  const path = runFolder(folder).settings
+  try {
+    const names = await readdir(folder)
+    if (names.length === 0) return E.right(undefined)
+    if (!names.includes('run.json')) {
+      const help = 'Give another folder.'
+      return E.left(failure('UsageError', `--output ${folder}`, 'a new or empty folder', 'other files', help))
+    }
+    return settingsOf(path, parsed(await readFile(path, 'utf8')))
+  } catch (thrown) {
+    return thrown instanceof Error && systemCode(thrown) === 'ENOENT' ? E.right(undefined) : unusable(folder, thrown)
+  }
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

