@@ -1,5 +1,5 @@
 /**
- * chasec: compiles an ONNX model with pruning masks into a smaller one that computes the same.
+ * chasec: compiles an ONNX model with pruning masks into a smaller one that computes the same, and trains such models.
  *
  * Everything a user can get wrong comes back as `Left` of a {@link Failure}; {@link renderError} makes it a sentence. The
  * same calls as rejecting promises are in `chasec/promise`.
@@ -48,3 +48,46 @@ export { type ProviderReport, providers } from './run/providers.ts'
 export type { RunError } from './run/error.ts'
 export type { ModelSource, Tensors } from './run/runner.ts'
 export { version } from './version.ts'
+
+// Training. TensorFlow.js is loaded when a backend is opened, not before.
+export { train, type CheckpointOptions, type Trained, type TrainOptions } from './train/loop/train.ts'
+export type { TrainError } from './train/loop/error.ts'
+export type { Progress } from './train/loop/progress.ts'
+export {
+  type EpochEntry,
+  type History,
+  type HistoryEntry,
+  historyLines,
+  historyTable,
+  type Score,
+  type TestEntry,
+  type UpdateEntry,
+} from './train/loop/history.ts'
+export {
+  decodeRecipe,
+  type LearningRate,
+  type Method,
+  methodNames,
+  policyOf,
+  presets,
+  type Recipe,
+  type RecipeError,
+} from './train/recipe/index.ts'
+export {
+  dataKinds,
+  type DataError,
+  type DataSet,
+  type ImageShape,
+  openData,
+  type OpenOptions,
+  type Split,
+} from './train/data/index.ts'
+export { type Backend, type BackendError, type BackendName, backendNames } from './train/backend/backend.ts'
+export { type BackendReport, describeBackends, openBackend } from './train/backend/open.ts'
+export { type Model, type ModelEntry, type ModelError, type ModelOptions, models, parseModel } from './models/index.ts'
+
+// Sparse training on plain typed arrays, for any training loop: which masks to start with, and how they change.
+export * as sparse from './train/sparse/index.ts'
+export { networkOf } from './train/loop/network.ts'
+export { dense as denseTensor, float32View, type Tensor, tensorOf } from './ir/tensor.ts'
+export { decodeSafetensors, encodeSafetensors, type TensorFile } from './masks/safetensors.ts'

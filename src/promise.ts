@@ -1,47 +1,80 @@
 /**
  * The calls of `chasec` for those who do not use fp-ts: each resolves to what the other entry has as `Right`, and rejects
- * with a {@link FailureError} for what it has as `Left`.
+ * with a {@link FailureError} for what it has as `Left`. Calls that cannot fail are the same in both.
  */
-import * as E from 'fp-ts/lib/Either.js'
-import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
-import { type Failure, renderError } from './ir/failure.ts'
 import * as api from './index.ts'
+import { fromEither, fromTask } from './settle.ts'
 
-/** What the calls reject with: its message says what to do, `failure` holds the same as data. */
-export type FailureError = Error & { readonly failure: Failure }
-
-export const isFailureError = (thrown: unknown): thrown is FailureError =>
-  thrown instanceof Error && 'failure' in thrown
-
-const settle = <A>(result: E.Either<Failure, A>): A => {
-  if (E.isRight(result)) return result.right
-  throw Object.assign(new Error(renderError(result.left)), { failure: result.left })
-}
-
-const fromTask =
-  <Args extends ReadonlyArray<unknown>, A>(call: (...args: Args) => TaskEither<Failure, A>) =>
-  async (...args: Args): Promise<A> =>
-    settle(await call(...args)())
-
-const fromEither =
-  <Args extends ReadonlyArray<unknown>, A>(call: (...args: Args) => E.Either<Failure, A>) =>
-  async (...args: Args): Promise<A> =>
-    settle(call(...args))
+export { type FailureError, isFailureError } from './settle.ts'
 
 export const readModel = fromTask(api.readModel)
+export const readModelBytes = fromEither(api.readModelBytes)
 export const readMasks = fromTask(api.readMasks)
+export const decodeMasks = fromEither(api.decodeMasks)
+
 export const compile = fromEither(api.compile)
+export const applyMasks = fromEither(api.applyMasks)
 export const inspect = fromEither(api.inspect)
 export const pruneChannels = fromEither(api.pruneChannels)
+
 export const lower = fromEither(api.lower)
-export const lowerCompiled = fromEither(api.lowerCompiled)
-export const maskedModel = fromEither(api.maskedModel)
-export const writePackage = fromTask(api.writePackage)
 export const sourceOf = fromTask(api.sourceOf)
+export const lowerCompiled = fromEither(api.lowerCompiled)
+export const writePackage = fromTask(api.writePackage)
+
 export const verify = fromTask(api.verify)
 export const verifyCompiled = fromTask(api.verifyCompiled)
+export const maskedModel = fromEither(api.maskedModel)
 export const measure = fromTask(api.measure)
 export const providers = fromTask(api.providers)
 
-export { encodeMasks, noMasks, renderError, runnable, version, zerosOf } from './index.ts'
+export const train = fromTask(api.train)
+/** Rejects with everything that is wrong with the recipe. */
+export const decodeRecipe = fromEither(api.decodeRecipe)
+export const openData = fromTask(api.openData)
+export const openBackend = fromTask(api.openBackend)
+
+/** A model of its own without classes, image size and seed; `build` rejects options that no such model can be built for. */
+export interface Model {
+  readonly name: string
+  readonly build: (options: api.ModelOptions) => Promise<api.Graph>
+}
+
+export const parseModel = async (text: string): Promise<Model> => {
+  const { name, build } = await fromEither(api.parseModel)(text)
+  return { name, build: fromEither(build) }
+}
+
+export const decodeSafetensors = fromEither(api.decodeSafetensors)
+
+export * as sparse from './promise-sparse.ts'
+export {
+  axisMask,
+  backendNames,
+  dataKinds,
+  denseTensor,
+  describeBackends,
+  elementMask,
+  encodeMasks,
+  encodeSafetensors,
+  expandMask,
+  float32View,
+  historyLines,
+  historyTable,
+  intersectMasks,
+  macsOf,
+  methodNames,
+  models,
+  networkOf,
+  noMasks,
+  observers,
+  policyOf,
+  presets,
+  renderError,
+  runnable,
+  stopAfter,
+  tensorOf,
+  version,
+  zerosOf,
+} from './index.ts'
 export type * from './index.ts'
