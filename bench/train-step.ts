@@ -1,10 +1,9 @@
 /**
- * What a training step costs on each backend that works here, dense and with masks, and what our WebAssembly kernels cost
- * beside TensorFlow.js's own.
+ * What a step of the training loop costs on each backend that works here, dense and with masks, and what our WebAssembly
+ * kernels cost beside TensorFlow.js's own.
  */
-import { performance } from 'node:perf_hooks'
 import * as E from 'fp-ts/lib/Either.js'
-import { type Failure, renderError } from '../src/ir/failure.ts'
+import { renderError } from '../src/ir/failure.ts'
 import { drawsFrom, seededRandom } from '../src/ir/random.ts'
 import { sizeOf } from '../src/ir/type.ts'
 import { parseModel } from '../src/models/index.ts'
@@ -13,20 +12,28 @@ import { type Column, renderTable } from '../src/report/table.ts'
 import { formatMilliseconds, formatRatio } from '../src/report/units.ts'
 import { quartiles, type Quartiles } from '../src/run/statistics.ts'
 import { type Backend, backendNames, openBackend } from '../src/train/backend/index.ts'
-import { applyMasks, buildExecutor, initialMoments, sgdStep } from '../src/train/executor/index.ts'
+import { type DataSet, inMemory, partOf } from '../src/train/data/data-set.ts'
+import { disposeRun } from '../src/train/loop/run.ts'
 import type { BenchResult } from './result.ts'
+import {
+  cpuMilliseconds,
+  inTurns,
+  medianTime,
+  orThrow,
+  ratios,
+  recipeOf,
+  startTrainee,
+  type StepTime,
+  timedStep,
+  type Trainee,
+} from './timed-training.ts'
 
 export interface TrainStepOptions {
   /** A model of `src/models`, on images of 3x32x32. */
   readonly model: string
   readonly batches: ReadonlyArray<number>
-  /** Steps of each kind that are timed, after two that are not. */
+  /** Steps and calls of each kind that are timed, after two that are not. */
   readonly repeats: number
-}
-
-const orThrow = <A>(result: E.Either<Failure, A>): A => {
-  if (E.isLeft(result)) throw new Error(renderError(result.left))
-  return result.right
 }
 
 const numbers = (count: number, label: string): Float32Array => {
@@ -39,45 +46,55 @@ interface StepTimes {
   readonly batch: number
   readonly dense: Quartiles
   readonly masked: Quartiles
+  /** Medians over steps taken side by side. */
+  readonly maskedToDense: StepTime
 }
 
-/** Dense and masked steps in turns; nine of ten weights of every layer are masked. */
-const timeSteps = async (backend: Backend, { model, repeats }: TrainStepOptions, batch: number): Promise<StepTimes> => {
-  const graph = orThrow(orThrow(parseModel(model)).build({ classes: 10, shape: [3, 32, 32], seed: 1 }))
-  const executor = orThrow(buildExecutor(graph, backend))
-  const state = executor.initialState()
-  const moments = initialMoments(backend, state.parameters)
-  const layers = executor.parameters.filter(({ shape }) => shape.length > 1)
-  const masks = executor.writeParameters(
-    new Map(
-      layers.map(({ name, shape }) => [name, numbers(sizeOf(shape), name).map((x) => (x > 1.28 ? 1 : 0))] as const),
-    ),
+/** As many images of 3x32x32 as a few batches take. */
+const noise = (batch: number): DataSet => {
+  const { below } = drawsFrom(seededRandom(1, 'images'))
+  const size = 4 * batch
+  const shape = [3, 32, 32] as const
+  const pixels = Uint8Array.from({ length: size * 3072 }, () => below(256))
+  const labels = Uint16Array.from({ length: size }, (_, i) => i % 10)
+  const part = partOf(
+    inMemory(pixels, labels, shape),
+    Uint32Array.from({ length: size }, (_, i) => i),
   )
-  const [input] = graph.inputs
-  const inputs = new Map([[input?.name ?? '', { values: numbers(batch * 3072, 'images'), shape: [batch, 3, 32, 32] }]])
-  const labels = Array.from({ length: batch }, (_, i) => i % 10)
-  const step = async (withMasks: boolean): Promise<number> => {
-    const start = performance.now()
-    const { loss, logits, gradients } = orThrow(executor.lossAndGradients(state, { inputs, labels }))
-    const options = { learningRate: 0.01, momentum: 0.9, weightDecay: 5e-4 }
-    sgdStep(backend, state.parameters, moments, gradients, options, withMasks ? masks : undefined)
-    await loss.data()
-    for (const tensor of [loss, logits, ...gradients.values()]) tensor.dispose()
-    return performance.now() - start
+  const thirds = [0.5, 0.5, 0.5]
+  const classes = Array.from({ length: 10 }, (_, i) => String(i))
+  return { name: 'noise', classes, shape, mean: thirds, deviation: thirds, train: part, validation: part, test: part }
+}
+
+/** Steps of the training loop in turns: dense, and with nine of ten weights masked. */
+const timeSteps = async (backend: Backend, { model, repeats }: TrainStepOptions, batch: number): Promise<StepTimes> => {
+  const data = noise(batch)
+  const graph = orThrow(orThrow(parseModel(model)).build({ classes: 10, shape: data.shape, seed: 1 }))
+  const length = { steps: repeats + 2, stepsPerEpoch: 4 }
+  const start = (method: object): Trainee => {
+    const recipe = recipeOf({ method, batch, learningRate: { schedule: 'constant', peak: 0.01 } })
+    return startTrainee(graph, backend, data, recipe, length)
   }
-  const times: Record<'dense' | 'masked', number[]> = { dense: [], masked: [] }
-  applyMasks(backend, state.parameters, masks)
-  for (let i = 0; i < repeats + 2; i++) {
-    for (const kind of i % 2 === 0 ? (['dense', 'masked'] as const) : (['masked', 'dense'] as const)) {
-      const time = await step(kind === 'masked')
-      if (i >= 2) times[kind].push(time)
+  const [dense, masked] = [start({ name: 'dense' }), start({ name: 'static', density: 0.1 })]
+  const times = new Map<Trainee, StepTime[]>([
+    [dense, []],
+    [masked, []],
+  ])
+  for (let step = 0; step < length.steps; step++) {
+    for (const trainee of inTurns(step, dense, masked)) {
+      const { time } = await timedStep(trainee)
+      if (step >= 2) times.get(trainee)?.push(time)
     }
   }
-  for (const tensors of [state.parameters, state.statistics, moments, masks]) {
-    for (const tensor of tensors.values()) tensor.dispose()
+  for (const { run } of [dense, masked]) disposeRun(run)
+  const [denseTimes = [], maskedTimes = []] = times.values()
+  return {
+    backend: backend.name,
+    batch,
+    dense: quartiles(denseTimes.map(({ wall }) => wall)),
+    masked: quartiles(maskedTimes.map(({ wall }) => wall)),
+    maskedToDense: medianTime(ratios(maskedTimes, denseTimes)),
   }
-  executor.dispose()
-  return { backend: backend.name, batch, dense: quartiles(times.dense), masked: quartiles(times.masked) }
 }
 
 interface Kernel {
@@ -93,6 +110,18 @@ const product = { transposeA: true, transposeB: false }
 
 /** Kernels of ours that TensorFlow.js has too, on shapes of the middle stage of ResNet-20 at batch 32. */
 const kernels: ReadonlyArray<Kernel> = [
+  {
+    label: 'convolution, 3x3',
+    name: 'Conv2D',
+    inputs: { x: image, filter: [3, 3, 32, 32] },
+    attributes: convolution,
+  },
+  {
+    label: 'convolution, 3x3, 21 to 19 channels',
+    name: 'Conv2D',
+    inputs: { x: [32, 16, 16, 21], filter: [3, 3, 21, 19] },
+    attributes: convolution,
+  },
   {
     label: 'input gradient, 3x3',
     name: 'Conv2DBackpropInput',
@@ -119,6 +148,7 @@ const kernels: ReadonlyArray<Kernel> = [
   },
 ]
 
+/** Milliseconds of one processor, which is what these kernels run on. */
 const timeKernel = async ({ core }: Pick<Backend, 'core'>, kernel: Kernel, repeats: number): Promise<number> => {
   const inputs = Object.fromEntries(
     Object.entries(kernel.inputs).map(([name, shape]) => [
@@ -128,10 +158,10 @@ const timeKernel = async ({ core }: Pick<Backend, 'core'>, kernel: Kernel, repea
   )
   const times: number[] = []
   for (let i = 0; i < repeats + 2; i++) {
-    const start = performance.now()
+    const start = cpuMilliseconds()
     const result = core.engine().runKernel(kernel.name, inputs, { ...kernel.attributes })
     if (!Array.isArray(result)) result.dispose()
-    if (i >= 2) times.push(performance.now() - start)
+    if (i >= 2) times.push(cpuMilliseconds() - start)
   }
   for (const tensor of Object.values(inputs)) tensor.dispose()
   return quartiles(times).median
@@ -176,13 +206,14 @@ export const benchTrainStep = async (options: TrainStepOptions): Promise<BenchRe
     else for (const batch of options.batches) steps.push(await timeSteps(opened.right, options, batch))
   }
   const stepTable = renderTable(
-    titled('backend', 'batch', 'dense step', 'masked step', 'masked / dense', 'images/s'),
-    steps.map(({ backend, batch, dense, masked }) => [
+    titled('backend', 'batch', 'dense step', 'masked step', 'masked / dense', 'of CPU time', 'images/s'),
+    steps.map(({ backend, batch, dense, masked, maskedToDense }) => [
       backend,
       String(batch),
       formatMilliseconds(dense.median),
       formatMilliseconds(masked.median),
-      formatRatio(masked.median / dense.median),
+      maskedToDense.wall.toFixed(3),
+      maskedToDense.cpu.toFixed(3),
       ((1000 * batch) / dense.median).toFixed(0),
     ]),
     plainStyle,
