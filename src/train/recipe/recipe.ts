@@ -56,6 +56,11 @@ export const decodeRecipe = (data: unknown): E.Either<NonEmptyArray<RecipeError>
     slim: entries.flag('slim', true),
   }
   entries.end()
+  const { warmup } = recipe.learningRate
+  if (warmup >= recipe.epochs && problems.length === 0) {
+    const help = 'Shorten the warm-up, or train for more epochs.'
+    entries.note('learningRate.warmup', `less than the ${recipe.epochs} epochs of training`, `${warmup}`, help)
+  }
   return isNonEmpty(problems) ? E.left(problems) : E.right(recipe)
 }
 

@@ -125,6 +125,11 @@ describe('decodeRecipe', () => {
     ])
   })
 
+  it('refuses a warm-up that the training does not outlast', () => {
+    const found = problems({ ...presets['chase-imagenet-resnet50'], epochs: 8 })
+    expect(found).toEqual(['recipe entry learningRate.warmup | less than the 8 epochs of training | 8'])
+  })
+
   it('reports everything that is wrong with entries of variants', () => {
     const found = problems({
       method: { name: 'static', distribution: 'erk+', last: 1.5 },
