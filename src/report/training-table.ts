@@ -11,7 +11,7 @@ export const networkColumns: ReadonlyArray<Column & { readonly cell: (network: N
   { title: 'network', cell: ({ name }) => name },
   { title: 'accuracy', align: 'right', cell: ({ accuracy }) => (accuracy === undefined ? '–' : percent(accuracy)) },
   { title: 'parameters', align: 'right', cell: ({ parameters }) => formatCount(parameters) },
-  { title: 'not masked', align: 'right', cell: ({ live }) => formatCount(live) },
+  { title: 'not 0', align: 'right', cell: ({ nonZero }) => formatCount(nonZero) },
   { title: 'MACs', align: 'right', cell: ({ macs }) => formatCount(macs) },
   { title: 'file', align: 'right', cell: ({ bytes }) => formatBytes(bytes) },
   { title: 'images/s', align: 'right', cell: ({ speed }) => formatCount(speed.throughput.median) },

@@ -12,8 +12,8 @@ export interface NetworkFigures {
   /** Over the test images, a fraction of 1; absent where the weights mean nothing. */
   readonly accuracy?: number
   readonly parameters: number
-  /** Weights that no mask takes away, with the parameters that have no mask. */
-  readonly live: number
+  /** Parameters that are not 0. */
+  readonly nonZero: number
   /** Multiply-accumulates for one image. */
   readonly macs: number
   /** Of the ONNX file. */

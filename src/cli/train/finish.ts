@@ -1,12 +1,13 @@
 /** From a trained network to a package: compiled, verified, tested on every test image, measured, written. */
+import { dirname, join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import { classify, disagreements } from '../../classify.ts'
 import { lower, type Lowered } from '../../export/lower.ts'
-import type { Failure } from '../../ir/failure.ts'
+import { type Failure, invariant } from '../../ir/failure.ts'
 import type { Graph } from '../../ir/graph.ts'
 import type { Target } from '../../ir/op.ts'
+import { float32View, materialize } from '../../ir/tensor.ts'
 import { encodeMasks } from '../../masks/files.ts'
-import { expandMask, type Masks } from '../../masks/mask.ts'
 import { layersOf } from '../../masks/weights.ts'
 import { compile, type Compiled, totalsOf } from '../../passes/compile.ts'
 import type { LayerWidths, NetworkFigures, TrainingReport } from '../../report/training.ts'
@@ -52,8 +53,7 @@ const measuredBatch = 32
 
 /** Compiles what was trained and leaves a package. The trained network and its masks are written first, and stay. */
 export const finish = async (job: FinishJob, say: Say): Promise<E.Either<Failure, Finished>> => {
-  const { trained, dense, images, folder, target, provider } = job
-  const onProgress = runProgress(say)
+  const { trained, dense, folder, target, provider } = job
   say('writing the trained network')
   const masked = await saveTrained(trained, folder)
   if (E.isLeft(masked)) return masked
@@ -62,61 +62,78 @@ export const finish = async (job: FinishJob, say: Say): Promise<E.Either<Failure
   if (E.isLeft(compiled)) return compiled
   const lowered = lowerCompiled(compiled.right)
   if (E.isLeft(lowered)) return lowered
-  const difference = await verifyCompiled(trained.graph, trained.masks, lowered.right, { provider, onProgress })()
+  const difference = await verifyCompiled(trained.graph, trained.masks, lowered.right, {
+    provider,
+    onProgress: runProgress(say),
+  })()
   if (E.isLeft(difference)) return difference
   if (!difference.right.equal) return E.right({ compiled: compiled.right, difference: difference.right })
 
   const original = lower(dense.graph)
   if (E.isLeft(original)) return original
-  const models = [
-    runnable(original.right, 'dense'),
-    runnable(masked.right, 'masked'),
-    runnable(lowered.right, 'compiled'),
-  ]
-  say(`testing on ${images.test.size} images`)
-  const classified = await classify(models, images, images.test, { provider })()
-  if (E.isLeft(classified)) return classified
-  const speeds = await measure(models, { provider, batch: measuredBatch, onProgress })()
-  if (E.isLeft(speeds)) return speeds
-  const [ofDense, ofMasked, ofCompiled] = classified.right
-  const [denseSpeed, maskedSpeed, compiledSpeed] = speeds.right
-  if (!ofDense || !ofMasked || !ofCompiled || !denseSpeed || !maskedSpeed || !compiledSpeed) {
-    throw new Error('as many results as models')
-  }
-  const gone = maskedWeights(trained.masks)
   const shrunk = totalsOf(trained.graph).parameters < totalsOf(dense.graph).parameters
-  const networks: ReadonlyArray<NetworkFigures> = [
-    {
-      name: 'dense',
-      about: dense.about,
-      ...(dense.trained ? { accuracy: ofDense.accuracy } : {}),
-      ...figuresOf(dense.graph, original.right, 0),
-      speed: denseSpeed,
-    },
-    {
-      name: 'masked',
-      about: shrunk ? 'as trained; channels left while training' : 'as trained',
-      accuracy: ofMasked.accuracy,
-      ...figuresOf(trained.graph, masked.right, gone),
-      speed: maskedSpeed,
-    },
-    {
-      name: 'compiled',
-      about: 'the package',
-      accuracy: ofCompiled.accuracy,
-      ...figuresOf(compiled.right.graph, lowered.right, 0),
-      speed: compiledSpeed,
-    },
-  ]
+  const compared = await compare(
+    [
+      { name: 'dense', about: dense.about, graph: dense.graph, lowered: original.right, tested: dense.trained },
+      {
+        name: 'masked',
+        about: shrunk ? 'as trained; channels left while training' : 'as trained',
+        graph: trained.graph,
+        lowered: masked.right,
+        tested: true,
+      },
+      { name: 'compiled', about: 'the package', graph: compiled.right.graph, lowered: lowered.right, tested: true },
+    ],
+    job,
+    say,
+  )
+  if (E.isLeft(compared)) return compared
   const { model, data, backend, recipe } = job
-  const test = { images: images.test.size, differing: disagreements(ofMasked, ofCompiled) }
   const widths = widthsOf(dense.graph, compiled.right)
-  const training: TrainingReport = { model, data, backend, recipe, networks, widths, test, history: trained.history }
+  const training = { model, data, backend, recipe, ...compared.right, widths, history: trained.history }
   say(`writing ${folder.package}`)
   const options = { verification: difference.right, lowered: lowered.right, training }
   const written = await uninterrupted(writePackage(compiled.right, folder.package, options))
   if (E.isLeft(written)) return written
   return E.right({ compiled: compiled.right, difference: difference.right, package: written.right, training })
+}
+
+interface Compared extends Pick<NetworkFigures, 'name' | 'about'> {
+  readonly graph: Graph
+  readonly lowered: Lowered
+  /** Whether its accuracy means something. */
+  readonly tested: boolean
+}
+
+/** Predictions for all test images, speed and size of each network; the last two ought to predict the same. */
+const compare = async (
+  networks: ReadonlyArray<Compared>,
+  { images, provider }: FinishJob,
+  say: Say,
+): Promise<E.Either<Failure, Pick<TrainingReport, 'networks' | 'test'>>> => {
+  const models = networks.map(({ name, lowered }) => runnable(lowered, name))
+  say(`testing on ${images.test.size} images`)
+  const classified = await classify(models, images, images.test, { provider })()
+  if (E.isLeft(classified)) return classified
+  const speeds = await measure(models, { provider, batch: measuredBatch, onProgress: runProgress(say) })()
+  if (E.isLeft(speeds)) return speeds
+  const figures = networks.map(({ name, about, graph, lowered, tested }, i): NetworkFigures => {
+    const [result, speed] = [classified.right[i], speeds.right[i]]
+    invariant(result !== undefined && speed !== undefined, 'a result for every model')
+    return {
+      name,
+      about,
+      ...(tested ? { accuracy: result.accuracy } : {}),
+      ...sizesOf(graph, lowered),
+      speed,
+    }
+  })
+  const [masked, compiled] = classified.right.slice(-2)
+  invariant(masked !== undefined && compiled !== undefined, 'two networks to compare')
+  return E.right({
+    networks: figures,
+    test: { images: images.test.size, differing: disagreements(masked, compiled) },
+  })
 }
 
 /** Writes a trained network and its masks as `chasec compile` takes them; gives the network as it was written. */
@@ -126,7 +143,12 @@ export const saveTrained = async (
 ): Promise<E.Either<Failure, Lowered>> => {
   const lowered = lower(graph)
   if (E.isLeft(lowered)) return lowered
-  const network = await writeFileWhole(folder.model, [lowered.right.model], true)
+  const { model, external } = lowered.right
+  if (external !== undefined) {
+    const data = await writeFileWhole(join(dirname(folder.model), external.name), external.chunks(), true)
+    if (E.isLeft(data)) return data
+  }
+  const network = await writeFileWhole(folder.model, [model], true)
   if (E.isLeft(network)) return network
   const written = await writeFileWhole(folder.masks, encodeMasks(masks), true)
   return E.isLeft(written) ? written : lowered
@@ -144,17 +166,19 @@ const widthsOf = (dense: Graph, { report }: Compiled): ReadonlyArray<LayerWidths
   }))
 }
 
-const maskedWeights = (masks: Masks): number => {
-  let count = 0
-  for (const mask of masks.values()) for (const bit of expandMask(mask)) count += 1 - bit
-  return count
-}
-
-const figuresOf = (
+const sizesOf = (
   graph: Graph,
   { model, external }: Lowered,
-  masked: number,
-): Pick<NetworkFigures, 'parameters' | 'live' | 'macs' | 'bytes'> => {
+): Pick<NetworkFigures, 'parameters' | 'nonZero' | 'macs' | 'bytes'> => {
   const { parameters, macs } = totalsOf(graph)
-  return { parameters, live: parameters - masked, macs, bytes: model.byteLength + (external?.length ?? 0) }
+  return { parameters, nonZero: nonZeros(graph), macs, bytes: model.byteLength + (external?.length ?? 0) }
+}
+
+/** Parameters that are not 0. */
+const nonZeros = (graph: Graph): number => {
+  let count = 0
+  for (const tensor of graph.constants.values()) {
+    if (tensor.dtype === 'float32') for (const x of float32View(materialize(tensor))) count += x === 0 ? 0 : 1
+  }
+  return count
 }
