@@ -43,6 +43,7 @@ export type { Source } from './report/source.ts'
 
 export { verify, type Difference, type VerifyOptions } from './run/verify.ts'
 export { maskedModel, runnable, verifyCompiled } from './verify-compiled.ts'
+export { classify, type Classified, disagreements } from './classify.ts'
 export { measure, type Measurement, type MeasureOptions } from './run/measure.ts'
 export { type ProviderReport, providers } from './run/providers.ts'
 export type { RunError } from './run/error.ts'

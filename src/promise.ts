@@ -25,6 +25,7 @@ export const writePackage = fromTask(api.writePackage)
 export const verify = fromTask(api.verify)
 export const verifyCompiled = fromTask(api.verifyCompiled)
 export const maskedModel = fromEither(api.maskedModel)
+export const classify = fromTask(api.classify)
 export const measure = fromTask(api.measure)
 export const providers = fromTask(api.providers)
 
@@ -54,6 +55,7 @@ export {
   dataKinds,
   denseTensor,
   describeBackends,
+  disagreements,
   elementMask,
   encodeMasks,
   encodeSafetensors,
