@@ -27,11 +27,12 @@ const exactIntegers = 2 ** 24
  * nothing reads has no part in the loss: dropping it is exact. All other constants are numbered element by element, and
  * what is found in their place says what is left of them.
  *
- * The last channel of a stream stays. Undefined where there is nothing to drop, or where the graph cannot lose
- * exactly these channels: training then goes on with them masked.
+ * The last channel of a stream stays, and as many removed ones as round its width up to a multiple of `multiple`. Undefined
+ * where there is nothing to drop, or where the graph cannot lose exactly these channels: training then goes on with them
+ * masked.
  */
-export const slimGraph = (graph: Graph, state: State, held: Iterable<ValueId>): SlimGraph | undefined => {
-  const which = state.removed.map((marks) => (marks.includes(0) ? marks : marks.map((_, c) => (c === 0 ? 0 : 1))))
+export const slimGraph = (graph: Graph, state: State, held: Iterable<ValueId>, multiple = 1): SlimGraph | undefined => {
+  const which = state.removed.map((marks) => droppable(marks, multiple))
   if (!which.some((marks) => marks.includes(1))) return undefined
   const { state: next, kept } = slim(state, which)
   const keptOf = new Map(kept.map((axes) => [axes.layer, axes]))
@@ -75,6 +76,17 @@ export const slimGraph = (graph: Graph, state: State, held: Iterable<ValueId>): 
       return selection === undefined ? values : Float32Array.from(selection, (from) => values[from] ?? 0)
     },
   }
+}
+
+/** The removed channels (1) but the first ones, as many as stay to fill the width up. */
+const droppable = (removed: Uint8Array, multiple: number): Uint8Array => {
+  const left = removed.reduce((n, mark) => n + 1 - mark, 0)
+  let spare = Math.ceil(Math.max(1, left) / multiple) * multiple - left
+  return removed.map((mark) => {
+    if (mark === 0 || spare === 0) return mark
+    spare -= 1
+    return 0
+  })
 }
 
 const numbered = (shape: ReadonlyArray<number>): Tensor =>

@@ -98,9 +98,15 @@ const restartFactors = (
   return out
 }
 
+/**
+ * Widths that kernels run at full speed: four floats are a vector of WebAssembly, and ONNX Runtime likes multiples of four
+ * too. Which of the channels that fill them up stay in the end is for compiling to decide.
+ */
+const fastMultiple = 4
+
 /** Drops removed channels from everything that a run holds, where the graph lets them go. */
 export const slimRun = async (run: Run): Promise<E.Either<TrainError, undefined>> => {
-  const slimmed = slimGraph(run.executor.graph, run.sparse, namesHeld(run.executor))
+  const slimmed = slimGraph(run.executor.graph, run.sparse, namesHeld(run.executor), fastMultiple)
   if (slimmed === undefined) return E.right(undefined)
   const held = await readHeld(run)
   const pickAll = (arrays: ReadonlyMap<ValueId, Float32Array>): ReadonlyMap<ValueId, Float32Array> =>

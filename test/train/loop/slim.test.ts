@@ -126,6 +126,12 @@ describe('slimGraph', () => {
     expect(hidden.filter((_, i) => i % 9 === 0).map((x) => x / 9)).toEqual(
       Float32Array.from({ length: 54 }, (_, row) => (row < 9 ? row : row + 45)),
     )
+    // Filled up to a multiple, with removed channels that are still masked.
+    const filled = slimGraph(executor.graph, { ...state, removed }, namesHeld(executor), 4)
+    expect(filled?.graph.constants.get('stem.weight')?.shape).toEqual([8, 2, 3, 3])
+    expect(filled?.graph.constants.get('left.weight')?.shape).toEqual([4, 8, 1, 1])
+    const stream = filled?.state.network.streams.findIndex(({ name }) => name === 'left.weight') ?? -1
+    expect(Array.from(filled?.state.removed[stream] ?? [])).toEqual([1, 1, 1, 1])
     executor.dispose()
   })
 })
