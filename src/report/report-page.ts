@@ -8,7 +8,8 @@ import { fullReason, reasonMeanings, shortReasons, totalReasons } from './reason
 import type { Measured, Results } from './results.ts'
 import type { Source } from './source.ts'
 import { describeSizes, fractionReached } from './totals.ts'
-import { trainingContent } from './training-page.ts'
+import { type Card, renderCards } from './cards.ts'
+import { trainingCards, trainingContent } from './training-page.ts'
 import {
   formatChange,
   formatCount,
@@ -56,18 +57,19 @@ const header = (title: string, { version, report }: Results): string => {
   return `${element('h1', escapeHtml(title))}\n${paragraph(text, 'soft')}`
 }
 
-const cards = ({ report }: Results): string => {
-  const list = totalRows.map(({ name, of, format }) => {
+/** The figures that count most. Of a network that was trained here, compared with the dense one. */
+const cards = ({ report, training }: Results): string => {
+  if (training !== undefined) return renderCards(trainingCards(training))
+  const list = totalRows.map(({ name, of, format }): Card => {
     const [before, after] = [report.before[of], report.after[of]]
-    const change = element('span', `${format(before)} → ${format(after)}`, { class: 'soft' })
-    return element('div', `${name}${element('b', formatRelativeChange(before, after))}${change}`, { class: 'card' })
+    return { name, figure: formatRelativeChange(before, after), detail: `${format(before)} → ${format(after)}` }
   })
   const reached = fractionReached(report)
   const note =
     reached === undefined
       ? 'The masks leave no multiplication out that a layer could save by itself.'
       : `If every layer could shrink by itself, ${formatCount(report.alone)} multiply-accumulates would be left; ${formatPercent(reached)} of that reduction was reached.`
-  return `${element('div', `\n${list.join('\n')}\n`, { class: 'cards' })}\n${paragraph(note)}`
+  return `${renderCards(list)}\n${paragraph(note)}`
 }
 
 const verification = ({ verification: found, measured }: Results): string => {

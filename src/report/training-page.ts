@@ -1,8 +1,34 @@
 /** The part of `report.html` that tells of training. */
 import type { History } from '../train/loop/history.ts'
 import { element, escapeHtml, htmlTable } from './html.ts'
-import { describeSpeed, describeTest, networkColumns } from './training-table.ts'
+import type { Card } from './cards.ts'
+import { describeSpeed, describeTest, formatAccuracy, networkColumns } from './training-table.ts'
 import type { TrainingReport } from './training.ts'
+import { formatBytes, formatCount, formatRatio, formatRelativeChange } from './units.ts'
+
+/** What became of the dense network: its accuracy, size and speed. */
+export const trainingCards = ({ networks }: TrainingReport): ReadonlyArray<Card> => {
+  const [dense, compiled] = [networks[0], networks.at(-1)]
+  if (dense === undefined || compiled === undefined) return []
+  const change = (name: string, of: 'parameters' | 'macs' | 'bytes', format: (value: number) => string): Card => ({
+    name,
+    figure: formatRelativeChange(dense[of], compiled[of]),
+    detail: `${format(dense[of])} → ${format(compiled[of])}`,
+  })
+  const accuracy = (fraction: number | undefined): string =>
+    fraction === undefined ? 'not trained' : formatAccuracy(fraction)
+  return [
+    { name: 'accuracy', figure: accuracy(compiled.accuracy), detail: `dense: ${accuracy(dense.accuracy)}` },
+    change('parameters', 'parameters', formatCount),
+    change('MACs', 'macs', formatCount),
+    change('file', 'bytes', formatBytes),
+    {
+      name: 'throughput',
+      figure: formatRatio(compiled.speed.speedup.median),
+      detail: `${formatCount(dense.speed.throughput.median)}/s → ${formatCount(compiled.speed.throughput.median)}/s`,
+    },
+  ]
+}
 
 /** Networks, what they were trained on and how, and how training went. */
 export const trainingContent = ({

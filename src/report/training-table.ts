@@ -9,7 +9,11 @@ import { formatBytes, formatCount, formatPercent, formatRatio, plural } from './
 /** What is told of every network, and how it is written. */
 export const networkColumns: ReadonlyArray<Column & { readonly cell: (network: NetworkFigures) => string }> = [
   { title: 'network', cell: ({ name }) => name },
-  { title: 'accuracy', align: 'right', cell: ({ accuracy }) => (accuracy === undefined ? '–' : percent(accuracy)) },
+  {
+    title: 'accuracy',
+    align: 'right',
+    cell: ({ accuracy }) => (accuracy === undefined ? '–' : formatAccuracy(accuracy)),
+  },
   { title: 'parameters', align: 'right', cell: ({ parameters }) => formatCount(parameters) },
   { title: 'not 0', align: 'right', cell: ({ nonZero }) => formatCount(nonZero) },
   { title: 'MACs', align: 'right', cell: ({ macs }) => formatCount(macs) },
@@ -20,7 +24,7 @@ export const networkColumns: ReadonlyArray<Column & { readonly cell: (network: N
 ]
 
 /** `91.25 %`: accuracies differ by hundredths. */
-const percent = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`
+export const formatAccuracy = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`
 
 /** Where the speeds come from. */
 export const describeSpeed = ({ runtime, provider, batch, repeats }: Measurement): string =>
@@ -49,8 +53,8 @@ export const describeEpoch = (entry: EpochEntry, epochs: number): string =>
   [
     `epoch ${entry.epoch}/${epochs}`,
     `loss ${entry.loss.toFixed(3)}`,
-    `accuracy ${percent(entry.accuracy)}`,
-    `validation ${percent(entry.validation.accuracy)}`,
+    `accuracy ${formatAccuracy(entry.accuracy)}`,
+    `validation ${formatAccuracy(entry.validation.accuracy)}`,
     `density ${formatPercent(entry.density)}`,
     plural(entry.channels, 'channel'),
     `${entry.stepsPerSecond.toPrecision(3)} steps/s`,
