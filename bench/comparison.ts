@@ -185,18 +185,18 @@ export const benchComparison = async (
       if (one !== undefined) ended.push(one)
     }
   }
-  const firsts = methodNames.flatMap((method) => ended.find(({ entry }) => entry.method === method) ?? [])
+  const lasts = methodNames.flatMap((method) => ended.findLast(({ entry }) => entry.method === method) ?? [])
   say('measuring')
   const speeds = orThrow(
     await measure(
-      firsts.map(({ source }) => source),
+      lasts.map(({ source }) => source),
       { batch: 32, seconds: 0.5 },
     )(),
   )
   const rows: ReadonlyArray<string>[] = []
   const summary: object[] = []
   const denseSeconds = secondsOf(ended, 'dense')
-  for (const [i, { entry }] of firsts.entries()) {
+  for (const [i, { entry }] of lasts.entries()) {
     const { method } = entry
     const own = ended.map((one) => one.entry).filter((one) => one.method === method)
     say(`timing steps of ${method}`)
