@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Graph } from '../ir/graph.ts'
 import { dense, type Tensor } from '../ir/tensor.ts'
 import { bindMasks, type MaskFileError } from './bind.ts'
-import { type FileEntry, tensorFileError, type TensorFileError } from './file-entry.ts'
+import { type FileContents, tensorFileError, type TensorFileError } from './file-entry.ts'
 import { expandMask, type Masks } from './mask.ts'
 import { looksLikeNpy } from './npy.ts'
 import { readNpz } from './npz.ts'
@@ -12,22 +12,24 @@ import { looksLikeZip } from './zip.ts'
 
 /** The masks for `graph` in a safetensors or npz file, told apart by their content. See {@link bindMasks}. */
 export const decodeMasks = (bytes: Uint8Array, graph: Graph): E.Either<MaskFileError, Masks> => {
-  const entries = entriesOf(bytes)
-  return E.isLeft(entries) ? entries : bindMasks(entries.right, graph)
+  const file = decodeFile(bytes)
+  return E.isLeft(file) ? file : bindMasks(file.right.entries, graph)
 }
 
-const entriesOf = (bytes: Uint8Array): E.Either<TensorFileError, ReadonlyArray<FileEntry>> => {
-  if (looksLikeZip(bytes)) return readNpz(bytes)
+/** The tensors of a safetensors or npz file, told apart by its content. */
+export const decodeFile = (bytes: Uint8Array): E.Either<TensorFileError, FileContents> => {
+  if (looksLikeZip(bytes)) return E.map((entries: FileContents['entries']) => ({ entries, notes: [] }))(readNpz(bytes))
   if (looksLikeSafetensors(bytes)) {
     const file = decodeSafetensors(bytes)
     if (E.isLeft(file)) return file
-    return E.right(
-      Array.from(file.right.tensors, ([name, tensor]) => ({
-        name,
-        size: tensor.bytes.length,
-        decode: () => E.right(tensor),
-      })),
-    )
+    const entries = Array.from(file.right.tensors, ([name, tensor]) => ({
+      name,
+      size: tensor.bytes.length,
+      shape: tensor.shape,
+      dtype: tensor.dtype,
+      decode: () => E.right(tensor),
+    }))
+    return E.right({ entries, notes: [] })
   }
   return E.left(
     tensorFileError(
