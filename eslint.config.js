@@ -6,7 +6,7 @@ import ts from 'typescript-eslint'
 const layers = {
   ir: [],
   onnx: ['ir'],
-  masks: ['ir'],
+  masks: ['ir', 'onnx'],
   read: ['ir', 'masks', 'onnx'],
   passes: ['ir', 'masks'],
   models: ['ir'],

@@ -1,8 +1,9 @@
 /** Mask files: safetensors and npz in, safetensors out. */
 import * as E from 'fp-ts/lib/Either.js'
+import { failure } from '../ir/failure.ts'
 import type { Graph } from '../ir/graph.ts'
 import { dense, type Tensor } from '../ir/tensor.ts'
-import { bindMasks, type MaskFileError } from './bind.ts'
+import { type MaskFileError, type Matching, matchMasks, type MatchOptions } from './match/index.ts'
 import { type FileContents, tensorFileError, type TensorFileError } from './file-entry.ts'
 import { expandMask, type Masks } from './mask.ts'
 import { looksLikeNpy } from './npy.ts'
@@ -10,11 +11,34 @@ import { readNpz } from './npz.ts'
 import { decodeSafetensors, encodeSafetensors, looksLikeSafetensors } from './safetensors.ts'
 import { looksLikeZip } from './zip.ts'
 
-/** The masks for `graph` in a safetensors or npz file, told apart by their content. See {@link bindMasks}. */
-export const decodeMasks = (bytes: Uint8Array, graph: Graph): E.Either<MaskFileError, Masks> => {
+/**
+ * The masks for `graph` in a file of tensors. See {@link matchMasks} for how they find their weights; a graph that would have to
+ * be changed for them is refused here.
+ */
+export const decodeMasks = (
+  bytes: Uint8Array,
+  graph: Graph,
+  options?: MatchOptions,
+): E.Either<MaskFileError, Masks> => {
   const file = decodeFile(bytes)
-  return E.isLeft(file) ? file : bindMasks(file.right.entries, graph)
+  if (E.isLeft(file)) return file
+  const matching = matchMasks(file.right.entries, graph, options)
+  return E.isLeft(matching) ? matching : masksAlone(matching.right, graph)
 }
+
+/** The masks of a matching that left its graph as it was. */
+export const masksAlone = (matching: Matching, graph: Graph): E.Either<MaskFileError, Masks> =>
+  matching.graph === graph
+    ? E.right(matching.masks)
+    : E.left(
+        failure(
+          'MaskError',
+          'masks',
+          'one constant for each weight',
+          'equal weights in one constant, with masks that differ',
+          'Match them with matchMasks, which gives the graph that they are for.',
+        ),
+      )
 
 /** The tensors of a safetensors or npz file, told apart by its content. */
 export const decodeFile = (bytes: Uint8Array): E.Either<TensorFileError, FileContents> => {

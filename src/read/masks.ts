@@ -3,14 +3,14 @@ import { readFile, stat } from 'node:fs/promises'
 import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import type { Graph } from '../ir/graph.ts'
-import type { MaskFileError } from '../masks/bind.ts'
+import type { MaskFileError } from '../masks/match/index.ts'
 import { decodeMasks } from '../masks/files.ts'
 import type { Masks } from '../masks/mask.ts'
 import { type ReadError, readError } from './error.ts'
 
 /**
  * The masks for `graph` that a safetensors or npz file, or its bytes, hold; told apart by content, whatever the file is
- * called. See {@link bindMasks} in `masks/bind.ts` for what fits.
+ * called. See `matchMasks` for how they find their weights.
  */
 export const readMasks =
   (source: string | Uint8Array, graph: Graph): TaskEither<ReadError | MaskFileError, Masks> =>

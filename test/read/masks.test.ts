@@ -6,6 +6,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { afterAll, describe, expect, it } from 'vitest'
 import { renderError } from '../../src/ir/failure.ts'
 import { encodeMasks } from '../../src/masks/files.ts'
+import { elementMask } from '../../src/masks/mask.ts'
 import { readMasks } from '../../src/read/masks.ts'
 import { concat } from '../masks/files.ts'
 import { net } from '../masks/nets.ts'
@@ -48,10 +49,7 @@ describe('readMasks', () => {
 
   it('names a mask that does not fit', async () => {
     const path = join(folder, 'wrong.safetensors')
-    writeFileSync(
-      path,
-      concat(...encodeMasks(new Map([['conv.wight', { shape: [2], elements: undefined, axes: [undefined] }]]))),
-    )
+    writeFileSync(path, concat(...encodeMasks(new Map([['conv.wight', elementMask([2], Uint8Array.of(0, 1))]]))))
     expect(await found(path)).toMatch(/^MaskError mask conv\.wight: .*The closest names are conv\.weight \[4,2,3,3\]/)
   })
 })

@@ -1,20 +1,20 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, it } from 'vitest'
-import { renderError } from '../../src/ir/failure.ts'
-import type { Graph } from '../../src/ir/graph.ts'
-import type { DType } from '../../src/ir/dtype.ts'
-import { dense, tensorOf } from '../../src/ir/tensor.ts'
-import { bindMasks, type MaskFileError } from '../../src/masks/bind.ts'
-import { channelMask, inputMask } from '../../src/masks/channel-mask.ts'
-import { editDistance, closestNames } from '../../src/ir/closest.ts'
-import type { FileEntry } from '../../src/masks/file-entry.ts'
-import { expandMask, type Masks } from '../../src/masks/mask.ts'
-import type { Layer } from '../../src/masks/weights.ts'
-import { makeNode } from '../../src/ir/registry.ts'
-import { Conv, Relu } from '../../src/ir/ops/index.ts'
-import * as ops from '../../src/ir/ops/index.ts'
-import { layersOf } from '../../src/masks/weights.ts'
-import { graphOf, net, sharing, weight } from './nets.ts'
+import { renderError } from '../../../src/ir/failure.ts'
+import type { Graph } from '../../../src/ir/graph.ts'
+import type { DType } from '../../../src/ir/dtype.ts'
+import { dense, tensorOf } from '../../../src/ir/tensor.ts'
+import { type MaskFileError, matchMasks } from '../../../src/masks/match/index.ts'
+import { channelMask, inputMask } from '../../../src/masks/channel-mask.ts'
+import { editDistance, closestNames } from '../../../src/ir/closest.ts'
+import type { FileEntry } from '../../../src/masks/file-entry.ts'
+import { expandMask, type Masks } from '../../../src/masks/mask.ts'
+import type { Layer } from '../../../src/masks/weights.ts'
+import { makeNode } from '../../../src/ir/registry.ts'
+import { Conv, Relu } from '../../../src/ir/ops/index.ts'
+import * as ops from '../../../src/ir/ops/index.ts'
+import { layersOf } from '../../../src/masks/weights.ts'
+import { graphOf, net, sharing, weight } from '../nets.ts'
 
 const entry = (
   name: string,
@@ -27,15 +27,15 @@ const entry = (
 }
 
 const good = (graph: Graph, ...entries: ReadonlyArray<FileEntry>): Masks => {
-  const masks = bindMasks(entries, graph)
-  if (E.isLeft(masks)) throw new Error(renderError(masks.left))
-  return masks.right
+  const matching = matchMasks(entries, graph)
+  if (E.isLeft(matching)) throw new Error(renderError(matching.left))
+  return matching.right.masks
 }
 
 const bad = (graph: Graph, ...entries: ReadonlyArray<FileEntry>): MaskFileError => {
-  const masks = bindMasks(entries, graph)
-  if (E.isRight(masks)) throw new Error('no failure')
-  return masks.left
+  const matching = matchMasks(entries, graph)
+  if (E.isRight(matching)) throw new Error('no failure')
+  return matching.left
 }
 
 const gemmMask = [1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0]
@@ -83,7 +83,7 @@ describe('masks of a file', () => {
   })
 
   it('names the closest weights and their shapes for a name it does not find', () => {
-    const failure = bad(net, entry('cnv.weight', [4], [1, 1, 1, 1]))
+    const failure = bad(net, entry('cnv.weight', [4], [1, 0, 1, 1]))
     expect(failure).toEqual({
       _tag: 'MaskError',
       subject: 'mask cnv.weight',
@@ -98,10 +98,26 @@ describe('masks of a file', () => {
       'mask conv.weight: expected 0 and 1 in shape [4,2,3,3], or [4] for whole output channels, found shape [2]. ' +
         'Save the mask in the shape of the weight in the model.',
     )
-    expect(bad(net, entry('gemm.weight', [3, 4], gemmMask)).expected).toContain(
-      '[4,3], or [3] for whole output channels',
-    )
-    expect(bad(net, entry('conv.weight', [4, 1, 1, 1], [1, 1, 1, 1])).found).toBe('shape [4,1,1,1]')
+    expect(
+      bad(
+        net,
+        entry(
+          'gemm.weight',
+          [3, 5],
+          Array.from({ length: 15 }, () => 1),
+        ),
+      ).expected,
+    ).toContain('[4,3], or [3] for whole output channels')
+    expect(
+      bad(
+        net,
+        entry(
+          'conv.weight',
+          [4, 1, 2, 1],
+          Array.from({ length: 8 }, () => 1),
+        ),
+      ).found,
+    ).toBe('shape [4,1,2,1]')
     expect(bad(net, entry('conv.bias', [], [1])).expected).toBe('0 and 1 in shape [4]')
   })
 
@@ -142,7 +158,7 @@ describe('masks of a file', () => {
   it('reports everything that is wrong at once', () => {
     const failure = bad(
       net,
-      entry('conv.wieght', [4], [1, 1, 1, 1]),
+      entry('conv.wieght', [4], [1, 0, 1, 1]),
       entry('conv.bias', [4], [1, 1, 1, 1]),
       entry('gemm.weight', [3], [1, 7, 1]),
     )
@@ -155,7 +171,8 @@ describe('masks of a file', () => {
   })
 
   it('lists the first twenty of many and counts the rest', () => {
-    const failure = bad(net, ...Array.from({ length: 500 }, (_, i) => entry(`module.${i}`, [1], [1])))
+    const conv = entry('conv.weight', [4], [1, 0, 1, 1])
+    const failure = bad(net, conv, ...Array.from({ length: 500 }, (_, i) => entry(`layer.${i}`, [4], [0, 1, 1, 1])))
     expect(failure.found).toBe('500 that do not')
     expect(failure.help.split('\n')).toHaveLength(22)
     expect(failure.help).toContain('and 480 more.')
@@ -165,7 +182,7 @@ describe('masks of a file', () => {
     const graph = graphOf({ x: ['N', 2], w: [2, 2] }, {}, [makeNode(Relu, ['x'], ['y'])], ['y'], {
       defaults: new Map([['w', weight([2, 2])]]),
     })
-    expect(bad(graph, entry('w', [2, 2], [1, 1, 1, 1])).found).toBe(
+    expect(bad(graph, entry('w', [2, 2], [1, 1, 0, 1])).found).toBe(
       'an input of the model, whose value callers may replace',
     )
   })
@@ -189,17 +206,27 @@ describe('masks of weights with several names', () => {
   it('refuses a mask for one reader of a constant that others read too', () => {
     expect(renderError(bad(sharing, entry('w2', [2, 2], half)))).toBe(
       'mask w2: expected a weight of its own, found the constant w, which is also read by Gemm first. ' +
-        'Give the mask the name w to mask it everywhere, or export the model with one initializer for each weight.',
+        'Mask that too, under its own name; or give the mask the name w to mask it everywhere; ' +
+        'or export the model with one initializer for each weight.',
     )
   })
 
-  it('takes the same mask under several names, and refuses different ones', () => {
+  it('takes the same mask under several names, and gives different ones constants of their own', () => {
     const masks = good(sharing, entry('w2', [2, 2], half), entry('w', [2, 2], half))
     expect([...masks.keys()]).toEqual(['w'])
-    expect(bad(sharing, entry('w2', [2, 2], half), entry('w', [2, 2], other))).toMatchObject({
-      subject: 'mask w',
-      expected: 'the mask of w2, because both are the constant w',
-    })
+    const matching = matchMasks([entry('w2', [2, 2], half), entry('w', [2, 2], other)], sharing)
+    if (E.isLeft(matching)) throw new Error(renderError(matching.left))
+    const { graph, masks: apart } = matching.right
+    expect([...apart].map(([name, mask]) => [name, mask.elements])).toEqual([
+      ['w_masked', Uint8Array.from(other)],
+      ['w2_masked', Uint8Array.from(half)],
+    ])
+    expect(graph.nodes.filter(({ op }) => op === 'Gemm').map(({ inputs }) => inputs[1])).toEqual([
+      'w_masked',
+      'w2_masked',
+      'held',
+    ])
+    expect(graph.constants.get('w_masked')).toBe(graph.constants.get('w2_masked'))
   })
 
   it('resolves a name that is the only way to the constant', () => {

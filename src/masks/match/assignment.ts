@@ -1,0 +1,31 @@
+/** What matching comes to: which tensor masks which parameter, and how that is known. */
+import type { MaskTensor } from './mask-tensors.ts'
+import type { Layout } from './region.ts'
+import type { Slot } from './slots.ts'
+
+/** How a mask found its weight, the surest first. */
+export type Way =
+  /** The map said so. */
+  | 'map'
+  /** The weight has the same numbers as the one given for the mask. */
+  | 'value'
+  /** Names agree, less what frameworks add. */
+  | 'name'
+  /** The node that reads the weight comes from the module that the name says. */
+  | 'node'
+  /** It holds the numbers of a weight that the mask was found for: one parameter, stored twice. */
+  | 'tied'
+  /** No other weight has the shape, and no other mask. */
+  | 'shape'
+
+export interface Assignment {
+  readonly mask: MaskTensor
+  readonly slot: Slot
+  readonly layout: Layout
+  readonly way: Way
+}
+
+/** A mask that has found its slot, but not which of several layouts is meant. */
+export interface Placed extends Omit<Assignment, 'layout'> {
+  readonly layouts: ReadonlyArray<Layout>
+}

@@ -1,0 +1,67 @@
+/** Finding parameters by elimination: the only one left of a shape, for the only mask left of that shape. */
+import { conventional, layoutsOn } from './layout.ts'
+import type { MaskTensor } from './mask-tensors.ts'
+import { pathInGraph, type NameEvidence } from './by-name.ts'
+import { isOffset } from './parameter-name.ts'
+import type { Layout } from './region.ts'
+import { isPrunable, type Slot } from './slots.ts'
+
+export interface Fit {
+  readonly slot: Slot
+  readonly layouts: ReadonlyArray<Layout>
+}
+
+/** Whether the modules of `scope` are among those of `path`, in their order: exporters leave some out. */
+const isWithin = (scope: ReadonlyArray<string>, path: ReadonlyArray<string>): boolean => {
+  let at = 0
+  for (const token of path) if (token === scope[at]) at++
+  return at === scope.length
+}
+
+/**
+ * The free slots that a mask can lie on in its full shape. Where names of the file were found in the graph, they mean
+ * something there: a slot of another name, or read by a module that does not hold the mask's, is no candidate then.
+ */
+export const fitsOf = (
+  mask: MaskTensor,
+  free: ReadonlyArray<Slot>,
+  rewriting: NameEvidence['rewriting'],
+): ReadonlyArray<Fit> => {
+  const path = pathInGraph(mask, rewriting)
+  const related = (slot: Slot): boolean =>
+    rewriting === undefined ||
+    (slot.name === undefined && (slot.path === undefined || (path !== undefined && isWithin(slot.path, path))))
+  if (isOffset(mask.name) || mask.shape.length < 2) return []
+  return free.flatMap((slot) => {
+    if (!isPrunable(slot) || !related(slot)) return []
+    const layouts = conventional(slot, layoutsOn(slot, mask.shape, mask.name), mask.name)
+    return layouts.length > 0 ? [{ slot, layouts }] : []
+  })
+}
+
+/**
+ * Masks and slots that are left for each other alone. `fits` has all masks that are left; a tied slot counts as the one it is
+ * tied to. Repeats as long as one more pair is decided.
+ */
+export const eliminate = (
+  fits: ReadonlyMap<MaskTensor, ReadonlyArray<Fit>>,
+  isSame: (a: Slot, b: Slot) => boolean,
+): ReadonlyMap<MaskTensor, Fit> => {
+  const left = new Map(fits)
+  const out = new Map<MaskTensor, Fit>()
+  for (let again = true; again;) {
+    again = false
+    for (const [mask, candidates] of left) {
+      const [only] = candidates
+      if (only === undefined || !candidates.every(({ slot }) => isSame(slot, only.slot))) continue
+      const rivals = [...left].filter(
+        ([other, fit]) => other !== mask && fit.some(({ slot }) => isSame(slot, only.slot)),
+      )
+      if (rivals.length > 0) continue
+      out.set(mask, only)
+      left.delete(mask)
+      again = true
+    }
+  }
+  return out
+}

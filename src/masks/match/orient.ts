@@ -1,0 +1,66 @@
+/** Which of several layouts is meant where sizes are equal: by what the file's other masks show, never by chance. */
+import type { Assignment, Placed } from './assignment.ts'
+import { conventional } from './layout.ts'
+import type { Layout, LayoutKind } from './region.ts'
+import { isGenerated } from './parameter-name.ts'
+import type { Slot } from './slots.ts'
+
+export interface Oriented {
+  readonly assignments: ReadonlyArray<Assignment>
+  /** Masks whose layout stays open, with the layouts that are left. */
+  readonly open: ReadonlyArray<Placed>
+}
+
+/** Whether a weight was found under a name of its own, and so is stored as the framework stores it, as far as it shows. */
+const keepsName = ({ slot, way }: Placed): boolean => way === 'name' && !isGenerated(slot.alias)
+
+/** Matrices `[in, out]`, of which frameworks store either the same or the transposed. */
+const isOpen = ({ layer }: Slot): boolean =>
+  layer !== undefined && layer.tensor.shape.length === 2 && layer.contraction.weightOutputAxis === 1
+
+/**
+ * A square mask on a matrix product's `[in, out]` lies as its name and its file say: a weight that kept its name was not turned,
+ * one that an exporter renamed when it computed it (`onnx::MatMul_88`, `val_12`) was. Masks of the same file on weights that
+ * are not square must not say otherwise, and where a name says nothing they must say it.
+ */
+export const orient = (placed: ReadonlyArray<Placed>): Oriented => {
+  const usual = placed.map((one) => ({ ...one, layouts: conventional(one.slot, one.layouts, one.mask.name) }))
+  const seen = new Map<boolean, Set<LayoutKind>>([
+    [true, new Set()],
+    [false, new Set()],
+  ])
+  for (const one of usual) {
+    const [layout] = one.layouts
+    if (layout !== undefined && one.layouts.length === 1 && isOpen(one.slot) && one.mask.shape.length === 2) {
+      seen.get(keepsName(one))?.add(layout.kind)
+    }
+  }
+  const assignments: Assignment[] = []
+  const open: Placed[] = []
+  for (const one of usual) {
+    const layout = one.layouts.length === 1 ? one.layouts[0] : decide(one, seen.get(keepsName(one)) ?? new Set())
+    if (layout === undefined) open.push(one)
+    else assignments.push({ mask: one.mask, slot: one.slot, way: one.way, layout })
+  }
+  return { assignments, open }
+}
+
+const decide = (one: Placed, seen: ReadonlySet<LayoutKind>): Layout | undefined => {
+  const of = (kind: LayoutKind): Layout | undefined => one.layouts.find((layout) => layout.kind === kind)
+  const [turned, same] = [of('transposed'), of('same')]
+  if (turned === undefined || same === undefined || one.mask.whole) return one.layouts[0]
+  if (seen.has('same') && seen.has('transposed')) return classSays(one, turned, same)
+  if (keepsName(one)) return seen.has('transposed') ? undefined : same
+  const byClass = classSays(one, turned, same)
+  if (byClass !== undefined) return byClass
+  if (seen.has('transposed')) return turned
+  if (seen.has('same')) return isGenerated(one.slot.alias) ? undefined : same
+  return isGenerated(one.slot.alias) ? turned : undefined
+}
+
+/** PyTorch's Linear stores `[out, in]`, the Conv1D of transformers `[in, out]`. */
+const classSays = ({ slot }: Placed, turned: Layout, same: Layout): Layout | undefined => {
+  if (slot.module === undefined) return undefined
+  if (/\.Conv1D$/.test(slot.module)) return same
+  return /\.linear\.\w*Linear$/.test(slot.module) ? turned : undefined
+}

@@ -1,0 +1,67 @@
+/** Parameters that a file stores more than once. */
+import { memoized } from '../../ir/analysis.ts'
+import { elementReader, materialize } from '../../ir/tensor.ts'
+import { sizeOf } from '../../ir/type.ts'
+import { layoutsOn } from './layout.ts'
+import type { MaskTensor } from './mask-tensors.ts'
+import type { Layout } from './region.ts'
+import { roleOf, type Slot, slotsOf } from './slots.ts'
+
+/**
+ * The slots of other constants that hold the same parameter as a slot: a table that one node looks up in and another
+ * multiplies by, transposed (the embedding and the head of a language model). Layers of one kind with equal weights are
+ * not tied: an untrained network whose layers were copied has them too.
+ */
+export const tiesOf = memoized((graph): ReadonlyMap<Slot, ReadonlyArray<Slot>> => {
+  const slots = slotsOf(graph).filter(({ tensor }) => tensor.shape.length === 2 && sizeOf(tensor.shape) > 1)
+  const tables = slots.filter((slot) => slot.layer === undefined)
+  const layers = slots.filter((slot) => slot.layer !== undefined)
+  const out = new Map<Slot, Slot[]>()
+  const enter = (a: Slot, b: Slot): void => {
+    const known = out.get(a)
+    if (known) known.push(b)
+    else out.set(a, [b])
+  }
+  for (const table of tables) {
+    for (const layer of layers) {
+      if (table.root === layer.root || roleOf(table) === '' || !sameNumbers(table, layer)) continue
+      enter(table, layer)
+      enter(layer, table)
+    }
+  }
+  return out
+})
+
+const sameNumbers = (table: Slot, layer: Slot): boolean => {
+  const [rows = 0, columns = 0] = table.tensor.shape
+  const turned = layer.layer?.contraction.weightOutputAxis === 1
+  const [a = 0, b = 0] = layer.tensor.shape
+  if (turned ? a !== columns || b !== rows : a !== rows || b !== columns) return false
+  if (table.tensor.dtype !== layer.tensor.dtype) return false
+  const [x, y] = [elementReader(table.tensor), elementReader(layer.tensor)]
+  const first = x(0)
+  let varies = false
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) {
+      const value = x(i * columns + j)
+      if (value !== y(turned ? j * rows + i : i * columns + j)) return false
+      if (value !== first) varies = true
+    }
+  }
+  return varies
+}
+
+/** How a mask of the table's shape lies on a slot that is tied to one it lies on; undefined for masks of another shape. */
+export const tiedLayout = (mask: MaskTensor, slot: Slot): Layout | undefined => {
+  const kind = slot.layer?.contraction.weightOutputAxis === 1 ? 'transposed' : 'same'
+  return layoutsOn(slot, mask.shape, mask.name).find((layout) => layout.kind === kind)
+}
+
+/** Whether two slots hold the same numbers in the same order: one constant, or copies of it for each call of a module. */
+export const isSameNumbers = (a: Slot, b: Slot): boolean => {
+  if (a.root === b.root) return true
+  const [x, y] = [a.tensor, b.tensor]
+  if (x.dtype !== y.dtype || x.shape.length !== y.shape.length || x.shape.some((d, i) => d !== y.shape[i])) return false
+  const [p, q] = [materialize(x).bytes, materialize(y).bytes]
+  return p.length === q.length && p.every((byte, i) => byte === q[i])
+}
