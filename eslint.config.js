@@ -13,7 +13,7 @@ const layers = {
   train: ['ir', 'masks', 'passes', 'models'],
   export: ['ir', 'onnx'],
   run: ['ir'],
-  report: ['ir', 'passes', 'run', 'train'],
+  report: ['ir', 'masks', 'passes', 'run', 'train'],
 }
 
 /** Folders that also run in a browser: no Node API. `read/file.ts` and the writers of `export` are not among them. */

@@ -6,6 +6,7 @@ import { digestOf } from './digest.ts'
 import type { WriteError } from './export/error.ts'
 import { type Lowered, lower, lowerInPieces } from './export/lower.ts'
 import { manifestName, type PackageFile, writeFiles } from './export/package.ts'
+import type { MatchSummary } from './masks/match/index.ts'
 import type { Compiled } from './passes/compile.ts'
 import { makeManifest, type Manifest, type ManifestFile, printManifest } from './report/manifest.ts'
 import { renderPage } from './report/report-page.ts'
@@ -20,6 +21,8 @@ export interface PackageOptions {
   /** What was compiled, for the manifest. */
   readonly model?: Source
   readonly masks?: Source
+  /** How the masks found their weights, for the report. */
+  readonly matching?: MatchSummary
   /** The difference between the masked and the compiled model, when it was looked for. */
   readonly verification?: Difference
   /** What was measured on this machine, to be written down as well; the package is then not the same on every run. */
@@ -103,12 +106,13 @@ const textFile = (name: string, text: string): Content => {
 
 const resultsOf = (
   { report }: Compiled,
-  { model, masks, verification, measured, training }: PackageOptions,
+  { model, masks, matching, verification, measured, training }: PackageOptions,
 ): Results => ({
   version,
   report,
   ...(model === undefined ? {} : { model }),
   ...(masks === undefined ? {} : { masks }),
+  ...(matching === undefined ? {} : { matching }),
   ...(verification === undefined ? {} : { verification: recordVerification(verification) }),
   ...(measured === undefined ? {} : { measured }),
   ...(training === undefined ? {} : { training }),

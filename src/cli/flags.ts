@@ -17,11 +17,23 @@ export const targetOption = (): Option =>
     .choices(['cpu', 'cuda', 'webgpu'])
     .default('cpu')
 
+export interface MaskFlags {
+  readonly masks?: string
+  readonly weights?: string
+  readonly maskMap?: string
+}
+
 export const masksOption = (): Option =>
   new Option(
     '--masks <file>',
-    'safetensors or npz file of 0/1 masks by weight name; "zeros" takes the zeros already in the weights',
+    'masks of 0 and 1 by weight or module name: safetensors, npz, or a PyTorch checkpoint; "zeros" takes the zeros already in the weights',
   )
+
+export const weightsOption = (): Option =>
+  new Option('--weights <file>', 'the weights that the masks belong to: masks are found by what the model holds')
+
+export const maskMapOption = (): Option =>
+  new Option('--mask-map <file>', 'where masks belong by name (JSON or YAML); chasec masks --write-map drafts one')
 
 export const whyOption = (): Option =>
   new Option('--why <name>', 'tell why the channels of a value, layer or weight stay')

@@ -7,6 +7,7 @@ import { benchCommand } from './commands/bench.ts'
 import { compileCommand } from './commands/compile.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { inspectCommand } from './commands/inspect.ts'
+import { masksCommand } from './commands/masks.ts'
 import { pruneCommand } from './commands/prune.ts'
 import { trainCommand } from './commands/train.ts'
 import { verifyCommand } from './commands/verify.ts'
@@ -17,6 +18,7 @@ import type { Terminal } from './terminal.ts'
 const introduction = `
 From a model to a smaller one:
   $ chasec inspect model.onnx                                       what is in it
+  $ chasec masks model.onnx masks.pt                                which mask belongs to which weight
   $ chasec prune model.onnx --channels 0.4 -o masks.safetensors     choose channels (lossy; or bring your own masks)
   $ chasec compile model.onnx --masks masks.safetensors -o out      remove them (exact), verify, write a package
   $ chasec bench model.onnx out                                     how much faster it is
@@ -31,6 +33,7 @@ Every command has --json, and its own --help with examples.`
 const commands = [
   compileCommand,
   inspectCommand,
+  masksCommand,
   verifyCommand,
   benchCommand,
   pruneCommand,

@@ -2,22 +2,107 @@
 import { readFile, stat } from 'node:fs/promises'
 import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
+import { parse } from 'yaml'
+import { failure } from '../ir/failure.ts'
 import type { Graph } from '../ir/graph.ts'
-import type { MaskFileError } from '../masks/match/index.ts'
-import { decodeMasks } from '../masks/files.ts'
+import type { FileContents, TensorFileError } from '../masks/file-entry.ts'
+import { decodeFile, masksAlone } from '../masks/files.ts'
 import type { Masks } from '../masks/mask.ts'
+import {
+  decodeMap,
+  type MaskError,
+  type MaskFileError,
+  type MaskMap,
+  type Matching,
+  matchMasks,
+  type MatchOptions,
+} from '../masks/match/index.ts'
 import { type ReadError, readError } from './error.ts'
 
+/** What helps masks of another origin to find their weights. */
+export interface MaskSources {
+  /** A file of the weights that the masks belong to. */
+  readonly weights?: string | Uint8Array
+  /** A file, JSON or YAML, that says where masks belong. */
+  readonly map?: string
+}
+
 /**
- * The masks for `graph` that a safetensors or npz file, or its bytes, hold; told apart by content, whatever the file is
- * called. See `matchMasks` for how they find their weights.
+ * The masks for `graph` that a file, or its bytes, hold; told apart by content, whatever the file is called. See `matchMasks`
+ * for how they find their weights. A graph that would have to be changed for them is refused: {@link readMatching} changes it.
  */
 export const readMasks =
-  (source: string | Uint8Array, graph: Graph): TaskEither<ReadError | MaskFileError, Masks> =>
+  (
+    source: string | Uint8Array,
+    graph: Graph,
+    sources: MaskSources = {},
+  ): TaskEither<ReadError | MaskFileError, Masks> =>
   async () => {
-    if (typeof source !== 'string') return decodeMasks(source, graph)
+    const matching = await readMatching(source, graph, sources)()
+    return E.isLeft(matching) ? matching : masksAlone(matching.right, graph)
+  }
+
+/** The masks in a file and how each found its weight, with the graph that they are for. */
+export const readMatching =
+  (
+    source: string | Uint8Array,
+    graph: Graph,
+    sources: MaskSources = {},
+  ): TaskEither<ReadError | MaskFileError, Matching> =>
+  async () => {
+    const files = await readMaskFiles(source, sources)()
+    if (E.isLeft(files)) return files
+    const { contents, options } = files.right
+    return E.map((matching: Matching) => ({ ...matching, notes: [...contents.notes, ...matching.notes] }))(
+      matchMasks(contents.entries, graph, options),
+    )
+  }
+
+export interface MaskFiles {
+  readonly contents: FileContents
+  readonly options: MatchOptions
+}
+
+/** The tensors of a file of masks, and what was given along with it. */
+export const readMaskFiles =
+  (source: string | Uint8Array, { weights, map }: MaskSources): TaskEither<ReadError | MaskFileError, MaskFiles> =>
+  async () => {
+    const contents = await readTensors(source)()
+    if (E.isLeft(contents)) return contents
+    const given = weights === undefined ? undefined : await readTensors(weights)()
+    if (given !== undefined && E.isLeft(given)) return given
+    const places = map === undefined ? undefined : await readMaskMap(map)()
+    if (places !== undefined && E.isLeft(places)) return places
+    return E.right({
+      contents: contents.right,
+      options: {
+        ...(given === undefined ? {} : { weights: given.right.entries }),
+        ...(places === undefined ? {} : { map: places.right }),
+      },
+    })
+  }
+
+const readTensors =
+  (source: string | Uint8Array): TaskEither<ReadError | TensorFileError, FileContents> =>
+  async () => {
+    if (typeof source !== 'string') return decodeFile(source)
     const bytes = await readBytes(source)
-    return E.isLeft(bytes) ? bytes : decodeMasks(bytes.right, graph)
+    return E.isLeft(bytes) ? bytes : decodeFile(bytes.right)
+  }
+
+/** A file that says where masks belong, in JSON or YAML. */
+export const readMaskMap =
+  (path: string): TaskEither<ReadError | MaskError, MaskMap> =>
+  async () => {
+    const bytes = await readBytes(path)
+    if (E.isLeft(bytes)) return bytes
+    try {
+      const value: unknown = parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.right), { maxAliasCount: 0 })
+      return decodeMap(value)
+    } catch (thrown) {
+      if (!(thrown instanceof Error)) throw thrown
+      return E.left(failure('MaskError', path, 'JSON or YAML', thrown.message, 'Mend it at the place it names.'))
+    }
   }
 
 const unreadable = (path: string, found: string): ReadError =>

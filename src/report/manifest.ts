@@ -1,4 +1,5 @@
 /** `chasec.json`: what a package is, what it was made from, and what became of every layer. */
+import type { MatchSummary } from '../masks/match/index.ts'
 import { type CompactReport, compactReport } from './compile-json.ts'
 import { toJson } from './json.ts'
 import type { Measured, Results } from './results.ts'
@@ -20,6 +21,8 @@ export interface Manifest {
   /** Null when the model was not read from a file. */
   readonly model: Source | null
   readonly masks: Source | null
+  /** Which mask was found to belong to which weight; absent when none came from a file. */
+  readonly matching?: MatchSummary
   readonly files: ReadonlyArray<ManifestFile>
   /** Null when the package was not verified. */
   readonly verification: VerificationRecord | null
@@ -34,6 +37,7 @@ export const makeManifest = (results: Results, files: ReadonlyArray<ManifestFile
   tool: { name: 'chasec', version: results.version },
   model: results.model ?? null,
   masks: results.masks ?? null,
+  ...(results.matching === undefined ? {} : { matching: results.matching }),
   files,
   verification: results.verification ?? null,
   ...(results.measured === undefined ? {} : { measured: results.measured }),

@@ -5,6 +5,7 @@ import { element, escapeHtml, htmlTable } from './html.ts'
 import { pageStyle } from './page-style.ts'
 import { formatRanges } from './ranges.ts'
 import { fullReason, reasonMeanings, shortReasons, totalReasons } from './reasons.ts'
+import { matchNotes, matchRows, matchTitles } from './match-table.ts'
 import type { Measured, Results } from './results.ts'
 import type { Source } from './source.ts'
 import { describeSizes, fractionReached } from './totals.ts'
@@ -31,6 +32,7 @@ export const renderPage = (results: Results): string => {
     verification(results),
     speed(results.measured),
     layers(results),
+    matching(results),
     reasons(results),
     opaque(results),
     passes(results),
@@ -154,6 +156,14 @@ const reasons = ({ report }: Results): string => {
   return rows.length === 0
     ? ''
     : section('Why channels that nothing needs stay', htmlTable(['reason', 'channels', 'layers', ''], rows, [1, 2]))
+}
+
+const matching = ({ matching: found }: Results): string => {
+  if (found === undefined) return ''
+  const rows = matchRows(found).map((row) => row.map(escapeHtml))
+  const table = element('div', htmlTable(matchTitles, rows, [2]), { class: 'scroll' })
+  const notes = matchNotes(found).map((note) => paragraph(escapeHtml(note), 'soft'))
+  return section('Masks and their weights', [table, ...notes].join('\n'))
 }
 
 const opaque = ({ report }: Results): string => {

@@ -1,4 +1,5 @@
 /** Everything that is known of a compilation when it is written down. */
+import type { MatchSummary } from '../masks/match/index.ts'
 import type { CompileReport } from '../passes/compile.ts'
 import type { Measurement } from '../run/measure.ts'
 import type { Source } from './source.ts'
@@ -12,6 +13,8 @@ export interface Results {
   /** The model and the masks that were compiled, where they came from files. */
   readonly model?: Source
   readonly masks?: Source
+  /** Which mask was found to belong to which weight. */
+  readonly matching?: MatchSummary
   readonly verification?: VerificationRecord
   /** What was measured on one machine; leaves the written files different on every run. */
   readonly measured?: Measured

@@ -4,6 +4,7 @@ import type { Failure } from '../../ir/failure.ts'
 import type { Target } from '../../ir/op.ts'
 import { compile, type Compiled } from '../../passes/compile.ts'
 import { observers, type Observer } from '../../passes/pass.ts'
+import { renderMatchLine } from '../../report/match-table.ts'
 import { compactReport } from '../../report/compile-json.ts'
 import { renderCompileReport } from '../../report/compile-table.ts'
 import { renderMeasurements, renderYield } from '../../report/measure-table.ts'
@@ -22,11 +23,14 @@ import {
   between,
   type CommonFlags,
   jsonOption,
+  type MaskFlags,
+  maskMapOption,
   masksOption,
   progressOption,
   providerOption,
   shapeOption,
   targetOption,
+  weightsOption,
   whyOption,
 } from '../flags.ts'
 import { uninterrupted } from '../interrupt.ts'
@@ -38,9 +42,8 @@ import { digestInputs, type Inputs, readInputs } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
 import { explainName, renderFates, watchElimination } from '../why.ts'
 
-interface CompileFlags extends CommonFlags {
+interface CompileFlags extends CommonFlags, MaskFlags {
   readonly output: string
-  readonly masks?: string
   readonly target: Target
   readonly verify: boolean
   readonly tolerance?: number
@@ -80,6 +83,8 @@ export const compileCommand = (run: RunCommand): Command =>
     .argument('<model>', 'ONNX file')
     .requiredOption('-o, --output <folder>', 'where the package goes; an earlier package there is replaced as a whole')
     .addOption(masksOption())
+    .addOption(weightsOption())
+    .addOption(maskMapOption())
     .addOption(targetOption())
     .option('--no-verify', 'publish without running the masked and the compiled model')
     .option('--tolerance <number>', 'largest relative difference that verification accepts', between(0, 0.999999))
@@ -103,7 +108,7 @@ const compileModel = async (
   flags: CompileFlags,
 ): Promise<E.Either<Failure, Outcome>> => {
   const say = progressOn(terminal, flags.progress === true)
-  const inputs = await readInputs(model, flags.masks, say)
+  const inputs = await readInputs(model, flags, say)
   if (E.isLeft(inputs)) return inputs
   const sizes = bindSizes(inputs.right.graph, flags.shape)
   if (E.isLeft(sizes)) return sizes
@@ -115,6 +120,7 @@ const compileModel = async (
     ...(why === undefined ? [] : [watch.observer]),
   )
   const { target } = flags
+  const { matching } = inputs.right
   const compiled = compile(inputs.right.graph, inputs.right.masks, { target, sizes: sizes.right, observer })
   if (E.isLeft(compiled)) return compiled
   const fates = why === undefined ? E.right(undefined) : explainName(watch.seen, why, target)
@@ -135,6 +141,7 @@ const compileModel = async (
   const measured = flags.reportTimings ? measuredOf(verification.right, speed.right) : {}
   const options = {
     ...sources.right,
+    ...(matching === undefined ? {} : { matching }),
     ...(verification.right === undefined ? {} : { verification: verification.right }),
     ...measured,
     lowered: lowered.right,
@@ -145,6 +152,7 @@ const compileModel = async (
   const text = [
     renderCompileReport(compiled.right.report, terminal.style),
     explained,
+    matching === undefined ? '' : renderMatchLine(matching),
     speed.right === undefined ? '' : renderSpeed(terminal, compiled.right, speed.right),
     closing(terminal, verification.right, written.right),
   ]
@@ -154,6 +162,7 @@ const compileModel = async (
       verification: verification.right ?? null,
       ...(speed.right === undefined ? {} : { speed: speed.right }),
       ...(fates.right === undefined ? {} : { why: fates.right }),
+      ...(matching === undefined ? {} : { matching }),
       report: compactReport(compiled.right.report),
     }),
   )

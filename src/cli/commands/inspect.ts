@@ -13,10 +13,13 @@ import { debugObservers } from '../debug.ts'
 import {
   type CommonFlags,
   jsonOption,
+  type MaskFlags,
+  maskMapOption,
   masksOption,
   progressOption,
   shapeOption,
   targetOption,
+  weightsOption,
   whyOption,
 } from '../flags.ts'
 import { done, type Outcome } from '../outcome.ts'
@@ -27,8 +30,7 @@ import type { RunCommand } from '../run-command.ts'
 import type { Terminal } from '../terminal.ts'
 import { explainName, renderFates, watchElimination } from '../why.ts'
 
-interface InspectFlags extends CommonFlags {
-  readonly masks?: string
+interface InspectFlags extends CommonFlags, MaskFlags {
   readonly target: Target
   readonly shape: Bindings
   readonly why?: string
@@ -54,6 +56,8 @@ export const inspectCommand = (run: RunCommand): Command =>
     .description('Shows what a model and its masks hold, layer by layer, and what compiling would leave of it.')
     .argument('<model>', 'ONNX file')
     .addOption(masksOption())
+    .addOption(weightsOption())
+    .addOption(maskMapOption())
     .addOption(targetOption())
     .addOption(shapeOption())
     .addOption(whyOption())
@@ -68,9 +72,9 @@ const inspectModel = async (
   flags: InspectFlags,
 ): Promise<E.Either<Failure, Outcome>> => {
   const say = progressOn(terminal, flags.progress === true)
-  const inputs = await readInputs(model, flags.masks, say)
+  const inputs = await readInputs(model, flags, say)
   if (E.isLeft(inputs)) return inputs
-  const { graph, masks } = inputs.right
+  const { graph, masks, matching } = inputs.right
   const sizes = bindSizes(graph, flags.shape)
   if (E.isLeft(sizes)) return sizes
   const { target } = flags
@@ -88,6 +92,7 @@ const inspectModel = async (
     done(text.filter((block) => block !== '').join('\n\n'), {
       inputs: describeValues(graph, 'inputs'),
       outputs: describeValues(graph, 'outputs'),
+      ...(matching === undefined ? {} : { matching }),
       inspection: compactInspection(found.right),
       ...(fates.right === undefined ? {} : { why: fates.right }),
       report: compactReport(found.right.report),

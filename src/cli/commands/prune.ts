@@ -7,7 +7,17 @@ import { channelScores } from '../../masks/scores.ts'
 import { pruneChannels, type PruneOptions } from '../../passes/prune.ts'
 import { formatRanges } from '../../report/ranges.ts'
 import { renderPruned } from '../../report/prune-table.ts'
-import { atLeast, between, type CommonFlags, jsonOption, masksOption, progressOption } from '../flags.ts'
+import {
+  atLeast,
+  between,
+  type CommonFlags,
+  jsonOption,
+  type MaskFlags,
+  maskMapOption,
+  masksOption,
+  progressOption,
+  weightsOption,
+} from '../flags.ts'
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
@@ -15,9 +25,8 @@ import { readInputs } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
 import { writeFileWhole } from '../write-file.ts'
 
-interface PruneFlags extends CommonFlags, PruneOptions {
+interface PruneFlags extends CommonFlags, MaskFlags, PruneOptions {
   readonly output: string
-  readonly masks?: string
   readonly force?: true
 }
 
@@ -53,6 +62,8 @@ export const pruneCommand = (run: RunCommand): Command =>
     .option('--floor <fraction>', 'fraction of its even share that a layer keeps at least', between(0, 1), 0.2)
     .option('--seed <number>', 'for --score random', atLeast(0), 1)
     .addOption(masksOption())
+    .addOption(weightsOption())
+    .addOption(maskMapOption())
     .option('--force', 'replace the file for the masks if it exists')
     .addOption(jsonOption())
     .addOption(progressOption())
@@ -64,14 +75,18 @@ const pruneModel = async (
   model: string,
   flags: PruneFlags,
 ): Promise<E.Either<Failure, Outcome>> => {
-  const { output, masks, channels, score, scope, floor, seed } = flags
+  const { output, channels, score, scope, floor, seed } = flags
   if (resolve(output) === resolve(model)) {
     const help = 'Name another file for the masks.'
     return E.left(failure('UsageError', `--output ${output}`, 'a file other than the model', 'the model', help))
   }
   const say = progressOn(terminal, flags.progress === true)
-  const inputs = await readInputs(model, masks, say)
+  const inputs = await readInputs(model, flags, say)
   if (E.isLeft(inputs)) return inputs
+  if (inputs.right.graph !== inputs.right.read) {
+    const help = 'Export the model with one initializer for each weight.'
+    return E.left(failure('MaskError', 'masks', 'one constant for each weight', 'equal weights in one constant', help))
+  }
   say('ranking channels')
   const pruned = pruneChannels(inputs.right.graph, inputs.right.masks, { channels, score, scope, floor, seed })
   if (E.isLeft(pruned)) return pruned

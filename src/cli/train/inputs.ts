@@ -25,9 +25,15 @@ export const openInputs = async (settings: Settings, say: Say): Promise<E.Either
   if (E.isLeft(data)) return data
   const start = await startingPoint(settings, data.right)
   if (E.isLeft(start)) return start
-  const given = settings.masks
-  const masks = given === undefined ? E.right(undefined) : await masksFor(start.right.graph, given, say)
-  return E.isLeft(masks) ? masks : E.right({ data: data.right, start: start.right, masks: masks.right })
+  const { masks } = settings
+  if (masks === undefined) return E.right({ data: data.right, start: start.right, masks: undefined })
+  const inputs = await masksFor(start.right.graph, { masks }, say)
+  if (E.isLeft(inputs)) return inputs
+  return E.right({
+    data: data.right,
+    start: { ...start.right, graph: inputs.right.graph },
+    masks: inputs.right.masks,
+  })
 }
 
 const openImages = ({ data, recipe, trainSize, validationShare, imageSize }: Settings) =>

@@ -90,7 +90,9 @@ export const placeByMap = (
 ): E.Either<MaskError, MapPlace> => {
   const subject = `mask map, ${mask.label}`
   const own = slots.filter(({ alias }) => alias === entry.weight)
-  const byNode = slots.filter((slot) => slot.reads.some(({ node }) => labelOf(node) === entry.weight))
+  const byNode = slots.filter((slot) =>
+    slot.reads.some(({ node }) => labelOf(node) === entry.weight || node.name === entry.weight),
+  )
   const ofNode = byNode.filter(isPrunable).length > 0 ? byNode.filter(isPrunable) : byNode
   const named = own.length > 0 ? own : ofNode
   const [first] = named

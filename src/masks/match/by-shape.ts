@@ -2,7 +2,7 @@
 import { conventional, layoutsOn } from './layout.ts'
 import type { MaskTensor } from './mask-tensors.ts'
 import { pathInGraph, type NameEvidence } from './by-name.ts'
-import { isOffset } from './parameter-name.ts'
+import { isNameless, isOffset } from './parameter-name.ts'
 import type { Layout } from './region.ts'
 import { isPrunable, type Slot } from './slots.ts'
 
@@ -19,8 +19,10 @@ const isWithin = (scope: ReadonlyArray<string>, path: ReadonlyArray<string>): bo
 }
 
 /**
- * The free slots that a mask can lie on in its full shape. Where names of the file were found in the graph, they mean
- * something there: a slot of another name, or read by a module that does not hold the mask's, is no candidate then.
+ * The free slots that a mask can lie on in its full shape, whatever it is called: their own names must say nothing, or it.
+ *
+ * A slot that has a name, or is read by a module, is a candidate only for masks of modules within that one, and for masks
+ * without a name (`arr_0`).
  */
 export const fitsOf = (
   mask: MaskTensor,
@@ -28,13 +30,18 @@ export const fitsOf = (
   rewriting: NameEvidence['rewriting'],
 ): ReadonlyArray<Fit> => {
   const path = pathInGraph(mask, rewriting)
-  const related = (slot: Slot): boolean =>
-    rewriting === undefined ||
-    (slot.name === undefined && (slot.path === undefined || (path !== undefined && isWithin(slot.path, path))))
+  const related = ({ name, path: scope }: Slot): boolean =>
+    isNameless(mask.name) ||
+    ((name === undefined || name.tokens.length === 1) &&
+      (scope === undefined || scope.length === 0 || (path !== undefined && isWithin(scope, path))))
+  return shapedLike(mask, free).filter(({ slot }) => related(slot))
+}
+
+/** The free slots that a mask can lie on in its full shape. */
+export const shapedLike = (mask: MaskTensor, free: ReadonlyArray<Slot>): ReadonlyArray<Fit> => {
   if (isOffset(mask.name) || mask.shape.length < 2) return []
   return free.flatMap((slot) => {
-    if (!isPrunable(slot) || !related(slot)) return []
-    const layouts = conventional(slot, layoutsOn(slot, mask.shape, mask.name), mask.name)
+    const layouts = isPrunable(slot) ? conventional(slot, layoutsOn(slot, mask.shape, mask.name), mask.name) : []
     return layouts.length > 0 ? [{ slot, layouts }] : []
   })
 }

@@ -6,36 +6,21 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Graph } from '../../ir/graph.ts'
 import type { FileEntry } from '../file-entry.ts'
-import type { Masks } from '../mask.ts'
-import type { Assignment } from './assignment.ts'
+import type { Matching } from './assignment.ts'
 import { combine } from './combine.ts'
 import type { MaskFileError } from './error.ts'
 import { allProblems } from './refusal.ts'
-import { isPrunable, type Slot, slotsOf } from './slots.ts'
+import { isPrunable, slotsOf } from './slots.ts'
 import { type MatchOptions, weigh } from './weigh.ts'
 
-export type { Assignment, Way } from './assignment.ts'
+export type { Assignment, Matching, Way } from './assignment.ts'
 export { decodeMap, type MapEntry, type MaskMap } from './by-map.ts'
 export type { MaskError, MaskFileError } from './error.ts'
 export { describeSlot, type Slot } from './slots.ts'
 
-export type { MatchOptions, Undecided, Weighed } from './weigh.ts'
-
-export interface Matching {
-  /**
-   * The graph that was given, or, where it holds equal parameters in one constant and their masks differ, the same with a
-   * constant for each.
-   */
-  readonly graph: Graph
-  /** By the name of the constant that holds the weight. */
-  readonly masks: Masks
-  /** In the order of the file; a mask that lies on several constants is there several times. */
-  readonly assignments: ReadonlyArray<Assignment>
-  /** Weights that people prune and that got no mask. */
-  readonly unmasked: ReadonlyArray<Slot>
-  /** What was passed over and why, one sentence each. */
-  readonly notes: ReadonlyArray<string>
-}
+export { draftMap, type DraftLine } from './draft.ts'
+export { type MatchedMask, type MatchSummary, summariseMatching } from './summary.ts'
+export { type MatchOptions, type Undecided, weigh, type Weighed } from './weigh.ts'
 
 /**
  * Finds the weights that the masks among `entries` belong to; the other entries, if any, are the weights they belong to (a

@@ -57,6 +57,10 @@ export const parameterName = (raw: string): ParameterName => {
 export const isOffset = ({ tokens }: ParameterName): boolean =>
   /bias|beta|running_|moving_|gamma/.test(tokens.at(-1) ?? '')
 
+/** A name that only counts: of an element of a list, or of an array that was saved without a name. */
+export const isNameless = ({ tokens }: ParameterName): boolean =>
+  tokens.length === 0 || (tokens.length === 1 && /^(arr_|mask_?)?\d*$/.test(tokens[0] ?? ''))
+
 /** A name that an exporter made for a value it computed: the parameter's own name is lost. */
 export const isGenerated = (name: string): boolean =>
   /^(onnx::\w+|_?val_\d+|\d+|t_\d+|transpose_\d+|\w*_?const_fold\w*|.*_output_\d+|.*\/Transpose\w*(:\d+)?)$/i.test(name)

@@ -11,7 +11,7 @@ import type { FileEntry } from '../file-entry.ts'
 import type { Assignment, Placed, Way } from './assignment.ts'
 import { type MaskMap, placeByMap } from './by-map.ts'
 import { nameEvidence, type NameEvidence, pathInGraph } from './by-name.ts'
-import { eliminate, fitsOf } from './by-shape.ts'
+import { eliminate, fitsOf, shapedLike } from './by-shape.ts'
 import { splitProjection } from './by-split.ts'
 import { cachedValues, layoutsByValue } from './by-value.ts'
 import type { MaskFileError } from './error.ts'
@@ -50,6 +50,7 @@ export interface Weighed {
   /** Of tensors that cannot be read, or are no masks. */
   readonly problems: ReadonlyArray<MaskFileError>
   readonly masks: ReadonlyArray<MaskTensor>
+  readonly slots: ReadonlyArray<Slot>
   readonly assignments: ReadonlyArray<Assignment>
   readonly undecided: ReadonlyArray<Undecided>
   readonly notes: ReadonlyArray<string>
@@ -83,6 +84,7 @@ export const weigh = (entries: ReadonlyArray<FileEntry>, graph: Graph, options: 
   return {
     problems,
     masks,
+    slots: search.slots,
     assignments: tied.toSorted((a, b) => (order.get(a.mask) ?? 0) - (order.get(b.mask) ?? 0)),
     undecided: search.undecided,
     notes: search.notes,
@@ -335,7 +337,7 @@ const refuseRest = (search: Search, { found, torn, rewriting }: NameEvidence): v
   const { placed, graph, undecided } = search
   const free = freeSlots(search)
   const left = [...search.left]
-  const fits = new Map(left.map((mask) => [mask, fitsOf(mask, free, undefined).map(({ slot }) => slot)]))
+  const fits = new Map(left.map((mask) => [mask, shapedLike(mask, free).map(({ slot }) => slot)]))
   const nothing = placed.length === 0 && found.size + torn.size === 0 && undecided.length === 0
   const [first] = left
   if (nothing && first !== undefined && left.length > 1 && [...fits.values()].every((slots) => slots.length === 0)) {

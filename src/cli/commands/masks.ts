@@ -1,0 +1,100 @@
+import { Command } from 'commander'
+import * as E from 'fp-ts/lib/Either.js'
+import type { Failure } from '../../ir/failure.ts'
+import { draftMap, type DraftLine, matchMasks, summariseMatching, weigh } from '../../masks/match/index.ts'
+import { readModel } from '../../read/file.ts'
+import { readMaskFiles } from '../../read/masks.ts'
+import { renderMatching } from '../../report/match-table.ts'
+import { type CommonFlags, jsonOption, maskMapOption, progressOption, weightsOption } from '../flags.ts'
+import { done, type Outcome } from '../outcome.ts'
+import { progressOn } from '../progress.ts'
+import type { RunCommand } from '../run-command.ts'
+import { maskSources } from '../sources.ts'
+import type { Terminal } from '../terminal.ts'
+import { writeFileWhole } from '../write-file.ts'
+
+interface MasksFlags extends CommonFlags {
+  readonly weights?: string
+  readonly maskMap?: string
+  readonly writeMap?: string
+  readonly force?: true
+}
+
+const examples = `
+Examples:
+  $ chasec masks resnet18.onnx masks.pt
+      Lists which mask belongs to which weight of the model, how that was found, and which weights have no mask.
+
+  $ chasec masks model.onnx masks.pt --weights checkpoint.pt
+      Finds weights by their numbers, whatever the exporter called them.
+
+  $ chasec masks model.onnx masks.npz --write-map map.yaml
+  $ chasec compile model.onnx --masks masks.npz --mask-map map.yaml -o out
+      Writes down where masks belong, guesses marked, to be looked over and given back.
+
+A name finds its weight as it is, less what frameworks add (module., _orig_mod., _mask, parametrizations), by the module
+that the reading node comes from, by the numbers of the weight where they are given, and by shape where that leaves one
+answer. What is not decided is refused; nothing is guessed. A model exported with its weights masked needs no masks:
+chasec compile --masks zeros.`
+
+export const masksCommand = (run: RunCommand): Command =>
+  new Command('masks')
+    .summary('show which mask belongs to which weight, and how that was found')
+    .description(
+      'Finds the weights of a model that the masks of a file belong to, and lists what matched what, and how.',
+    )
+    .argument('<model>', 'ONNX file')
+    .argument('<masks>', 'safetensors, npz, or a PyTorch checkpoint')
+    .addOption(weightsOption())
+    .addOption(maskMapOption())
+    .option('--write-map <file>', 'write where masks belong as YAML, for --mask-map; guesses are marked')
+    .option('--force', 'replace the file for the map if it exists')
+    .addOption(jsonOption())
+    .addOption(progressOption())
+    .addHelpText('after', examples)
+    .action((model: string, masks: string, flags: MasksFlags) =>
+      run(flags, (terminal) => showMasks(terminal, model, masks, flags)),
+    )
+
+const showMasks = async (
+  terminal: Terminal,
+  model: string,
+  masks: string,
+  flags: MasksFlags,
+): Promise<E.Either<Failure, Outcome>> => {
+  const say = progressOn(terminal, flags.progress === true)
+  say(`reading ${model}`)
+  const graph = await readModel(model)()
+  if (E.isLeft(graph)) return graph
+  say(`reading masks ${masks}`)
+  const files = await readMaskFiles(masks, maskSources(flags))()
+  if (E.isLeft(files)) return files
+  const { contents, options } = files.right
+  say('matching')
+  if (flags.writeMap !== undefined) {
+    const lines = draftMap(weigh(contents.entries, graph.right, options))
+    const text = new TextEncoder().encode(printMap(lines, masks, model))
+    const written = await writeFileWhole(flags.writeMap, [text], flags.force === true)
+    if (E.isLeft(written)) return written
+    const open = lines.filter(({ comment, entry }) => comment !== '' && entry !== undefined).length
+    const next = `Next: chasec compile ${model} --masks ${masks} --mask-map ${flags.writeMap} -o FOLDER`
+    const look = open === 0 ? '' : `, ${open} of them to look over`
+    return E.right(
+      done(`${flags.writeMap} has ${lines.length} masks${look}.\n${next}`, { output: flags.writeMap, lines }),
+    )
+  }
+  const matching = matchMasks(contents.entries, graph.right, options)
+  if (E.isLeft(matching)) return matching
+  const summary = summariseMatching({ ...matching.right, notes: [...contents.notes, ...matching.right.notes] })
+  return E.right(done(renderMatching(summary, terminal.style), summary))
+}
+
+/** YAML, with what is to be looked over as comments. Every scalar is JSON, which YAML includes. */
+const printMap = (lines: ReadonlyArray<DraftLine>, masks: string, model: string): string => {
+  const out = [`# Where the masks of ${masks} belong in ${model}. Lines below a # are not certain: look at them.`]
+  for (const { mask, entry, comment } of lines) {
+    if (comment !== '') out.push(`# ${mask}: ${comment}`)
+    if (entry !== undefined) out.push(`${JSON.stringify(mask)}: ${JSON.stringify(entry)}`)
+  }
+  return `${out.join('\n')}\n`
+}
