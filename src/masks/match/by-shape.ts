@@ -1,4 +1,5 @@
 /** Finding parameters by elimination: the only one left of a shape, for the only mask left of that shape. */
+import { sizeOf } from '../../ir/type.ts'
 import { conventional, layoutsOn } from './layout.ts'
 import type { MaskTensor } from './mask-tensors.ts'
 import { pathInGraph, type NameEvidence } from './by-name.ts'
@@ -12,7 +13,7 @@ export interface Fit {
 }
 
 /** Whether the modules of `scope` are among those of `path`, in their order: exporters leave some out. */
-const isWithin = (scope: ReadonlyArray<string>, path: ReadonlyArray<string>): boolean => {
+export const isWithin = (scope: ReadonlyArray<string>, path: ReadonlyArray<string>): boolean => {
   let at = 0
   for (const token of path) if (token === scope[at]) at++
   return at === scope.length
@@ -41,7 +42,9 @@ export const fitsOf = (
 export const shapedLike = (mask: MaskTensor, free: ReadonlyArray<Slot>): ReadonlyArray<Fit> => {
   if (isOffset(mask.name) || mask.shape.length < 2) return []
   return free.flatMap((slot) => {
-    const layouts = isPrunable(slot) ? conventional(slot, layoutsOn(slot, mask.shape, mask.name), mask.name) : []
+    const fits = isPrunable(slot) ? layoutsOn(slot, mask.shape, mask.name) : []
+    const whole = fits.filter(({ kind }) => kind === 'gates' || sizeOf(mask.shape) === sizeOf(slot.tensor.shape))
+    const layouts = conventional(slot, whole, mask.name)
     return layouts.length > 0 ? [{ slot, layouts }] : []
   })
 }

@@ -6,7 +6,6 @@
 import { numbersOf, stridesOf } from '../../ir/evaluate.ts'
 import { bitsOf, type DType } from '../../ir/dtype.ts'
 import { type Dense, materialize, type Tensor } from '../../ir/tensor.ts'
-import { permuted } from './layout.ts'
 import type { Layout, LayoutKind, Region } from './region.ts'
 import type { Slot } from './slots.ts'
 
@@ -27,12 +26,22 @@ interface Rows {
 const toleranceOf = (dtype: DType): number =>
   dtype === 'float64' || dtype === 'float32' ? 2e-5 : bitsOf(dtype) === 16 ? (dtype === 'float16' ? 2e-3 : 2e-2) : 0
 
-/** Rows of fewer elements say too little to be found anywhere but in their place. */
-const shortestRow = 4
+/** How many more numbers than factors must agree before scaled rows count as the same. */
+const leastAgreement = 8
+
+/** Whether rows are looked for up to a factor each, or equal: too few numbers would agree by some factor anyhow. */
+const isScalable = (rows: number, length: number): boolean => rows * (length - 1) >= leastAgreement
 
 interface Axis {
   readonly size: number
   readonly stride: number
+}
+
+/** The axis of rows: where each starts. `axis` is that of the tensor, undefined where several make it up. */
+interface RowAxis {
+  readonly starts: Int32Array
+  readonly stride: number
+  readonly axis: number | undefined
 }
 
 const axesOf = (shape: ReadonlyArray<number>): ReadonlyArray<Axis> => {
@@ -40,8 +49,13 @@ const axesOf = (shape: ReadonlyArray<number>): ReadonlyArray<Axis> => {
   return shape.map((size, a) => ({ size, stride: strides[a] ?? 1 }))
 }
 
-const rowsOf = (values: Values, row: Axis, rest: ReadonlyArray<Axis>): Rows => {
-  const starts = Int32Array.from({ length: row.size }, (_, i) => i * row.stride)
+const alongAxis = ({ size, stride }: Axis, axis: number | undefined): RowAxis => ({
+  starts: Int32Array.from({ length: size }, (_, i) => i * stride),
+  stride,
+  axis,
+})
+
+const rowsOf = (values: Values, { starts, stride: rowStride }: RowAxis, rest: ReadonlyArray<Axis>): Rows => {
   let within = Int32Array.of(0)
   for (const { size, stride } of rest) {
     const next = new Int32Array(within.length * size)
@@ -51,7 +65,7 @@ const rowsOf = (values: Values, row: Axis, rest: ReadonlyArray<Axis>): Rows => {
     within = next
   }
   const [shape, strides] = [rest.map((axis) => axis.size), rest.map((axis) => axis.stride)]
-  return { values, starts, within, shape, strides, rowStride: row.stride }
+  return { values, starts, within, shape, strides, rowStride }
 }
 
 /** The place of the largest magnitude in a row, which scaling does not move; -1 for a row of zeros. */
@@ -65,12 +79,24 @@ const peakOf = ({ values, starts, within }: Rows, row: number): number => {
   return peak
 }
 
+interface Comparison {
+  readonly tolerance: number
+  readonly scaled: boolean
+}
+
 /** Whether row `b` of `big` is row `a` of `small` times some number other than 0. */
-const proportional = (small: Rows, a: number, big: Rows, b: number, peak: number, tolerance: number): boolean => {
+const proportional = (
+  small: Rows,
+  a: number,
+  big: Rows,
+  b: number,
+  peak: number,
+  { tolerance, scaled }: Comparison,
+): boolean => {
   const [from, to] = [small.starts[a] ?? 0, big.starts[b] ?? 0]
   const at = (rows: Rows, start: number, k: number): number => rows.values[start + (rows.within[k] ?? 0)] ?? 0
   const largest = at(big, to, peak)
-  const factor = largest / at(small, from, peak)
+  const factor = scaled ? largest / at(small, from, peak) : 1
   const allowed = tolerance * Math.abs(largest)
   for (let k = 0; k < small.within.length; k++) {
     if (!(Math.abs(at(big, to, k) - factor * at(small, from, k)) <= allowed)) return false
@@ -79,7 +105,7 @@ const proportional = (small: Rows, a: number, big: Rows, b: number, peak: number
 }
 
 /** For each row of `small` the row of `big` that it is, up to a factor; undefined where one is missing or could be several. */
-const findRows = (small: Rows, big: Rows, tolerance: number): Int32Array | undefined => {
+const findRows = (small: Rows, big: Rows, how: Comparison): Int32Array | undefined => {
   const [count, total] = [small.starts.length, big.starts.length]
   const buckets = new Map<number, number[]>()
   for (let row = 0; row < total; row++) {
@@ -96,7 +122,7 @@ const findRows = (small: Rows, big: Rows, tolerance: number): Int32Array | undef
       empty.push(row)
       continue
     }
-    const fits = (buckets.get(peak) ?? []).filter((other) => proportional(small, row, big, other, peak, tolerance))
+    const fits = (buckets.get(peak) ?? []).filter((other) => proportional(small, row, big, other, peak, how))
     const next = row > 0 ? (found[row - 1] ?? -1) + 1 : row
     const [only] = fits
     if (only === undefined) return undefined
@@ -125,7 +151,7 @@ const placeEmpty = (found: Int32Array, empty: ReadonlyArray<number>, big: Rows):
 /** Quick refusal: a few rows of the smaller side, each of which must be somewhere in the other. */
 const probed = 3
 
-const mayHold = (small: Rows, big: Rows, tolerance: number): boolean => {
+const mayHold = (small: Rows, big: Rows, how: Comparison): boolean => {
   const count = small.starts.length
   let looked = 0
   for (let row = 0; row < count && looked < probed; row += Math.max(1, Math.floor(count / probed))) {
@@ -134,21 +160,21 @@ const mayHold = (small: Rows, big: Rows, tolerance: number): boolean => {
     looked++
     let any = false
     for (let other = 0; other < big.starts.length && !any; other++) {
-      any = proportional(small, row, big, other, peak, tolerance)
+      any = proportional(small, row, big, other, peak, how)
     }
     if (!any) return false
   }
   return true
 }
 
-/** The regions of rows that follow each other on both sides. `place[r]` is the row of the constant that row `r` is. */
+/** The regions of rows that follow each other on both sides. */
 const regionsOf = (target: Rows, source: Rows, pairs: ReadonlyArray<readonly [to: number, from: number]>): Region[] => {
   const regions: Region[] = []
   let start = 0
   for (let i = 1; i <= pairs.length; i++) {
     const [first, before, now] = [pairs[start], pairs[i - 1], pairs[i]]
     if (first === undefined || before === undefined) break
-    if (now !== undefined && now[0] === before[0] + 1 && now[1] === before[1] + 1) continue
+    if (now !== undefined && follows(target, before[0], now[0]) && follows(source, before[1], now[1])) continue
     regions.push({
       shape: [i - start, ...target.shape],
       to: { offset: target.starts[first[0]] ?? 0, strides: [target.rowStride, ...target.strides] },
@@ -158,6 +184,9 @@ const regionsOf = (target: Rows, source: Rows, pairs: ReadonlyArray<readonly [to
   }
   return regions
 }
+
+const follows = ({ starts, rowStride }: Rows, row: number, next: number): boolean =>
+  next === row + 1 && starts[next] === (starts[row] ?? 0) + rowStride
 
 /** All orders of `axes` in which their sizes are `sizes`. */
 function* orders(axes: ReadonlyArray<Axis>, sizes: ReadonlyArray<number>): Iterable<ReadonlyArray<Axis>> {
@@ -177,24 +206,50 @@ function* orders(axes: ReadonlyArray<Axis>, sizes: ReadonlyArray<number>): Itera
   }
 }
 
-/** The axis of a slot along which scales differ: its output channels. Both axes of rows of a recurrence are one. */
-const rowAxis = (slot: Slot): { readonly row: Axis; readonly rest: ReadonlyArray<Axis> } | undefined => {
+interface TargetRows {
+  readonly row: RowAxis
+  readonly rest: ReadonlyArray<Axis>
+}
+
+/** The rows of a slot, of which each may have a scale: its output channels. Both axes of rows of a recurrence are one. */
+const targetRows = (slot: Slot): TargetRows | undefined => {
   const axes = axesOf(slot.tensor.shape)
-  const at = slot.layer?.contraction.weightOutputAxis ?? (slot.tensor.shape.length === 3 ? undefined : 0)
+  const contraction = slot.layer?.contraction
+  if (contraction !== undefined && contraction.groups > 1 && contraction.grouped === 'output') {
+    return groupedRows(axes, contraction.groups)
+  }
+  const at = contraction?.weightOutputAxis ?? (axes.length === 3 ? undefined : 0)
   if (at === undefined) {
     const [first, second, ...rest] = axes
     if (first === undefined || second === undefined) return undefined
-    return { row: { size: first.size * second.size, stride: second.stride }, rest }
+    return { row: alongAxis({ size: first.size * second.size, stride: second.stride }, undefined), rest }
   }
   const row = axes[at]
-  return row === undefined ? undefined : { row, rest: axes.filter((_, a) => a !== at) }
+  return row === undefined ? undefined : { row: alongAxis(row, at), rest: axes.filter((_, a) => a !== at) }
+}
+
+/** A grouped transposed convolution `[C, M/groups, ..]` makes output `g·M/groups + j` with the rows of group `g` of column `j`. */
+const groupedRows = ([inputs, columns, ...kernel]: ReadonlyArray<Axis>, groups: number): TargetRows | undefined => {
+  if (inputs === undefined || columns === undefined) return undefined
+  const perGroup = inputs.size / groups
+  const starts = Int32Array.from(
+    { length: groups * columns.size },
+    (_, o) => Math.floor(o / columns.size) * perGroup * inputs.stride + (o % columns.size) * columns.stride,
+  )
+  const rest = [{ size: perGroup, stride: inputs.stride }, ...kernel]
+  return { row: { starts, stride: columns.stride, axis: undefined }, rest }
 }
 
 export interface ValueMatch {
   readonly layout: Layout
   /** Elements of the given tensor that the constant holds. */
   readonly covered: number
+  /** The axis of the given tensor that has the output channels; undefined where no single one has. */
+  readonly outputAxis: number | undefined
 }
+
+/** Whether a tensor's numbers say where it is: not if they are all the same. */
+export const isTelling = (values: Values): boolean => values.length >= 4 && values.some((x) => x !== values[0])
 
 /**
  * Every way in which the weight `source` lies on a slot by its numbers. More than one only where it is symmetric. `covered` is
@@ -206,63 +261,143 @@ export const layoutsByValue = (
   valuesOf: (tensor: Tensor) => Values,
 ): ReadonlyArray<ValueMatch> => {
   if (source.shape.filter((d) => d > 1).length < 2) return vectorByValue(source, slot, valuesOf)
-  const target = rowAxis(slot)
-  if (target === undefined) return []
+  const target = targetRows(slot)
+  if (target === undefined || !isTelling(valuesOf(source))) return []
   const tolerance = Math.max(toleranceOf(slot.tensor.dtype), toleranceOf(source.dtype))
   const targetRest = target.rest.filter(({ size }) => size > 1)
   const sizes = targetRest.map(({ size }) => size)
-  const out: ValueMatch[] = []
-  const axes = axesOf(source.shape)
-  const beyondOne = axes.filter(({ size }) => size > 1)
-  // A weight of one output channel has its row axis among those of size 1.
-  const rowCandidates = [...beyondOne, ...(axes.length > beyondOne.length ? [{ size: 1, stride: 0 }] : [])]
+  const length = sizes.reduce((n, d) => n * d, 1)
   let to: Rows | undefined
-  for (const row of rowCandidates) {
-    const rest = beyondOne.filter((axis) => axis !== row)
-    if (rest.length !== sizes.length || sizes.reduce((n, d) => n * d, 1) < shortestRow) continue
+  const out: ValueMatch[] = []
+  const consider = (row: RowAxis, rest: ReadonlyArray<Axis>): void => {
+    if (rest.length !== sizes.length || row.starts.length * length * target.row.starts.length === 0) return
     for (const order of orders(rest, sizes)) {
       to ??= rowsOf(valuesOf(slot.tensor), target.row, targetRest)
       const from = rowsOf(valuesOf(source), row, order)
-      const match = matchRows(from, to, tolerance, kindOf(source.shape, slot, row, order))
-      if (match !== undefined) out.push(match)
+      const scaled = isScalable(Math.min(from.starts.length, to.starts.length), length)
+      const match = matchRows(from, to, { tolerance, scaled })
+      if (match === undefined) continue
+      const kind = match.rows ?? kindOf(source.shape, slot.tensor.shape, match.regions)
+      const text = match.rows === undefined ? {} : { text: match.text }
+      out.push({
+        layout: { kind, ...text, regions: match.regions },
+        covered: match.count * length,
+        outputAxis: row.axis,
+      })
     }
+  }
+  const axes = axesOf(source.shape)
+  const beyondOne = [...axes.entries()].filter(([, { size }]) => size > 1)
+  for (const [at, axis] of beyondOne) {
+    consider(
+      alongAxis(axis, at),
+      beyondOne.flatMap(([other, rest]) => (other === at ? [] : [rest])),
+    )
+  }
+  // A weight of one output channel has its row axis among those of size 1.
+  const single = axes.findIndex(({ size }) => size === 1)
+  const all = beyondOne.map(([, axis]) => axis)
+  if (single >= 0) consider(alongAxis({ size: 1, stride: 0 }, single), all)
+  const groups = slot.layer?.contraction.groups ?? 1
+  const grouped = target.row.axis === undefined && groups > 1 ? groupedRows(axes, groups) : undefined
+  if (grouped !== undefined && isSameShape(source.shape, slot.tensor.shape)) {
+    consider(
+      grouped.row,
+      grouped.rest.filter(({ size }) => size > 1),
+    )
   }
   return out
 }
 
-const matchRows = (from: Rows, to: Rows, tolerance: number, kind: LayoutKind): ValueMatch | undefined => {
+const isSameShape = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): boolean =>
+  a.length === b.length && a.every((d, i) => d === b[i])
+
+interface RowMatch {
+  readonly regions: ReadonlyArray<Region>
+  readonly count: number
+  /** Where not all rows are in their order. */
+  readonly rows: 'rows' | undefined
+  readonly text: string
+}
+
+const matchRows = (from: Rows, to: Rows, how: Comparison): RowMatch | undefined => {
   const part = from.starts.length > to.starts.length
   const [small, big] = part ? [to, from] : [from, to]
-  if (!mayHold(small, big, tolerance)) return undefined
-  const found = findRows(small, big, tolerance)
+  if (!mayHold(small, big, how)) return undefined
+  const found = findRows(small, big, how)
   if (found === undefined) return undefined
   const pairs = Array.from(found, (other, row) => (part ? ([row, other] as const) : ([other, row] as const)))
   pairs.sort((a, b) => a[0] - b[0])
-  const whole = pairs.length === to.starts.length && pairs.every(([a, b]) => a === b)
+  const inOrder = pairs.every(([a, b]) => a === b)
+  const whole = pairs.length === to.starts.length && pairs.length === from.starts.length && inOrder
   const [first, last] = [pairs[0]?.[0] ?? 0, pairs.at(-1)?.[0] ?? 0]
-  const text = whole ? {} : { text: `output channels ${first} to ${last} of ${to.starts.length}` }
   return {
-    layout: { kind: whole ? kind : 'rows', ...text, regions: regionsOf(to, from, pairs) },
-    covered: pairs.length * to.within.length,
+    regions: regionsOf(to, from, pairs),
+    count: pairs.length,
+    rows: whole ? undefined : 'rows',
+    text: `output channels ${first} to ${last} of ${to.starts.length}`,
   }
 }
 
-const kindOf = (shape: ReadonlyArray<number>, slot: Slot, row: Axis, order: ReadonlyArray<Axis>): LayoutKind => {
-  const strides = stridesOf(shape)
-  const axes = [row, ...order].map(({ stride }) => strides.indexOf(stride))
-  const ascending = axes.every((axis, i) => i === 0 || axis > (axes[i - 1] ?? 0))
-  const outputs = slot.layer?.contraction.weightOutputAxis ?? 0
-  if (ascending) return outputs === 0 ? 'same' : 'transposed'
-  return shape.length === 2 ? (outputs === 0 ? 'transposed' : 'same') : 'permuted'
+/** What to call regions that put every element of one in the other's place. */
+const kindOf = (
+  shape: ReadonlyArray<number>,
+  target: ReadonlyArray<number>,
+  regions: ReadonlyArray<Region>,
+): LayoutKind => {
+  const inPlace = regions.every(
+    ({ shape: sizes, to, from }) =>
+      to.offset === from.offset && sizes.every((d, a) => d === 1 || to.strides[a] === from.strides[a]),
+  )
+  if (inPlace) return 'same'
+  return shape.filter((d) => d > 1).length === 2 && target.filter((d) => d > 1).length === 2 ? 'transposed' : 'permuted'
 }
 
-/** Vectors (biases, scales) are found where they are equal to the last bit, and not all the same number. */
+/** Vectors (biases, scales) are found where they are equal to rounding, and not all the same number. */
 const vectorByValue = (source: Dense, slot: Slot, valuesOf: (tensor: Tensor) => Values): ReadonlyArray<ValueMatch> => {
   const [wanted, found] = [valuesOf(source), valuesOf(slot.tensor)]
-  if (wanted.length !== found.length || wanted.length < shortestRow) return []
-  if (!wanted.every((x, i) => x === found[i]) || wanted.every((x) => x === wanted[0])) return []
-  const layout = permuted([wanted.length], [wanted.length], [0], 'same')
-  return layout === undefined ? [] : [{ layout, covered: wanted.length }]
+  if (wanted.length !== found.length || !isTelling(wanted)) return []
+  const tolerance = Math.max(toleranceOf(slot.tensor.dtype), toleranceOf(source.dtype))
+  if (!wanted.every((x, i) => Math.abs(x - (found[i] ?? NaN)) <= tolerance * Math.abs(x))) return []
+  const region = {
+    shape: [wanted.length],
+    to: { offset: 0, strides: [1] },
+    from: { offset: 0, strides: [1] },
+  }
+  return [{ layout: { kind: 'same', regions: [region] }, covered: wanted.length, outputAxis: 0 }]
+}
+
+/**
+ * The layout of a mask that has a number for several elements of a weight, by the layout of the weight: a mask of the same
+ * rank with axes of size 1, or one for each output channel. Undefined where it is of another shape.
+ */
+export const throughWeight = (
+  { layout, outputAxis }: ValueMatch,
+  weight: ReadonlyArray<number>,
+  mask: ReadonlyArray<number>,
+): Layout | undefined => {
+  if (isSameShape(weight, mask)) return layout
+  const channels = mask.length === 1 && weight.length > 1 && outputAxis !== undefined
+  const shape = channels ? weight.map((_, a) => (a === outputAxis ? (mask[0] ?? 0) : 1)) : mask
+  if (shape.length !== weight.length || !shape.every((d, a) => d === weight[a] || d === 1)) return undefined
+  const [strides, own] = [stridesOf(weight), stridesOf(shape)]
+  const ownStride = (stride: number): number => {
+    const axis = strides.findIndex((s, a) => s === stride && (weight[a] ?? 1) > 1)
+    return shape[axis] === 1 ? 0 : (own[axis] ?? 0)
+  }
+  const ownOffset = (offset: number): number =>
+    strides.reduce((sum, stride, a) => {
+      const index = Math.floor(offset / stride) % (weight[a] ?? 1)
+      return sum + (shape[a] === 1 ? 0 : index * (own[a] ?? 0))
+    }, 0)
+  const regions = layout.regions.map((region) => ({
+    ...region,
+    from: {
+      offset: ownOffset(region.from.offset),
+      strides: region.from.strides.map((stride, a) => (region.shape[a] === 1 ? 0 : ownStride(stride))),
+    },
+  }))
+  return { ...layout, regions }
 }
 
 /** Reads each tensor once. */

@@ -60,7 +60,9 @@ const isSameParameter = (masked: Slot, other: Slot): boolean | undefined => {
     if (masked.path === undefined || other.path === undefined) return true
     return isCalledAgain(masked.path, other.path) ? true : undefined
   }
-  if (masked.path !== undefined && other.path !== undefined) return isCalledAgain(masked.path, other.path)
+  if (masked.path !== undefined && other.path !== undefined) {
+    return sameTokens(masked.path, other.path) ? undefined : isCalledAgain(masked.path, other.path)
+  }
   if ((other.name?.tokens.length ?? 0) > 1) return false
   return other.chain.includes(masked.alias) ? true : undefined
 }

@@ -1,6 +1,5 @@
 /** The usual ways in which the axes of a tensor in a file lie on the axes of a constant of the graph. */
 import { stridesOf } from '../../ir/evaluate.ts'
-import { sizeOf } from '../../ir/type.ts'
 import type { Layer } from '../weights.ts'
 import { recurrenceOf } from './recurrence.ts'
 import type { ParameterName } from './parameter-name.ts'
@@ -13,52 +12,45 @@ const equal = (a: Sizes, b: Sizes): boolean => a.length === b.length && a.every(
 
 const axesBeyondOne = (shape: Sizes): ReadonlyArray<number> => [...shape.keys()].filter((axis) => shape[axis] !== 1)
 
-/** Axis `a` of the constant is axis `axes[a]` of the tensor; both written without their axes of size 1. */
+/** Axis `a` of the constant is axis `axes[a]` of the tensor, which is as large or 1: that stands for all indices. */
 export const permuted = (
   shape: Sizes,
   target: Sizes,
   axes: ReadonlyArray<number>,
   kind: LayoutKind,
 ): Layout | undefined => {
-  if (!axes.every((axis, a) => shape[axis] === target[a])) return undefined
-  const from = stridesOf(shape)
+  const sizes = axes.map((axis) => shape[axis] ?? 0)
+  if (!sizes.every((d, a) => d === target[a] || d === 1) || !shares(sizes, target)) return undefined
+  const strides = stridesOf(shape)
   const region = {
     shape: target,
     to: { offset: 0, strides: stridesOf(target) },
-    from: { offset: 0, strides: axes.map((axis) => from[axis] ?? 0) },
+    from: { offset: 0, strides: axes.map((axis, a) => (sizes[a] === 1 ? 0 : (strides[axis] ?? 0))) },
   }
   return { kind, regions: [region] }
 }
 
+/** Whether a tensor says more than one number for all of the constant. */
+const shares = (shape: Sizes, target: Sizes): boolean =>
+  shape.some((d, a) => d === target[a] && d !== 1) || target.every((d) => d === 1)
+
 const same = (shape: Sizes, target: Sizes): Layout | undefined => {
-  const to = { offset: 0, strides: stridesOf(target) }
-  const strides = stridesOf(shape)
-  if (shape.length === target.length && shape.some((d, a) => d === target[a] && (d !== 1 || sizeOf(target) === 1))) {
-    if (!shape.every((d, a) => d === target[a] || d === 1)) return undefined
-    const from = { offset: 0, strides: strides.map((stride, a) => (shape[a] === 1 ? 0 : stride)) }
-    return { kind: 'same', regions: [{ shape: target, to, from }] }
-  }
+  const straight = shape.length === target.length ? permuted(shape, target, [...target.keys()], 'same') : undefined
+  if (straight !== undefined) return straight
   const [own, others] = [axesBeyondOne(shape), axesBeyondOne(target)]
   const [sizes, wanted] = [own.map((axis) => shape[axis] ?? 1), others.map((axis) => target[axis] ?? 1)]
   if (!equal(sizes, wanted)) return undefined
+  const [from, to] = [stridesOf(shape), stridesOf(target)]
   const region = {
     shape: wanted,
-    to: { offset: 0, strides: others.map((axis) => to.strides[axis] ?? 0) },
-    from: { offset: 0, strides: own.map((axis) => strides[axis] ?? 0) },
+    to: { offset: 0, strides: others.map((axis) => to[axis] ?? 0) },
+    from: { offset: 0, strides: own.map((axis) => from[axis] ?? 0) },
   }
   return { kind: 'same', regions: [region] }
 }
 
-const transposed = (shape: Sizes, target: Sizes, layer: Layer): Layout | undefined => {
-  const { weightInputAxis: i, weightOutputAxis: o } = layer.contraction
-  if (shape.length !== target.length || shape.length < 2) return undefined
-  return permuted(
-    shape,
-    target,
-    [...target.keys()].map((axis) => (axis === i ? o : axis === o ? i : axis)),
-    'transposed',
-  )
-}
+const transposed = (shape: Sizes, target: Sizes): Layout | undefined =>
+  shape.length === 2 && target.length === 2 ? permuted(shape, target, [1, 0], 'transposed') : undefined
 
 /**
  * TensorFlow writes `[h, w, in, out]`, transposed convolutions `[h, w, out, in]`, depthwise ones `[h, w, in, multiplier]` of which
@@ -89,8 +81,13 @@ export const layoutsOn = (slot: Slot, shape: Sizes, name: ParameterName): Readon
   const target = slot.tensor.shape
   const { layer } = slot
   const plain = same(shape, target)
-  if (layer === undefined) return plain === undefined ? [] : [plain]
-  const all = [plain, transposed(shape, target, layer), tensorflow(shape, target, layer), channels(shape, layer)]
+  if (layer === undefined) {
+    // A matrix that something else than a layer reads may be turned behind that.
+    return [plain, name.style === 'tensorflow' ? transposed(shape, target) : undefined].filter(
+      (layout) => layout !== undefined,
+    )
+  }
+  const all = [plain, transposed(shape, target), tensorflow(shape, target, layer), channels(shape, layer)]
   return all.filter((layout) => layout !== undefined)
 }
 

@@ -48,14 +48,13 @@ export const orient = (placed: ReadonlyArray<Placed>): Oriented => {
 const decide = (one: Placed, seen: ReadonlySet<LayoutKind>): Layout | undefined => {
   const of = (kind: LayoutKind): Layout | undefined => one.layouts.find((layout) => layout.kind === kind)
   const [turned, same] = [of('transposed'), of('same')]
-  if (turned === undefined || same === undefined || one.mask.whole) return one.layouts[0]
-  if (seen.has('same') && seen.has('transposed')) return classSays(one, turned, same)
+  if (one.mask.whole) return one.layouts[0]
+  if (turned === undefined || same === undefined || one.layouts.length > 2) return undefined
+  if (one.slot.layer === undefined) return one.slot.alias === one.mask.name.raw ? same : undefined
   if (keepsName(one)) return seen.has('transposed') ? undefined : same
   const byClass = classSays(one, turned, same)
   if (byClass !== undefined) return byClass
-  if (seen.has('transposed')) return turned
-  if (seen.has('same')) return isGenerated(one.slot.alias) ? undefined : same
-  return isGenerated(one.slot.alias) ? turned : undefined
+  return isGenerated(one.slot.alias) && !seen.has('same') ? turned : undefined
 }
 
 /** PyTorch's Linear stores `[out, in]`, the Conv1D of transformers `[in, out]`. */

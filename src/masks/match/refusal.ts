@@ -48,6 +48,14 @@ export const wrongShape = (mask: MaskTensor, slot: Slot): MaskFileError => {
   )
 }
 
+export const otherNumbers = (mask: MaskTensor, slot: Slot): MaskFileError =>
+  problem(
+    mask.label,
+    'a weight with the numbers of the one given for it',
+    `other numbers in ${describeSlot(slot)}, whose name would fit`,
+    'Give the weights that the model was exported with, or leave them out; --mask-map says where a mask belongs whatever the numbers.',
+  )
+
 /** A mask as `torch.nn.utils.prune` keeps it applies to one use of a parameter, other masks to the parameter. */
 export const tiedProblem = (mask: MaskTensor, slot: Slot, other: Slot): MaskFileError =>
   problem(

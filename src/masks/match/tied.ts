@@ -9,24 +9,24 @@ import { roleOf, type Slot, slotsOf } from './slots.ts'
 
 /**
  * The slots of other constants that hold the same parameter as a slot: a table that one node looks up in and another
- * multiplies by, transposed (the embedding and the head of a language model). Layers of one kind with equal weights are
+ * multiplies by or turns first (the embedding and the head of a language model). Layers of one kind with equal weights are
  * not tied: an untrained network whose layers were copied has them too.
  */
 export const tiesOf = memoized((graph): ReadonlyMap<Slot, ReadonlyArray<Slot>> => {
   const slots = slotsOf(graph).filter(({ tensor }) => tensor.shape.length === 2 && sizeOf(tensor.shape) > 1)
-  const tables = slots.filter((slot) => slot.layer === undefined)
-  const layers = slots.filter((slot) => slot.layer !== undefined)
   const out = new Map<Slot, Slot[]>()
   const enter = (a: Slot, b: Slot): void => {
     const known = out.get(a)
     if (known) known.push(b)
     else out.set(a, [b])
   }
+  const tables = slots.filter((slot) => slot.layer === undefined && slot.reads.length > 0)
   for (const table of tables) {
-    for (const layer of layers) {
-      if (table.root === layer.root || roleOf(table) === '' || !sameNumbers(table, layer)) continue
-      enter(table, layer)
-      enter(layer, table)
+    for (const other of slots) {
+      if (table.root === other.root || roleOf(table) === roleOf(other) || out.get(table)?.includes(other)) continue
+      if (!sameNumbers(table, other)) continue
+      enter(table, other)
+      enter(other, table)
     }
   }
   return out

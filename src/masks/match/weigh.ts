@@ -5,15 +5,15 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { closestName } from '../../ir/closest.ts'
 import type { Graph } from '../../ir/graph.ts'
-import { type Dense, elements, tensorOf } from '../../ir/tensor.ts'
+import { type Dense, elements, isNumeric, tensorOf } from '../../ir/tensor.ts'
 import { sizeOf } from '../../ir/type.ts'
 import type { FileEntry } from '../file-entry.ts'
 import type { Assignment, Placed, Way } from './assignment.ts'
 import { type MaskMap, placeByMap } from './by-map.ts'
-import { nameEvidence, type NameEvidence, pathInGraph } from './by-name.ts'
-import { eliminate, fitsOf, shapedLike } from './by-shape.ts'
+import { type Named, nameEvidence, type NameEvidence, pathInGraph } from './by-name.ts'
+import { eliminate, fitsOf, isWithin, shapedLike } from './by-shape.ts'
 import { splitProjection } from './by-split.ts'
-import { cachedValues, layoutsByValue } from './by-value.ts'
+import { cachedValues, isTelling, layoutsByValue, throughWeight } from './by-value.ts'
 import type { MaskFileError } from './error.ts'
 import { layoutsOn } from './layout.ts'
 import { decodeMaskTensors, type MaskTensor, sortEntries } from './mask-tensors.ts'
@@ -24,6 +24,7 @@ import {
   ambiguousSlots,
   anotherModel,
   folded,
+  otherNumbers,
   tiedProblem,
   unknownName,
   wrongShape,
@@ -144,30 +145,41 @@ const placeMapped = (search: Search, map: MaskMap): void => {
 /** Masks by names, and, where their weights are given, by what these hold: then names only choose among equal weights. */
 const placeNamed = (search: Search, weights: ReadonlyMap<string, FileEntry>): NameEvidence => {
   const exact = exactNames(search)
-  const others = [...search.left].filter((mask) => !exact.has(mask))
   const evidence = nameEvidence([...search.left], search.slots)
   const valuesOf = cachedValues()
-  for (const [mask, slots] of exact) {
-    const places = slots.map((slot) => ({ slot, layouts: layoutsOn(slot, mask.shape, mask.name) }))
-    const [first] = slots
-    if (!byValue(search, mask, weights, places, valuesOf) && first !== undefined) {
-      if (places.every(({ layouts }) => layouts.length === 0)) fail(search, mask, wrongShape(mask, first))
-      else place(search, mask, 'name', keepingOrder(places))
-    }
+  const named = new Map<MaskTensor, ReadonlyArray<Named>>()
+  for (const mask of search.left) {
+    const slots = exact.get(mask)
+    const own = slots?.map((slot) => ({ slot, layouts: layoutsOn(slot, mask.shape, mask.name), way: 'name' as const }))
+    named.set(mask, own ?? evidence.found.get(mask) ?? [])
   }
-  for (const mask of others) {
-    const named = evidence.found.get(mask) ?? []
-    if (byValue(search, mask, weights, named, valuesOf)) continue
-    const [first] = named
-    if (first !== undefined && named.every(({ slot }) => isSameNumbers(first.slot, slot)))
-      place(search, mask, first.way, named)
+  const found = new Map(
+    Array.from(named, ([mask, places]) => [mask, findByValue(search, mask, weights, places, valuesOf)]),
+  )
+  const proves = [...found.values()].some((one) => one.places.length > 0)
+  for (const [mask, places] of named) {
+    const { places: byNumbers, verdict } = found.get(mask) ?? silent
+    const [first] = places
+    if (byNumbers.length > 0) {
+      for (const one of byNumbers) place(search, mask, one.way, [one])
+    } else if (verdict === 'several') continue
+    else if (verdict === 'none' && proves) {
+      if (first !== undefined) fail(search, mask, otherNumbers(mask, first.slot), [first.slot])
+    } else if (exact.has(mask)) placeExact(search, mask, places)
+    else if (first !== undefined && places.every(({ slot }) => isSameNumbers(first.slot, slot))) {
+      place(search, mask, first.way, places)
+    }
   }
   return evidence
 }
 
-/** A weight under the mask's own name lies as the mask does, where its shape allows it: the file is written for this model. */
-const keepingOrder = (places: ReadonlyArray<Place>): ReadonlyArray<Place> =>
-  places.filter(({ layouts }) => layouts.length > 0)
+/** A weight of just the mask's name is taken at its word, where the shape fits. */
+const placeExact = (search: Search, mask: MaskTensor, places: ReadonlyArray<Named>): void => {
+  const fitting = places.filter(({ layouts }) => layouts.length > 0)
+  const [first] = places
+  if (fitting.length > 0) place(search, mask, 'name', fitting)
+  else if (first !== undefined) fail(search, mask, wrongShape(mask, first.slot))
+}
 
 /** Slots that are called exactly as the mask is. */
 const exactNames = ({ slots, left }: Search): ReadonlyMap<MaskTensor, ReadonlyArray<Slot>> => {
@@ -189,87 +201,94 @@ const exactNames = ({ slots, left }: Search): ReadonlyMap<MaskTensor, ReadonlyAr
 const weightsByName = (entries: ReadonlyArray<FileEntry>): ReadonlyMap<string, FileEntry> =>
   new Map(entries.map((entry) => [parameterName(entry.name).tokens.join('.'), entry]))
 
-/** Places a mask where the weight it belongs to is found; false where that is not given, or not found. */
-const byValue = (
+interface FoundByValue {
+  readonly places: ReadonlyArray<Pick<Placed, 'slot' | 'layouts' | 'way'>>
+  /** `silent`: the weight is not given, or its numbers say nothing. `several`: it is in more than one place. */
+  readonly verdict: 'found' | 'none' | 'several' | 'silent'
+}
+
+const silent: FoundByValue = { places: [], verdict: 'silent' }
+
+/**
+ * Where the weight of a mask is by its numbers: as it was trained, or as an export of the masked model holds it; among the slots
+ * that names say before all others.
+ */
+const findByValue = (
   search: Search,
   mask: MaskTensor,
   weights: ReadonlyMap<string, FileEntry>,
-  named: ReadonlyArray<Place>,
+  named: ReadonlyArray<Named>,
   valuesOf: ReturnType<typeof cachedValues>,
-): boolean => {
-  const entry = weights.get(mask.name.tokens.join('.')) ?? weights.get([...mask.name.tokens, 'weight'].join('.'))
-  const weight = entry?.decode()
-  if (weight === undefined || E.isLeft(weight)) return false
-  for (const source of [weight.right, masked(weight.right, mask)]) {
-    if (source === undefined) continue
-    const own = places(
-      source,
-      mask,
-      named.map(({ slot }) => slot),
-      valuesOf,
-    )
-    if (own.whole.length > 0) {
-      place(search, mask, 'value', own.whole)
-      return true
-    }
-    const all = places(source, mask, search.slots, valuesOf)
-    const [first] = all.whole
-    if (
-      first !== undefined &&
-      all.whole.every(
-        ({ slot }) => slot.root === first.slot.root || slot.path?.join('.') === first.slot.path?.join('.'),
+): FoundByValue => {
+  const name = mask.name.tokens.join('.')
+  const weight = (weights.get(name) ?? weights.get(`${name}.weight`))?.decode()
+  if (weight === undefined || E.isLeft(weight) || !isNumeric(weight.right.dtype)) return silent
+  const whole = weight.right
+  if (!isTelling(valuesOf(whole))) return silent
+  const sources = [whole, masked(whole, mask)].filter((source) => source !== undefined)
+  const ways = new Map(named.map(({ slot, way }) => [slot, way]))
+  for (const slots of [[...ways.keys()], search.slots]) {
+    for (const source of sources) {
+      const { full, parts } = holdersOf(source, mask, slots, valuesOf)
+      const [first] = full
+      if (first === undefined && parts.length > 0) return { places: parts, verdict: 'found' }
+      if (first === undefined) continue
+      const isOne = full.every(
+        ({ slot }) =>
+          slot.root === first.slot.root ||
+          (slot.path?.join('.') === first.slot.path?.join('.') && isSameNumbers(slot, first.slot)),
       )
-    ) {
-      place(search, mask, 'value', all.whole)
-      return true
-    }
-    if (first !== undefined) {
-      fail(
-        search,
-        mask,
-        ambiguousSlots(
-          mask,
-          all.whole.map(({ slot }) => slot),
-        ),
-      )
-      return true
-    }
-    if (all.parts.length > 0) {
-      place(search, mask, 'value', all.parts)
-      return true
+      if (isOne) {
+        // Numbers that are the same in several orders leave the order to names.
+        const places = full.map((one) => ({
+          ...one,
+          way: one.sure ? ('value' as const) : (ways.get(one.slot) ?? 'value'),
+        }))
+        return { places, verdict: 'found' }
+      }
+      const candidates = full.map(({ slot }) => slot)
+      fail(search, mask, ambiguousSlots(mask, candidates), candidates)
+      return { places: [], verdict: 'several' }
     }
   }
-  return false
+  // One number for each output channel may have any scale.
+  return {
+    places: [],
+    verdict: whole.shape.length > 1 && whole.shape.filter((d) => d > 1).length < 2 ? 'silent' : 'none',
+  }
 }
 
-/** Slots that hold a weight, or, where none holds it whole, those that hold all of its parts. */
-const places = (
+interface Holder extends Place {
+  /** Whether numbers leave one layout. */
+  readonly sure: boolean
+}
+
+/** Slots that hold a weight, and, where none holds it whole, those that hold all of its parts. */
+const holdersOf = (
   source: Dense,
   mask: MaskTensor,
   slots: ReadonlyArray<Slot>,
   valuesOf: ReturnType<typeof cachedValues>,
-): { readonly whole: ReadonlyArray<Place>; readonly parts: ReadonlyArray<Place> } => {
+): { readonly full: ReadonlyArray<Holder>; readonly parts: FoundByValue['places'] } => {
   const size = sizeOf(source.shape)
-  const whole: Place[] = []
-  const parts: Place[] = []
+  const full: Holder[] = []
+  const parts: Array<FoundByValue['places'][number]> = []
   let covered = 0
-  const sameShape = source.shape.length === mask.shape.length && source.shape.every((d, a) => d === mask.shape[a])
   for (const slot of slots) {
     const matches = layoutsByValue(source, slot, valuesOf)
-    const full = matches.filter((match) => match.covered === size)
-    const layouts = sameShape
-      ? full.map(({ layout }) => layout)
-      : full.length > 0
-        ? layoutsOn(slot, mask.shape, mask.name)
-        : []
-    if (layouts.length > 0) whole.push({ slot, layouts })
-    const [part] = matches
-    if (full.length === 0 && sameShape && part !== undefined && matches.length === 1) {
-      parts.push({ slot, layouts: [part.layout] })
-      covered += part.covered
+    const [match, ...others] = matches
+    if (match === undefined) continue
+    const layout = throughWeight(match, source.shape, mask.shape)
+    if (others.length > 0) full.push({ slot, layouts: layoutsOn(slot, mask.shape, mask.name), sure: false })
+    else if (match.covered === size) {
+      const layouts = layout === undefined ? layoutsOn(slot, mask.shape, mask.name) : [layout]
+      full.push({ slot, layouts, sure: true })
+    } else if (layout !== undefined) {
+      parts.push({ slot, layouts: [layout], way: 'value' })
+      covered += match.covered
     }
   }
-  return { whole, parts: covered === size ? parts : [] }
+  return { full: full.filter(({ layouts }) => layouts.length > 0), parts: covered === size ? parts : [] }
 }
 
 /** The weight as an export of the masked model holds it. */
@@ -315,19 +334,44 @@ const passOver = (search: Search, { rewriting, found, torn }: NameEvidence): voi
   }
 }
 
-/** Whether other names were found, none of this mask's module, and nothing without a mask is left that it could be in. */
+/**
+ * Whether a mask's module is certainly not in the graph: names of the file were found there, none of this module, none that its
+ * name may be a slip of; and every weight that is not masked wholly has a name, or a module that this one is not in.
+ */
 const isAbsent = (search: Search, mask: MaskTensor, rewriting: NameEvidence['rewriting']): boolean => {
   const path = pathInGraph(mask, rewriting)
   if (path === undefined || path.length === 0 || search.placed.length === 0) return false
-  const within = (tokens: ReadonlyArray<string> | undefined): boolean =>
-    tokens !== undefined && path.every((token, i) => token === tokens[i])
-  if (search.slots.some((slot) => within(slot.path) || within(slot.name?.tokens))) return false
-  return couldHold(search, mask).length === 0
+  const known = search.slots.flatMap((slot) => [slot.path ?? [], slot.name?.tokens.slice(0, -1) ?? []])
+  const depth = known.reduce((most, tokens) => Math.max(most, sharedTokens(tokens, path)), 0)
+  // A number that is missing where others are there is an element of a longer list: masks of a larger model.
+  if (depth === path.length || /^\d+$/.test(path[depth] ?? '')) return false
+  const open = openSlots(search)
+  const names = open.flatMap(({ alias, path: scope }) => [alias, ...(scope === undefined ? [] : [scope.join('.')])])
+  if ([mask.name.raw, path.join('.')].some((name) => closestName(name, names) !== undefined)) return false
+  return open.every(({ name, path: scope }) => name !== undefined || (scope !== undefined && !isWithin(scope, path)))
+}
+
+const sharedTokens = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): number => {
+  let count = 0
+  while (count < a.length && count < b.length && a[count] === b[count]) count++
+  return count
+}
+
+/** Slots of which some element has no mask. */
+const openSlots = ({ slots, placed }: Search): ReadonlyArray<Slot> => {
+  const covered = new Map<Slot, number>()
+  for (const { slot, layouts } of placed) {
+    const [layout] = layouts
+    const isPart = layout?.kind === 'rows' || layout?.kind === 'gates'
+    const size = isPart ? layout.regions.reduce((n, { shape }) => n + sizeOf(shape), 0) : sizeOf(slot.tensor.shape)
+    covered.set(slot, (covered.get(slot) ?? 0) + size)
+  }
+  return slots.filter((slot) => (covered.get(slot) ?? 0) < sizeOf(slot.tensor.shape))
 }
 
 /** Slots without a mask that may hold what a mask is for: some of their sizes are its own. */
 const couldHold = (search: Search, mask: MaskTensor): ReadonlyArray<Slot> =>
-  freeSlots(search).filter(
+  openSlots(search).filter(
     ({ tensor }) =>
       tensor.shape.filter((d) => d > 1).length >= Math.min(2, mask.shape.length) &&
       tensor.shape.some((d) => d > 1 && mask.shape.includes(d)),

@@ -172,7 +172,7 @@ describe('masks of a file', () => {
 
   it('lists the first twenty of many and counts the rest', () => {
     const conv = entry('conv.weight', [4], [1, 0, 1, 1])
-    const failure = bad(net, conv, ...Array.from({ length: 500 }, (_, i) => entry(`layer.${i}`, [4], [0, 1, 1, 1])))
+    const failure = bad(net, conv, ...Array.from({ length: 500 }, (_, i) => entry(`conv.${i}`, [4], [0, 1, 1, 1])))
     expect(failure.found).toBe('500 that do not')
     expect(failure.help.split('\n')).toHaveLength(22)
     expect(failure.help).toContain('and 480 more.')
