@@ -11,6 +11,7 @@ import type { MaskError } from './error.ts'
 import { sameTokens } from './parameter-name.ts'
 import { forEachPair } from './region.ts'
 import { type Slot, slotsByRoot } from './slots.ts'
+import { areTied } from './tied.ts'
 
 export interface Combined {
   readonly graph: Graph
@@ -56,6 +57,7 @@ const maskOf = (slot: Slot, assignments: ReadonlyArray<Assignment>): E.Either<Ma
 const isSameParameter = (masked: Slot, other: Slot): boolean | undefined => {
   if (masked.name !== undefined && other.name !== undefined && sameTokens(masked.name.tokens, other.name.tokens))
     return true
+  if (areTied(masked, other)) return true
   if (masked.alias === other.alias) {
     if (masked.path === undefined || other.path === undefined) return true
     return isCalledAgain(masked.path, other.path) ? true : undefined

@@ -20,10 +20,10 @@ export const tiesOf = memoized((graph): ReadonlyMap<Slot, ReadonlyArray<Slot>> =
     if (known) known.push(b)
     else out.set(a, [b])
   }
-  const tables = slots.filter((slot) => slot.layer === undefined && slot.reads.length > 0)
+  const tables = slots.filter(isTable)
   for (const table of tables) {
     for (const other of slots) {
-      if (table.root === other.root || roleOf(table) === roleOf(other) || out.get(table)?.includes(other)) continue
+      if (table.root === other.root || !areTied(table, other) || out.get(table)?.includes(other)) continue
       if (!sameNumbers(table, other)) continue
       enter(table, other)
       enter(other, table)
@@ -31,6 +31,12 @@ export const tiesOf = memoized((graph): ReadonlyMap<Slot, ReadonlyArray<Slot>> =
   }
   return out
 })
+
+/** Whether slots with equal numbers are one parameter: one of them is looked up in, the other not, or by another operator. */
+export const areTied = (a: Slot, b: Slot): boolean =>
+  a.tensor.shape.length === 2 && isTable(a) !== isTable(b) && a.reads.length > 0 && b.reads.length > 0
+
+const isTable = (slot: Slot): boolean => roleOf(slot) === 'Gather 0'
 
 const sameNumbers = (table: Slot, layer: Slot): boolean => {
   const [rows = 0, columns = 0] = table.tensor.shape

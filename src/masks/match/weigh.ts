@@ -153,17 +153,24 @@ const placeNamed = (search: Search, weights: ReadonlyMap<string, FileEntry>): Na
     const own = slots?.map((slot) => ({ slot, layouts: layoutsOn(slot, mask.shape, mask.name), way: 'name' as const }))
     named.set(mask, own ?? evidence.found.get(mask) ?? [])
   }
-  const found = new Map(
-    Array.from(named, ([mask, places]) => [mask, findByValue(search, mask, weights, places, valuesOf)]),
-  )
+  const look = (trusted: boolean): ReadonlyMap<MaskTensor, FoundByValue> =>
+    new Map(
+      Array.from(named, ([mask, places]) => [
+        mask,
+        findByValue(mask, weights, trusted ? places : [], search.slots, valuesOf),
+      ]),
+    )
+  const byNames = look(true)
+  // Names that numbers prove wrong prove nothing of the others.
+  const lie = [...byNames].some(([mask, { places }]) => isElsewhere(places, named.get(mask) ?? []))
+  const found = lie ? look(false) : byNames
   const proves = [...found.values()].some((one) => one.places.length > 0)
   for (const [mask, places] of named) {
-    const { places: byNumbers, verdict } = found.get(mask) ?? silent
+    const { places: byNumbers, verdict, candidates } = found.get(mask) ?? silent
     const [first] = places
-    if (byNumbers.length > 0) {
-      for (const one of byNumbers) place(search, mask, one.way, [one])
-    } else if (verdict === 'several') continue
-    else if (verdict === 'none' && proves) {
+    if (byNumbers.length > 0) for (const one of byNumbers) place(search, mask, one.way, [one])
+    else if (verdict === 'several') fail(search, mask, ambiguousSlots(mask, candidates), candidates)
+    else if ((verdict === 'none' && proves) || (lie && !mask.whole)) {
       if (first !== undefined) fail(search, mask, otherNumbers(mask, first.slot), [first.slot])
     } else if (exact.has(mask)) placeExact(search, mask, places)
     else if (first !== undefined && places.every(({ slot }) => isSameNumbers(first.slot, slot))) {
@@ -172,6 +179,12 @@ const placeNamed = (search: Search, weights: ReadonlyMap<string, FileEntry>): Na
   }
   return evidence
 }
+
+/** Whether a mask's weight is in another slot than its name says. */
+const isElsewhere = (places: FoundByValue['places'], named: ReadonlyArray<Named>): boolean =>
+  places.some(({ layouts: [layout] }) => layout !== undefined && layout.kind !== 'rows') &&
+  named.some(({ way }) => way === 'name') &&
+  places.every(({ slot }) => !named.some((one) => one.slot.root === slot.root))
 
 /** A weight of just the mask's name is taken at its word, where the shape fits. */
 const placeExact = (search: Search, mask: MaskTensor, places: ReadonlyArray<Named>): void => {
@@ -205,19 +218,20 @@ interface FoundByValue {
   readonly places: ReadonlyArray<Pick<Placed, 'slot' | 'layouts' | 'way'>>
   /** `silent`: the weight is not given, or its numbers say nothing. `several`: it is in more than one place. */
   readonly verdict: 'found' | 'none' | 'several' | 'silent'
+  readonly candidates: ReadonlyArray<Slot>
 }
 
-const silent: FoundByValue = { places: [], verdict: 'silent' }
+const silent: FoundByValue = { places: [], verdict: 'silent', candidates: [] }
 
 /**
  * Where the weight of a mask is by its numbers: as it was trained, or as an export of the masked model holds it; among the slots
  * that names say before all others.
  */
 const findByValue = (
-  search: Search,
   mask: MaskTensor,
   weights: ReadonlyMap<string, FileEntry>,
   named: ReadonlyArray<Named>,
+  all: ReadonlyArray<Slot>,
   valuesOf: ReturnType<typeof cachedValues>,
 ): FoundByValue => {
   const name = mask.name.tokens.join('.')
@@ -227,35 +241,29 @@ const findByValue = (
   if (!isTelling(valuesOf(whole))) return silent
   const sources = [whole, masked(whole, mask)].filter((source) => source !== undefined)
   const ways = new Map(named.map(({ slot, way }) => [slot, way]))
-  for (const slots of [[...ways.keys()], search.slots]) {
+  for (const slots of [[...ways.keys()], all]) {
     for (const source of sources) {
       const { full, parts } = holdersOf(source, mask, slots, valuesOf)
       const [first] = full
-      if (first === undefined && parts.length > 0) return { places: parts, verdict: 'found' }
-      if (first === undefined) continue
+      if (first === undefined && parts.length === 0) continue
+      if (first === undefined) return { places: parts, verdict: 'found', candidates: [] }
       const isOne = full.every(
         ({ slot }) =>
           slot.root === first.slot.root ||
           (slot.path?.join('.') === first.slot.path?.join('.') && isSameNumbers(slot, first.slot)),
       )
-      if (isOne) {
-        // Numbers that are the same in several orders leave the order to names.
-        const places = full.map((one) => ({
-          ...one,
-          way: one.sure ? ('value' as const) : (ways.get(one.slot) ?? 'value'),
-        }))
-        return { places, verdict: 'found' }
-      }
-      const candidates = full.map(({ slot }) => slot)
-      fail(search, mask, ambiguousSlots(mask, candidates), candidates)
-      return { places: [], verdict: 'several' }
+      if (!isOne) return { places: [], verdict: 'several', candidates: full.map(({ slot }) => slot) }
+      // Numbers that are the same in several orders leave the order to names.
+      const places = full.map((one) => ({
+        ...one,
+        way: one.sure ? ('value' as const) : (ways.get(one.slot) ?? 'value'),
+      }))
+      return { places, verdict: 'found', candidates: [] }
     }
   }
   // One number for each output channel may have any scale.
-  return {
-    places: [],
-    verdict: whole.shape.length > 1 && whole.shape.filter((d) => d > 1).length < 2 ? 'silent' : 'none',
-  }
+  const isScale = whole.shape.length > 1 && whole.shape.filter((d) => d > 1).length < 2
+  return { places: [], verdict: isScale ? 'silent' : 'none', candidates: [] }
 }
 
 interface Holder extends Place {
