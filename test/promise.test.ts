@@ -62,7 +62,7 @@ describe('chasec/promise', () => {
       failure: { _tag: 'ReadError', code: 'file-unreadable' },
     })
     const broken = await rejection(readMasks(new Uint8Array(3), net()))
-    expect(broken).toMatchObject({ failure: { subject: 'mask file' } })
+    expect(broken).toMatchObject({ failure: { subject: 'file of tensors' } })
     const misfit = new Map([['a.weight', axisMask([2, 2], 0, new Uint8Array(2))]])
     expect(await rejection(compile(net(), misfit))).toMatchObject({ failure: { _tag: 'MaskError' } })
   })

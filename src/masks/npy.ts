@@ -17,7 +17,8 @@ const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59] as const
 
 export const looksLikeNpy = (bytes: Uint8Array): boolean => magic.every((b, i) => bytes[i] === b)
 
-const dtypeOf: ReadonlyMap<string, DType> = new Map<string, DType>([
+/** Element types by numpy's codes without the byte order. */
+export const numpyTypes: ReadonlyMap<string, DType> = new Map<string, DType>([
   ['b1', 'bool'],
   ['?', 'bool'],
   ['u1', 'uint8'],
@@ -65,8 +66,8 @@ export const decodeNpy = (bytes: Uint8Array, subject: string): E.Either<TensorFi
       ),
     )
   }
-  const dtype = dtypeOf.get(code)
-  if (dtype === undefined) return broken(`an element type of ${[...dtypeOf.keys()].join(', ')}`, header.descr)
+  const dtype = numpyTypes.get(code)
+  if (dtype === undefined) return broken(`an element type of ${[...numpyTypes.keys()].join(', ')}`, header.descr)
   const count = countOf(header.shape)
   if (count === undefined) return broken('fewer than 2^53 elements', `shape [${header.shape.join(',')}]`)
   const data = bytes.subarray(start)
@@ -109,7 +110,8 @@ const parseHeader = (text: string): Header | string => {
   }
 }
 
-const swapped = (bytes: Uint8Array, width: number): Uint8Array => {
+/** Elements of `width` bytes in the other byte order. */
+export const swapped = (bytes: Uint8Array, width: number): Uint8Array => {
   const out = new Uint8Array(bytes.length)
   for (let start = 0; start < bytes.length; start += width) {
     for (let b = 0; b < width; b++) out[start + b] = bytes[start + width - 1 - b] ?? 0
@@ -118,7 +120,7 @@ const swapped = (bytes: Uint8Array, width: number): Uint8Array => {
 }
 
 /** Elements stored with the first axis varying fastest, rearranged so that the last one does. */
-const rowMajor = (dtype: DType, shape: ReadonlyArray<number>, bytes: Uint8Array): Dense => {
+export const rowMajor = (dtype: DType, shape: ReadonlyArray<number>, bytes: Uint8Array): Dense => {
   const strides = stridesOf(shape.toReversed()).toReversed()
   const moved = move(dense(dtype, shape, bytes), shape, (index) =>
     index.reduce((at, i, axis) => at + i * (strides[axis] ?? 0), 0),

@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { type FileEntry, tensorFileError, type TensorFileError } from './file-entry.ts'
 import { decodeNpy } from './npy.ts'
-import { readZip } from './zip.ts'
+import { readZip, type ZipEntry } from './zip.ts'
 
 const suffix = '.npy'
 
@@ -14,27 +14,19 @@ const entryLimit = 10_000
  * The arrays of an archive by their names, none inflated before it is decoded. Names are looked up, never used as
  * paths; those that could only be meant as paths out of a folder are refused all the same.
  */
-export const readNpz = (bytes: Uint8Array): E.Either<TensorFileError, ReadonlyArray<FileEntry>> => {
-  const files = readZip(bytes)
-  if (E.isLeft(files)) return files
-  if (files.right.length > entryLimit) {
+export const readNpz = (bytes: Uint8Array): E.Either<TensorFileError, ReadonlyArray<FileEntry>> =>
+  E.chain(arraysIn)(readZip(bytes))
+
+/** The arrays of an archive whose directory is read. */
+export const arraysIn = (files: ReadonlyArray<ZipEntry>): E.Either<TensorFileError, ReadonlyArray<FileEntry>> => {
+  if (files.length > entryLimit) {
     return E.left(
-      tensorFileError('npz file', `at most ${entryLimit} arrays`, `${files.right.length}`, 'Use safetensors instead.'),
+      tensorFileError('npz file', `at most ${entryLimit} arrays`, `${files.length}`, 'Use safetensors instead.'),
     )
   }
   const entries: FileEntry[] = []
-  for (const { name: file, size, content } of files.right) {
+  for (const { name: file, size, content } of files) {
     const subject = `zip entry ${file}`
-    if (file.endsWith('data.pkl')) {
-      return E.left(
-        tensorFileError(
-          'mask file',
-          'a safetensors or npz file',
-          'a PyTorch checkpoint',
-          'Save it with safetensors.torch.save_file.',
-        ),
-      )
-    }
     if (!file.endsWith(suffix) || file === suffix) {
       return E.left(
         tensorFileError(subject, 'arrays only, named NAME.npy', 'another file', 'Write the file with numpy.savez.'),

@@ -1,7 +1,8 @@
 /**
  * Reading zip archives of stored and deflated files. Sizes come from the central directory and are checked before
- * anything is inflated; contents are checked against their lengths and CRC-32. Zip64, encryption and archives in several parts
- * are refused.
+ * anything is inflated; contents are checked against their lengths and CRC-32. Zip64 is read wherever sizes, offsets or
+ * counts need it, and its end record, which PyTorch always writes, must agree with the plain one. Encryption and archives in
+ * several parts are refused.
  * Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
  */
 import { Inflate } from 'fflate'
@@ -12,6 +13,8 @@ export interface ZipEntry {
   readonly name: string
   /** Bytes after inflating, as the archive declares them. */
   readonly size: number
+  /** Whether its bytes are in the archive as they are, so that its content is a view. */
+  readonly stored: boolean
   /** Inflates the file. Never gives, nor holds, more than a small buffer beyond `size` bytes. */
   readonly content: () => E.Either<TensorFileError, Uint8Array>
 }
@@ -23,6 +26,13 @@ const localHeader = 0x04034b50
 const centralHeader = 0x02014b50
 const endRecord = 0x06054b50
 const endLength = 22
+const end64Record = 0x06064b50
+const end64Length = 56
+const locatorRecord = 0x07064b50
+const locatorLength = 20
+/** What the plain records hold where Zip64 has the number. */
+const elsewhere32 = 0xffffffff
+const elsewhere16 = 0xffff
 const longestComment = 0xffff
 
 /** No byte of deflated data stands for more than this: 258 bytes take two bits. */
@@ -36,27 +46,18 @@ export const readZip = (bytes: Uint8Array): E.Either<TensorFileError, ReadonlyAr
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const end = findEnd(view)
   if (end === undefined) return broken('a directory at its end', 'none')
-  const count = view.getUint16(end + 10, true)
-  const size = view.getUint32(end + 12, true)
-  const start = view.getUint32(end + 16, true)
-  if (size === 0xffffffff || start === 0xffffffff || count === 0xffff) {
-    return E.left(
-      tensorFileError('zip archive', 'at most 4 GiB', 'a Zip64 archive', 'Use safetensors for files this large.'),
-    )
-  }
-  if (view.getUint32(end + 4, true) !== 0 || view.getUint16(end + 8, true) !== count) {
-    return broken('one part', 'one of several')
-  }
-  if (start + size !== end) return broken('a directory right before its end record', `${size} bytes at ${start}`)
+  const found = findDirectory(view, end)
+  if (E.isLeft(found)) return found
+  const { count, start, limit } = found.right
   const records: DirectoryRecord[] = []
   let at = start
   for (let i = 0; i < count; i++) {
-    const record = readRecord(view, bytes, at, end)
+    const record = readRecord(view, bytes, at, limit)
     if (E.isLeft(record)) return record
     records.push(record.right)
     at = record.right.next
   }
-  if (at !== end) return broken(`${count} entries in the directory`, `${end - at} bytes more`)
+  if (at !== limit) return broken(`${count} entries in the directory`, `${limit - at} bytes more`)
   const names = new Set<string>()
   for (const { name } of records) {
     if (names.has(name)) return broken('every name once', `${name} twice`)
@@ -64,6 +65,58 @@ export const readZip = (bytes: Uint8Array): E.Either<TensorFileError, ReadonlyAr
   }
   return locate(view, bytes, records, start)
 }
+
+interface Directory {
+  readonly count: number
+  readonly start: number
+  /** Where it ends. */
+  readonly limit: number
+}
+
+/** The directory that the end record at `end` describes, by itself or through the Zip64 records before it. */
+const findDirectory = (view: DataView, end: number): E.Either<TensorFileError, Directory> => {
+  const count = view.getUint16(end + 10, true)
+  const size = view.getUint32(end + 12, true)
+  const start = view.getUint32(end + 16, true)
+  const overflows = size === elsewhere32 || start === elsewhere32 || count === elsewhere16
+  if (!overflows) {
+    if (view.getUint32(end + 4, true) !== 0 || view.getUint16(end + 8, true) !== count) {
+      return broken('one part', 'one of several')
+    }
+    if (start + size === end) return E.right({ count, start, limit: end })
+  }
+  const locator = end - locatorLength
+  if (locator < 0 || view.getUint32(locator, true) !== locatorRecord) {
+    return overflows
+      ? broken('a Zip64 end record', 'none')
+      : broken('a directory right before its end record', `${size} bytes at ${start}`)
+  }
+  const at = uint64(view, locator + 8)
+  const parts = view.getUint32(locator + 4, true) + view.getUint32(locator + 16, true)
+  if (at + end64Length > locator || view.getUint32(at, true) !== end64Record) {
+    return broken('a Zip64 end record', `none at ${at}`)
+  }
+  const length = uint64(view, at + 4)
+  if (at + 12 + length !== locator || length < end64Length - 12) {
+    return broken('a Zip64 end record right before its locator', `${length} bytes at ${at}`)
+  }
+  const wide: Directory = { count: uint64(view, at + 32), start: uint64(view, at + 48), limit: at }
+  const wideSize = uint64(view, at + 40)
+  const disks = view.getUint32(at + 16, true) + view.getUint32(at + 20, true) + view.getUint32(end + 4, true)
+  if (disks !== 0 || parts !== 1 || uint64(view, at + 24) !== wide.count) return broken('one part', 'one of several')
+  const agrees =
+    (count === elsewhere16 || count === wide.count) &&
+    (size === elsewhere32 || size === wideSize) &&
+    (start === elsewhere32 || start === wide.start)
+  if (!agrees) return broken('the same directory in both end records', 'two')
+  if (wide.start + wideSize !== at) {
+    return broken('a directory right before its end record', `${wideSize} bytes at ${wide.start}`)
+  }
+  return E.right(wide)
+}
+
+/** Above 2^53 it comes out rounded, and is beyond the end of any file all the same. */
+const uint64 = (view: DataView, at: number): number => Number(view.getBigUint64(at, true))
 
 /** Where the end record is: it names the length of the comment after it, which must reach the end of the file. */
 const findEnd = (view: DataView): number | undefined => {
@@ -79,6 +132,7 @@ const findEnd = (view: DataView): number | undefined => {
 interface DirectoryRecord {
   readonly name: string
   readonly rawName: Uint8Array
+  readonly flags: number
   readonly method: number
   readonly crc: number
   readonly compressed: number
@@ -108,12 +162,9 @@ const readRecord = (
   if ((flags & 0x2041) !== 0) return broken('no encryption', 'an encrypted file', subject)
   const method = view.getUint16(at + 10, true)
   if (method !== 0 && method !== 8) return broken('a stored or deflated file', `compression method ${method}`, subject)
-  const compressed = view.getUint32(at + 20, true)
-  const size = view.getUint32(at + 24, true)
-  const offset = view.getUint32(at + 42, true)
-  if (compressed === 0xffffffff || size === 0xffffffff || offset === 0xffffffff) {
-    return E.left(tensorFileError(subject, 'at most 4 GiB', 'a Zip64 entry', 'Use safetensors for files this large.'))
-  }
+  const sizes = sizesOf(view, at, nameLength)
+  if (sizes === undefined) return broken('sizes in its Zip64 field', 'none', subject)
+  const { size, compressed, offset } = sizes
   if (method === 8 && size > compressed * deflateRatio) {
     return broken(`at most ${compressed * deflateRatio} bytes from ${compressed} deflated ones`, `${size}`, subject)
   }
@@ -121,6 +172,7 @@ const readRecord = (
   return E.right({
     name: name.right,
     rawName,
+    flags,
     method,
     crc: view.getUint32(at + 16, true),
     compressed,
@@ -130,7 +182,53 @@ const readRecord = (
   })
 }
 
-/** Finds each file's data behind its local header; no two may overlap. */
+interface Sizes {
+  readonly size: number
+  readonly compressed: number
+  readonly offset: number
+}
+
+/** The sizes and the place of the file whose directory entry is at `at`; undefined where they are nowhere. */
+const sizesOf = (view: DataView, at: number, nameLength: number): Sizes | undefined => {
+  const size = view.getUint32(at + 24, true)
+  const compressed = view.getUint32(at + 20, true)
+  const offset = view.getUint32(at + 42, true)
+  if (size !== elsewhere32 && compressed !== elsewhere32 && offset !== elsewhere32) return { size, compressed, offset }
+  const field = zip64Field(view, at + 46 + nameLength, view.getUint16(at + 30, true))
+  if (field === undefined) return undefined
+  // The field holds only those numbers that did not fit, in this order.
+  let next = field.start
+  const wide = [size, compressed, offset].map((narrow) => {
+    if (narrow !== elsewhere32) return narrow
+    next += 8
+    return next > field.end ? undefined : uint64(view, next - 8)
+  })
+  const [wideSize, wideCompressed, wideOffset] = wide
+  if (wideSize === undefined || wideCompressed === undefined || wideOffset === undefined) return undefined
+  return { size: wideSize, compressed: wideCompressed, offset: wideOffset }
+}
+
+interface Range {
+  readonly start: number
+  readonly end: number
+}
+
+/** The Zip64 field among the `length` bytes of extra fields at `start`. */
+const zip64Field = (view: DataView, start: number, length: number): Range | undefined => {
+  let at = start
+  while (at + 4 <= start + length) {
+    const end = at + 4 + view.getUint16(at + 2, true)
+    if (end > start + length) return undefined
+    if (view.getUint16(at, true) === 1) return { start: at + 4, end }
+    at = end
+  }
+  return undefined
+}
+
+/**
+ * Finds each file's data behind its local header; no two may overlap. An archive whose checksums are all 0 and were to
+ * follow the data has none: PyTorch writes such ones when told to.
+ */
 const locate = (
   view: DataView,
   bytes: Uint8Array,
@@ -138,6 +236,7 @@ const locate = (
   directory: number,
 ): E.Either<TensorFileError, ReadonlyArray<ZipEntry>> => {
   const entries = new Map<DirectoryRecord, ZipEntry>()
+  const summed = records.some(({ crc, flags }) => crc !== 0 || (flags & 8) === 0)
   let free = 0
   for (const record of records.toSorted((a, b) => a.offset - b.offset)) {
     const { name, rawName, offset, compressed } = record
@@ -156,16 +255,26 @@ const locate = (
       return broken('the same name in its header', 'another', subject)
     }
     const data = bytes.subarray(start, free)
-    entries.set(record, { name, size: record.size, content: () => contentOf(record, data) })
+    entries.set(record, {
+      name,
+      size: record.size,
+      stored: record.method === 0,
+      content: () => contentOf(record, data, summed),
+    })
   }
   return E.right(records.flatMap((record) => entries.get(record) ?? []))
 }
 
-const contentOf = (record: DirectoryRecord, data: Uint8Array): E.Either<TensorFileError, Uint8Array> => {
+const contentOf = (
+  record: DirectoryRecord,
+  data: Uint8Array,
+  summed: boolean,
+): E.Either<TensorFileError, Uint8Array> => {
   const subject = `zip entry ${record.name}`
   const content = record.method === 0 ? data : inflate(data, record.size)
   if (content === undefined) return broken(`deflated data of ${record.size} bytes`, 'other data', subject)
-  if (crc32(content) !== record.crc) return broken('data with the checksum it was written with', 'other data', subject)
+  if (summed && crc32(content) !== record.crc)
+    return broken('data with the checksum it was written with', 'other data', subject)
   return E.right(content)
 }
 

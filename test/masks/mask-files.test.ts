@@ -115,10 +115,10 @@ describe('files of another kind', () => {
   }
 
   it.each([
-    ['nothing', new Uint8Array(), /a safetensors or npz file, found 0 bytes of another kind/],
-    ['text', utf8('conv.weight: 1 0 1 1'), /found 20 bytes of another kind/],
+    ['nothing', new Uint8Array(), /safetensors, npz or a PyTorch checkpoint, found 0 bytes/],
+    ['text', utf8('conv.weight: 1 0 1 1'), /found a text. Save the tensors with/],
     ['a single array', npy(npyHeader("'|b1'", '(1,)'), [1]), /a single numpy array. Save arrays with their names/],
-    ['a pickle', Uint8Array.of(0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9), /bytes of another kind/],
+    ['a pickle that ends', Uint8Array.of(0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9), /end of the file/],
   ])('names %s for what it is', (_, bytes, message) => expect(found(bytes)).toMatch(message))
 
   it('refuses an archive that declares far more than a mask without inflating it', () => {

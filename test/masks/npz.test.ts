@@ -175,7 +175,6 @@ const malformed: ReadonlyArray<readonly [string, Uint8Array, RegExp]> = [
   ['a folder', file({ name: 'a/', content: new Uint8Array() }), /named NAME.npy/],
   ['an array without a name', file({ name: '.npy' }), /named NAME.npy/],
   ['a file that is no array', file({ name: 'readme.txt' }), /named NAME.npy/],
-  ['a PyTorch checkpoint', file({ name: 'archive/data.pkl' }), /safetensors.torch.save_file/],
   ['no array inside', file({ content: utf8('something else') }), /a numpy array/],
   [
     'an unknown version',

@@ -34,7 +34,7 @@ describe('readMasks', () => {
 
   it('reads bytes as well', async () => {
     expect(await found(new Uint8Array())).toMatch(
-      /^TensorFileError mask file: expected a safetensors or npz file, found 0 bytes/,
+      /^TensorFileError file of tensors: expected safetensors, npz or a PyTorch checkpoint, found 0 bytes/,
     )
   })
 
