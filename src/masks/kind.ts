@@ -107,8 +107,10 @@ const hasWeightMap = (bytes: Uint8Array): boolean =>
 const words = ['tensorflow', 'Placeholder', 'StatefulPartitionedCall', 'saved_model']
 
 const isTensorFlow = (bytes: Uint8Array): boolean => {
-  // SavedModel: schema version 1, then a graph. GraphDef: a node, which begins with its name.
-  if (!(bytes[0] === 0x08 && bytes[1] === 1 && bytes[2] === 0x12) && bytes[0] !== 0x0a) return false
+  // SavedModel: schema version 1, then a graph, which begins with its description. An ONNX model has its producer there.
+  const saved = bytes[0] === 0x08 && bytes[1] === 1 && bytes[2] === 0x12
+  const inner = bytes.subarray(3, 14).findIndex((byte) => byte < 0x80)
+  if (saved ? bytes[inner + 4] !== 0x0a : bytes[0] !== 0x0a) return false
   const text = new TextDecoder('latin1').decode(bytes.subarray(0, 2 ** 16))
   return words.some((word) => text.includes(word))
 }

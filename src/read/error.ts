@@ -19,6 +19,8 @@ export type ReadErrorCode =
   | 'undefined-value'
   | 'cycle'
   | 'malformed-graph'
+  // A file of another kind: `found` says which, `help` how to get a model from it.
+  | 'not-onnx'
 
 /** Why a model cannot be read. */
 export interface ReadError extends Failure<'ReadError'> {

@@ -1,30 +1,15 @@
 /** Models from disk. Node only. */
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs'
-import { type FileHandle, open, realpath } from 'node:fs/promises'
-import { dirname, join, sep } from 'node:path'
+import { readdir, realpath, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import type { Graph } from '../ir/graph.ts'
+import { chunkBytes, codeOf, isBelow, messageOf, readWhole, unreadableBy } from './bytes.ts'
 import { type ReadError, readError } from './error.ts'
 import type { ExternalFile, ExternalReader } from './external.ts'
 import { readModelBytes } from './model.ts'
-
-/** One read asks for at most this much: Node refuses 2 GiB and more. */
-const chunkBytes = 2 ** 30
-
-const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))
-
-const codeOf = (thrown: unknown): string =>
-  thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : ''
-
-const unreadable = (path: string, found: string): ReadError =>
-  readError(
-    'file-unreadable',
-    path,
-    'a file that can be read',
-    found,
-    'Check the path and the permissions of the file.',
-  )
+import { folderNotOnnx, hinted } from './not-onnx.ts'
 
 /**
  * The graph that an ONNX file, or its bytes, hold. Tensors kept in files beside the model are read when they are needed.
@@ -38,40 +23,15 @@ export const readModel =
     if (typeof source !== 'string') return readModelBytes(source)
     try {
       const real = await realpath(source)
+      if ((await stat(real)).isDirectory()) return E.left(folderNotOnnx(source, await readdir(real)))
       const bytes = await readWhole(source, real)
-      return E.isLeft(bytes) ? bytes : readModelBytes(bytes.right, { external: externalFiles(dirname(source), real) })
+      if (E.isLeft(bytes)) return bytes
+      const model = readModelBytes(bytes.right, { external: externalFiles(dirname(source), real) })
+      return E.mapLeft((error: ReadError) => hinted(error, source))(model)
     } catch (thrown) {
-      if (codeOf(thrown) === '' && !(thrown instanceof RangeError)) throw thrown
-      return E.left(unreadable(source, messageOf(thrown)))
+      return E.left(unreadableBy(source, thrown))
     }
   }
-
-const readWhole = async (path: string, real: string): Promise<E.Either<ReadError, Uint8Array>> => {
-  // Not to wait for a writer where the path is a FIFO.
-  const file = await open(real, constants.O_RDONLY | constants.O_NONBLOCK)
-  try {
-    const stat = await file.stat()
-    if (!stat.isFile()) return E.left(unreadable(path, 'something that is not a regular file'))
-    const bytes = new Uint8Array(stat.size)
-    const length = await fill(file, bytes)
-    if (length < bytes.byteLength) return E.left(unreadable(path, `${length} of ${bytes.byteLength} bytes`))
-    return E.right(bytes)
-  } finally {
-    await file.close()
-  }
-}
-
-const fill = async (file: FileHandle, bytes: Uint8Array): Promise<number> => {
-  let at = 0
-  while (at < bytes.byteLength) {
-    const { bytesRead } = await file.read(bytes, at, Math.min(chunkBytes, bytes.byteLength - at), at)
-    if (bytesRead === 0) break
-    at += bytesRead
-  }
-  return at
-}
-
-const isBelow = (path: string, folder: string): boolean => path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
 
 /** Opens files beside a model whose path has the folder `folder` and resolves to `real`. */
 const externalFiles = (folder: string, real: string): ExternalReader => {

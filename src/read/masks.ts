@@ -1,12 +1,11 @@
 /** Masks from disk. Node only. */
-import { readFile, stat } from 'node:fs/promises'
 import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import { parse } from 'yaml'
 import { failure } from '../ir/failure.ts'
 import type { Graph } from '../ir/graph.ts'
-import type { FileContents, TensorFileError } from '../masks/file-entry.ts'
-import { decodeFile, masksAlone } from '../masks/files.ts'
+import type { FileContents } from '../masks/file-entry.ts'
+import { masksAlone } from '../masks/files.ts'
 import type { Masks } from '../masks/mask.ts'
 import {
   decodeMap,
@@ -17,7 +16,9 @@ import {
   matchMasks,
   type MatchOptions,
 } from '../masks/match/index.ts'
-import { type ReadError, readError } from './error.ts'
+import { readBytes } from './bytes.ts'
+import type { ReadError } from './error.ts'
+import { readTensors } from './tensors.ts'
 
 /** What helps masks of another origin to find their weights. */
 export interface MaskSources {
@@ -82,14 +83,6 @@ export const readMaskFiles =
     })
   }
 
-const readTensors =
-  (source: string | Uint8Array): TaskEither<ReadError | TensorFileError, FileContents> =>
-  async () => {
-    if (typeof source !== 'string') return decodeFile(source)
-    const bytes = await readBytes(source)
-    return E.isLeft(bytes) ? bytes : decodeFile(bytes.right)
-  }
-
 /** A file that says where masks belong, in JSON or YAML. */
 export const readMaskMap =
   (path: string): TaskEither<ReadError | MaskError, MaskMap> =>
@@ -104,23 +97,3 @@ export const readMaskMap =
       return E.left(failure('MaskError', path, 'JSON or YAML', thrown.message, 'Mend it at the place it names.'))
     }
   }
-
-const unreadable = (path: string, found: string): ReadError =>
-  readError(
-    'file-unreadable',
-    path,
-    'a file that can be read',
-    found,
-    'Check the path and the permissions of the file.',
-  )
-
-const readBytes = async (path: string): Promise<E.Either<ReadError, Uint8Array>> => {
-  try {
-    if (!(await stat(path)).isFile()) return E.left(unreadable(path, 'something that is not a regular file'))
-    const bytes = await readFile(path)
-    return E.right(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
-  } catch (thrown) {
-    if (!(thrown instanceof Error && 'code' in thrown)) throw thrown
-    return E.left(unreadable(path, thrown.message))
-  }
-}

@@ -26,6 +26,7 @@ import { type ReadError, readError } from './error.ts'
 import type { ExternalReader } from './external.ts'
 import { inlineNestedTensors } from './inline.ts'
 import { functionKey, opaqueNode, readNode } from './node.ts'
+import { notOnnx } from './not-onnx.ts'
 import { sortNodes } from './order.ts'
 import { readTensor } from './tensor.ts'
 
@@ -44,12 +45,16 @@ const overridableSince = 4
 export const readModelBytes = (bytes: Uint8Array, options: ReadOptions = {}): E.Either<ReadError, Graph> => {
   const decoded = decode(ModelProtoSchema, bytes)
   if (E.isLeft(decoded)) {
-    return E.left(readError('malformed-protobuf', 'the model', 'a serialised ONNX ModelProto', decoded.left))
+    return E.left(
+      notOnnx(bytes) ?? readError('malformed-protobuf', 'the model', 'a serialised ONNX ModelProto', decoded.left),
+    )
   }
   const model = decoded.right
   const { graph } = model
   const irVersion = Number(model.irVersion)
-  if (graph === undefined) return E.left(readError('required-field-missing', 'the model', 'a graph', 'none'))
+  if (graph === undefined) {
+    return E.left(notOnnx(bytes) ?? readError('required-field-missing', 'the model', 'a graph', 'none'))
+  }
   if (!Number.isSafeInteger(irVersion) || irVersion < 1) {
     return E.left(readError('ir-version-missing', 'the model', 'an ir_version of 1 or more', String(model.irVersion)))
   }

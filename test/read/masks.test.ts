@@ -43,7 +43,7 @@ describe('readMasks', () => {
     expect(await found(join(folder, 'none.npz'))).toMatch(
       /^ReadError .*none\.npz: expected a file that can be read, found ENOENT/,
     )
-    expect(await found(join(folder, 'folder'))).toMatch(/^ReadError .*found something that is not a regular file/)
+    expect(await found(join(folder, 'folder'))).toMatch(/^TensorFileError .*found a folder without/)
     expect(await found('a\0b')).toMatch(/^ReadError /)
   })
 
