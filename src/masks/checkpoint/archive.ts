@@ -14,7 +14,7 @@ import { damaged, type Storage, type Storages } from './storage.ts'
 const pickleName = 'data.pkl'
 
 /** A pickle that is deflated, which PyTorch's never are, may take this many bytes. */
-const inflatedLimit = 2 ** 28
+const inflatedLimit = 2 ** 26
 
 /** What the names of a checkpoint's files begin with; undefined where an archive is none. */
 export const prefixOf = (files: ReadonlyArray<ZipEntry>): string | undefined => {

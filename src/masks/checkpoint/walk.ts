@@ -97,8 +97,8 @@ export const tensorsIn = (root: Value, sources: Sources): E.Either<TensorFileErr
       if (value.tag === 'persistent') notes.add('Memory that is no tensor was passed over.')
       const items = value.tag === 'set' ? value.items : itemsOf(value)
       const pairs = pairsOf(value)
-      if (items !== undefined) enter(value, listItems(items, inside(item)))
-      else if (pairs !== undefined) enter(value, dictItems(pairs, inside(item), notes))
+      if (items !== undefined && items.length > 0) enter(value, listItems(items, inside(item)))
+      else if (pairs !== undefined && pairs.size > 0) enter(value, dictItems(pairs, inside(item), notes))
       return undefined
     }
     const name = `${prefix}${key}`
@@ -134,7 +134,10 @@ export const tensorsIn = (root: Value, sources: Sources): E.Either<TensorFileErr
       const prefix = item.isModule ? `${item.prefix}${item.key}.` : ''
       enter(made, moduleItems(made, item.isModule ? (item.within ?? []) : inside(item), prefix, notes))
     } else {
-      if (!visited.has(made)) enter(made, objectItems(made, inside(item), notes), name === '' ? 'unknown' : name)
+      const known = name === '' ? 'unknown' : name
+      if (made.state === undefined && made.items === undefined && made.pairs === undefined)
+        notes.add(noteOf(known, false))
+      else if (!visited.has(made)) enter(made, objectItems(made, inside(item), notes), known)
     }
   }
 
