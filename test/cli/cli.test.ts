@@ -178,7 +178,11 @@ describe('what a user can get wrong is exit code 2 and a sentence', () => {
     ['a model that does not exist', ['compile', 'nothing.onnx', '-o', 'bad'], /nothing\.onnx: .*no such file/],
     ['a model that is none', ['compile', 'masks.safetensors', '-o', 'bad'], /error: .*onnx/i],
     ['masks that do not exist', ['compile', 'net.onnx', '--masks', 'none.npz', '-o', 'bad'], /none\.npz/],
-    ['masks that are none', ['compile', 'net.onnx', '--masks', 'net.onnx', '-o', 'bad'], /safetensors or npz/],
+    [
+      'masks that are none',
+      ['compile', 'net.onnx', '--masks', 'net.onnx', '-o', 'bad'],
+      /safetensors, npz or a PyTorch checkpoint/,
+    ],
     ['a fraction above 1', ['prune', 'net.onnx', '--channels', '40', '-o', 'bad'], /from 0 to 1/],
     ['a model to measure that does not exist', ['bench', 'nothing.onnx'], /nothing\.onnx/],
   ])('%s', (_, args, message) => {
