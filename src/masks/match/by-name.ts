@@ -32,6 +32,8 @@ export interface NameEvidence {
   readonly found: ReadonlyMap<MaskTensor, ReadonlyArray<Named>>
   /** Masks whose names stand for different slots by prefixes that explain as much. */
   readonly torn: ReadonlyMap<MaskTensor, ReadonlyArray<Named>>
+  /** Slots of a mask's name that it fits in no way. */
+  readonly unfit: ReadonlyMap<MaskTensor, ReadonlyArray<Slot>>
   /** What turns names of the file into those of the graph; undefined where no name did. */
   readonly rewriting: Rewriting | undefined
 }
@@ -73,7 +75,6 @@ const callsOf = (masks: ReadonlyArray<MaskTensor>, slots: ReadonlyArray<Slot>): 
     const recurrent = recurrentName(mask.name)
     for (const slot of slots) {
       const layouts = layoutsOn(slot, mask.shape, mask.name)
-      if (layouts.length === 0) continue
       const enter = (rewriting: Rewriting | undefined, way: Named['way']): void => {
         if (rewriting !== undefined) out.push({ mask, slot, layouts, way, rewriting })
       }
@@ -84,7 +85,7 @@ const callsOf = (masks: ReadonlyArray<MaskTensor>, slots: ReadonlyArray<Slot>): 
         // A last part alone (`weight`) is no name: it must be the whole of it on both sides.
         const shared = Math.min(reading.length, own?.length ?? 0)
         if (shared > 1 || (rewriting?.dropped === '' && rewriting.added === '')) enter(rewriting, 'name')
-        if (path === undefined || isOffset(mask.name) || reading.length === 0) continue
+        if (layouts.length === 0 || path === undefined || isOffset(mask.name) || reading.length === 0) continue
         if (recurrent !== undefined && stackIndexOf(slot, slots) !== recurrent.layer) continue
         if (slot.layer === undefined && recurrent === undefined && slot.tensor.shape.length < 2) continue
         const module = reading.slice(0, -1)
@@ -103,7 +104,12 @@ const callsOf = (masks: ReadonlyArray<MaskTensor>, slots: ReadonlyArray<Slot>): 
  */
 export const nameEvidence = (masks: ReadonlyArray<MaskTensor>, slots: ReadonlyArray<Slot>): NameEvidence => {
   const groups = new Map<string, { readonly rewriting: Rewriting; readonly by: Map<MaskTensor, Called[]> }>()
+  const misfits: Called[] = []
   for (const called of callsOf(masks, slots)) {
+    if (called.layouts.length === 0) {
+      misfits.push(called)
+      continue
+    }
     const key = keyOf(called.rewriting)
     const group = groups.get(key) ?? { rewriting: called.rewriting, by: new Map<MaskTensor, Called[]>() }
     groups.set(key, group)
@@ -125,11 +131,23 @@ export const nameEvidence = (masks: ReadonlyArray<MaskTensor>, slots: ReadonlyAr
         ![...by.keys()].every((other) => best?.by.has(other) && best.by.size > by.size) &&
         preferred(by.get(mask) ?? []).some(({ slot }) => !own.some((one) => one.slot.root === slot.root)),
     )
-    if (rivals.length === 0) found.set(mask, own)
+    if (rivals.length === 0 && !isNumbered(best?.rewriting)) found.set(mask, own)
     else torn.set(mask, [...own, ...rivals.flatMap(({ by }) => preferred(by.get(mask) ?? []))])
   }
-  return { found, torn, rewriting: best?.rewriting }
+  const unfit = new Map<MaskTensor, Slot[]>()
+  for (const { mask, slot, rewriting } of misfits) {
+    if (best !== undefined && keyOf(rewriting) !== keyOf(best.rewriting)) continue
+    if (found.has(mask) || torn.has(mask)) continue
+    const known = unfit.get(mask)
+    if (known) known.push(slot)
+    else unfit.set(mask, [slot])
+  }
+  return { found, torn, unfit, rewriting: best?.rewriting }
 }
+
+/** Whether a prefix names one of several modules (`blocks.0`): masks of one block may be given for another. */
+const isNumbered = (rewriting: Rewriting | undefined): boolean =>
+  /(^|\.)\d+(\.|$)/.test(`${rewriting?.dropped ?? ''}.${rewriting?.added ?? ''}`)
 
 /** A parameter's own name before the module of its reader; among the latter, slots without a name before those with another. */
 const preferred = (calls: ReadonlyArray<Called>): ReadonlyArray<Called> => {

@@ -8,7 +8,7 @@ import { channelMask } from '../channel-mask.ts'
 import { elementMask, expandMask, type Mask, type Masks, sameMask } from '../mask.ts'
 import type { Assignment } from './assignment.ts'
 import type { MaskError } from './error.ts'
-import { sameTokens } from './parameter-name.ts'
+import { isGenerated, sameTokens } from './parameter-name.ts'
 import { forEachPair } from './region.ts'
 import { type Slot, slotsByRoot } from './slots.ts'
 import { areTied } from './tied.ts'
@@ -66,6 +66,7 @@ const isSameParameter = (masked: Slot, other: Slot): boolean | undefined => {
     return sameTokens(masked.path, other.path) ? undefined : isCalledAgain(masked.path, other.path)
   }
   if ((other.name?.tokens.length ?? 0) > 1) return false
+  if (isGenerated(masked.alias) || isGenerated(other.alias)) return undefined
   return other.chain.includes(masked.alias) ? true : undefined
 }
 

@@ -34,9 +34,11 @@ export interface Slot {
   readonly layer: Layer | undefined
   /** What it is called, unless the exporter made the name up or gave it the name of an equal parameter. */
   readonly name: ParameterName | undefined
+  /** Whether its constant has the name of another parameter that was equal. */
+  readonly borrowed: boolean
 }
 
-interface Draft extends Omit<Slot, 'name'> {
+interface Draft extends Omit<Slot, 'name' | 'borrowed'> {
   readonly reads: Read[]
 }
 
@@ -110,8 +112,9 @@ const nameSlots = (drafts: ReadonlyArray<Draft>): ReadonlyArray<Slot> => {
   const owned = new Set<ValueId>()
   for (const draft of drafts) if (isOwner(draft)) owned.add(draft.alias)
   return drafts.map((draft) => {
-    const borrowed = isGenerated(draft.alias) || (owned.has(draft.alias) && draft.path !== undefined && !isOwner(draft))
-    return { ...draft, name: borrowed ? nameByReader(draft) : parameterName(draft.alias) }
+    const borrowed = owned.has(draft.alias) && draft.path !== undefined && !isOwner(draft)
+    const lost = borrowed || isGenerated(draft.alias)
+    return { ...draft, borrowed, name: lost ? nameByReader(draft) : parameterName(draft.alias) }
   })
 }
 

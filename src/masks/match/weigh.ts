@@ -18,7 +18,7 @@ import type { MaskFileError } from './error.ts'
 import { layoutsOn } from './layout.ts'
 import { decodeMaskTensors, type MaskTensor, sortEntries } from './mask-tensors.ts'
 import { orient } from './orient.ts'
-import { isGenerated, parameterName } from './parameter-name.ts'
+import { isGenerated, parameterName, sameTokens } from './parameter-name.ts'
 import {
   ambiguousLayout,
   ambiguousSlots,
@@ -153,6 +153,7 @@ const placeNamed = (search: Search, weights: ReadonlyMap<string, FileEntry>): Na
     const own = slots?.map((slot) => ({ slot, layouts: layoutsOn(slot, mask.shape, mask.name), way: 'name' as const }))
     named.set(mask, own ?? evidence.found.get(mask) ?? [])
   }
+  const ties = tiesOf(search.graph)
   const look = (trusted: boolean): ReadonlyMap<MaskTensor, FoundByValue> =>
     new Map(
       Array.from(named, ([mask, places]) => [
@@ -173,12 +174,15 @@ const placeNamed = (search: Search, weights: ReadonlyMap<string, FileEntry>): Na
     else if ((verdict === 'none' && proves) || (lie && !mask.whole)) {
       if (first !== undefined) fail(search, mask, otherNumbers(mask, first.slot), [first.slot])
     } else if (exact.has(mask)) placeExact(search, mask, places)
-    else if (first !== undefined && places.every(({ slot }) => isSameNumbers(first.slot, slot))) {
+    else if (first !== undefined && places.every(({ slot }) => isOneParameter(first.slot, slot, ties))) {
       place(search, mask, first.way, places)
     }
   }
   return evidence
 }
+
+const isOneParameter = (a: Slot, b: Slot, ties: ReturnType<typeof tiesOf>): boolean =>
+  isSameNumbers(a, b) || (ties.get(a) ?? []).includes(b)
 
 /** Whether a mask's weight is in another slot than its name says. */
 const isElsewhere = (places: FoundByValue['places'], named: ReadonlyArray<Named>): boolean =>
@@ -248,11 +252,14 @@ const findByValue = (
       if (first === undefined && parts.length === 0) continue
       if (first === undefined) return { places: parts, verdict: 'found', candidates: [] }
       const isOne = full.every(
-        ({ slot }) =>
-          slot.root === first.slot.root ||
-          (slot.path?.join('.') === first.slot.path?.join('.') && isSameNumbers(slot, first.slot)),
+        ({ slot: { path } }) =>
+          full.length === 1 ||
+          ways.has(first.slot) ||
+          (path !== undefined && first.slot.path !== undefined && sameTokens(path, first.slot.path)),
       )
-      if (!isOne) return { places: [], verdict: 'several', candidates: full.map(({ slot }) => slot) }
+      const isSame = full.every(({ slot }) => isSameNumbers(slot, first.slot))
+      if (!isOne || !isSame || (!ways.has(first.slot) && hasTwin(whole, name, weights, valuesOf)))
+        return { places: [], verdict: 'several', candidates: full.map(({ slot }) => slot) }
       // Numbers that are the same in several orders leave the order to names.
       const places = full.map((one) => ({
         ...one,
@@ -264,6 +271,24 @@ const findByValue = (
   // One number for each output channel may have any scale.
   const isScale = whole.shape.length > 1 && whole.shape.filter((d) => d > 1).length < 2
   return { places: [], verdict: isScale ? 'silent' : 'none', candidates: [] }
+}
+
+/** Whether another of the weights has the same numbers: then numbers do not say which of both a constant is. */
+const hasTwin = (
+  weight: Dense,
+  name: string,
+  weights: ReadonlyMap<string, FileEntry>,
+  valuesOf: ReturnType<typeof cachedValues>,
+): boolean => {
+  const own = valuesOf(weight)
+  for (const [other, entry] of weights) {
+    if (other === name || other === `${name}.weight` || entry.size !== weight.bytes.length) continue
+    const tensor = entry.decode()
+    if (E.isLeft(tensor) || !isNumeric(tensor.right.dtype)) continue
+    const values = valuesOf(tensor.right)
+    if (values.length === own.length && own.every((x, i) => x === values[i])) return true
+  }
+  return false
 }
 
 interface Holder extends Place {
@@ -321,22 +346,25 @@ const placeSplit = (search: Search, { rewriting }: NameEvidence): void => {
 }
 
 /** What only shapes tell, of masks that names do not put in several places. */
-const placeRemaining = (search: Search, { rewriting, found, torn }: NameEvidence): void => {
+const placeRemaining = (search: Search, { rewriting, found, torn, unfit }: NameEvidence): void => {
   const free = freeSlots(search)
   const ties = tiesOf(search.graph)
   const fits = new Map([...search.left].map((mask) => [mask, fitsOf(mask, free, rewriting)]))
   const decided = eliminate(fits, (a, b) => a.root === b.root || (ties.get(a) ?? []).includes(b))
   for (const [mask, fit] of decided) {
-    if (!found.has(mask) && !torn.has(mask)) place(search, mask, 'shape', [fit])
+    if (![found, torn, unfit].some((known) => known.has(mask))) place(search, mask, 'shape', [fit])
   }
 }
 
 /** Leaves out masks that change nothing, and those of modules that were not exported. */
-const passOver = (search: Search, { rewriting, found, torn }: NameEvidence): void => {
+const passOver = (search: Search, { rewriting, found, torn, unfit }: NameEvidence): void => {
   for (const mask of [...search.left]) {
     if (mask.whole) search.notes.push(`${mask.label} found no weight, and keeps everything.`)
-    else if (!found.has(mask) && !torn.has(mask) && isAbsent(search, mask, rewriting))
+    else if ([found, torn, unfit].some((known) => known.has(mask))) continue
+    else if (isAbsent(search, mask, rewriting))
       search.notes.push(`${mask.label} is of a module that is not part of the model.`)
+    else if (isRepeated(search, mask))
+      search.notes.push(`${mask.label} is a mask that found its weight under another name too.`)
     else continue
     search.left.delete(mask)
   }
@@ -358,6 +386,15 @@ const isAbsent = (search: Search, mask: MaskTensor, rewriting: NameEvidence['rew
   if ([mask.name.raw, path.join('.')].some((name) => closestName(name, names) !== undefined)) return false
   return open.every(({ name, path: scope }) => name !== undefined || (scope !== undefined && !isWithin(scope, path)))
 }
+
+/** Whether a mask is equal to one that found its weight, and no weight is left that it could be for: a tied parameter's. */
+const isRepeated = (search: Search, { shape, kept, name }: MaskTensor): boolean =>
+  search.placed.some(
+    ({ mask }) =>
+      sameTokens(mask.shape.map(String), shape.map(String)) && mask.kept.every((keep, i) => keep === kept[i]),
+  ) &&
+  shape.length > 1 &&
+  openSlots(search).every((slot) => layoutsOn(slot, shape, name).length === 0)
 
 const sharedTokens = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): number => {
   let count = 0
@@ -385,7 +422,7 @@ const couldHold = (search: Search, mask: MaskTensor): ReadonlyArray<Slot> =>
       tensor.shape.some((d) => d > 1 && mask.shape.includes(d)),
   )
 
-const refuseRest = (search: Search, { found, torn, rewriting }: NameEvidence): void => {
+const refuseRest = (search: Search, { found, torn, unfit, rewriting }: NameEvidence): void => {
   const { placed, graph, undecided } = search
   const free = freeSlots(search)
   const left = [...search.left]
@@ -399,6 +436,11 @@ const refuseRest = (search: Search, { found, torn, rewriting }: NameEvidence): v
     }
   }
   for (const mask of left) {
+    const [misfit] = unfit.get(mask) ?? []
+    if (misfit !== undefined) {
+      fail(search, mask, wrongShape(mask, misfit), [misfit])
+      continue
+    }
     const named = [...(found.get(mask) ?? []), ...(torn.get(mask) ?? [])].map(({ slot }) => slot)
     const candidates = named.length > 0 ? named : fitsOf(mask, free, rewriting).map(({ slot }) => slot)
     const shaped = fits.get(mask) ?? []
