@@ -12,7 +12,8 @@ export interface Oriented {
 }
 
 /** Whether a weight was found under a name of its own, and so is stored as the framework stores it, as far as it shows. */
-const keepsName = ({ slot, way }: Placed): boolean => !isGenerated(slot.alias) && (way === 'name' || slot.borrowed)
+const keepsName = ({ slot, way }: Placed): boolean =>
+  !isGenerated(slot.alias) && (way === 'name' || way === 'value' || slot.borrowed)
 
 /** Matrices `[in, out]`, of which frameworks store either the same or the transposed. */
 const isOpen = ({ layer }: Slot): boolean =>

@@ -33,10 +33,10 @@ export const tiesOf = memoized((graph): ReadonlyMap<Slot, ReadonlyArray<Slot>> =
 })
 
 /** Whether slots with equal numbers are one parameter: one of them is looked up in, the other not, or by another operator. */
-export const areTied = (a: Slot, b: Slot): boolean =>
-  a.tensor.shape.length === 2 && isTable(a) !== isTable(b) && a.reads.length > 0 && b.reads.length > 0
+export const areTied = (a: Slot, b: Slot): boolean => a.tensor.shape.length === 2 && isTable(a) !== isTable(b)
 
-const isTable = (slot: Slot): boolean => roleOf(slot) === 'Gather 0'
+/** A lookup of all rows in their order is no node that reads: it passes the table on. */
+const isTable = (slot: Slot): boolean => slot.reads.length === 0 || roleOf(slot) === 'Gather 0'
 
 const sameNumbers = (table: Slot, layer: Slot): boolean => {
   const [rows = 0, columns = 0] = table.tensor.shape

@@ -146,7 +146,6 @@ const placeMapped = (search: Search, map: MaskMap): void => {
 const placeNamed = (search: Search, weights: ReadonlyMap<string, FileEntry>): NameEvidence => {
   const exact = exactNames(search)
   const evidence = nameEvidence([...search.left], search.slots)
-  const valuesOf = cachedValues()
   const named = new Map<MaskTensor, ReadonlyArray<Named>>()
   for (const mask of search.left) {
     const slots = exact.get(mask)
@@ -154,13 +153,9 @@ const placeNamed = (search: Search, weights: ReadonlyMap<string, FileEntry>): Na
     named.set(mask, own ?? evidence.found.get(mask) ?? [])
   }
   const ties = tiesOf(search.graph)
+  const given: Given = { weights, masks: search.masks, slots: search.slots, ties, valuesOf: cachedValues() }
   const look = (trusted: boolean): ReadonlyMap<MaskTensor, FoundByValue> =>
-    new Map(
-      Array.from(named, ([mask, places]) => [
-        mask,
-        findByValue(mask, weights, trusted ? places : [], search.slots, valuesOf),
-      ]),
-    )
+    new Map(Array.from(named, ([mask, places]) => [mask, findByValue(mask, trusted ? places : [], given)]))
   const byNames = look(true)
   // Names that numbers prove wrong prove nothing of the others.
   const lie = [...byNames].some(([mask, { places }]) => isElsewhere(places, named.get(mask) ?? []))
@@ -225,19 +220,23 @@ interface FoundByValue {
   readonly candidates: ReadonlyArray<Slot>
 }
 
+/** What a search by numbers looks at. */
+interface Given {
+  readonly weights: ReadonlyMap<string, FileEntry>
+  readonly masks: ReadonlyArray<MaskTensor>
+  readonly slots: ReadonlyArray<Slot>
+  readonly ties: ReturnType<typeof tiesOf>
+  readonly valuesOf: ReturnType<typeof cachedValues>
+}
+
 const silent: FoundByValue = { places: [], verdict: 'silent', candidates: [] }
 
 /**
  * Where the weight of a mask is by its numbers: as it was trained, or as an export of the masked model holds it; among the slots
  * that names say before all others.
  */
-const findByValue = (
-  mask: MaskTensor,
-  weights: ReadonlyMap<string, FileEntry>,
-  named: ReadonlyArray<Named>,
-  all: ReadonlyArray<Slot>,
-  valuesOf: ReturnType<typeof cachedValues>,
-): FoundByValue => {
+const findByValue = (mask: MaskTensor, named: ReadonlyArray<Named>, given: Given): FoundByValue => {
+  const { weights, valuesOf } = given
   const name = mask.name.tokens.join('.')
   const weight = (weights.get(name) ?? weights.get(`${name}.weight`))?.decode()
   if (weight === undefined || E.isLeft(weight) || !isNumeric(weight.right.dtype)) return silent
@@ -245,21 +244,22 @@ const findByValue = (
   if (!isTelling(valuesOf(whole))) return silent
   const sources = [whole, masked(whole, mask)].filter((source) => source !== undefined)
   const ways = new Map(named.map(({ slot, way }) => [slot, way]))
-  for (const slots of [[...ways.keys()], all]) {
+  for (const slots of [[...ways.keys()], given.slots]) {
     for (const source of sources) {
       const { full, parts } = holdersOf(source, mask, slots, valuesOf)
       const [first] = full
       if (first === undefined && parts.length === 0) continue
       if (first === undefined) return { places: parts, verdict: 'found', candidates: [] }
+      const isNamed = ways.has(first.slot)
       const isOne = full.every(
-        ({ slot: { path } }) =>
-          full.length === 1 ||
-          ways.has(first.slot) ||
-          (path !== undefined && first.slot.path !== undefined && sameTokens(path, first.slot.path)),
+        ({ slot }) =>
+          isOneParameter(first.slot, slot, given.ties) &&
+          (isNamed || slot === first.slot || !isSameNumbers(first.slot, slot) || isOneName(slot, first.slot)),
       )
-      const isSame = full.every(({ slot }) => isSameNumbers(slot, first.slot))
-      if (!isOne || !isSame || (!ways.has(first.slot) && hasTwin(whole, name, weights, valuesOf)))
+      const isShared = !isNamed || (full.length === 1 && first.slot.reads.length > 1 && first.slot.path === undefined)
+      if (!isOne || (isShared && hasTwin(whole, name, mask, given))) {
         return { places: [], verdict: 'several', candidates: full.map(({ slot }) => slot) }
+      }
       // Numbers that are the same in several orders leave the order to names.
       const places = full.map((one) => ({
         ...one,
@@ -268,21 +268,23 @@ const findByValue = (
       return { places, verdict: 'found', candidates: [] }
     }
   }
-  // One number for each output channel may have any scale.
-  const isScale = whole.shape.length > 1 && whole.shape.filter((d) => d > 1).length < 2
-  return { places: [], verdict: isScale ? 'silent' : 'none', candidates: [] }
+  return { places: [], verdict: 'none', candidates: [] }
 }
 
-/** Whether another of the weights has the same numbers: then numbers do not say which of both a constant is. */
-const hasTwin = (
-  weight: Dense,
-  name: string,
-  weights: ReadonlyMap<string, FileEntry>,
-  valuesOf: ReturnType<typeof cachedValues>,
-): boolean => {
+/** Whether slots with the same numbers are called the same, or read by the same module. */
+const isOneName = (a: Slot, b: Slot): boolean =>
+  (a.alias === b.alias && a.name !== undefined && b.name !== undefined && sameTokens(a.name.tokens, b.name.tokens)) ||
+  (a.path !== undefined && b.path !== undefined && sameTokens(a.path, b.path))
+
+/**
+ * Whether another of the weights has the same numbers and not the same mask: then numbers do not say which of both a constant is.
+ */
+const hasTwin = (weight: Dense, name: string, mask: MaskTensor, { weights, masks, valuesOf }: Given): boolean => {
   const own = valuesOf(weight)
   for (const [other, entry] of weights) {
     if (other === name || other === `${name}.weight` || entry.size !== weight.bytes.length) continue
+    const rival = masks.find(({ name: { tokens } }) => tokens.join('.') === other)
+    if (rival !== undefined && isSameMask(rival, mask)) continue
     const tensor = entry.decode()
     if (E.isLeft(tensor) || !isNumeric(tensor.right.dtype)) continue
     const values = valuesOf(tensor.right)
@@ -290,6 +292,11 @@ const hasTwin = (
   }
   return false
 }
+
+const isSameMask = (a: MaskTensor, b: MaskTensor): boolean =>
+  a.shape.length === b.shape.length &&
+  a.shape.every((d, i) => d === b.shape[i]) &&
+  a.kept.every((keep, i) => keep === b.kept[i])
 
 interface Holder extends Place {
   /** Whether numbers leave one layout. */
@@ -384,17 +391,19 @@ const isAbsent = (search: Search, mask: MaskTensor, rewriting: NameEvidence['rew
   const open = openSlots(search)
   const names = open.flatMap(({ alias, path: scope }) => [alias, ...(scope === undefined ? [] : [scope.join('.')])])
   if ([mask.name.raw, path.join('.')].some((name) => closestName(name, names) !== undefined)) return false
-  return open.every(({ name, path: scope }) => name !== undefined || (scope !== undefined && !isWithin(scope, path)))
+  if (open.some(({ name }) => name !== undefined && sameTokens(name.tokens.slice(-2), mask.name.tokens.slice(-2))))
+    return false
+  return open.every(
+    ({ name, path: scope }) =>
+      (name !== undefined && name.tokens.length > 1) || (scope !== undefined && !isWithin(scope, path)),
+  )
 }
 
 /** Whether a mask is equal to one that found its weight, and no weight is left that it could be for: a tied parameter's. */
-const isRepeated = (search: Search, { shape, kept, name }: MaskTensor): boolean =>
-  search.placed.some(
-    ({ mask }) =>
-      sameTokens(mask.shape.map(String), shape.map(String)) && mask.kept.every((keep, i) => keep === kept[i]),
-  ) &&
-  shape.length > 1 &&
-  openSlots(search).every((slot) => layoutsOn(slot, shape, name).length === 0)
+const isRepeated = (search: Search, mask: MaskTensor): boolean =>
+  search.placed.some((one) => isSameMask(one.mask, mask)) &&
+  mask.shape.length > 1 &&
+  openSlots(search).every((slot) => layoutsOn(slot, mask.shape, mask.name).length === 0)
 
 const sharedTokens = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): number => {
   let count = 0
