@@ -6,6 +6,7 @@ import { version } from '../version.ts'
 import { benchCommand } from './commands/bench.ts'
 import { compileCommand } from './commands/compile.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { driveCommand } from './commands/drive.ts'
 import { inspectCommand } from './commands/inspect.ts'
 import { masksCommand } from './commands/masks.ts'
 import { pruneCommand } from './commands/prune.ts'
@@ -38,6 +39,7 @@ const commands = [
   benchCommand,
   pruneCommand,
   trainCommand,
+  driveCommand,
   doctorCommand,
 ] as const
 

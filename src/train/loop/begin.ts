@@ -59,7 +59,7 @@ const runPolicy = async (
 }
 
 /** A policy with which nothing would happen, or no channel go, because the run is too short for its intervals. */
-const idlePhase = ({ name, phases }: Policy, { steps }: Length): TrainError | undefined => {
+export const idlePhase = ({ name, phases }: Policy, { steps }: Length): TrainError | undefined => {
   const idle = phases.filter((phase) => dueSteps(phase, steps).length === 0)
   const [phase] = idle.filter(
     ({ moves }) => idle.length === phases.length || moves.some(({ kind }) => kind === 'remove channels'),

@@ -1,3 +1,4 @@
+export { idlePhase } from './begin.ts'
 export { densityOf } from './counts.ts'
 export type { TrainError } from './error.ts'
 export {
