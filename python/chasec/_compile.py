@@ -133,9 +133,7 @@ def compile(
         _require("onnxruntime", "to verify; or give verify=False")
     plain = masked_copy(unwrapped(model), masks)
     arguments = Arguments.of(example_inputs)
-    with torch.no_grad():
-        # The forward pass may write to buffers; the copy that is exported has those of the model.
-        outputs = arguments.mapped(torch.clone).call(plain)
+    outputs = arguments.call(plain)
     work = tempfile.TemporaryDirectory(prefix="chasec-")
     exported = Path(keep_onnx) if keep_onnx is not None else Path(work.name) / "masked.onnx"
     export(plain, arguments, outputs, exported, options)

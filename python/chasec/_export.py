@@ -59,7 +59,13 @@ class Arguments:
         return flatten([self.positional, self.named])
 
     def call(self, model: nn.Module) -> Any:
-        return model(*self.positional, **self.named)
+        """What the model gives, which may write to its buffers but not to these tensors. Raises ExportError."""
+        own = self.mapped(torch.clone)
+        try:
+            with torch.no_grad():
+                return model(*own.positional, **own.named)
+        except Exception as error:
+            raise ExportError(f"the model does not take the example inputs: {type(error).__name__}: {error}") from error
 
 
 def _mapped(value: Any, change: Callable[[Tensor], Any]) -> Any:
@@ -159,19 +165,45 @@ def _flat_outputs(model: nn.Module, outputs: Any) -> Iterator[None]:
         yield
         return
     inner = model.forward
-    signature = inspect.signature(inner)
+    with _calling(model, lambda *args, **kwargs: tuple(flatten(inner(*args, **kwargs))), inspect.signature(inner)):
+        yield
 
-    def forward(self: nn.Module, *args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
-        return tuple(flatten(inner(*args, **kwargs)))
 
-    # Exporters read the names of arguments from the signature.
-    parameters = [inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD), *signature.parameters.values()]
-    forward.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    model.forward = types.MethodType(forward, model)
+@contextlib.contextmanager
+def _positional(model: nn.Module, arguments: Arguments) -> Iterator[tuple[Any, ...]]:
+    """Lets the model take its keyword arguments after the others, and gives all of them."""
+    if not arguments.named:
+        yield arguments.positional
+        return
+    inner, count, names = model.forward, len(arguments.positional), list(arguments.named)
+    usual = [f"input_{i}" for i in range(count)]
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in [*usual, *names]]
+
+    def forward(*args: Any) -> Any:
+        return inner(*args[:count], **dict(zip(names, args[count:], strict=True)))
+
+    with _calling(model, forward, inspect.Signature(parameters)):
+        yield (*arguments.positional, *arguments.named.values())
+
+
+@contextlib.contextmanager
+def _calling(model: nn.Module, forward: Callable[..., Any], signature: inspect.Signature) -> Iterator[None]:
+    """Has the model compute something else meanwhile; exporters read the names of arguments from the signature."""
+
+    def method(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return forward(*args, **kwargs)
+
+    own = vars(model).get("forward")
+    first = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    parameters = [first, *signature.parameters.values()]
+    method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    model.forward = types.MethodType(method, model)
     try:
         yield
     finally:
         del model.forward
+        if own is not None:
+            model.forward = own
 
 
 def _torchscript(model: nn.Module, arguments: Arguments, outputs: Sequence[Tensor], path: Path, options: ExportOptions) -> None:
@@ -184,18 +216,18 @@ def _torchscript(model: nn.Module, arguments: Arguments, outputs: Sequence[Tenso
         axes |= {name: {0: "batch"} for name, t in zip(results, outputs) if t.dim() > 0 and t.shape[0] == size}
     # Evaluation mode is kept either way; as "training" the exporter leaves normalisations where they are.
     keep: dict[str, Any] = {"do_constant_folding": False, "training": torch.onnx.TrainingMode.PRESERVE}
-    torch.onnx.export(
-        model,
-        arguments.positional,
-        str(path),
-        kwargs=arguments.named or None,
-        input_names=names,
-        output_names=results,
-        dynamic_axes=axes or None,
-        opset_version=options.opset,
-        dynamo=False,
-        **(keep if options.structure else {}),
-    )
+    with _positional(model, arguments) as positional:
+        torch.onnx.export(
+            model,
+            positional,
+            str(path),
+            input_names=names,
+            output_names=results,
+            dynamic_axes=axes or None,
+            opset_version=options.opset,
+            dynamo=False,
+            **(keep if options.structure else {}),
+        )
 
 
 def _dynamo(model: nn.Module, arguments: Arguments, outputs: Sequence[Tensor], path: Path, options: ExportOptions) -> None:

@@ -378,7 +378,7 @@ def _export_coded(model: nn.Module, optimizer: Optimizer, arguments: Arguments, 
             listed.append({"name": name, "shape": list(parameter.shape), "trained": trained.get(name, False)})
             at = end
         floats = arguments.mapped(lambda t: t.float() if t.is_floating_point() else t)
-        export(copy, floats, floats.mapped(torch.clone).call(copy), path, ExportOptions(exporter, structure=True))
+        export(copy, floats, floats.call(copy), path, ExportOptions(exporter, structure=True))
     if not any(entry["trained"] for entry in listed):
         raise TrainingError("the optimizer trains no parameter of the model")
     return listed
