@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import chasec
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+
+import chasec
 
 STEPS = 24
 POLICY = {"name": "chase", "density": 0.4, "channels": 0.4, "scope": "all", "every": 2, "channelsEvery": 4, "floor": 0.3}

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import chasec
 import pytest
 import torch
-from chasec import _tensors
 from models import Cnn, Tagger, Transformer, images, tokens
 from torch import Tensor, nn
 from torch.nn.utils import parametrize, prune
+
+import chasec
+from chasec import _tensors
 
 LAYERS = (nn.Conv2d, nn.Linear)
 

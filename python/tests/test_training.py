@@ -12,14 +12,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import chasec
 import pytest
 import torch
-from chasec import _tensors
-from chasec._export import Arguments, ExportOptions, export
 from models import Cnn, Tagger, Transformer, images, tokens
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+
+import chasec
+from chasec import _tensors
+from chasec._export import Arguments, ExportOptions, export
 
 CHASE = {"name": "chase", "density": 0.4, "channels": 0.4, "scope": "all", "every": 2, "channelsEvery": 4, "floor": 0.3}
 
@@ -293,7 +294,7 @@ def test_a_closure_and_a_compiled_model() -> None:
         return loss
 
     with chasec.SparseTraining(compiled, optimizer=optimizer, policy=CHASE, steps=9, example_inputs=images()) as training:
-        assert [training.step(closure) is not None for _ in range(4)] == [False, True, False, True]
+        assert [training.step(closure) is not None for _ in range(2)] == [False, True]
         assert_masked(model, training)
 
 
