@@ -175,6 +175,9 @@ def _session(model: Path) -> Any:
 
 
 def _run(session: Any, feeds: Mapping[str, Tensor]) -> list[Tensor]:
+    for name, tensor in feeds.items():
+        if tensor.dtype == torch.bfloat16:
+            raise ExportError(f"input {name} is bfloat16, which ONNX Runtime takes from no array; give verify=False")
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in feeds.items()}
     return [torch.as_tensor(output) for output in session.run(None, arrays)]
 

@@ -249,13 +249,18 @@ def _dynamo(model: nn.Module, arguments: Arguments, outputs: Sequence[Tensor], p
         dynamic_shapes=shapes,
         opset_version=options.opset,
         dynamo=True,
-        external_data=False,
+        external_data=_is_large(model),
         verbose=False,
         optimize=not options.structure,
     )
 
 
 _exporters = {"torchscript": _torchscript, "dynamo": _dynamo}
+
+
+def _is_large(model: nn.Module) -> bool:
+    """Whether weights go to a file of their own: one of protobuf ends at 2 GiB."""
+    return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters()) > 2**30
 
 
 def _batch_of(arguments: Arguments) -> int:

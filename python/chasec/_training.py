@@ -89,6 +89,9 @@ class SparseTraining:
         self.optimizer = optimizer
         self.steps = steps
         self.steps_done = 0
+        self._hook: RemovableHandle | None = None
+        self._driver: Driver | None = None
+        self._kept: tempfile.TemporaryDirectory[str] | None = None
         self.events: list[UpdateEvent] = []
         self._start: Json = {
             "request": "start",
@@ -97,12 +100,12 @@ class SparseTraining:
             "stepsPerEpoch": steps if steps_per_epoch is None else steps_per_epoch,
             "seed": seed,
         }
+        if any(hasattr(parameter, "device_mesh") for parameter in self.model.parameters()):
+            raise TrainingError("the parameters are sharded; DistributedDataParallel is what can be trained sparsely")
         self._group = Group(process_group)
-        self._driver: Driver | None = None
-        self._kept: tempfile.TemporaryDirectory[str] | None = None
         self._dense: dict[str, Tensor] = {}
         self._stepped = False
-        self._hook: RemovableHandle | None = optimizer.register_step_post_hook(self._note_step)
+        self._hook = optimizer.register_step_post_hook(self._note_step)
 
         def begin() -> Json:
             self._folder = self._folder_for(folder)
