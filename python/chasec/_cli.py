@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,12 +42,13 @@ def command_line() -> list[str]:
     if node is not None and packaged.is_file():
         return [node, str(packaged)]
     npx = shutil.which("npx")
-    if npx is not None and _works([npx, "--no-install", "chasec"]):
+    if npx is not None and _works(npx, "--no-install", "chasec"):
         return [npx, "--no-install", "chasec"]
     raise ChasecNotFound(f"there is no chasec to call; {_ADVICE}" if node else f"there is no Node; {_ADVICE}")
 
 
-def _works(command: Sequence[str]) -> bool:
+@cache
+def _works(*command: str) -> bool:
     return subprocess.run([*command, "--version"], capture_output=True, stdin=subprocess.DEVNULL).returncode == 0
 
 

@@ -91,7 +91,8 @@ def masked_copy(model: nn.Module, masks: Masks) -> nn.Module:
         for key, mask in given.items():
             name = _name_of(model, key, parameters)
             weight = parameters[name]
-            weight.masked_fill_(_fitted(name, mask, weight) == 0, 0)
+            module = plain.get_submodule(name.rpartition(".")[0])
+            weight.masked_fill_(_fitted(name, mask, weight, _output_axis(module)) == 0, 0)
     return plain
 
 
@@ -122,7 +123,14 @@ def _name_of_object(model: nn.Module, key: Tensor | nn.Module) -> str:
     raise MaskError(f"a mask is of a tensor {list(key.shape)} that is no parameter of the model")
 
 
-def _fitted(name: str, mask: Tensor, weight: Tensor) -> Tensor:
+def _output_axis(module: nn.Module) -> int | None:
+    """The axis of a module's weight that counts its output channels; None where no axis does."""
+    if not isinstance(module, nn.modules.conv._ConvTransposeNd):
+        return 0
+    return 1 if module.groups == 1 else None
+
+
+def _fitted(name: str, mask: Tensor, weight: Tensor, axis: int | None) -> Tensor:
     if not isinstance(mask, Tensor):
         mask = torch.as_tensor(mask)
     mask = mask.detach().to("cpu")
@@ -131,8 +139,10 @@ def _fitted(name: str, mask: Tensor, weight: Tensor) -> Tensor:
     shape, wanted = list(mask.shape), list(weight.shape)
     if shape == wanted:
         return mask
-    if shape == wanted[:1]:
-        return mask.reshape([-1] + [1] * (len(wanted) - 1))
+    rows = None if axis is None or axis >= len(wanted) else wanted[axis]
+    if axis is not None and shape == [rows]:
+        return mask.reshape([-1 if a == axis else 1 for a in range(len(wanted))])
     if len(shape) == len(wanted) and all(m in (1, w) for m, w in zip(shape, wanted)):
         return mask
-    raise MaskError(f"mask of {name}: expected the shape {wanted}, or {wanted[:1]} for whole channels, found {shape}")
+    whole = "" if rows is None else f", or [{rows}] for whole channels"
+    raise MaskError(f"mask of {name}: expected the shape {wanted}{whole}, found {shape}")

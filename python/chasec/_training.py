@@ -92,6 +92,7 @@ class SparseTraining:
         self._hook: RemovableHandle | None = None
         self._driver: Driver | None = None
         self._kept: tempfile.TemporaryDirectory[str] | None = None
+        # What updates did since this was made.
         self.events: list[UpdateEvent] = []
         self._start: Json = {
             "request": "start",

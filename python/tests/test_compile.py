@@ -166,6 +166,33 @@ def test_masks_of_channels_and_of_files(tmp_path: Path) -> None:
     assert found[0].figures.macs_after < found[0].figures.macs_before
 
 
+def test_masks_of_channels_of_a_transposed_convolution() -> None:
+    model = nn.Sequential(nn.ConvTranspose2d(2, 6, 2, stride=2, bias=False), nn.Conv2d(6, 3, 3))
+    bits = torch.tensor([1, 0, 1, 0, 0, 1])
+    result = chasec.compile(model, torch.randn(1, 2, 5, 5), {"0.weight": bits}, exporter="torchscript", target="cuda")
+    model[0].weight.data[:, bits == 0] = 0
+    image = torch.randn(1, 2, 5, 5)
+    torch.testing.assert_close(result.run(image)[0], model(image), rtol=1e-4, atol=1e-5)
+    with pytest.raises(chasec.MaskError, match=r"found \[2\]"):
+        chasec.compile(model, image, {"0.weight": torch.ones(2)})
+
+
+@pytest.mark.parametrize("exporter", ["dynamo", "torchscript"])
+def test_masks_of_recurrent_weights(exporter: Any) -> None:
+    model, example = Tagger().eval(), tokens()
+    bits = torch.rand(model.lstm.weight_hh_l0.shape) > 0.5
+    names = ("weight_hh_l0", "weight_hh_l0_reverse")
+    prune.custom_from_mask(model.lstm, names[0], bits)
+    before = snapshot(model)
+    result = chasec.compile(model, example, {f"lstm.{names[1]}": bits}, exporter=exporter)
+    assert_untouched(model, before)
+    plain = Tagger().eval()
+    prune.remove(model.lstm, names[0])
+    plain.load_state_dict(model.state_dict())
+    plain.lstm.weight_hh_l0_reverse.data.mul_(bits)
+    torch.testing.assert_close(result.run(example)[0], plain(example), rtol=1e-4, atol=1e-5)
+
+
 def test_several_inputs_by_name_and_in_nested_outputs(tmp_path: Path) -> None:
     class Two(nn.Module):
         def __init__(self) -> None:
