@@ -7,6 +7,7 @@ import { permuted, layoutsOn } from './layout.ts'
 import { type Layout, type Region } from './region.ts'
 import { stridesOf } from '../../ir/evaluate.ts'
 import type { MaskError } from './error.ts'
+import { parameterName } from './parameter-name.ts'
 import type { MaskTensor } from './mask-tensors.ts'
 import { describeSlot, isPrunable, type Slot } from './slots.ts'
 
@@ -127,7 +128,7 @@ const layoutsFor = (mask: MaskTensor, { transpose, at }: MapEntry, slot: Slot): 
         : undefined
     return layout === undefined ? [] : [layout]
   }
-  const all = layoutsOn(slot, shape, mask.name)
+  const all = layoutsOn(slot, shape, transpose === false ? parameterName(slot.alias) : mask.name)
   return transpose === false ? all.filter(({ kind }) => kind === 'same') : all
 }
 

@@ -55,8 +55,8 @@ const keyOf = ({ dropped, added }: Rewriting): string => `${dropped}|${added}`
 
 /** Parameter names that a mask's name can mean: a parameter, or a module for its weight. */
 const readingsOf = ({ tokens, style }: ParameterName): ReadonlyArray<ReadonlyArray<string>> => {
-  const leaf = style === 'tensorflow' ? 'kernel' : 'weight'
-  return tokens.at(-1) === leaf ? [tokens] : [tokens, [...tokens, leaf]]
+  if (style === 'tensorflow') return [tokens, [...tokens.slice(0, -1), 'weight']]
+  return tokens.at(-1) === 'weight' ? [tokens] : [tokens, [...tokens, 'weight']]
 }
 
 /** The path under which a layer's parameters can be found: a folded normalisation leaves its own on the layer before. */

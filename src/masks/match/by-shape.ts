@@ -22,8 +22,8 @@ export const isWithin = (scope: ReadonlyArray<string>, path: ReadonlyArray<strin
 /**
  * The free slots that a mask can lie on in its full shape, whatever it is called: their own names must say nothing, or it.
  *
- * A slot that has a name, or is read by a module, is a candidate only for masks of modules within that one, and for masks
- * without a name (`arr_0`).
+ * Where names of the file were found in the graph they mean something there: a slot that has a name is no candidate then, nor one
+ * that is read by a module that the mask's is not in. Masks without a name (`arr_0`) go anywhere.
  */
 export const fitsOf = (
   mask: MaskTensor,
@@ -31,10 +31,12 @@ export const fitsOf = (
   rewriting: NameEvidence['rewriting'],
 ): ReadonlyArray<Fit> => {
   const path = pathInGraph(mask, rewriting)
-  const related = ({ name, path: scope }: Slot): boolean =>
-    isNameless(mask.name) ||
-    ((name === undefined || name.tokens.length === 1) &&
-      (scope === undefined || scope.length === 0 || (path !== undefined && isWithin(scope, path))))
+  const related = ({ name, path: scope }: Slot): boolean => {
+    if (isNameless(mask.name)) return true
+    if (name !== undefined && name.tokens.length > 1) return false
+    const pathless = scope === undefined || scope.length === 0
+    return rewriting === undefined ? pathless : !pathless && path !== undefined && isWithin(scope, path)
+  }
   return shapedLike(mask, free).filter(({ slot }) => related(slot))
 }
 

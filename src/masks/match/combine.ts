@@ -54,7 +54,8 @@ const maskOf = (slot: Slot, assignments: ReadonlyArray<Assignment>): E.Either<Ma
 }
 
 /** Whether a slot without a mask is the parameter of one with a mask; undefined where nothing tells. */
-const isSameParameter = (masked: Slot, other: Slot): boolean | undefined => {
+const isSameParameter = (masked: Slot, other: Slot, pruned: boolean): boolean | undefined => {
+  if (pruned && areTied(masked, other)) return undefined
   if (masked.name !== undefined && other.name !== undefined && sameTokens(masked.name.tokens, other.name.tokens))
     return true
   if (areTied(masked, other)) return true
@@ -72,12 +73,10 @@ const isSameParameter = (masked: Slot, other: Slot): boolean | undefined => {
 
 /** PyTorch's older exporter writes `query_1` for the module query when it is called a second time. */
 const isCalledAgain = (path: ReadonlyArray<string>, other: ReadonlyArray<string>): boolean => {
-  const stem = (token: string | undefined): string => (token ?? '').replace(/_\d+$/, '')
-  return (
-    sameTokens(path.slice(0, -1), other.slice(0, -1)) &&
-    path.at(-1) !== other.at(-1) &&
-    stem(path.at(-1)) === stem(other.at(-1))
-  )
+  const [a, b] = [path.at(-1) ?? '', other.at(-1) ?? '']
+  const counts = (name: string, base: string): boolean =>
+    name.startsWith(`${base}_`) && /^\d+$/.test(name.slice(base.length + 1))
+  return sameTokens(path.slice(0, -1), other.slice(0, -1)) && (counts(a, b) || counts(b, a))
 }
 
 /** Masks by constant. Slots of one constant whose masks differ get constants of their own. */
@@ -127,7 +126,10 @@ const masksOfConstant = (
   const masked = slots.filter((slot) => bySlot.has(slot))
   for (const slot of slots) {
     if (bySlot.has(slot) || slot.reads.length === 0) continue
-    const said = masked.map((other) => ({ other, same: isSameParameter(other, slot) }))
+    const said = masked.map((other) => ({
+      other,
+      same: isSameParameter(other, slot, bySlot.get(other)?.some(({ mask }) => mask.name.pruned) ?? false),
+    }))
     const same = said.find((one) => one.same === true)
     if (same !== undefined) {
       out.set(slot, out.get(same.other))

@@ -35,8 +35,7 @@ const shares = (shape: Sizes, target: Sizes): boolean =>
   shape.some((d, a) => d === target[a] && d !== 1) || target.every((d) => d === 1)
 
 const same = (shape: Sizes, target: Sizes): Layout | undefined => {
-  const straight = shape.length === target.length ? permuted(shape, target, [...target.keys()], 'same') : undefined
-  if (straight !== undefined) return straight
+  if (shape.length === target.length) return permuted(shape, target, [...target.keys()], 'same')
   const [own, others] = [axesBeyondOne(shape), axesBeyondOne(target)]
   const [sizes, wanted] = [own.map((axis) => shape[axis] ?? 1), others.map((axis) => target[axis] ?? 1)]
   if (!equal(sizes, wanted)) return undefined

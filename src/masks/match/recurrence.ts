@@ -40,7 +40,9 @@ export const recurrenceOf = (
   const [read] = slot.reads
   const order = gateOrder[read?.node.op ?? '']
   const own = recurrentName(name)
-  if (read === undefined || order === undefined || read.port < 1 || read.port > 3 || own === undefined) return undefined
+  if (read === undefined || order === undefined || read.port < 1 || read.port > 3) return undefined
+  // Other tensors have their gates in an order that is not known, unless they are written for this constant.
+  if (own === undefined) return name.raw === slot.alias ? undefined : []
   const [directions = 1, rows = 0, columns = 1] = slot.tensor.shape
   const direction = own.reverse ? 1 : 0
   const [height = 0, width = 1] = shape

@@ -2,7 +2,7 @@
 import { memoized } from '../../ir/analysis.ts'
 import { elementReader, materialize } from '../../ir/tensor.ts'
 import { sizeOf } from '../../ir/type.ts'
-import { layoutsOn } from './layout.ts'
+import { permuted } from './layout.ts'
 import type { MaskTensor } from './mask-tensors.ts'
 import type { Layout } from './region.ts'
 import { roleOf, type Slot, slotsOf } from './slots.ts'
@@ -40,7 +40,7 @@ const isTable = (slot: Slot): boolean => slot.reads.length === 0 || roleOf(slot)
 
 const sameNumbers = (table: Slot, layer: Slot): boolean => {
   const [rows = 0, columns = 0] = table.tensor.shape
-  const turned = layer.layer?.contraction.weightOutputAxis === 1
+  const turned = isTurned(layer)
   const [a = 0, b = 0] = layer.tensor.shape
   if (turned ? a !== columns || b !== rows : a !== rows || b !== columns) return false
   if (table.tensor.dtype !== layer.tensor.dtype) return false
@@ -57,11 +57,17 @@ const sameNumbers = (table: Slot, layer: Slot): boolean => {
   return varies
 }
 
-/** How a mask of the table's shape lies on a slot that is tied to one it lies on; undefined for masks of another shape. */
-export const tiedLayout = (mask: MaskTensor, slot: Slot): Layout | undefined => {
-  const kind = slot.layer?.contraction.weightOutputAxis === 1 ? 'transposed' : 'same'
-  return layoutsOn(slot, mask.shape, mask.name).find((layout) => layout.kind === kind)
+/** How a mask lies on a slot that is tied to one on which its layout is known; undefined for layouts other than of matrices. */
+export const tiedLayout = (mask: MaskTensor, layout: Layout, slot: Slot, other: Slot): Layout | undefined => {
+  const turned = isTurned(slot) !== isTurned(other)
+  const { kind } = layout
+  if (mask.shape.length !== 2 || (kind !== 'same' && kind !== 'transposed')) return undefined
+  return (kind === 'transposed') !== turned
+    ? permuted(mask.shape, other.tensor.shape, [1, 0], 'transposed')
+    : permuted(mask.shape, other.tensor.shape, [0, 1], 'same')
 }
+
+const isTurned = ({ layer }: Slot): boolean => layer?.contraction.weightOutputAxis === 1
 
 /** Whether two slots hold the same numbers in the same order: one constant, or copies of it for each call of a module. */
 export const isSameNumbers = (a: Slot, b: Slot): boolean => {

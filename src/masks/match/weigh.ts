@@ -29,8 +29,8 @@ import {
   unknownName,
   wrongShape,
 } from './refusal.ts'
-import { type Slot, slotsOf } from './slots.ts'
-import { isSameNumbers, tiesOf, tiedLayout } from './tied.ts'
+import { isPrunable, type Slot, slotsOf } from './slots.ts'
+import { areTied, isSameNumbers, tiesOf, tiedLayout } from './tied.ts'
 
 export interface MatchOptions {
   /** The weights that the masks belong to: masks are then found by what the constants of the graph hold. */
@@ -68,6 +68,7 @@ export const weigh = (entries: ReadonlyArray<FileEntry>, graph: Graph, options: 
     left: new Set(masks),
     placed: [],
     undecided: [],
+    nowhere: new Set(),
     notes: [],
   }
   placeMapped(search, options.map ?? new Map())
@@ -101,6 +102,8 @@ interface Search {
   readonly left: Set<MaskTensor>
   readonly placed: Placed[]
   readonly undecided: Undecided[]
+  /** Masks whose weights no constant holds, where others were found by their numbers. */
+  readonly nowhere: Set<MaskTensor>
   readonly notes: string[]
 }
 
@@ -168,6 +171,7 @@ const placeNamed = (search: Search, weights: ReadonlyMap<string, FileEntry>): Na
     else if (verdict === 'several') fail(search, mask, ambiguousSlots(mask, candidates), candidates)
     else if ((verdict === 'none' && proves) || (lie && !mask.whole)) {
       if (first !== undefined) fail(search, mask, otherNumbers(mask, first.slot), [first.slot])
+      else if (verdict === 'none') search.nowhere.add(mask)
     } else if (exact.has(mask)) placeExact(search, mask, places)
     else if (first !== undefined && places.every(({ slot }) => isOneParameter(first.slot, slot, ties))) {
       place(search, mask, first.way, places)
@@ -359,7 +363,7 @@ const placeRemaining = (search: Search, { rewriting, found, torn, unfit }: NameE
   const fits = new Map([...search.left].map((mask) => [mask, fitsOf(mask, free, rewriting)]))
   const decided = eliminate(fits, (a, b) => a.root === b.root || (ties.get(a) ?? []).includes(b))
   for (const [mask, fit] of decided) {
-    if (![found, torn, unfit].some((known) => known.has(mask))) place(search, mask, 'shape', [fit])
+    if (![found, torn, unfit, search.nowhere].some((known) => known.has(mask))) place(search, mask, 'shape', [fit])
   }
 }
 
@@ -368,7 +372,7 @@ const passOver = (search: Search, { rewriting, found, torn, unfit }: NameEvidenc
   for (const mask of [...search.left]) {
     if (mask.whole) search.notes.push(`${mask.label} found no weight, and keeps everything.`)
     else if ([found, torn, unfit].some((known) => known.has(mask))) continue
-    else if (isAbsent(search, mask, rewriting))
+    else if (isAbsent(search, mask, rewriting) && isMinority(search))
       search.notes.push(`${mask.label} is of a module that is not part of the model.`)
     else if (isRepeated(search, mask))
       search.notes.push(`${mask.label} is a mask that found its weight under another name too.`)
@@ -383,7 +387,8 @@ const passOver = (search: Search, { rewriting, found, torn, unfit }: NameEvidenc
  */
 const isAbsent = (search: Search, mask: MaskTensor, rewriting: NameEvidence['rewriting']): boolean => {
   const path = pathInGraph(mask, rewriting)
-  if (path === undefined || path.length === 0 || search.placed.length === 0) return false
+  if (path === undefined || path.length === 0 || search.placed.length === 0 || mask.shape.length < 2) return false
+  if (!search.slots.every((slot) => slot.path !== undefined || !isPrunable(slot))) return false
   const known = search.slots.flatMap((slot) => [slot.path ?? [], slot.name?.tokens.slice(0, -1) ?? []])
   const depth = known.reduce((most, tokens) => Math.max(most, sharedTokens(tokens, path)), 0)
   // A number that is missing where others are there is an element of a longer list: masks of a larger model.
@@ -397,6 +402,12 @@ const isAbsent = (search: Search, mask: MaskTensor, rewriting: NameEvidence['rew
     ({ name, path: scope }) =>
       (name !== undefined && name.tokens.length > 1) || (scope !== undefined && !isWithin(scope, path)),
   )
+}
+
+/** Whether most masks that mask something have found a weight: else they are of another model. */
+const isMinority = ({ left, placed }: Search): boolean => {
+  const found = new Set(placed.filter(({ mask }) => !mask.whole).map(({ mask }) => mask))
+  return [...left].filter((mask) => !mask.whole).length < found.size
 }
 
 /** Whether a mask is equal to one that found its weight, and no weight is left that it could be for: a tied parameter's. */
@@ -473,10 +484,18 @@ const withTies = (search: Search, assignments: ReadonlyArray<Assignment>): Reado
   const ties = tiesOf(search.graph)
   const taken = new Set(assignments.map(({ slot }) => slot))
   const out = [...assignments]
-  for (const { mask, slot } of assignments) {
+  const owners = new Map<Slot, Set<MaskTensor>>()
+  for (const { mask, slot } of assignments) owners.set(slot, (owners.get(slot) ?? new Set()).add(mask))
+  for (const { mask, slot, layout: own } of assignments) {
+    const alone = (one: Slot): boolean => (owners.get(one)?.size ?? 0) <= 1
+    const both = assignments.find((one) => one.mask === mask && areTied(one.slot, slot))?.slot
+    if (mask.name.pruned && both !== undefined && !mask.whole && alone(slot) && alone(both)) {
+      search.undecided.push({ mask, problem: tiedProblem(mask, slot, both), candidates: [slot, both] })
+      continue
+    }
     for (const other of ties.get(slot) ?? []) {
       if (taken.has(other) || mask.whole) continue
-      const layout = tiedLayout(mask, other)
+      const layout = tiedLayout(mask, own, slot, other)
       if (mask.name.pruned || layout === undefined) {
         search.undecided.push({ mask, problem: tiedProblem(mask, slot, other), candidates: [other] })
         continue
