@@ -60,7 +60,7 @@ const readingsOf = ({ tokens, style }: ParameterName): ReadonlyArray<ReadonlyArr
 }
 
 /** The path under which a layer's parameters can be found: a folded normalisation leaves its own on the layer before. */
-const pathOf = ({ path, module, layer }: Slot): ReadonlyArray<string> | undefined =>
+export const ownPath = ({ path, module, layer }: Slot): ReadonlyArray<string> | undefined =>
   layer !== undefined && module !== undefined && /norm/i.test(module) ? undefined : path
 
 /** Which of the recurrences of a module reads a slot: stacked layers are nodes one after the other. */
@@ -79,7 +79,7 @@ const callsOf = (masks: ReadonlyArray<MaskTensor>, slots: ReadonlyArray<Slot>): 
         if (rewriting !== undefined) out.push({ mask, slot, layouts, way, rewriting })
       }
       const own = slot.name?.tokens
-      const path = pathOf(slot)
+      const path = ownPath(slot)
       for (const reading of readingsOf(mask.name)) {
         const rewriting = own && rewritingOf(reading, own)
         // A last part alone (`weight`) is no name: it must be the whole of it on both sides.
@@ -88,6 +88,8 @@ const callsOf = (masks: ReadonlyArray<MaskTensor>, slots: ReadonlyArray<Slot>): 
         if (layouts.length === 0 || path === undefined || isOffset(mask.name) || reading.length === 0) continue
         if (recurrent !== undefined && stackIndexOf(slot, slots) !== recurrent.layer) continue
         if (slot.layer === undefined && recurrent === undefined && slot.tensor.shape.length < 2) continue
+        // One number for each output channel is a mask of the weight only if it says so: it may be that of a bias.
+        if (mask.shape.length < 2 && !/^(weight|kernel)$/.test(reading.at(-1) ?? '')) continue
         const module = reading.slice(0, -1)
         const through = rewritingOf(module, path)
         const whole = through?.dropped === '' && through.added === ''

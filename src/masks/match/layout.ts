@@ -34,8 +34,9 @@ export const permuted = (
 const shares = (shape: Sizes, target: Sizes): boolean =>
   shape.some((d, a) => d === target[a] && d !== 1) || target.every((d) => d === 1)
 
-const same = (shape: Sizes, target: Sizes): Layout | undefined => {
+const same = (shape: Sizes, target: Sizes, layer: Layer | undefined): Layout | undefined => {
   if (shape.length === target.length) return permuted(shape, target, [...target.keys()], 'same')
+  if (shape.length < 2 && layer !== undefined) return undefined
   const [own, others] = [axesBeyondOne(shape), axesBeyondOne(target)]
   const [sizes, wanted] = [own.map((axis) => shape[axis] ?? 1), others.map((axis) => target[axis] ?? 1)]
   if (!equal(sizes, wanted)) return undefined
@@ -79,7 +80,7 @@ export const layoutsOn = (slot: Slot, shape: Sizes, name: ParameterName): Readon
   if (recurrence !== undefined) return recurrence
   const target = slot.tensor.shape
   const { layer } = slot
-  const plain = same(shape, target)
+  const plain = same(shape, target, slot.layer)
   if (layer === undefined) {
     // A matrix that something else than a layer reads may be turned behind that.
     return [plain, name.style === 'tensorflow' ? transposed(shape, target) : undefined].filter(

@@ -24,7 +24,7 @@ const isOpen = ({ layer }: Slot): boolean =>
  * one that an exporter renamed when it computed it (`onnx::MatMul_88`, `val_12`) was. Masks of the same file on weights that
  * are not square must not say otherwise, and where a name says nothing they must say it.
  */
-export const orient = (placed: ReadonlyArray<Placed>): Oriented => {
+export const orient = (placed: ReadonlyArray<Placed>, isTied: (slot: Slot) => boolean): Oriented => {
   const usual = placed.map((one) => ({ ...one, layouts: conventional(one.slot, one.layouts, one.mask.name) }))
   const seen = new Map<boolean, Set<LayoutKind>>([
     [true, new Set()],
@@ -39,20 +39,22 @@ export const orient = (placed: ReadonlyArray<Placed>): Oriented => {
   const assignments: Assignment[] = []
   const open: Placed[] = []
   for (const one of usual) {
-    const layout = one.layouts.length === 1 ? one.layouts[0] : decide(one, seen.get(keepsName(one)) ?? new Set())
+    const layout =
+      one.layouts.length === 1 ? one.layouts[0] : decide(one, seen.get(keepsName(one)) ?? new Set(), isTied(one.slot))
     if (layout === undefined) open.push(one)
     else assignments.push({ mask: one.mask, slot: one.slot, way: one.way, layout })
   }
   return { assignments, open }
 }
 
-const decide = (one: Placed, seen: ReadonlySet<LayoutKind>): Layout | undefined => {
+const decide = (one: Placed, seen: ReadonlySet<LayoutKind>, tied: boolean): Layout | undefined => {
   const of = (kind: LayoutKind): Layout | undefined => one.layouts.find((layout) => layout.kind === kind)
   const [turned, same] = [of('transposed'), of('same')]
   if (one.mask.whole) return one.layouts[0]
   if (turned === undefined || same === undefined || one.layouts.length > 2) return undefined
   if (one.slot.layer === undefined) return one.slot.alias === one.mask.name.raw ? same : undefined
-  if (keepsName(one)) return seen.has('transposed') ? undefined : same
+  // A head that is a table turned round was turned, whatever its name.
+  if (keepsName(one)) return seen.has('transposed') || tied ? undefined : same
   const byClass = classSays(one, turned, same)
   if (byClass !== undefined) return byClass
   return isGenerated(one.slot.alias) && !seen.has('same') ? turned : undefined

@@ -113,7 +113,7 @@ const nameSlots = (drafts: ReadonlyArray<Draft>): ReadonlyArray<Slot> => {
   for (const draft of drafts) if (isOwner(draft)) owned.add(draft.alias)
   return drafts.map((draft) => {
     const borrowed = owned.has(draft.alias) && draft.path !== undefined && !isOwner(draft)
-    const lost = borrowed || isGenerated(draft.alias)
+    const lost = borrowed || isGenerated(draft.alias) || isFolded(draft)
     return { ...draft, borrowed, name: lost ? nameByReader(draft) : parameterName(draft.alias) }
   })
 }
@@ -125,8 +125,21 @@ const nameByReader = ({ reads: [read], layer }: Draft): ParameterName | undefine
   return another === undefined ? name : undefined
 }
 
-const isOwner = ({ alias, path }: Draft): boolean =>
-  path !== undefined && sameTokens(parameterName(alias).tokens.slice(0, -1), path)
+/** A bias into which a normalisation was folded keeps its name, and holds something else. */
+const isFolded = (draft: Draft): boolean =>
+  draft.layer === undefined && draft.module !== undefined && /norm/i.test(draft.module) && !isOwner(draft)
+
+/**
+ * Whether the module that reads is the one that the name says, or one around it that uses its parameters itself; a layer into
+ * which a normalisation was folded has the path of that, beside its own module.
+ */
+const isOwner = ({ alias, path, layer, module }: Draft): boolean => {
+  const own = parameterName(alias).tokens.slice(0, -1)
+  if (path === undefined) return false
+  if (path.every((token, i) => token === own[i])) return true
+  const isNorm = layer !== undefined && module !== undefined && /norm/i.test(module)
+  return isNorm && sameTokens(path.slice(0, -1), own.slice(0, -1))
+}
 
 /** How messages name a slot: its constant, shape, and the nodes that read it. */
 export const describeSlot = ({ alias, tensor, reads }: Slot): string => {

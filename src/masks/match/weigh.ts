@@ -10,7 +10,7 @@ import { sizeOf } from '../../ir/type.ts'
 import type { FileEntry } from '../file-entry.ts'
 import type { Assignment, Placed, Way } from './assignment.ts'
 import { type MaskMap, placeByMap } from './by-map.ts'
-import { type Named, nameEvidence, type NameEvidence, pathInGraph } from './by-name.ts'
+import { type Named, nameEvidence, type NameEvidence, ownPath, pathInGraph } from './by-name.ts'
 import { eliminate, fitsOf, isWithin, shapedLike } from './by-shape.ts'
 import { splitProjection } from './by-split.ts'
 import { cachedValues, isTelling, layoutsByValue, throughWeight } from './by-value.ts'
@@ -69,6 +69,7 @@ export const weigh = (entries: ReadonlyArray<FileEntry>, graph: Graph, options: 
     placed: [],
     undecided: [],
     nowhere: new Set(),
+    unplaced: [],
     notes: [],
   }
   placeMapped(search, options.map ?? new Map())
@@ -77,7 +78,8 @@ export const weigh = (entries: ReadonlyArray<FileEntry>, graph: Graph, options: 
   placeRemaining(search, evidence)
   passOver(search, evidence)
   refuseRest(search, evidence)
-  const { assignments, open } = orient(search.placed)
+  const ties = tiesOf(graph)
+  const { assignments, open } = orient(search.placed, (slot) => (ties.get(slot)?.length ?? 0) > 0)
   for (const { mask, slot, layouts } of open) {
     search.undecided.push({ mask, problem: ambiguousLayout(mask, slot, layouts), candidates: [slot] })
   }
@@ -102,8 +104,10 @@ interface Search {
   readonly left: Set<MaskTensor>
   readonly placed: Placed[]
   readonly undecided: Undecided[]
-  /** Masks whose weights no constant holds, where others were found by their numbers. */
+  /** Masks whose weights are given, and that no constant holds. */
   readonly nowhere: Set<MaskTensor>
+  /** Masks that were passed over as they keep everything. */
+  readonly unplaced: MaskTensor[]
   readonly notes: string[]
 }
 
@@ -167,11 +171,13 @@ const placeNamed = (search: Search, weights: ReadonlyMap<string, FileEntry>): Na
   for (const [mask, places] of named) {
     const { places: byNumbers, verdict, candidates } = found.get(mask) ?? silent
     const [first] = places
+    if (verdict === 'none') search.nowhere.add(mask)
     if (byNumbers.length > 0) for (const one of byNumbers) place(search, mask, one.way, [one])
     else if (verdict === 'several') fail(search, mask, ambiguousSlots(mask, candidates), candidates)
     else if ((verdict === 'none' && proves) || (lie && !mask.whole)) {
       if (first !== undefined) fail(search, mask, otherNumbers(mask, first.slot), [first.slot])
-      else if (verdict === 'none') search.nowhere.add(mask)
+    } else if (verdict === 'vague' && first !== undefined && first.layouts.length > 1 && lies(found)) {
+      fail(search, mask, ambiguousLayout(mask, first.slot, first.layouts), [first.slot])
     } else if (exact.has(mask)) placeExact(search, mask, places)
     else if (first !== undefined && places.every(({ slot }) => isOneParameter(first.slot, slot, ties))) {
       place(search, mask, first.way, places)
@@ -188,6 +194,10 @@ const isElsewhere = (places: FoundByValue['places'], named: ReadonlyArray<Named>
   places.some(({ layouts: [layout] }) => layout !== undefined && layout.kind !== 'rows') &&
   named.some(({ way }) => way === 'name') &&
   places.every(({ slot }) => !named.some((one) => one.slot.root === slot.root))
+
+/** Whether some weight was turned, or is in another order than its name says. */
+const lies = (found: ReadonlyMap<MaskTensor, FoundByValue>): boolean =>
+  [...found.values()].some(({ places }) => places.some(({ layouts: [layout] }) => layout?.kind === 'transposed'))
 
 /** A weight of just the mask's name is taken at its word, where the shape fits. */
 const placeExact = (search: Search, mask: MaskTensor, places: ReadonlyArray<Named>): void => {
@@ -219,8 +229,8 @@ const weightsByName = (entries: ReadonlyArray<FileEntry>): ReadonlyMap<string, F
 
 interface FoundByValue {
   readonly places: ReadonlyArray<Pick<Placed, 'slot' | 'layouts' | 'way'>>
-  /** `silent`: the weight is not given, or its numbers say nothing. `several`: it is in more than one place. */
-  readonly verdict: 'found' | 'none' | 'several' | 'silent'
+  /** `silent`: the weight is not given; `vague`: its numbers say nothing. `several`: it is in more than one place. */
+  readonly verdict: 'found' | 'none' | 'several' | 'silent' | 'vague'
   readonly candidates: ReadonlyArray<Slot>
 }
 
@@ -245,7 +255,7 @@ const findByValue = (mask: MaskTensor, named: ReadonlyArray<Named>, given: Given
   const weight = (weights.get(name) ?? weights.get(`${name}.weight`))?.decode()
   if (weight === undefined || E.isLeft(weight) || !isNumeric(weight.right.dtype)) return silent
   const whole = weight.right
-  if (!isTelling(valuesOf(whole))) return silent
+  if (!isTelling(valuesOf(whole))) return { places: [], verdict: 'vague', candidates: [] }
   const sources = [whole, masked(whole, mask)].filter((source) => source !== undefined)
   const ways = new Map(named.map(({ slot, way }) => [slot, way]))
   for (const slots of [[...ways.keys()], given.slots]) {
@@ -370,8 +380,10 @@ const placeRemaining = (search: Search, { rewriting, found, torn, unfit }: NameE
 /** Leaves out masks that change nothing, and those of modules that were not exported. */
 const passOver = (search: Search, { rewriting, found, torn, unfit }: NameEvidence): void => {
   for (const mask of [...search.left]) {
-    if (mask.whole) search.notes.push(`${mask.label} found no weight, and keeps everything.`)
-    else if ([found, torn, unfit].some((known) => known.has(mask))) continue
+    if (mask.whole) {
+      search.notes.push(`${mask.label} found no weight, and keeps everything.`)
+      search.unplaced.push(mask)
+    } else if ([found, torn, unfit].some((known) => known.has(mask))) continue
     else if (isAbsent(search, mask, rewriting) && isMinority(search))
       search.notes.push(`${mask.label} is of a module that is not part of the model.`)
     else if (isRepeated(search, mask))
@@ -388,20 +400,18 @@ const passOver = (search: Search, { rewriting, found, torn, unfit }: NameEvidenc
 const isAbsent = (search: Search, mask: MaskTensor, rewriting: NameEvidence['rewriting']): boolean => {
   const path = pathInGraph(mask, rewriting)
   if (path === undefined || path.length === 0 || search.placed.length === 0 || mask.shape.length < 2) return false
-  if (!search.slots.every((slot) => slot.path !== undefined || !isPrunable(slot))) return false
+  if (!search.slots.every((slot) => ownPath(slot) !== undefined || !isPrunable(slot))) return false
   const known = search.slots.flatMap((slot) => [slot.path ?? [], slot.name?.tokens.slice(0, -1) ?? []])
   const depth = known.reduce((most, tokens) => Math.max(most, sharedTokens(tokens, path)), 0)
   // A number that is missing where others are there is an element of a longer list: masks of a larger model.
   if (depth === path.length || /^\d+$/.test(path[depth] ?? '')) return false
   const open = openSlots(search)
   const names = open.flatMap(({ alias, path: scope }) => [alias, ...(scope === undefined ? [] : [scope.join('.')])])
-  if ([mask.name.raw, path.join('.')].some((name) => closestName(name, names) !== undefined)) return false
+  const scopes = path.map((_, i) => path.slice(0, i + 1).join('.'))
+  if ([mask.name.raw, ...scopes].some((name) => closestName(name, names) !== undefined)) return false
   if (open.some(({ name }) => name !== undefined && sameTokens(name.tokens.slice(-2), mask.name.tokens.slice(-2))))
     return false
-  return open.every(
-    ({ name, path: scope }) =>
-      (name !== undefined && name.tokens.length > 1) || (scope !== undefined && !isWithin(scope, path)),
-  )
+  return open.every((slot) => (slot.name?.tokens.length ?? 0) > 1 || !isWithin(ownPath(slot) ?? [], path))
 }
 
 /** Whether most masks that mask something have found a weight: else they are of another model. */
@@ -496,7 +506,8 @@ const withTies = (search: Search, assignments: ReadonlyArray<Assignment>): Reado
     for (const other of ties.get(slot) ?? []) {
       if (taken.has(other) || mask.whole) continue
       const layout = tiedLayout(mask, own, slot, other)
-      if (mask.name.pruned || layout === undefined) {
+      const rival = search.unplaced.some(({ shape }) => sizeOf(shape) === sizeOf(mask.shape))
+      if (mask.name.pruned || layout === undefined || rival) {
         search.undecided.push({ mask, problem: tiedProblem(mask, slot, other), candidates: [other] })
         continue
       }
