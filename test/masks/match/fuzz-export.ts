@@ -128,6 +128,7 @@ export const exportNetwork = (net: Network, style: Style, kept: Uint8Array, dice
   const counts = new Map<string, number>()
   const taken = new Set<string>()
   const integers: Record<string, Tensor> = {}
+  const indices: string[] = []
   let [number, fused, merged] = [dice.between(1, 90), false, false]
   const deceptive = new Map<View, { readonly param: Param; readonly before: View }>()
   const turned = new Set<Param>()
@@ -365,7 +366,9 @@ export const exportNetwork = (net: Network, style: Style, kept: Uint8Array, dice
         }
         const drawn = dice.pick(['one', 'copy', 'identity'])
         // A copy says whose it is only where an exporter names its module.
-        const told = style.nodes === 'dynamo' && (style.names === 'faithful' || style.names === 'anonymous')
+        const told =
+          style.nodes === 'dynamo' &&
+          (style.names === 'anonymous' || (style.names === 'faithful' && style.turn === 'always'))
         const way = drawn === 'copy' && !told ? 'one' : drawn
         const plain = { ...options, bias: undefined, params: [weight], flat: false }
         const first = product(group, undefined, path, weight, weight.view, plain)
@@ -393,7 +396,7 @@ export const exportNetwork = (net: Network, style: Style, kept: Uint8Array, dice
         const one = constant({ param: module.weight, view: module.weight.view, computed: false, op: 'Gather' })
         const y = value()
         const ids = `ids${fresh()}`
-        integers[ids] = int64s([0, 1])
+        indices.push(ids)
         const node = makeNode(ops.Gather, [one.name, ids], [y], { axis: 0 }, nodeName(pathIn(path), 'Gather'))
         group.nodes.push({ ...node, ...meta(pathIn(path), 'torch.nn.modules.sparse.Embedding', [module.weight]) })
         reads(y, 0, one)
@@ -620,7 +623,10 @@ export const exportNetwork = (net: Network, style: Style, kept: Uint8Array, dice
         )
   const made = makeGraph({
     name: 'exported',
-    inputs: Object.entries(inputs).map(([name, shape]) => ({ name, type: tensorType(style.dtype, shape) })),
+    inputs: [
+      ...Object.entries(inputs).map(([name, shape]) => ({ name, type: tensorType(style.dtype, shape) })),
+      ...indices.map((name) => ({ name, type: tensorType('int64', ['N']) })),
+    ],
     outputs: outputs.map((name) => ({ name, type: tensorType(style.dtype, undefined) })),
     nodes,
     constants: new Map(Object.entries({ ...constants, ...integers })),
