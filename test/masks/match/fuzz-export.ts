@@ -24,6 +24,7 @@ import {
   range,
   reshape,
   rows,
+  sizeOf,
   stack,
   tokensOf,
   type View,
@@ -117,6 +118,10 @@ interface Spec {
   readonly computed: boolean
   readonly op: string
 }
+
+/** Whether a weight's rows are long enough to be known by their numbers, along whichever of two axes. */
+export const tells = ({ shape }: Pick<View, 'shape'>): boolean =>
+  shape.filter((d) => d > 1).length > 1 && sizeOf(shape.slice(1)) >= 4 && sizeOf(shape) / (shape[1] ?? 1) >= 4
 
 export const exportNetwork = (net: Network, style: Style, kept: Uint8Array, dice: Dice): Exported => {
   const held: Held[] = []
@@ -552,7 +557,9 @@ export const exportNetwork = (net: Network, style: Style, kept: Uint8Array, dice
   let byWord: Reader[] | undefined
   const renamed = new Map<string, string>()
   if (style.names === 'lying') {
-    const named = dice.shuffled(held.filter((one) => one.named !== undefined && one.view.shape.length > 1))
+    const named = dice.shuffled(
+      held.filter(({ named, view: { shape } }) => named !== undefined && tells({ shape }) && shape[0] !== shape[1]),
+    )
     const spoken = new Map<View, View>()
     for (const one of named) {
       const other = named.find(

@@ -12,7 +12,7 @@ import type { FileEntry } from '../../../src/masks/file-entry.ts'
 import { matchMasks, type MatchOptions, type Matching } from '../../../src/masks/match/index.ts'
 import { resolveWeights } from '../../../src/masks/weights.ts'
 import { applyMasks } from '../../../src/passes/apply-masks.ts'
-import { type Exported, exportNetwork, isExported, type Reader, type Style } from './fuzz-export.ts'
+import { type Exported, exportNetwork, isExported, type Reader, type Style, tells } from './fuzz-export.ts'
 import {
   type Dice,
   diceOf,
@@ -197,7 +197,9 @@ const maskable = new Set(['conv', 'transpose', 'linear', 'conv1d', 'table', 'rec
 export const drawTry = (seed: number, without: ReadonlySet<string> = new Set()): Try => {
   const dice = diceOf(seed)
   const net = drawNetwork(dice, '', without)
-  const style = limited(drawStyle(dice, net), without)
+  // Names that lie between equal parameters say the truth.
+  const equal = net.cloned || net.params.some(({ tiedTo }) => tiedTo)
+  const style = limited(drawStyle(dice, net), equal ? new Set([...without, 'lying']) : without)
   const fileStyle: FileStyle = dice.pick([
     'plain',
     'plain',
@@ -275,10 +277,6 @@ export const drawTry = (seed: number, without: ReadonlySet<string> = new Set()):
   return { seed, graph: exported.graph, entries, options, worlds, impossible, labels, tags: groups, easy, about }
 }
 
-/** Whether a weight's rows are long enough to be known by their numbers. */
-const speaks = ({ view: { shape } }: Param): boolean =>
-  shape.filter((d) => d > 1).length > 1 && sizeOf(shape.slice(1)) >= 4 && sizeOf(shape) / (shape[1] ?? 1) >= 4
-
 const easyOf = (of: {
   readonly style: Style
   readonly exported: Exported
@@ -298,7 +296,7 @@ const easyOf = (of: {
   )
   if (!plain || !masks.some(({ kept }) => kept.includes(0))) return undefined
   if (given === 'weights')
-    return masks.every(({ param, shape }) => speaks(param) && !(exported.fused && shape.length === 1))
+    return masks.every(({ param, shape }) => tells(param.view) && !(exported.fused && shape.length === 1))
       ? 'values given'
       : undefined
   if (given !== 'none' || exported.fused || ['keyed', 'tensorflow', 'prefixed'].includes(fileStyle)) return undefined
@@ -391,11 +389,13 @@ const reasons: ReadonlyArray<readonly [RegExp, string]> = [
   [/none of that name/, 'unknown name'],
 ]
 
-const differs = (matching: Matching, graph: Graph, { bits, readers }: World): string | undefined => {
+/** What is not as one of `worlds` has it, reader by reader: names may lie of one weight and say the truth of another. */
+const differs = (matching: Matching, graph: Graph, worlds: ReadonlyArray<World>): string | undefined => {
   const applied = applyMasks(matching.graph, matching.masks)
   if (E.isLeft(applied)) return `masks do not apply: ${renderError(applied.left)}`
   const [before, after] = [resolveWeights(graph), resolveWeights(applied.right)]
-  for (const { output, port, view } of readers) {
+  const [first] = worlds
+  for (const [r, { output, port }] of (first?.readers ?? []).entries()) {
     const read = (side: typeof before, of: Graph): ReturnType<typeof elements> | undefined => {
       const node = of.nodes.find(({ outputs }) => outputs[0] === output)
       const tensor = side.graph.constants.get(side.rootOf.get(node?.inputs[port] ?? '') ?? '')
@@ -403,13 +403,16 @@ const differs = (matching: Matching, graph: Graph, { bits, readers }: World): st
     }
     const [was, is] = [read(before, graph), read(after, applied.right)]
     if (was === undefined || is === undefined) return `${output}:${port} reads no constant`
-    for (const [i, from] of view.index.entries()) {
-      const wanted = from < 0 || bits[from] === 1 ? Number(was[i]) : 0
-      if (Number(is[i]) !== wanted) {
-        const node = graph.nodes.find(({ outputs }) => outputs[0] === output)
-        return `${node?.op} ${node?.name} (${output}), input ${port} = ${node?.inputs[port]}: element ${i} is ${is[i]}, not ${wanted}`
-      }
-    }
+    const wrong = worlds.map(({ bits, readers }) => {
+      const wanted = Array.from(readers[r]?.view.index ?? [], (from, i) =>
+        from < 0 || bits[from] === 1 ? Number(was[i]) : 0,
+      )
+      const at = wanted.findIndex((value, i) => Number(is[i]) !== value)
+      return at < 0 ? undefined : `element ${at} is ${is[at]}, not ${wanted[at]}`
+    })
+    if (wrong.some((text) => text === undefined)) continue
+    const node = graph.nodes.find(({ outputs }) => outputs[0] === output)
+    return `${node?.op} ${node?.name} (${output}), input ${port} = ${node?.inputs[port]}: ${wrong.join('; or ')}`
   }
   return undefined
 }
@@ -432,19 +435,20 @@ export const judge = ({ graph, entries, options, worlds, impossible, labels }: T
       kind: 'dropped',
       text: `no constant can carry the masks of ${impossible.join(', ')}\n${right.notes.join('\n')}`,
     }
-  const wrong = worlds.map((world) => differs(right, graph, world))
-  if (wrong.every((text) => text !== undefined)) {
+  const wrong = differs(right, graph, worlds)
+  if (wrong !== undefined) {
     const over = [...labels].filter(([label]) => right.notes.some((note) => note.startsWith(`${label} is of a module`)))
-    const dropped = worlds.some(({ bits, readers }) => {
+    const without = worlds.map(({ bits, readers }): World => {
       const rest = bits.slice()
       for (const [, { view }] of over) for (const at of view.index) rest[at] = 1
-      return differs(right, graph, { bits: rest, readers }) === undefined
+      return { bits: rest, readers }
     })
+    const dropped = differs(right, graph, without) === undefined
     const ways = right.assignments.map(
       ({ mask, slot, layout, way }) =>
         `  ${mask.label} [${mask.shape.join()}] -> ${slot.alias} [${slot.tensor.shape.join()}] by ${way}, ${layout.kind}`,
     )
-    return { kind: dropped ? 'dropped' : 'wrong', text: [...wrong, ...ways, ...right.notes].join('\n') }
+    return { kind: dropped ? 'dropped' : 'wrong', text: [wrong, ...ways, ...right.notes].join('\n') }
   }
   return { kind: 'matched', placed: right.assignments.length }
 }
