@@ -193,9 +193,24 @@ const misspell = (dice: Dice, name: string): string => {
 
 const maskable = new Set(['conv', 'transpose', 'linear', 'conv1d', 'table', 'recurrent', 'packed'])
 
-/** `without`: what to leave out, to look behind what is known. */
-export const drawTry = (seed: number, without: ReadonlySet<string> = new Set()): Try => {
+/** What makes matching hard; a quarter of the tries are without. */
+const confusing = [
+  'clones',
+  'tied',
+  'anonymous',
+  'lying',
+  'parts',
+  'merged',
+  'foreign',
+  'mistyped',
+  'broadcast',
+  'fused',
+]
+
+/** `left`: what to leave out, to look behind what is known. */
+export const drawTry = (seed: number, left: ReadonlySet<string> = new Set()): Try => {
   const dice = diceOf(seed)
+  const without = dice.chance(0.25) ? new Set([...left, ...confusing]) : left
   const net = drawNetwork(dice, '', without)
   // Names that lie between equal parameters say the truth.
   const equal = net.cloned || net.params.some(({ tiedTo }) => tiedTo)
@@ -288,9 +303,8 @@ const easyOf = (of: {
   readonly impossible: ReadonlyArray<string>
 }): string | undefined => {
   const { style, exported, net, masks, fileStyle, given, whose, impossible } = of
-  const confusing =
-    whose !== 'own' || net.cloned || exported.merged || style.dropped.length > 0 || style.names === 'lying'
-  if (confusing || impossible.length > 0 || net.params.some(({ tiedTo }) => tiedTo)) return undefined
+  const hard = whose !== 'own' || net.cloned || exported.merged || style.dropped.length > 0 || style.names === 'lying'
+  if (hard || impossible.length > 0 || net.params.some(({ tiedTo }) => tiedTo)) return undefined
   const plain = masks.every(
     ({ param, shape }) => maskable.has(param.kind) && (shape.length === 1 || sizeOf(shape) === param.view.index.length),
   )
