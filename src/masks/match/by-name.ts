@@ -8,6 +8,7 @@ import type { MaskTensor } from './mask-tensors.ts'
 import { isOffset, type ParameterName } from './parameter-name.ts'
 import { recurrentName } from './recurrence.ts'
 import { roleOf, type Slot } from './slots.ts'
+import { isSameNumbers } from './tied.ts'
 
 export interface Named {
   readonly slot: Slot
@@ -63,11 +64,15 @@ const readingsOf = ({ tokens, style }: ParameterName): ReadonlyArray<ReadonlyArr
 export const ownPath = ({ path, module, layer }: Slot): ReadonlyArray<string> | undefined =>
   layer !== undefined && module !== undefined && /norm/i.test(module) ? undefined : path
 
-/** Which of the recurrences of a module reads a slot: stacked layers are nodes one after the other. */
-const stackIndexOf = (slot: Slot, slots: ReadonlyArray<Slot>): number =>
-  slots
-    .filter((other) => roleOf(other) === roleOf(slot) && other.path?.join('.') === slot.path?.join('.'))
-    .indexOf(slot)
+/** Which of the recurrences of a module reads a slot: stacked layers are nodes one after the other, calls repeat them. */
+const stackIndexOf = (slot: Slot, slots: ReadonlyArray<Slot>): number => {
+  const layers: Slot[] = []
+  for (const other of slots) {
+    if (roleOf(other) !== roleOf(slot) || other.path?.join('.') !== slot.path?.join('.')) continue
+    if (!layers.some((known) => isSameNumbers(known, other))) layers.push(other)
+  }
+  return layers.findIndex((known) => isSameNumbers(known, slot))
+}
 
 const callsOf = (masks: ReadonlyArray<MaskTensor>, slots: ReadonlyArray<Slot>): ReadonlyArray<Called> => {
   const out: Called[] = []

@@ -8,7 +8,7 @@ import { channelMask } from '../channel-mask.ts'
 import { elementMask, expandMask, type Mask, type Masks, sameMask } from '../mask.ts'
 import type { Assignment } from './assignment.ts'
 import type { MaskError } from './error.ts'
-import { isGenerated, sameTokens } from './parameter-name.ts'
+import { isGenerated, isSameName, sameTokens } from './parameter-name.ts'
 import { forEachPair } from './region.ts'
 import { type Slot, slotsByRoot } from './slots.ts'
 import { areTied } from './tied.ts'
@@ -56,8 +56,7 @@ const maskOf = (slot: Slot, assignments: ReadonlyArray<Assignment>): E.Either<Ma
 /** Whether a slot without a mask is the parameter of one with a mask; undefined where nothing tells. */
 const isSameParameter = (masked: Slot, other: Slot, pruned: boolean): boolean | undefined => {
   if (pruned && areTied(masked, other)) return undefined
-  if (masked.name !== undefined && other.name !== undefined && sameTokens(masked.name.tokens, other.name.tokens))
-    return true
+  if (isSameName(masked.name, other.name)) return true
   if (areTied(masked, other)) return true
   if (masked.alias === other.alias) {
     if (masked.path === undefined || other.path === undefined) return true

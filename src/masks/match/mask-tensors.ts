@@ -51,7 +51,9 @@ export const decodeMaskTensors = (
   graph: Graph,
 ): { readonly masks: ReadonlyArray<MaskTensor>; readonly problems: ReadonlyArray<MaskFileError> } => {
   let largest = 0
-  for (const { shape } of graph.constants.values()) largest = Math.max(largest, sizeOf(shape))
+  for (const { shape } of [...graph.constants.values(), ...graph.defaults.values()]) {
+    largest = Math.max(largest, sizeOf(shape))
+  }
   const masks: MaskTensor[] = []
   const problems: MaskFileError[] = []
   for (const entry of entries) {

@@ -1,4 +1,5 @@
 /** Which of several layouts is meant where sizes are equal: by what the file's other masks show, never by chance. */
+import { sizeOf } from '../../ir/type.ts'
 import type { Assignment, Placed } from './assignment.ts'
 import { conventional } from './layout.ts'
 import type { Layout, LayoutKind } from './region.ts'
@@ -14,6 +15,18 @@ export interface Oriented {
 /** Whether a weight was found under a name of its own, and so is stored as the framework stores it, as far as it shows. */
 const keepsName = ({ slot, way }: Placed): boolean =>
   !isGenerated(slot.alias) && (way === 'name' || way === 'value' || slot.borrowed)
+
+/**
+ * The layout that is left, but for a mask of one number for each input of a weight that was turned: masks that have one number
+ * for several weights have it for outputs, and this weight holds more than the mask is for.
+ */
+const alone = (one: Placed): Layout | undefined => {
+  const [layout] = one.layouts
+  const isPart = sizeOf(one.mask.shape) < sizeOf(one.slot.tensor.shape) && one.mask.shape.length === 2
+  return isPart && layout?.kind === 'same' && isOpen(one.slot) && one.way === 'node' && !keepsName(one)
+    ? undefined
+    : layout
+}
 
 /** Matrices `[in, out]`, of which frameworks store either the same or the transposed. */
 const isOpen = ({ layer }: Slot): boolean =>
@@ -40,7 +53,7 @@ export const orient = (placed: ReadonlyArray<Placed>, isTied: (slot: Slot) => bo
   const open: Placed[] = []
   for (const one of usual) {
     const layout =
-      one.layouts.length === 1 ? one.layouts[0] : decide(one, seen.get(keepsName(one)) ?? new Set(), isTied(one.slot))
+      one.layouts.length === 1 ? alone(one) : decide(one, seen.get(keepsName(one)) ?? new Set(), isTied(one.slot))
     if (layout === undefined) open.push(one)
     else assignments.push({ mask: one.mask, slot: one.slot, way: one.way, layout })
   }

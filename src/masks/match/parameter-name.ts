@@ -50,7 +50,9 @@ export const parameterName = (raw: string): ParameterName => {
   const last = tokens.at(-1) ?? ''
   if (tokens.length > 1 && (last === 'mask' || last === 'orig')) tokens.pop()
   else if (buffer.test(last) && last.length > 5) tokens[tokens.length - 1] = last.replace(buffer, '')
-  return { raw, tokens, style: tensorflowLeaves.has(tokens.at(-1) ?? '') ? 'tensorflow' : 'torch', pruned }
+  const leaf = tokens.at(-1) ?? ''
+  const isVariable = /:\d+$/.test(raw) && leaf !== 'weight' && leaf !== 'bias'
+  return { raw, tokens, style: tensorflowLeaves.has(leaf) || isVariable ? 'tensorflow' : 'torch', pruned }
 }
 
 /** Whether a parameter is added, not multiplied by inputs: its name never stands for the weight of its module. */
@@ -64,6 +66,10 @@ export const isNameless = ({ tokens }: ParameterName): boolean =>
 /** A name that an exporter made for a value it computed: the parameter's own name is lost. */
 export const isGenerated = (name: string): boolean =>
   /^(onnx::\w+|_?val_\d+|\d+|t_\d+|transpose_\d+|\w*_?const_fold\w*|.*_output_\d+|.*\/Transpose\w*(:\d+)?)$/i.test(name)
+
+/** Whether two names are one, and say something: a name without a module may be made up. */
+export const isSameName = (a: ParameterName | undefined, b: ParameterName | undefined): boolean =>
+  a !== undefined && b !== undefined && a.tokens.length > 1 && sameTokens(a.tokens, b.tokens)
 
 export const sameTokens = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): boolean =>
   a.length === b.length && a.every((token, i) => token === b[i])

@@ -75,14 +75,6 @@ export const folded = (mask: MaskTensor, slots: ReadonlyArray<Slot>): MaskFileEr
 
 export const unknownName = (mask: MaskTensor, graph: Graph, free: ReadonlyArray<Slot>): MaskFileError => {
   const { graph: resolved, rootOf } = resolveWeights(graph)
-  if (graph.defaults.has(mask.label)) {
-    return problem(
-      mask.label,
-      'a constant weight',
-      'an input of the model, whose value callers may replace',
-      'Take it off the list of model inputs, so that only the initializer is left.',
-    )
-  }
   if (free.length > 0) {
     const near = `Of its shape is left ${list(free.map(describeSlot))}`
     return problem(mask.label, 'the name of a weight of the model', 'none of that name', `${near}. ${settle}`)
@@ -95,6 +87,15 @@ export const unknownName = (mask: MaskTensor, graph: Graph, free: ReadonlyArray<
     close.length === 0 ? 'The model holds no constants.' : `The closest names are ${close.join(', ')}. Rename the mask.`
   return problem(mask.label, 'the name of a weight of the model', 'none of that name', help)
 }
+
+export const weightsAreInputs = (count: number): MaskFileError =>
+  failure(
+    'MaskError',
+    'masks',
+    'constant weights',
+    `inputs of the model under the names of ${count === 1 ? 'the mask' : `${count} masks`}, whose values callers may replace`,
+    'Take the weights off the list of model inputs, so that only the initializers are left (export without keep_initializers_as_inputs).',
+  )
 
 /** When nothing fits at all: the masks of another model. */
 export const anotherModel = (masks: ReadonlyArray<MaskTensor>, graph: Graph): MaskFileError => {

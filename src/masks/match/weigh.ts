@@ -18,7 +18,7 @@ import type { MaskFileError } from './error.ts'
 import { layoutsOn } from './layout.ts'
 import { decodeMaskTensors, type MaskTensor, sortEntries } from './mask-tensors.ts'
 import { orient } from './orient.ts'
-import { isGenerated, parameterName, sameTokens } from './parameter-name.ts'
+import { isGenerated, isSameName, parameterName, sameTokens } from './parameter-name.ts'
 import {
   ambiguousLayout,
   ambiguousSlots,
@@ -27,6 +27,7 @@ import {
   otherNumbers,
   tiedProblem,
   unknownName,
+  weightsAreInputs,
   wrongShape,
 } from './refusal.ts'
 import { isPrunable, type Slot, slotsOf } from './slots.ts'
@@ -287,7 +288,7 @@ const findByValue = (mask: MaskTensor, named: ReadonlyArray<Named>, given: Given
 
 /** Whether slots with the same numbers are called the same, or read by the same module. */
 const isOneName = (a: Slot, b: Slot): boolean =>
-  (a.alias === b.alias && a.name !== undefined && b.name !== undefined && sameTokens(a.name.tokens, b.name.tokens)) ||
+  (a.alias === b.alias && isSameName(a.name, b.name)) ||
   (a.path !== undefined && b.path !== undefined && sameTokens(a.path, b.path))
 
 /**
@@ -457,13 +458,16 @@ const refuseRest = (search: Search, { found, torn, unfit, rewriting }: NameEvide
   const free = freeSlots(search)
   const left = [...search.left]
   const fits = new Map(left.map((mask) => [mask, shapedLike(mask, free).map(({ slot }) => slot)]))
-  const nothing = placed.length === 0 && found.size + torn.size === 0 && undecided.length === 0
+  const inputs = left.some(({ label }) => graph.defaults.has(label))
+  const nothing = !inputs && placed.length === 0 && found.size + torn.size === 0 && undecided.length === 0
   const [first] = left
   if (nothing && first !== undefined && left.length > 1 && [...fits.values()].every((slots) => slots.length === 0)) {
-    if (!left.some(({ label }) => graph.defaults.has(label))) {
-      undecided.push({ mask: first, problem: anotherModel(left, graph), candidates: [] })
-      return
-    }
+    undecided.push({ mask: first, problem: anotherModel(left, graph), candidates: [] })
+    return
+  }
+  if (placed.length === 0 && first !== undefined && inputs) {
+    undecided.push({ mask: first, problem: weightsAreInputs(left.length), candidates: [] })
+    return
   }
   for (const mask of left) {
     const [misfit] = unfit.get(mask) ?? []

@@ -183,7 +183,7 @@ describe('masks of a file', () => {
       defaults: new Map([['w', weight([2, 2])]]),
     })
     expect(bad(graph, entry('w', [2, 2], [1, 1, 0, 1])).found).toBe(
-      'an input of the model, whose value callers may replace',
+      'inputs of the model under the names of the mask, whose values callers may replace',
     )
   })
 })
