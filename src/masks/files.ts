@@ -9,7 +9,7 @@ import { type FileKind, kindOf, zipKindOf } from './kind.ts'
 import { expandMask, type Masks } from './mask.ts'
 import { type MaskFileError, type Matching, matchMasks, type MatchOptions } from './match/index.ts'
 import { arraysIn } from './npz.ts'
-import { decodeSafetensors, encodeSafetensors, looksLikeSafetensors } from './safetensors.ts'
+import { decodeSafetensors, encodeSafetensors, holdsHeader, looksLikeSafetensors } from './safetensors.ts'
 import { looksLikeZip, readZip, type ZipEntry } from './zip.ts'
 
 /**
@@ -47,7 +47,7 @@ export const masksAlone = (matching: Matching, graph: Graph): E.Either<MaskFileE
  */
 export const decodeFile = (bytes: Uint8Array): E.Either<TensorFileError, FileContents> => {
   if (looksLikeZip(bytes)) return E.chain(decodeZip)(readZip(bytes))
-  if (looksLikePickle(bytes)) return readPickled(bytes)
+  if (!holdsHeader(bytes) && looksLikePickle(bytes)) return readPickled(bytes)
   if (!looksLikeSafetensors(bytes)) return E.left(notTensors(kindOf(bytes), bytes.length))
   const file = decodeSafetensors(bytes)
   if (E.isLeft(file)) {

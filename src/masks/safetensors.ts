@@ -41,6 +41,11 @@ export interface TensorFile {
 /** Whether bytes begin like a safetensors file. */
 export const looksLikeSafetensors = (bytes: Uint8Array): boolean => bytes.length >= 9 && bytes[8] === 0x7b
 
+/** Whether the header that the first eight bytes measure is in the file: so of no pickle, whose first bytes say far more. */
+export const holdsHeader = (bytes: Uint8Array): boolean =>
+  looksLikeSafetensors(bytes) &&
+  new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true) <= BigInt(bytes.length - 8)
+
 const broken = (expected: string, found: string, subject = 'safetensors file'): E.Either<TensorFileError, never> =>
   E.left(
     tensorFileError(

@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as fc from 'fast-check'
+import { decodeFile } from '../../src/masks/files.ts'
 import { describe, expect, it } from 'vitest'
 import { byteLength } from '../../src/ir/dtype.ts'
 import { renderError } from '../../src/ir/failure.ts'
@@ -211,5 +212,15 @@ describe('malformed safetensors', () => {
 
   it('accepts the file that the cases are made from', () => {
     expect(decoded(a({})).tensors.get('a')?.bytes).toEqual(Uint8Array.of(0, 1))
+  })
+})
+
+describe('a header whose length looks like the start of a pickle', () => {
+  it.each([0x280, 0x380, 0x480, 0x580])('is read with %i bytes of header', (length) => {
+    const json = JSON.stringify({ w: { dtype: 'BOOL', shape: [2], data_offsets: [0, 2] } }).padEnd(length)
+    const head = new Uint8Array(8)
+    new DataView(head.buffer).setBigUint64(0, BigInt(length), true)
+    const file = decodeFile(Uint8Array.from([...head, ...new TextEncoder().encode(json), 1, 0]))
+    expect(E.isRight(file) && file.right.entries.map(({ name }) => name)).toEqual(['w'])
   })
 })

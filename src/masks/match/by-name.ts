@@ -5,9 +5,9 @@
 import type { Layout } from './region.ts'
 import { layoutsOn } from './layout.ts'
 import type { MaskTensor } from './mask-tensors.ts'
-import { isOffset, type ParameterName } from './parameter-name.ts'
+import { isFactor, isOffset, type ParameterName } from './parameter-name.ts'
 import { recurrentName } from './recurrence.ts'
-import { roleOf, type Slot } from './slots.ts'
+import { isCalledAgain, roleOf, type Slot } from './slots.ts'
 import { isSameNumbers } from './tied.ts'
 
 export interface Named {
@@ -90,7 +90,14 @@ const callsOf = (masks: ReadonlyArray<MaskTensor>, slots: ReadonlyArray<Slot>): 
         // A last part alone (`weight`) is no name: it must be the whole of it on both sides.
         const shared = Math.min(reading.length, own?.length ?? 0)
         if (shared > 1 || (rewriting?.dropped === '' && rewriting.added === '')) enter(rewriting, 'name')
-        if (layouts.length === 0 || path === undefined || isOffset(mask.name) || reading.length === 0) continue
+        if (
+          layouts.length === 0 ||
+          path === undefined ||
+          isOffset(mask.name) ||
+          isFactor(mask.name) ||
+          reading.length === 0
+        )
+          continue
         if (recurrent !== undefined && stackIndexOf(slot, slots) !== recurrent.layer) continue
         if (slot.layer === undefined && recurrent === undefined && slot.tensor.shape.length < 2) continue
         // One number for each output channel is a mask of the weight only if it says so: it may be that of a bias.
@@ -138,7 +145,8 @@ export const nameEvidence = (masks: ReadonlyArray<MaskTensor>, slots: ReadonlyAr
         ![...by.keys()].every((other) => best?.by.has(other) && best.by.size > by.size) &&
         preferred(by.get(mask) ?? []).some(({ slot }) => !own.some((one) => one.slot.root === slot.root)),
     )
-    if (rivals.length === 0 && !isNumbered(best?.rewriting)) found.set(mask, own)
+    const isOnly = rivals.length === 0 && !isNumbered(best?.rewriting) && !hasNamesake(own, best?.rewriting, slots)
+    if (isOnly) found.set(mask, own)
     else torn.set(mask, [...own, ...rivals.flatMap(({ by }) => preferred(by.get(mask) ?? []))])
   }
   const unfit = new Map<MaskTensor, Slot[]>()
@@ -151,6 +159,28 @@ export const nameEvidence = (masks: ReadonlyArray<MaskTensor>, slots: ReadonlyAr
   }
   return { found, torn, unfit, rewriting: best?.rewriting }
 }
+
+/**
+ * Whether, less a prefix, a module has the name of another: PyTorch's older exporter leaves dictionaries of modules out of paths,
+ * and calls the second `b` of two dictionaries `b_1`.
+ */
+const hasNamesake = (
+  own: ReadonlyArray<Called>,
+  rewriting: Rewriting | undefined,
+  slots: ReadonlyArray<Slot>,
+): boolean =>
+  rewriting !== undefined &&
+  rewriting.dropped !== '' &&
+  own.some(
+    ({ way, slot }) =>
+      way === 'node' &&
+      slots.some(
+        (other) =>
+          roleOf(other) === roleOf(slot) &&
+          isCalledAgain(slot.path ?? [], other.path ?? []) &&
+          !isSameNumbers(slot, other),
+      ),
+  )
 
 /** Whether a prefix names one of several modules (`blocks.0`): masks of one block may be given for another. */
 const isNumbered = (rewriting: Rewriting | undefined): boolean =>

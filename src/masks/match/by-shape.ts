@@ -3,7 +3,7 @@ import { sizeOf } from '../../ir/type.ts'
 import { conventional, layoutsOn } from './layout.ts'
 import type { MaskTensor } from './mask-tensors.ts'
 import { pathInGraph, type NameEvidence } from './by-name.ts'
-import { isNameless, isOffset } from './parameter-name.ts'
+import { isFactor, isNameless, isOffset } from './parameter-name.ts'
 import type { Layout } from './region.ts'
 import { isPrunable, type Slot } from './slots.ts'
 
@@ -31,18 +31,20 @@ export const fitsOf = (
   rewriting: NameEvidence['rewriting'],
 ): ReadonlyArray<Fit> => {
   const path = pathInGraph(mask, rewriting)
+  const isNumbered = mask.name.tokens.slice(0, -1).some((token) => /^\d+$/.test(token))
   const related = ({ name, path: scope }: Slot): boolean => {
     if (isNameless(mask.name)) return true
     if (name !== undefined && name.tokens.length > 1) return false
     const pathless = scope === undefined || scope.length === 0
-    return rewriting === undefined ? pathless : !pathless && path !== undefined && isWithin(scope, path)
+    // A numbered module may have brothers whose weights have the same shape.
+    return rewriting === undefined ? pathless && !isNumbered : !pathless && path !== undefined && isWithin(scope, path)
   }
   return shapedLike(mask, free).filter(({ slot }) => related(slot))
 }
 
 /** The free slots that a mask can lie on in its full shape. */
 export const shapedLike = (mask: MaskTensor, free: ReadonlyArray<Slot>): ReadonlyArray<Fit> => {
-  if (isOffset(mask.name) || mask.shape.length < 2) return []
+  if (isOffset(mask.name) || isFactor(mask.name) || mask.shape.length < 2) return []
   return free.flatMap((slot) => {
     const fits = isPrunable(slot) ? layoutsOn(slot, mask.shape, mask.name) : []
     const whole = fits.filter(({ kind }) => kind === 'gates' || sizeOf(mask.shape) === sizeOf(slot.tensor.shape))

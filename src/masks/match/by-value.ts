@@ -7,7 +7,7 @@ import { numbersOf, stridesOf } from '../../ir/evaluate.ts'
 import { bitsOf, type DType } from '../../ir/dtype.ts'
 import { type Dense, materialize, type Tensor } from '../../ir/tensor.ts'
 import type { Layout, LayoutKind, Region } from './region.ts'
-import type { Slot } from './slots.ts'
+import { isRecurrent, type Slot } from './slots.ts'
 
 type Values = Float32Array | Float64Array
 
@@ -218,7 +218,7 @@ const targetRows = (slot: Slot): TargetRows | undefined => {
   if (contraction !== undefined && contraction.groups > 1 && contraction.grouped === 'output') {
     return groupedRows(axes, contraction.groups)
   }
-  const at = contraction?.weightOutputAxis ?? (axes.length === 3 ? undefined : 0)
+  const at = contraction?.weightOutputAxis ?? (isRecurrent(slot) ? undefined : 0)
   if (at === undefined) {
     const [first, second, ...rest] = axes
     if (first === undefined || second === undefined) return undefined

@@ -10,7 +10,7 @@ import type { Assignment } from './assignment.ts'
 import type { MaskError } from './error.ts'
 import { isGenerated, isSameName, sameTokens } from './parameter-name.ts'
 import { forEachPair } from './region.ts'
-import { type Slot, slotsByRoot } from './slots.ts'
+import { isCalledAgain, type Slot, slotsByRoot } from './slots.ts'
 import { areTied } from './tied.ts'
 
 export interface Combined {
@@ -68,14 +68,6 @@ const isSameParameter = (masked: Slot, other: Slot, pruned: boolean): boolean | 
   if ((other.name?.tokens.length ?? 0) > 1) return false
   if (isGenerated(masked.alias) || isGenerated(other.alias)) return undefined
   return other.chain.includes(masked.alias) ? true : undefined
-}
-
-/** PyTorch's older exporter writes `query_1` for the module query when it is called a second time. */
-const isCalledAgain = (path: ReadonlyArray<string>, other: ReadonlyArray<string>): boolean => {
-  const [a, b] = [path.at(-1) ?? '', other.at(-1) ?? '']
-  const counts = (name: string, base: string): boolean =>
-    name.startsWith(`${base}_`) && /^\d+$/.test(name.slice(base.length + 1))
-  return sameTokens(path.slice(0, -1), other.slice(0, -1)) && (counts(a, b) || counts(b, a))
 }
 
 /** Masks by constant. Slots of one constant whose masks differ get constants of their own. */

@@ -33,8 +33,10 @@ export const originOf = (node: Node, signature: ReadonlyMap<string, string>): Or
     )
     return { path, module: classes?.at(-2), parameters }
   }
-  if (!node.name.includes('/')) return undefined
-  return { path: pathOf(node.name.split('/').slice(0, -1)), module: undefined, parameters: [] }
+  // ONNX Runtime's optimiser adds what it did.
+  const name = node.name.replace(/\/\w*Fusion\w*$/, '')
+  if (!name.includes('/')) return undefined
+  return { path: pathOf(name.split('/').slice(0, -1)), module: undefined, parameters: [] }
 }
 
 /** What the exported program calls its parameters: the placeholders in the operations' arguments, and the full names. */

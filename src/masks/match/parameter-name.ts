@@ -59,6 +59,10 @@ export const parameterName = (raw: string): ParameterName => {
 export const isOffset = ({ tokens }: ParameterName): boolean =>
   /bias|beta|running_|moving_|gamma/.test(tokens.at(-1) ?? '')
 
+/** A factor of a weight (weight normalisation): a mask on it is no mask on the product, which is what exporters store. */
+export const isFactor = ({ tokens }: ParameterName): boolean =>
+  tokens.includes('parametrizations') || /_[gv]$/.test(tokens.at(-1) ?? '')
+
 /** A name that only counts: of an element of a list, or of an array that was saved without a name. */
 export const isNameless = ({ tokens }: ParameterName): boolean =>
   tokens.length === 0 || (tokens.length === 1 && /^(arr_|mask_?)?\d*$/.test(tokens[0] ?? ''))

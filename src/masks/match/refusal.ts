@@ -65,6 +65,14 @@ export const tiedProblem = (mask: MaskTensor, slot: Slot, other: Slot): MaskFile
     'Give the other a mask too: the same, or one that keeps everything.',
   )
 
+export const copyProblem = (mask: MaskTensor, slot: Slot, other: Slot): MaskFileError =>
+  problem(
+    mask.label,
+    `one constant with the numbers of ${describeSlot(slot)}`,
+    `${describeSlot(other)} as well, in another form`,
+    'They may be one parameter that is used twice, or two that are equal: export the model with the weights masked, and take --masks zeros.',
+  )
+
 export const folded = (mask: MaskTensor, slots: ReadonlyArray<Slot>): MaskFileError =>
   problem(
     mask.label,

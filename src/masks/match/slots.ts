@@ -151,7 +151,10 @@ export const describeSlot = ({ alias, tensor, reads }: Slot): string => {
 
 /** Whether a constant is one that people prune: the weight of a layer, a table, the matrices of a recurrence. */
 export const isPrunable = (slot: Slot): boolean =>
-  slot.tensor.shape.filter((d) => d > 1).length > 1 && (slot.layer !== undefined || recurrentPorts.has(roleOf(slot)))
+  slot.tensor.shape.filter((d) => d > 1).length > 1 && (slot.layer !== undefined || isRecurrent(slot))
+
+/** Whether a constant is a matrix of an LSTM, GRU or RNN. */
+export const isRecurrent = (slot: Slot): boolean => recurrentPorts.has(roleOf(slot))
 
 const recurrentPorts = new Set(['LSTM 1', 'LSTM 2', 'GRU 1', 'GRU 2', 'RNN 1', 'RNN 2'])
 
@@ -168,4 +171,12 @@ export const slotsByRoot = (graph: Graph): ReadonlyMap<ValueId, ReadonlyArray<Sl
     else out.set(slot.root, [slot])
   }
   return out
+}
+
+/** PyTorch's older exporter writes `query_1` for the module query when it is called a second time. */
+export const isCalledAgain = (path: ReadonlyArray<string>, other: ReadonlyArray<string>): boolean => {
+  const [a, b] = [path.at(-1) ?? '', other.at(-1) ?? '']
+  const counts = (name: string, base: string): boolean =>
+    name.startsWith(`${base}_`) && /^\d+$/.test(name.slice(base.length + 1))
+  return sameTokens(path.slice(0, -1), other.slice(0, -1)) && (counts(a, b) || counts(b, a))
 }

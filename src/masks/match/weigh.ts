@@ -5,7 +5,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { closestName } from '../../ir/closest.ts'
 import type { Graph } from '../../ir/graph.ts'
-import { type Dense, elements, isNumeric, tensorOf } from '../../ir/tensor.ts'
+import { type Dense, elements, isNumeric, materialize, tensorOf } from '../../ir/tensor.ts'
 import { sizeOf } from '../../ir/type.ts'
 import type { FileEntry } from '../file-entry.ts'
 import type { Assignment, Placed, Way } from './assignment.ts'
@@ -18,11 +18,12 @@ import type { MaskFileError } from './error.ts'
 import { layoutsOn } from './layout.ts'
 import { decodeMaskTensors, type MaskTensor, sortEntries } from './mask-tensors.ts'
 import { orient } from './orient.ts'
-import { isGenerated, isSameName, parameterName, sameTokens } from './parameter-name.ts'
+import { isFactor, isGenerated, isSameName, parameterName, sameTokens } from './parameter-name.ts'
 import {
   ambiguousLayout,
   ambiguousSlots,
   anotherModel,
+  copyProblem,
   folded,
   otherNumbers,
   tiedProblem,
@@ -30,7 +31,7 @@ import {
   weightsAreInputs,
   wrongShape,
 } from './refusal.ts'
-import { isPrunable, type Slot, slotsOf } from './slots.ts'
+import { isCalledAgain, isPrunable, roleOf, type Slot, slotsOf } from './slots.ts'
 import { areTied, isSameNumbers, tiesOf, tiedLayout } from './tied.ts'
 
 export interface MatchOptions {
@@ -84,7 +85,7 @@ export const weigh = (entries: ReadonlyArray<FileEntry>, graph: Graph, options: 
   for (const { mask, slot, layouts } of open) {
     search.undecided.push({ mask, problem: ambiguousLayout(mask, slot, layouts), candidates: [slot] })
   }
-  const tied = withTies(search, assignments)
+  const tied = withCopies(search, withTies(search, assignments))
   const order = new Map(masks.map((mask, i) => [mask, i]))
   return {
     problems,
@@ -107,7 +108,7 @@ interface Search {
   readonly undecided: Undecided[]
   /** Masks whose weights are given, and that no constant holds. */
   readonly nowhere: Set<MaskTensor>
-  /** Masks that were passed over as they keep everything. */
+  /** Masks that were passed over: they keep everything, or are of a module that is not there. */
   readonly unplaced: MaskTensor[]
   readonly notes: string[]
 }
@@ -168,6 +169,7 @@ const placeNamed = (search: Search, weights: ReadonlyMap<string, FileEntry>): Na
   // Names that numbers prove wrong prove nothing of the others.
   const lie = [...byNames].some(([mask, { places }]) => isElsewhere(places, named.get(mask) ?? []))
   const found = lie ? look(false) : byNames
+  const isPrefixed = evidence.rewriting !== undefined && evidence.rewriting.dropped + evidence.rewriting.added !== ''
   const proves = [...found.values()].some((one) => one.places.length > 0)
   for (const [mask, places] of named) {
     const { places: byNumbers, verdict, candidates } = found.get(mask) ?? silent
@@ -175,9 +177,9 @@ const placeNamed = (search: Search, weights: ReadonlyMap<string, FileEntry>): Na
     if (verdict === 'none') search.nowhere.add(mask)
     if (byNumbers.length > 0) for (const one of byNumbers) place(search, mask, one.way, [one])
     else if (verdict === 'several') fail(search, mask, ambiguousSlots(mask, candidates), candidates)
-    else if ((verdict === 'none' && proves) || (lie && !mask.whole)) {
+    else if ((verdict === 'none' && (proves || isPrefixed)) || (lie && !mask.whole)) {
       if (first !== undefined) fail(search, mask, otherNumbers(mask, first.slot), [first.slot])
-    } else if (verdict === 'vague' && first !== undefined && first.layouts.length > 1 && lies(found)) {
+    } else if (verdict === 'vague' && first !== undefined && first.layouts.length > 1) {
       fail(search, mask, ambiguousLayout(mask, first.slot, first.layouts), [first.slot])
     } else if (exact.has(mask)) placeExact(search, mask, places)
     else if (first !== undefined && places.every(({ slot }) => isOneParameter(first.slot, slot, ties))) {
@@ -195,10 +197,6 @@ const isElsewhere = (places: FoundByValue['places'], named: ReadonlyArray<Named>
   places.some(({ layouts: [layout] }) => layout !== undefined && layout.kind !== 'rows') &&
   named.some(({ way }) => way === 'name') &&
   places.every(({ slot }) => !named.some((one) => one.slot.root === slot.root))
-
-/** Whether some weight was turned, or is in another order than its name says. */
-const lies = (found: ReadonlyMap<MaskTensor, FoundByValue>): boolean =>
-  [...found.values()].some(({ places }) => places.some(({ layouts: [layout] }) => layout?.kind === 'transposed'))
 
 /** A weight of just the mask's name is taken at its word, where the shape fits. */
 const placeExact = (search: Search, mask: MaskTensor, places: ReadonlyArray<Named>): void => {
@@ -252,6 +250,7 @@ const silent: FoundByValue = { places: [], verdict: 'silent', candidates: [] }
  */
 const findByValue = (mask: MaskTensor, named: ReadonlyArray<Named>, given: Given): FoundByValue => {
   const { weights, valuesOf } = given
+  if (isFactor(mask.name)) return silent
   const name = mask.name.tokens.join('.')
   const weight = (weights.get(name) ?? weights.get(`${name}.weight`))?.decode()
   if (weight === undefined || E.isLeft(weight) || !isNumeric(weight.right.dtype)) return silent
@@ -385,9 +384,10 @@ const passOver = (search: Search, { rewriting, found, torn, unfit }: NameEvidenc
       search.notes.push(`${mask.label} found no weight, and keeps everything.`)
       search.unplaced.push(mask)
     } else if ([found, torn, unfit].some((known) => known.has(mask))) continue
-    else if (isAbsent(search, mask, rewriting) && isMinority(search))
+    else if (isAbsent(search, mask, rewriting) && isMinority(search)) {
       search.notes.push(`${mask.label} is of a module that is not part of the model.`)
-    else if (isRepeated(search, mask))
+      search.unplaced.push(mask)
+    } else if (isRepeated(search, mask))
       search.notes.push(`${mask.label} is a mask that found its weight under another name too.`)
     else continue
     search.left.delete(mask)
@@ -492,6 +492,37 @@ const isMisspelt = ({ name }: MaskTensor, { slots }: Search): boolean =>
     name.raw,
     slots.map(({ alias }) => alias),
   ) !== undefined
+
+/**
+ * The same masks on further copies of a parameter: a module that is called again may have its weights stored again. Copies in
+ * another form are refused, as they may be equal parameters.
+ */
+const withCopies = (search: Search, assignments: ReadonlyArray<Assignment>): ReadonlyArray<Assignment> => {
+  const valuesOf = cachedValues()
+  const taken = new Set(assignments.map(({ slot }) => slot))
+  const open = search.slots.filter((slot) => isPrunable(slot) && slot.name === undefined && !taken.has(slot))
+  const out = [...assignments]
+  for (const one of assignments) {
+    const { mask, slot } = one
+    if (mask.whole || !isPrunable(slot)) continue
+    for (const other of open) {
+      if (taken.has(other) || other.root === slot.root || !isSameModule(slot, other)) continue
+      if (roleOf(slot) === roleOf(other) && isSameNumbers(slot, other) && slot.path !== undefined) {
+        for (const all of assignments) if (all.slot === slot) out.push({ ...all, slot: other })
+        taken.add(other)
+      } else if (layoutsByValue(materialize(slot.tensor), other, valuesOf).length > 0) {
+        search.undecided.push({ mask, problem: copyProblem(mask, slot, other), candidates: [other] })
+        taken.add(other)
+      }
+    }
+  }
+  return out
+}
+
+const isSameModule = ({ path }: Slot, other: Slot): boolean =>
+  path === undefined || other.path === undefined
+    ? path === other.path
+    : sameTokens(path, other.path) || isCalledAgain(path, other.path)
 
 /** The same masks on what is tied to the weights they were found for. */
 const withTies = (search: Search, assignments: ReadonlyArray<Assignment>): ReadonlyArray<Assignment> => {
