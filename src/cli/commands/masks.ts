@@ -30,7 +30,7 @@ Examples:
 
   $ chasec masks model.onnx masks.npz --write-map map.yaml
   $ chasec compile model.onnx --masks masks.npz --mask-map map.yaml -o out
-      Writes down where masks belong, guesses marked, to be looked over and given back.
+      Writes down where masks belong, to be looked over and given back; guesses are left out as comments.
 
 A name finds its weight as it is, less what frameworks add (module., _orig_mod., _mask, parametrizations), by the module
 that the reading node comes from, by the numbers of the weight where they are given, and by shape where that leaves one
@@ -47,7 +47,7 @@ export const masksCommand = (run: RunCommand): Command =>
     .argument('<masks>', 'safetensors, npz, or a PyTorch checkpoint')
     .addOption(weightsOption())
     .addOption(maskMapOption())
-    .option('--write-map <file>', 'write where masks belong as YAML, for --mask-map; guesses are marked')
+    .option('--write-map <file>', 'write where masks belong as YAML, for --mask-map; guesses are comments')
     .option('--force', 'replace the file for the map if it exists')
     .addOption(jsonOption())
     .addOption(progressOption())
@@ -91,10 +91,12 @@ const showMasks = async (
 
 /** YAML, with what is to be looked over as comments. Every scalar is JSON, which YAML includes. */
 const printMap = (lines: ReadonlyArray<DraftLine>, masks: string, model: string): string => {
-  const out = [`# Where the masks of ${masks} belong in ${model}. Lines below a # are not certain: look at them.`]
+  const out = [
+    `# Where the masks of ${masks} belong in ${model}. What is not certain is left out after a #: correct it, and take the # away.`,
+  ]
   for (const { mask, entry, comment } of lines) {
     if (comment !== '') out.push(`# ${mask}: ${comment}`)
-    if (entry !== undefined) out.push(`${JSON.stringify(mask)}: ${JSON.stringify(entry)}`)
+    if (entry !== undefined) out.push(`${comment === '' ? '' : '# '}${JSON.stringify(mask)}: ${JSON.stringify(entry)}`)
   }
   return `${out.join('\n')}\n`
 }

@@ -7,7 +7,7 @@ import { layoutsOn } from './layout.ts'
 import type { MaskTensor } from './mask-tensors.ts'
 import { isFactor, isOffset, type ParameterName } from './parameter-name.ts'
 import { recurrentName } from './recurrence.ts'
-import { isCalledAgain, roleOf, type Slot } from './slots.ts'
+import { isCalledAgain, isComputed, roleOf, type Slot } from './slots.ts'
 import { isSameNumbers } from './tied.ts'
 
 export interface Named {
@@ -61,8 +61,10 @@ const readingsOf = ({ tokens, style }: ParameterName): ReadonlyArray<ReadonlyArr
 }
 
 /** The path under which a layer's parameters can be found: a folded normalisation leaves its own on the layer before. */
-export const ownPath = ({ path, module, layer }: Slot): ReadonlyArray<string> | undefined =>
-  layer !== undefined && module !== undefined && /norm/i.test(module) ? undefined : path
+export const ownPath = (slot: Slot): ReadonlyArray<string> | undefined => {
+  const isNorm = slot.layer !== undefined && slot.module !== undefined && /norm/i.test(slot.module)
+  return isNorm || isComputed(slot) ? undefined : slot.path
+}
 
 /** Which of the recurrences of a module reads a slot: stacked layers are nodes one after the other, calls repeat them. */
 const stackIndexOf = (slot: Slot, slots: ReadonlyArray<Slot>): number => {

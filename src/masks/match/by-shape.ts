@@ -5,7 +5,7 @@ import type { MaskTensor } from './mask-tensors.ts'
 import { pathInGraph, type NameEvidence } from './by-name.ts'
 import { isFactor, isNameless, isOffset } from './parameter-name.ts'
 import type { Layout } from './region.ts'
-import { isPrunable, type Slot } from './slots.ts'
+import { isComputed, isPrunable, isTable, type Slot } from './slots.ts'
 
 export interface Fit {
   readonly slot: Slot
@@ -28,16 +28,23 @@ export const isWithin = (scope: ReadonlyArray<string>, path: ReadonlyArray<strin
 export const fitsOf = (
   mask: MaskTensor,
   free: ReadonlyArray<Slot>,
+  slots: ReadonlyArray<Slot>,
   rewriting: NameEvidence['rewriting'],
 ): ReadonlyArray<Fit> => {
   const path = pathInGraph(mask, rewriting)
   const isNumbered = mask.name.tokens.slice(0, -1).some((token) => /^\d+$/.test(token))
-  const related = ({ name, path: scope }: Slot): boolean => {
+  // Where other modules are named, a mask of a module that is not is no mask of what is left.
+  const named = slots.some((slot) => (slot.path?.length ?? 0) > 0 || (slot.name?.tokens.length ?? 0) > 1)
+  const related = (slot: Slot): boolean => {
+    const { name, path: scope } = slot
     if (isNameless(mask.name)) return true
+    if (isComputed(slot)) return false
     if (name !== undefined && name.tokens.length > 1) return false
     const pathless = scope === undefined || scope.length === 0
     // A numbered module may have brothers whose weights have the same shape.
-    return rewriting === undefined ? pathless && !isNumbered : !pathless && path !== undefined && isWithin(scope, path)
+    return rewriting === undefined
+      ? pathless && !isNumbered && !named
+      : !pathless && path !== undefined && isWithin(scope, path)
   }
   return shapedLike(mask, free).filter(({ slot }) => related(slot))
 }
@@ -46,7 +53,7 @@ export const fitsOf = (
 export const shapedLike = (mask: MaskTensor, free: ReadonlyArray<Slot>): ReadonlyArray<Fit> => {
   if (isOffset(mask.name) || isFactor(mask.name) || mask.shape.length < 2) return []
   return free.flatMap((slot) => {
-    const fits = isPrunable(slot) ? layoutsOn(slot, mask.shape, mask.name) : []
+    const fits = isPrunable(slot) || isTable(slot) ? layoutsOn(slot, mask.shape, mask.name) : []
     const whole = fits.filter(({ kind }) => kind === 'gates' || sizeOf(mask.shape) === sizeOf(slot.tensor.shape))
     const layouts = conventional(slot, whole, mask.name)
     return layouts.length > 0 ? [{ slot, layouts }] : []

@@ -4,6 +4,7 @@ import { memoized } from '../../ir/analysis.ts'
 import type { Node } from '../../ir/op.ts'
 import { decode } from '../../onnx/codec.ts'
 import { ModelProtoSchema, NodeProtoSchema, type StringStringEntryProto } from '../../onnx/onnx_pb.ts'
+import { isOffset, parameterName } from './parameter-name.ts'
 
 export interface Origin {
   /** The path of the module, outermost first; empty for the model itself. */
@@ -12,6 +13,8 @@ export interface Origin {
   readonly module: string | undefined
   /** Parameters that the operation took, by their full names, where the exporter says it. */
   readonly parameters: ReadonlyArray<string>
+  /** Whether the exporter says that the operation took no weight as it is, so that it took one computed of others. */
+  readonly computed: boolean
 }
 
 /**
@@ -31,13 +34,18 @@ export const originOf = (node: Node, signature: ReadonlyMap<string, string>): Or
     const parameters = Array.from(placeholders, ([, name = '']) => signature.get(name) ?? '').filter(
       (name) => name !== '',
     )
-    return { path, module: classes?.at(-2), parameters }
+    const own = parameters.some((name) => !isOffset(parameterName(name)))
+    const computed = signature.size > 0 && !own && takesComputed(metadata.get('pkg.torch.onnx.fx_node') ?? '')
+    return { path, module: classes?.at(-2), parameters, computed }
   }
   // ONNX Runtime's optimiser adds what it did.
   const name = node.name.replace(/\/\w*Fusion\w*$/, '')
   if (!name.includes('/')) return undefined
-  return { path: pathOf(name.split('/').slice(0, -1)), module: undefined, parameters: [] }
+  return { path: pathOf(name.split('/').slice(0, -1)), module: undefined, parameters: [], computed: false }
 }
+
+/** Whether the second operand of an operation is what another one computed: `linear(args = (%x, %add))`. */
+const takesComputed = (operation: string): boolean => /args = \(%\w+, %(?!p_|b_|getitem)\w/.test(operation)
 
 /** What the exported program calls its parameters: the placeholders in the operations' arguments, and the full names. */
 export const signatureOf = memoized((graph): ReadonlyMap<string, string> => {

@@ -162,6 +162,10 @@ const recurrentPorts = new Set(['LSTM 1', 'LSTM 2', 'GRU 1', 'GRU 2', 'RNN 1', '
 export const roleOf = ({ reads: [first] }: Slot): string =>
   first === undefined ? '' : `${first.node.op} ${first.port}`
 
+/** Whether the exporter says that it computed the constant of several parameters, or of one that it changed. */
+export const isComputed = ({ name, reads: [read] }: Slot): boolean =>
+  name === undefined && (read?.origin?.computed ?? false)
+
 /** The slots of a graph by the constant that holds them. */
 export const slotsByRoot = (graph: Graph): ReadonlyMap<ValueId, ReadonlyArray<Slot>> => {
   const out = new Map<ValueId, Slot[]>()
@@ -180,3 +184,6 @@ export const isCalledAgain = (path: ReadonlyArray<string>, other: ReadonlyArray<
     name.startsWith(`${base}_`) && /^\d+$/.test(name.slice(base.length + 1))
   return sameTokens(path.slice(0, -1), other.slice(0, -1)) && (counts(a, b) || counts(b, a))
 }
+
+/** Whether rows are looked up in a constant. A lookup of all rows in their order is no node that reads: it passes them on. */
+export const isTable = (slot: Slot): boolean => slot.reads.length === 0 || roleOf(slot) === 'Gather 0'

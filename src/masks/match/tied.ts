@@ -5,7 +5,7 @@ import { sizeOf } from '../../ir/type.ts'
 import { permuted } from './layout.ts'
 import type { MaskTensor } from './mask-tensors.ts'
 import type { Layout } from './region.ts'
-import { roleOf, type Slot, slotsOf } from './slots.ts'
+import { isTable, type Slot, slotsOf } from './slots.ts'
 
 /**
  * The slots of other constants that hold the same parameter as a slot: a table that one node looks up in and another
@@ -34,9 +34,6 @@ export const tiesOf = memoized((graph): ReadonlyMap<Slot, ReadonlyArray<Slot>> =
 
 /** Whether slots with equal numbers are one parameter: one of them is looked up in, the other not, or by another operator. */
 export const areTied = (a: Slot, b: Slot): boolean => a.tensor.shape.length === 2 && isTable(a) !== isTable(b)
-
-/** A lookup of all rows in their order is no node that reads: it passes the table on. */
-const isTable = (slot: Slot): boolean => slot.reads.length === 0 || roleOf(slot) === 'Gather 0'
 
 const sameNumbers = (table: Slot, layer: Slot): boolean => {
   const [rows = 0, columns = 0] = table.tensor.shape

@@ -210,7 +210,7 @@ const placeExact = (search: Search, mask: MaskTensor, places: ReadonlyArray<Name
 const exactNames = ({ slots, left }: Search): ReadonlyMap<MaskTensor, ReadonlyArray<Slot>> => {
   const byAlias = new Map<string, Slot[]>()
   for (const slot of slots) {
-    if (slot.name === undefined && !isGenerated(slot.alias)) continue
+    if (slot.borrowed || (slot.name === undefined && !isGenerated(slot.alias))) continue
     const known = byAlias.get(slot.alias)
     if (known) known.push(slot)
     else byAlias.set(slot.alias, [slot])
@@ -271,7 +271,8 @@ const findByValue = (mask: MaskTensor, named: ReadonlyArray<Named>, given: Given
           (isNamed || slot === first.slot || !isSameNumbers(first.slot, slot) || isOneName(slot, first.slot)),
       )
       const isShared = !isNamed || (full.length === 1 && first.slot.reads.length > 1 && first.slot.path === undefined)
-      if (!isOne || (isShared && hasTwin(whole, name, mask, given))) {
+      const areCopies = full.every(({ slot, sure }) => sure && isSameNumbers(first.slot, slot))
+      if (!(isOne || areCopies) || ((isShared || !isOne) && hasTwin(whole, name, mask, given))) {
         return { places: [], verdict: 'several', candidates: full.map(({ slot }) => slot) }
       }
       // Numbers that are the same in several orders leave the order to names.
@@ -370,7 +371,7 @@ const placeSplit = (search: Search, { rewriting }: NameEvidence): void => {
 const placeRemaining = (search: Search, { rewriting, found, torn, unfit }: NameEvidence): void => {
   const free = freeSlots(search)
   const ties = tiesOf(search.graph)
-  const fits = new Map([...search.left].map((mask) => [mask, fitsOf(mask, free, rewriting)]))
+  const fits = new Map([...search.left].map((mask) => [mask, fitsOf(mask, free, search.slots, rewriting)]))
   const decided = eliminate(fits, (a, b) => a.root === b.root || (ties.get(a) ?? []).includes(b))
   for (const [mask, fit] of decided) {
     if (![found, torn, unfit, search.nowhere].some((known) => known.has(mask))) place(search, mask, 'shape', [fit])
@@ -476,7 +477,7 @@ const refuseRest = (search: Search, { found, torn, unfit, rewriting }: NameEvide
       continue
     }
     const named = [...(found.get(mask) ?? []), ...(torn.get(mask) ?? [])].map(({ slot }) => slot)
-    const candidates = named.length > 0 ? named : fitsOf(mask, free, rewriting).map(({ slot }) => slot)
+    const candidates = named.length > 0 ? named : fitsOf(mask, free, search.slots, rewriting).map(({ slot }) => slot)
     const shaped = fits.get(mask) ?? []
     const held = couldHold(search, mask)
     if (candidates.length > 1) fail(search, mask, ambiguousSlots(mask, candidates), candidates)
