@@ -5,7 +5,7 @@ import type { Node, ValueId } from '../../ir/op.ts'
 import { isNumeric, type Tensor } from '../../ir/tensor.ts'
 import { type Layer, layersOf, resolveWeights } from '../weights.ts'
 import { type Origin, originOf, signatureOf } from './origin.ts'
-import { isGenerated, isOffset, parameterName, type ParameterName, sameTokens } from './parameter-name.ts'
+import { isGenerated, isOffset, namesMask, parameterName, type ParameterName, sameTokens } from './parameter-name.ts'
 
 export interface Read {
   /** The node of the graph, its inputs as the file has them. */
@@ -113,7 +113,7 @@ const nameSlots = (drafts: ReadonlyArray<Draft>): ReadonlyArray<Slot> => {
   for (const draft of drafts) if (isOwner(draft)) owned.add(draft.alias)
   return drafts.map((draft) => {
     const borrowed = owned.has(draft.alias) && draft.path !== undefined && !isOwner(draft)
-    const lost = borrowed || isGenerated(draft.alias) || isFolded(draft)
+    const lost = borrowed || isGenerated(draft.alias) || namesMask(draft.alias) || isFolded(draft)
     return { ...draft, borrowed, name: lost ? nameByReader(draft) : parameterName(draft.alias) }
   })
 }

@@ -507,10 +507,14 @@ const withCopies = (search: Search, assignments: ReadonlyArray<Assignment>): Rea
     const { mask, slot } = one
     if (mask.whole || !isPrunable(slot)) continue
     for (const other of open) {
-      if (taken.has(other) || other.root === slot.root || !isSameModule(slot, other)) continue
-      if (roleOf(slot) === roleOf(other) && isSameNumbers(slot, other) && slot.path !== undefined) {
+      if (taken.has(other) || other.root === slot.root) continue
+      const isCopy = roleOf(slot) === roleOf(other) && isSameNumbers(slot, other)
+      if (isCopy && isSameModule(slot, other) && slot.path !== undefined) {
         for (const all of assignments) if (all.slot === slot) out.push({ ...all, slot: other })
         taken.add(other)
+      } else if (isCopy && slot.path !== undefined && other.path !== undefined) {
+        // Equal weights of another module: an untrained network whose layers were copied.
+        continue
       } else if (layoutsByValue(materialize(slot.tensor), other, valuesOf).length > 0) {
         search.undecided.push({ mask, problem: copyProblem(mask, slot, other), candidates: [other] })
         taken.add(other)

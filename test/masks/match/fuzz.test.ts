@@ -10,7 +10,7 @@ test('masks of random exports of random networks find their weights or are refus
   expect(failures.length, `${shown.join('\n')}\n${table('group', groups)}`).toBe(0)
   for (const [name, share] of Object.entries(least)) {
     const { tried = 0, matched = 0 } = easy.get(name) ?? {}
-    expect(tried, `tries of ${name}`).toBeGreaterThan(20)
+    expect(tried, `tries of ${name}`).toBeGreaterThan(10)
     expect(matched / tried, `of ${tried} of ${name}`).toBeGreaterThanOrEqual(share)
   }
   expect(groups.get('all')?.matched).toBeGreaterThan(500)
