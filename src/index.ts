@@ -13,8 +13,21 @@ export { readModel } from './read/file.ts'
 export { readModelBytes } from './read/model.ts'
 export type { ReadError } from './read/error.ts'
 
-export { readMasks } from './read/masks.ts'
-export { decodeMasks, encodeMasks } from './masks/files.ts'
+export { type MaskSources, readMaskMap, readMasks, readMatching } from './read/masks.ts'
+export { readTensors } from './read/tensors.ts'
+export { decodeFile, decodeMasks, encodeMasks } from './masks/files.ts'
+export type { FileContents, FileEntry } from './masks/file-entry.ts'
+export {
+  decodeMap,
+  type MapEntry,
+  type MaskFileError,
+  type MaskMap,
+  type Matching,
+  matchMasks,
+  type MatchOptions,
+  type MatchSummary,
+  summariseMatching,
+} from './masks/match/index.ts'
 export { axisMask, elementMask, expandMask, intersectMasks, type Mask, type Masks, noMasks } from './masks/mask.ts'
 export { zerosOf } from './masks/zeros.ts'
 export type { ChannelScore } from './masks/scores.ts'

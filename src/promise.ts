@@ -10,7 +10,13 @@ export { type FailureError, isFailureError } from './settle.ts'
 export const readModel = fromTask(api.readModel)
 export const readModelBytes = fromEither(api.readModelBytes)
 export const readMasks = fromTask(api.readMasks)
+export const readMatching = fromTask(api.readMatching)
+export const readMaskMap = fromTask(api.readMaskMap)
+export const readTensors = fromTask(api.readTensors)
 export const decodeMasks = fromEither(api.decodeMasks)
+export const decodeFile = fromEither(api.decodeFile)
+export const decodeMap = fromEither(api.decodeMap)
+export const matchMasks = fromEither(api.matchMasks)
 
 export const compile = fromEither(api.compile)
 export const applyMasks = fromEither(api.applyMasks)
@@ -75,6 +81,7 @@ export {
   renderError,
   runnable,
   stopAfter,
+  summariseMatching,
   tensorOf,
   version,
   zerosOf,
