@@ -29,6 +29,9 @@ const toleranceOf = (dtype: DType): number =>
 /** How many more numbers than factors must agree before scaled rows count as the same. */
 const leastAgreement = 8
 
+/** Rows of fewer elements are found up to a factor in their own order only: in another they would agree too easily. */
+const shortestFreeRow = 4
+
 /** Whether rows are looked for up to a factor each, or equal: too few numbers would agree by some factor anyhow. */
 const isScalable = (rows: number, length: number): boolean => rows * (length - 1) >= leastAgreement
 
@@ -274,8 +277,10 @@ export const layoutsByValue = (
     for (const order of orders(rest, sizes)) {
       to ??= rowsOf(valuesOf(slot.tensor), target.row, targetRest)
       const from = rowsOf(valuesOf(source), row, order)
-      const scaled = isScalable(Math.min(from.starts.length, to.starts.length), length)
-      const match = matchRows(from, to, { tolerance, scaled })
+      const scaled = slot.layer !== undefined && isScalable(Math.min(from.starts.length, to.starts.length), length)
+      const match =
+        matchRows(from, to, { tolerance, scaled: scaled && length >= shortestFreeRow }) ??
+        inOrder(scaled, from, to, tolerance)
       if (match === undefined) continue
       const kind = match.rows ?? kindOf(source.shape, slot.tensor.shape, match.regions)
       const text = match.rows === undefined ? {} : { text: match.text }
@@ -318,6 +323,12 @@ interface RowMatch {
   /** Where not all rows are in their order. */
   readonly rows: 'rows' | undefined
   readonly text: string
+}
+
+/** Short rows that are scaled, each in its place. */
+const inOrder = (scaled: boolean, from: Rows, to: Rows, tolerance: number): RowMatch | undefined => {
+  const match = scaled ? matchRows(from, to, { tolerance, scaled }) : undefined
+  return match?.rows === undefined ? match : undefined
 }
 
 const matchRows = (from: Rows, to: Rows, how: Comparison): RowMatch | undefined => {

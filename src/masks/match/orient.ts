@@ -14,7 +14,8 @@ export interface Oriented {
 
 /** Whether a weight was found under a name of its own, and so is stored as the framework stores it, as far as it shows. */
 const keepsName = ({ slot, way }: Placed): boolean =>
-  !isGenerated(slot.alias) && (way !== 'node' || slot.borrowed || (slot.name?.tokens.length ?? 0) > 1)
+  !isGenerated(slot.alias) &&
+  (way === 'name' || way === 'value' || slot.borrowed || (way === 'node' && (slot.name?.tokens.length ?? 0) > 1))
 
 /**
  * The layout that is left, but for a mask of one number for each input of a weight that was turned: masks that have one number

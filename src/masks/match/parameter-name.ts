@@ -39,7 +39,7 @@ export const namesMask = (name: string): boolean => /(^|[._/])mask(:\d+)?$/.test
 export const parameterName = (raw: string): ParameterName => {
   const slashed = raw.includes('/')
   const parts = raw
-    .replace(/:\d+$/, '')
+    .replace(/:\d*$/, '')
     .split(slashed ? /\// : /\./)
     .filter((part) => part !== '' && !wrappers.has(part))
   while (slashed && parts.length > 1 && tensorflowReads.test(parts.at(-1) ?? '')) parts.pop()
@@ -51,7 +51,8 @@ export const parameterName = (raw: string): ParameterName => {
   if (tokens.length > 1 && (last === 'mask' || last === 'orig')) tokens.pop()
   else if (buffer.test(last) && last.length > 5) tokens[tokens.length - 1] = last.replace(buffer, '')
   const leaf = tokens.at(-1) ?? ''
-  const isVariable = /:\d+$/.test(raw) && leaf !== 'weight' && leaf !== 'bias'
+  // Variables of TensorFlow, whatever they are called.
+  const isVariable = (slashed || /:\d*$/.test(raw)) && !/weight|bias/.test(leaf)
   return { raw, tokens, style: tensorflowLeaves.has(leaf) || isVariable ? 'tensorflow' : 'torch', pruned }
 }
 

@@ -3,7 +3,7 @@
  * of its own; here is their order, and what is done where they disagree.
  */
 import * as E from 'fp-ts/lib/Either.js'
-import { closestName } from '../../ir/closest.ts'
+import { closestName, editDistance } from '../../ir/closest.ts'
 import type { Graph } from '../../ir/graph.ts'
 import { type Dense, elements, isNumeric, materialize, tensorOf } from '../../ir/tensor.ts'
 import { sizeOf } from '../../ir/type.ts'
@@ -489,10 +489,7 @@ const refuseRest = (search: Search, { found, torn, unfit, rewriting }: NameEvide
 
 /** Whether a mask's name is nearly that of a weight. */
 const isMisspelt = ({ name }: MaskTensor, { slots }: Search): boolean =>
-  closestName(
-    name.raw,
-    slots.map(({ alias }) => alias),
-  ) !== undefined
+  slots.some(({ alias }) => alias !== name.raw && editDistance(alias, name.raw) <= 2)
 
 /**
  * The same masks on further copies of a parameter: a module that is called again may have its weights stored again. Copies in
