@@ -20,7 +20,8 @@ export { describeSlot, type Slot } from './slots.ts'
 
 export { draftMap, type DraftLine } from './draft.ts'
 export { type MatchedMask, type MatchSummary, summariseMatching } from './summary.ts'
-export { type MatchOptions, type Undecided, weigh, type Weighed } from './weigh.ts'
+export type { Undecided } from './search.ts'
+export { type MatchOptions, weigh, type Weighed } from './weigh.ts'
 
 /**
  * Finds the weights that the masks among `entries` belong to; the other entries, if any, are the weights they belong to (a
@@ -33,7 +34,7 @@ export const matchMasks = (
 ): E.Either<MaskFileError, Matching> => {
   const { problems, assignments, undecided, notes } = weigh(entries, graph, options)
   const all = [...problems, ...undecided.map(({ problem }) => problem)]
-  if (all.length > 0) return E.left(allProblems(all))
+  if (all.length > 0) return E.left(allProblems(all, new Set(assignments.map(({ mask }) => mask)).size))
   const combined = combine(graph, assignments)
   if (E.isLeft(combined)) return E.left(allProblems(combined.left))
   const masked = new Set(assignments.map(({ slot }) => slot.root))

@@ -110,5 +110,11 @@ const bits = (tensor: Dense): E.Either<{ readonly at: number; readonly value: st
   return E.right(values instanceof Uint8Array ? values : Uint8Array.from(values, Number))
 }
 
+/** Whether two masks of one shape keep the same. */
+export const isSameMask = (a: MaskTensor, b: MaskTensor): boolean =>
+  a.shape.length === b.shape.length &&
+  a.shape.every((d, i) => d === b.shape[i]) &&
+  a.kept.every((keep, i) => keep === b.kept[i])
+
 const indexOf = (flat: number, shape: ReadonlyArray<number>): ReadonlyArray<number> =>
   stridesOf(shape).map((stride, axis) => Math.floor(flat / stride) % (shape[axis] ?? 1))

@@ -135,7 +135,8 @@ const shapeDistance = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): numb
 /** Problems beyond this many are counted, not listed. */
 const listedProblems = 20
 
-export const allProblems = (problems: ReadonlyArray<MaskFileError>): MaskFileError => {
+/** All that is wrong, as one error. `fit`: how many masks found their weights. */
+export const allProblems = (problems: ReadonlyArray<MaskFileError>, fit = 0): MaskFileError => {
   const [first] = problems
   if (first !== undefined && problems.length === 1) return first
   const lines = problems.slice(0, listedProblems).map((one) => `  ${renderError(one)}`)
@@ -145,6 +146,6 @@ export const allProblems = (problems: ReadonlyArray<MaskFileError>): MaskFileErr
     'masks',
     'every mask to fit a weight of the model',
     `${problems.length} that do not`,
-    `Each of them:\n${lines.join('\n')}`,
+    `${fit > 0 && problems.length > fit / 2 ? `${fit} fit: are they masks of a larger or another model? ` : ''}Each of them:\n${lines.join('\n')}`,
   )
 }

@@ -74,3 +74,7 @@ export const isSameNumbers = (a: Slot, b: Slot): boolean => {
   const [p, q] = [materialize(x).bytes, materialize(y).bytes]
   return p.length === q.length && p.every((byte, i) => byte === q[i])
 }
+
+/** Whether slots hold one parameter: the same numbers, or a table and what is tied to it. */
+export const isOneParameter = (a: Slot, b: Slot, ties: ReturnType<typeof tiesOf>): boolean =>
+  isSameNumbers(a, b) || (ties.get(a) ?? []).includes(b)
