@@ -189,6 +189,25 @@ describe('refused', () => {
     expect(text).toContain('mask body.fc1.weight: expected only 0 (masked) and 1 (kept), found 0.5 at [0,2]')
   })
 
+  it('two masks that fit the only weight of their shape', () => {
+    const text = said(nameless, [maskEntry('arr_0', [3, 5]), maskEntry('arr_1', [3, 5], 2)])
+    for (const name of ['arr_0', 'arr_1'])
+      expect(text).toContain(
+        `mask ${name}: expected the name of a weight of the model, found none of that name. Of its shape is left onnx::MatMul_10 [5,3], read by n3.`,
+      )
+  })
+
+  it('the mask of a numbered block for a model of one', () => {
+    const block = graphOf(
+      { x: ['N', 4] },
+      { 'fc.weight': real([5, 4]) },
+      [makeNode(Gemm, ['x', 'fc.weight'], ['y'], { transB: 1 }, 'n1')],
+      ['y'],
+    )
+    expect(said(block, [maskEntry('blocks.3.fc.weight', [5, 4])])).toContain('mask blocks.3.fc.weight: expected')
+    expect([...matched(block, [maskEntry('block.fc.weight', [5, 4])]).masks.keys()]).toEqual(['fc.weight'])
+  })
+
   it('masks of one block for one of several', () => {
     const blocks = graphOf(
       { x: ['N', 4] },

@@ -63,6 +63,8 @@ describe('by name', () => {
     'module.head.weight',
     '_orig_mod.head.weight',
     'module._orig_mod.head.weight_mask',
+    'head._orig_mod.weight',
+    'head.module.weight',
     'head.weight_mask',
     'head.weight_orig',
     'head.weight.mask',
