@@ -70,7 +70,7 @@ export const renderMatchLine = (summary: MatchSummary): string => {
   for (const { way } of summary.matched) counts.set(ways[way], (counts.get(ways[way]) ?? 0) + 1)
   const how = [...counts].map(([way, count]) => `${count} by ${way}`).join(', ')
   return [
-    `${plural(masks.size, 'mask')} found their weights: ${how}.`,
+    `${plural(masks.size, 'mask')} found ${masks.size === 1 ? 'its weight' : 'their weights'}: ${how}.`,
     ...matchNotes(summary).filter((note) => note.length < 200),
   ].join('\n')
 }

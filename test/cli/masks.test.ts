@@ -197,7 +197,7 @@ describe('compile --masks', () => {
     const args = ['compile', 'net.onnx', '--masks', 'prefixed.safetensors', '-o', 'out']
     const ran = run(...args)
     expect(ran.stderr).toBe('')
-    expect(ran.stdout).toMatch('1 mask found their weights: 1 by name.')
+    expect(ran.stdout).toMatch('1 mask found its weight: 1 by name.')
     const matching = { matched: [{ mask: 'module._orig_mod.a.weight', weight: 'a.weight', way: 'name' }] }
     const report = { layers: [{ outputs: { before: 16, after: 12 } }, {}] }
     expect(json(run(...args, '--json'))).toMatchObject({ matching, report })

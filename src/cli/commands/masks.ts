@@ -5,6 +5,7 @@ import { draftMap, type DraftLine, matchMasks, summariseMatching, weigh } from '
 import { readModel } from '../../read/file.ts'
 import { readMaskFiles } from '../../read/masks.ts'
 import { renderMatching } from '../../report/match-table.ts'
+import { plural } from '../../report/units.ts'
 import { type CommonFlags, jsonOption, maskMapOption, progressOption, weightsOption } from '../flags.ts'
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn } from '../progress.ts'
@@ -80,7 +81,7 @@ const showMasks = async (
     const next = `Next: chasec compile ${model} --masks ${masks} --mask-map ${flags.writeMap} -o FOLDER`
     const look = open === 0 ? '' : `, ${open} of them to look over`
     return E.right(
-      done(`${flags.writeMap} has ${lines.length} masks${look}.\n${next}`, { output: flags.writeMap, lines }),
+      done(`${flags.writeMap} has ${plural(lines.length, 'mask')}${look}.\n${next}`, { output: flags.writeMap, lines }),
     )
   }
   const matching = matchMasks(contents.entries, graph.right, options)

@@ -45,6 +45,8 @@ const mapHelp =
 
 /** The map that parsed JSON or YAML stands for. */
 export const decodeMap = (value: unknown): E.Either<MaskError, MaskMap> => {
+  // A file of comments alone.
+  if (value === null) return E.right(new Map())
   if (!isRecord(value))
     return broken('mask map', 'an object with an entry for each mask', JSON.stringify(value) ?? 'nothing', mapHelp)
   const out = new Map<string, MapEntry | null>()
@@ -98,7 +100,10 @@ export const placeByMap = (
   const named = own.length > 0 ? own : ofNode
   const [first] = named
   if (first === undefined) {
-    const names = slots.flatMap(({ alias, reads }) => [alias, ...reads.map(({ node }) => labelOf(node))])
+    const names = slots.flatMap(({ alias, reads }) => [
+      alias,
+      ...reads.flatMap(({ node }) => [labelOf(node), node.name]),
+    ])
     const close = closestName(entry.weight, new Set(names))
     const help = close === undefined ? 'chasec masks lists the weights of the model.' : `Did you mean ${close}?`
     return broken(subject, 'an initializer or a node of the model', entry.weight, help)

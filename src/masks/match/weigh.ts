@@ -184,7 +184,11 @@ const weightsByName = (entries: ReadonlyArray<FileEntry>): ReadonlyMap<string, F
 
 const placeSplit = (search: Search, { rewriting }: NameEvidence): void => {
   for (const mask of [...search.left]) {
-    const pieces = splitProjection(mask, pathInGraph(mask, rewriting), freeSlots(search))
+    const pieces = splitProjection(
+      mask,
+      rewriting === undefined ? mask.name.tokens.slice(0, -1) : pathInGraph(mask, rewriting),
+      freeSlots(search),
+    )
     if (pieces === undefined) continue
     place(
       search,

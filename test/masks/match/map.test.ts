@@ -39,11 +39,12 @@ describe('decoding', () => {
         ['d', { weight: 'u' }],
       ],
     )
+    // A file of comments alone.
+    expect(decoded(null).size).toBe(0)
     expect(decoded({ a: { weight: 'w', transpose: false } }).get('a')).toEqual({ weight: 'w', transpose: false })
   })
 
   it.each([
-    [null, 'mask map: expected an object with an entry for each mask, found null.'],
     [undefined, 'mask map: expected an object with an entry for each mask, found nothing.'],
     [['w'], 'mask map: expected an object with an entry for each mask, found ["w"].'],
     [{ a: 3 }, 'mask map, a: expected a name, an object or null, found 3.'],
