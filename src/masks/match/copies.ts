@@ -4,7 +4,7 @@ import { sizeOf } from '../../ir/type.ts'
 import type { Assignment } from './assignment.ts'
 import { cachedValues, layoutsByValue } from './by-value.ts'
 import type { MaskTensor } from './mask-tensors.ts'
-import { sameTokens } from './parameter-name.ts'
+import { isSameName, sameTokens } from './parameter-name.ts'
 import { copyProblem, tiedProblem } from './refusal.ts'
 import type { Search } from './search.ts'
 import { isCalledAgain, isPrunable, roleOf, type Slot } from './slots.ts'
@@ -17,13 +17,14 @@ import { areTied, isSameNumbers, tiedLayout, tiesOf } from './tied.ts'
 export const withCopies = (search: Search, assignments: ReadonlyArray<Assignment>): ReadonlyArray<Assignment> => {
   const valuesOf = cachedValues()
   const taken = new Set(assignments.map(({ slot }) => slot))
-  const open = search.slots.filter((slot) => isPrunable(slot) && slot.name === undefined && !taken.has(slot))
+  const open = search.slots.filter((slot) => isPrunable(slot) && !taken.has(slot))
   const out = [...assignments]
   for (const one of assignments) {
     const { mask, slot } = one
     if (mask.whole || slot.tensor.shape.length < 2) continue
     for (const other of open) {
       if (taken.has(other) || other.root === slot.root) continue
+      if (other.name !== undefined && !isSameName(other.name, slot.name)) continue
       const isCopy = roleOf(slot) === roleOf(other) && isSameNumbers(slot, other)
       if (isCopy && isSameModule(slot, other) && slot.path !== undefined) {
         for (const all of assignments) if (all.slot === slot) out.push({ ...all, slot: other })

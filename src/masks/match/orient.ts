@@ -14,7 +14,7 @@ export interface Oriented {
 
 /** Whether a weight was found under a name of its own, and so is stored as the framework stores it, as far as it shows. */
 const keepsName = ({ slot, way }: Placed): boolean =>
-  !isGenerated(slot.alias) &&
+  !slot.generated &&
   (way === 'name' || way === 'value' || slot.borrowed || (way === 'node' && (slot.name?.tokens.length ?? 0) > 1))
 
 /**

@@ -47,12 +47,12 @@ export const originOf = (node: Node, signature: ReadonlyMap<string, string>): Or
 /** Whether the second operand of an operation is what another one computed: `linear(args = (%x, %add))`. */
 const takesComputed = (operation: string): boolean => /args = \(%\w+, %(?!p_|b_|getitem)\w/.test(operation)
 
-/** What the exported program calls its parameters: the placeholders in the operations' arguments, and the full names. */
+/** What the exported program calls its parameters and buffers: the placeholders in the operations' arguments, and the full names. */
 export const signatureOf = memoized((graph): ReadonlyMap<string, string> => {
   const model = decode(ModelProtoSchema, graph.preserved.model)
   if (E.isLeft(model)) return new Map()
   const text = asMap(model.right.graph?.metadataProps ?? []).get('pkg.torch.export.ExportedProgram.graph_signature')
-  const entries = text?.matchAll(/(p_\w+): PARAMETER target='([^']+)'/g) ?? []
+  const entries = text?.matchAll(/([pb]_\w+): (?:PARAMETER|BUFFER) target='([^']+)'/g) ?? []
   return new Map(Array.from(entries, ([, placeholder = '', name = '']) => [placeholder, name]))
 })
 

@@ -34,11 +34,13 @@ export interface Slot {
   readonly layer: Layer | undefined
   /** What it is called, unless the exporter made the name up or gave it the name of an equal parameter. */
   readonly name: ParameterName | undefined
+  /** Whether the exporter made the constant's name up, as far as the file says. */
+  readonly generated: boolean
   /** Whether its constant has the name of another parameter that was equal. */
   readonly borrowed: boolean
 }
 
-interface Draft extends Omit<Slot, 'name' | 'borrowed'> {
+interface Draft extends Omit<Slot, 'name' | 'borrowed' | 'generated'> {
   readonly reads: Read[]
 }
 
@@ -92,7 +94,10 @@ export const slotsOf = memoized((graph): ReadonlyArray<Slot> => {
   // A name that only identities read stands for what reads them.
   const behind = (alias: ValueId): Layer | undefined =>
     all.find(({ chain, layer }) => layer && chain.includes(alias))?.layer
-  return nameSlots(all.map((draft) => (draft.reads.length > 0 ? draft : { ...draft, layer: behind(draft.alias) })))
+  return nameSlots(
+    new Set(signature.values()),
+    all.map((draft) => (draft.reads.length > 0 ? draft : { ...draft, layer: behind(draft.alias) })),
+  )
 })
 
 const chainOf = (alias: ValueId, sourceOf: ReadonlyMap<ValueId, ValueId>): ReadonlyArray<ValueId> => {
@@ -108,13 +113,14 @@ const readKey = (outputs: ReadonlyArray<ValueId>, port: number): string => `${po
  * parameter of their own that was equal when the model was exported. Where none is (a convolution into which a normalisation
  * was folded may bear the latter's path), the name holds.
  */
-const nameSlots = (drafts: ReadonlyArray<Draft>): ReadonlyArray<Slot> => {
+const nameSlots = (parameters: ReadonlySet<string>, drafts: ReadonlyArray<Draft>): ReadonlyArray<Slot> => {
   const owned = new Set<ValueId>()
   for (const draft of drafts) if (isOwner(draft)) owned.add(draft.alias)
   return drafts.map((draft) => {
     const borrowed = owned.has(draft.alias) && draft.path !== undefined && !isOwner(draft)
-    const lost = borrowed || isGenerated(draft.alias) || namesMask(draft.alias) || isFolded(draft)
-    return { ...draft, borrowed, name: lost ? nameByReader(draft) : parameterName(draft.alias) }
+    const generated = isGenerated(draft.alias) || (parameters.size > 0 && !parameters.has(draft.alias))
+    const lost = borrowed || generated || namesMask(draft.alias) || isFolded(draft)
+    return { ...draft, borrowed, generated, name: lost ? nameByReader(draft) : parameterName(draft.alias) }
   })
 }
 

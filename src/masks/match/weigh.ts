@@ -232,6 +232,11 @@ const refuseRest = (search: Search, { found, torn, unfit, rewriting }: NameEvide
       fail(search, mask, wrongShape(mask, misfit), [misfit])
       continue
     }
+    const own = search.slots.find(({ alias }) => alias === mask.name.raw)
+    if (own !== undefined) {
+      fail(search, mask, folded(mask, [own]))
+      continue
+    }
     const named = [...(found.get(mask) ?? []), ...(torn.get(mask) ?? [])].map(({ slot }) => slot)
     const candidates = named.length > 0 ? named : fitsOf(mask, free, search.slots, rewriting).map(({ slot }) => slot)
     const shaped = fits.get(mask) ?? []
