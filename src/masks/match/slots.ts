@@ -155,7 +155,7 @@ export const describeSlot = ({ alias, tensor, reads }: Slot): string => {
   return `${alias} [${tensor.shape.join(',')}]${by}`
 }
 
-/** Whether a constant is one that people prune: the weight of a layer, a table, the matrices of a recurrence. */
+/** Whether a constant is one that people prune: the weight of a layer, or a matrix of a recurrence. */
 export const isPrunable = (slot: Slot): boolean =>
   slot.tensor.shape.filter((d) => d > 1).length > 1 && (slot.layer !== undefined || isRecurrent(slot))
 
