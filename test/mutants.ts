@@ -28,7 +28,7 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     guard: 'constants that meet padding keep a carrier',
-    file: 'src/passes/channel-elimination/decide.ts',
+    file: 'src/passes/channel-elimination/rules.ts',
     from: 'if (!owed || kept || carrier < 0) continue',
     to: 'if (owed || kept || carrier >= 0) continue',
     tests: elimination,

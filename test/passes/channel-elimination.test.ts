@@ -256,6 +256,17 @@ describe('what goes together', () => {
     expect(whole.width('conv1')).toBe('12 -> 12')
     expect(whole.graph.nodes.find((n) => n.name === 'conv1')?.attrs).toMatchObject({ group: 3 })
   })
+  test('groups whose inputs are of unknown number keep them all, and outputs of equal number', async () => {
+    const grouped = (rows: ReadonlyArray<number>) =>
+      compiled(
+        buildGraph({ x: ['N', 'channels', 8, 8] }, (b) => {
+          const y = b.op(ops.Conv, ['x', b.weight('g', [16, 1, 3, 3], { rows })], { group: 2, pads: [1, 1, 1, 1] })
+          return [conv(b, 'c', y, [4, 16, 1])]
+        }),
+      )
+    expect((await grouped([0, 1, 2, 3, 8, 9, 10, 11])).width('conv0')).toBe('2 -> 8')
+    expect((await grouped([0, 1, 2, 3, 4, 5, 8, 9, 10, 11])).width('conv0')).toBe('2 -> 8')
+  })
   test('channels keep their identity through a shuffle', async () => {
     const { width } = await compiled(
       buildGraph(image, (b) => {

@@ -1,0 +1,156 @@
+/**
+ * A decision while it is being made: which classes of channels go at the moment. Classes are only ever put back, each at
+ * most once, so that whatever puts them back ends.
+ */
+import { producersOf, usersOf } from '../../ir/analysis.ts'
+import type { Graph } from '../../ir/graph.ts'
+import type { Node, Target, ValueId } from '../../ir/op.ts'
+import { axesOf, type ChannelFacts } from './analyse.ts'
+import type { Classes, Reason } from './relate.ts'
+
+/** A class that goes, with how many channels of the axis asked about are in it. */
+export interface Candidate {
+  readonly at: number
+  readonly channels: number
+}
+
+export interface Draft {
+  readonly graph: Graph
+  readonly facts: ChannelFacts
+  /** Undefined when widths are not rounded up. */
+  readonly target: Target | undefined
+  /** Whether a channel goes; never along an axis of unknown size, nor of a constant. */
+  readonly goes: (value: ValueId, axis: number, index: number) => boolean
+  /** Along an axis 1 for each channel that stays; undefined where the size is not known. */
+  readonly kept: (value: ValueId, axis: number) => Uint8Array | undefined
+  /** Whether some axis of the value has lost every index. */
+  readonly vanished: (value: ValueId) => boolean
+  /** The classes that go along an axis, those with fewest members first. */
+  readonly candidates: (value: ValueId, axis: number) => ReadonlyArray<Candidate>
+  /** Puts the class of a channel back, if it goes. */
+  readonly putChannel: (value: ValueId, axis: number, index: number, reason: Reason) => void
+  readonly putClass: (at: number, reason: Reason) => void
+  /** Why a class was put back; undefined for one that goes. */
+  readonly reasonOf: (at: number) => Reason | undefined
+  /** The class of a channel; undefined along an axis of unknown size, and of a constant. */
+  readonly classAt: (value: ValueId, axis: number, index: number) => number | undefined
+  /** Whether any class goes. */
+  readonly changes: () => boolean
+}
+
+/** Everything goes that is not pinned, and not both live and unknown. `touched` hears of the nodes around what comes back. */
+export const startDraft = (
+  graph: Graph,
+  facts: ChannelFacts,
+  classes: Classes,
+  target: Target | undefined,
+  touched: (node: Node) => void,
+): Draft => {
+  const { classOf } = classes
+  const removed = new Uint8Array(classes.count).fill(1)
+  const reasons = new Map<number, Reason>()
+  const members = membersOf(classes)
+  const [producers, users] = [producersOf(graph), usersOf(graph)]
+
+  const put = (at: number, reason: Reason): boolean => {
+    if (removed[at] !== 1) return false
+    removed[at] = 0
+    reasons.set(at, reason)
+    return true
+  }
+  for (const value of graph.types.keys()) {
+    axesOf(graph, value).forEach((size = 0, axis) => {
+      const start = classes.idOf(value, axis)
+      if (start === undefined) return
+      const pinned = classes.pinned(value, axis)
+      const live = facts.live(value, axis)
+      const constants = facts.constants(value, axis)
+      const text = `goes with a channel of ${value} that is needed and not constant`
+      const needed: Reason = { kind: 'live', at: value, text }
+      for (let i = 0; i < size; i++) {
+        const at = classOf[start + i] ?? 0
+        if (pinned !== undefined) put(at, pinned)
+        else if (live?.[i] === 1 && Number.isNaN(constants?.[i] ?? NaN)) put(at, needed)
+      }
+    })
+  }
+
+  const kept = (value: ValueId, axis: number): Uint8Array | undefined => {
+    const size = axesOf(graph, value)[axis]
+    if (size === undefined) return undefined
+    const marks = new Uint8Array(size).fill(1)
+    const start = classes.idOf(value, axis)
+    if (start !== undefined) for (let i = 0; i < size; i++) marks[i] = 1 - (removed[classOf[start + i] ?? 0] ?? 0)
+    return marks
+  }
+  const classAt = (value: ValueId, axis: number, index: number): number | undefined => {
+    const start = classes.idOf(value, axis)
+    return start === undefined ? undefined : classOf[start + index]
+  }
+  const putClass = (at: number, reason: Reason): void => {
+    if (!put(at, reason)) return
+    let last: ValueId | undefined
+    for (const id of members.of(at)) {
+      const { value } = classes.channelOf(id)
+      if (value === last) continue
+      last = value
+      const producer = producers.get(value)
+      if (producer) touched(producer)
+      for (const user of users.get(value) ?? []) touched(user)
+    }
+  }
+  return {
+    graph,
+    facts,
+    target,
+    goes: (value, axis, index) => removed[classAt(value, axis, index) ?? -1] === 1,
+    kept,
+    vanished: (value) =>
+      !graph.constants.has(value) &&
+      axesOf(graph, value).some(
+        (size, axis) => size !== undefined && size > 0 && kept(value, axis)?.includes(1) === false,
+      ),
+    candidates: (value, axis) => {
+      const counts = new Map<number, number>()
+      const size = axesOf(graph, value)[axis] ?? 0
+      for (let i = 0; i < size; i++) {
+        const at = classAt(value, axis, i)
+        if (at !== undefined && removed[at] === 1) counts.set(at, (counts.get(at) ?? 0) + 1)
+      }
+      return [...counts]
+        .map(([at, channels]) => ({ at, channels }))
+        .sort((a, b) => members.sizeOf(a.at) - members.sizeOf(b.at) || a.at - b.at)
+    },
+    putChannel: (value, axis, index, reason) => {
+      const at = classAt(value, axis, index)
+      if (at !== undefined) putClass(at, reason)
+    },
+    putClass,
+    reasonOf: (at) => reasons.get(at),
+    classAt,
+    changes: () => removed.includes(1),
+  }
+}
+
+interface Members {
+  /** Channels of a class, ascending. */
+  readonly of: (at: number) => Int32Array
+  readonly sizeOf: (at: number) => number
+}
+
+const membersOf = ({ classOf, count }: Classes): Members => {
+  const starts = new Int32Array(count + 1)
+  for (const at of classOf) starts[at + 1] = (starts[at + 1] ?? 0) + 1
+  for (let at = 0; at < count; at++) starts[at + 1] = (starts[at + 1] ?? 0) + (starts[at] ?? 0)
+  const ids = new Int32Array(classOf.length)
+  const next = starts.slice()
+  for (let id = 0; id < classOf.length; id++) {
+    const at = classOf[id] ?? 0
+    ids[next[at] ?? 0] = id
+    next[at] = (next[at] ?? 0) + 1
+  }
+  return {
+    of: (at) => ids.subarray(starts[at], starts[at + 1]),
+    sizeOf: (at) => (starts[at + 1] ?? 0) - (starts[at] ?? 0),
+  }
+}
