@@ -6,7 +6,7 @@
  */
 export { type Failure, renderError } from './ir/failure.ts'
 export type { Graph } from './ir/graph.ts'
-export type { Target } from './ir/op.ts'
+export type { Target } from './passes/target.ts'
 export { macsOf } from './passes/compile.ts'
 
 export { readModel } from './read/file.ts'

@@ -48,6 +48,19 @@ export const fixedNames = memoized((graph): ReadonlySet<ValueId> => {
   return out
 })
 
+/** The only node that reads a value whose name is not fixed, and reads it once. */
+export const onlyReader = (graph: Graph, value: ValueId): Node | undefined => {
+  const [reader, ...others] = usersOf(graph).get(value) ?? []
+  if (reader === undefined || others.length > 0 || fixedNames(graph).has(value)) return undefined
+  return reader.inputs.filter((name) => name === value).length === 1 ? reader : undefined
+}
+
+/** The node that computes `value` as its only output. */
+export const soleProducer = (graph: Graph, value: ValueId): Node | undefined => {
+  const node = producersOf(graph).get(value)
+  return node?.outputs.length === 1 ? node : undefined
+}
+
 /** Makes names that neither the graph nor its subgraphs use, the same ones for the same graph and hints. */
 export const freshNames = (graph: Graph): ((hint: string) => ValueId) => {
   const taken = new Set<ValueId>([...graph.types.keys(), ...graph.preserved.uses])

@@ -1,27 +1,36 @@
-import type { Rewrite, ShrinkContext, ValueId } from './op.ts'
+/** Nodes with other constant operands. */
+import type { Naming, Node, Rewrite, ShrinkContext, ValueId } from './op.ts'
 import { gather, type Tensor } from './tensor.ts'
 
-/**
- * The same node, its constant operands gathered along the axes that shrink. `given` holds operands that the operator
- * shrank itself, by port; a port that was not there before is named like `hint`.
- */
-export const gatherOperands = (
-  s: ShrinkContext<unknown>,
-  given: ReadonlyMap<number, Tensor> = new Map(),
+/** `node` with other constants on some ports; one on a port that was not there before is named like `hint`. */
+export const replaceOperands = (
+  node: Node,
+  operands: ReadonlyMap<number, Tensor>,
+  names: Naming,
   hint = '',
 ): Rewrite => {
   const constants = new Map<ValueId, Tensor>()
-  const ports = Math.max(s.node.inputs.length, ...Array.from(given.keys(), (port) => port + 1))
+  const ports = Math.max(node.inputs.length, ...Array.from(operands.keys(), (port) => port + 1))
   const inputs = Array.from({ length: ports }, (_, port) => {
-    const input = s.node.inputs[port] ?? ''
-    const tensor = s.constant(port)
-    const selected = given.get(port) ?? (tensor && gatherOperand(s, port, tensor))
-    if (selected === undefined || selected === tensor) return input
-    const name = s.rename(port, input || hint)
-    constants.set(name, selected)
+    const input = node.inputs[port] ?? ''
+    const tensor = operands.get(port)
+    if (tensor === undefined) return input
+    const name = names.rename(port, input || hint)
+    constants.set(name, tensor)
     return name
   })
-  return { nodes: [{ ...s.node, inputs }], constants }
+  return { nodes: [{ ...node, inputs }], constants }
+}
+
+/** The same node, its constant operands gathered along the axes that shrink. */
+export const gatherOperands = (s: ShrinkContext<unknown>): Rewrite => {
+  const operands = new Map<number, Tensor>()
+  for (const port of s.node.inputs.keys()) {
+    const tensor = s.constant(port)
+    const selected = tensor && gatherOperand(s, port, tensor)
+    if (selected !== undefined && selected !== tensor) operands.set(port, selected)
+  }
+  return replaceOperands(s.node, operands, s)
 }
 
 /** What stays of the constant `tensor` on a port. */

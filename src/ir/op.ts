@@ -4,6 +4,7 @@
  */
 import type { Either } from 'fp-ts/lib/Either.js'
 import type { Schema } from './attributes.ts'
+import type { Refusal } from './numerics.ts'
 import type { Dense, Tensor } from './tensor.ts'
 import type { Dim, ValueType } from './type.ts'
 
@@ -81,12 +82,50 @@ export interface Contraction {
   readonly grouped: 'input' | 'output'
   /** Whether a constant input channel adds the same number to all positions of an output channel (no padding). */
   readonly uniform: boolean
-  /** Whether `shrink` can add a constant to every output channel. */
+  /** Whether every output position is made from one input position, the same one (a matrix, a kernel of one element). */
+  readonly pointwise: boolean
+  /** Whether {@link rebuild} can multiply the bias and add to it: there is none, or it is a constant. */
   readonly payable: boolean
   /** Constant added to each output channel, by output index; undefined when it is not a constant. */
   readonly bias: (output: number) => number | undefined
+  /** The largest magnitude of what the bias adds to an output channel; infinite when it is computed. */
+  readonly biasSize: (output: number) => number
   /** Factor on the sum (Gemm's alpha). */
   readonly scale: number
+  /** The node with another weight and bias, or why that cannot be: its bias is computed or would not be finite. */
+  readonly rebuild: (change: Rebuilding, names: Naming) => Either<Refusal, Rewrite>
+}
+
+/** What a contraction becomes. Its weight is admissible already (`families/weights.ts`); the bias is checked by `rebuild`. */
+export interface Rebuilding {
+  /** Values read and made instead of the node's own; its constant operands are replaced besides. */
+  readonly node: Pick<Node, 'inputs' | 'outputs'>
+  /** For the outputs and inputs that are kept; the old reference where nothing changes. */
+  readonly weight: Tensor
+  readonly groups: number
+  /** Outputs kept, ascending; undefined when all are. */
+  readonly outputs?: Int32Array | undefined
+  /** What the bias of each kept output is multiplied by; undefined for 1. A factor 0 gives 0, whatever the bias is. */
+  readonly factor?: Float64Array | undefined
+  /** What is then added to each kept output; undefined for 0. Not multiplied by {@link Contraction.scale}. */
+  readonly shift?: Float64Array | undefined
+  /** What stays of another constant operand, along axes other than the output channels. */
+  readonly operand?: (port: number, tensor: Tensor) => Tensor
+}
+
+/** Names for what a rewrite makes. */
+export interface Naming {
+  /** The name for a new constant on a port: the old one's where no other node reads that, else a new one like `hint`. */
+  readonly rename: (port: number, hint: string) => ValueId
+  /** A value name that nothing else has. */
+  readonly fresh: (hint: string) => ValueId
+}
+
+/** `y[.., c, ..] = scale[c] · x[.., c, ..] + shift[c]` of the value on input `port`; one number for each channel. */
+export interface ChannelAffine {
+  readonly port: number
+  readonly scale: Float64Array
+  readonly shift: Float64Array
 }
 
 /** New nodes in place of one node, with their new constants. The last nodes define the outputs of the old one. */
@@ -96,7 +135,7 @@ export interface Rewrite {
 }
 
 /** What an operator sees when its channels have been decided. Indices are those before shrinking. */
-export interface ShrinkContext<A> extends NodeContext<A> {
+export interface ShrinkContext<A> extends NodeContext<A>, Naming {
   /** Indices kept along an axis, ascending; undefined when all are. */
   readonly keptInput: (port: number, axis: number) => Int32Array | undefined
   readonly keptOutput: (output: number, axis: number) => Int32Array | undefined
@@ -104,19 +143,7 @@ export interface ShrinkContext<A> extends NodeContext<A> {
   readonly constantsOf: (port: number, axis: number) => Float64Array | undefined
   /** Which output slices must keep their numbers: those that are needed or known to be constant. 1 must. */
   readonly exactOutput: (output: number, axis: number) => Uint8Array | undefined
-  /** The name for a new constant on a port: the old one's where no other node reads that, else a new one like `hint`. */
-  readonly rename: (port: number, hint: string) => ValueId
-  /** A value name that nothing else has. */
-  readonly fresh: (hint: string) => ValueId
 }
-
-/** Which indices would be kept on the two channel axes of a contraction. 1 is kept. */
-export interface Proposal {
-  readonly input: Uint8Array
-  readonly output: Uint8Array
-}
-
-export type Target = 'cpu' | 'cuda' | 'webgpu'
 
 export interface OpDef<Name extends string, A> {
   readonly name: Name
@@ -139,6 +166,10 @@ export interface OpDef<Name extends string, A> {
   readonly ignores?: (ctx: NodeContext<A>, port: number, axis: number) => boolean
   /** The sum over channels that this operator computes, if it does and its weight is constant. */
   readonly contraction?: (ctx: NodeContext<A>) => Contraction | undefined
+  /** The affine map that this node is of one of its inputs along `axis` of its output, if it is one. */
+  readonly affine?: (ctx: NodeContext<A>, axis: number) => ChannelAffine | undefined
+  /** Whether output 0 is a product or quotient of the operands: of two computed ones it is a gate or a normalisation. */
+  readonly multiplies?: boolean
   /**
    * The constant that a slice of output `output` along `axis` holds when the input slices linked to it hold `slices`.
    * Absent: never constant.
@@ -149,18 +180,17 @@ export interface OpDef<Name extends string, A> {
     output: number,
     axis: number,
   ) => number | undefined
-  /** Whether finite inputs can give a non-finite output (Log, Sqrt, Div): a channel it computes is never left to chance. */
-  readonly partial?: boolean
-  /** Indices to put back so that what stays is a legal operator; called until it asks for nothing. */
-  readonly legalize?: (ctx: NodeContext<A>, proposal: Proposal) => Proposal
+  /**
+   * A magnitude that a runtime's result is accurate to, where that is not its own: `1 / (1 + e^-x)` of -17 is a small
+   * number of which every digit may be wrong. Of the slices that {@link OpDef.constant} is asked about.
+   */
+  readonly accurateTo?: (ctx: NodeContext<A>, slices: ReadonlyArray<SliceFact>) => number
   /** Input ports that may become empty and are then left out (Concat). */
   readonly mayLoseInputs?: boolean
   /** Output ports may become empty and are then left out (Split). */
   readonly mayLoseOutputs?: boolean
   /** The node after its axes shrank. Absent: the same node, its constant operands gathered along linked axes. */
   readonly shrink?: (ctx: ShrinkContext<A>) => Rewrite
-  /** The multiple of input channels that makes the target fast; 1 when it does not care. */
-  readonly channelMultiple?: (ctx: NodeContext<A>, target: Target) => number
   /** Whether broadcasting may widen this input: a constant there can be written in its smallest broadcastable shape. */
   readonly broadcasts?: (port: number) => boolean
   /** The input port that output 0 equals exactly, if this node changes nothing. */

@@ -1,9 +1,10 @@
 /**
- * The operators by name, and the questions passes ask of a node. The only file with type assertions: TypeScript cannot
- * follow from a node's name to the type of its attributes through a table.
+ * The operators by name, and the questions passes ask of a node. With `make-node.ts` the only file with type assertions: TypeScript
+ * cannot follow from a node's name to the type of its attributes through a table.
  */
 import * as E from 'fp-ts/lib/Either.js'
-import type { RawAttribute, RawAttributes, Field } from './attributes.ts'
+import type { RawAttribute, RawAttributes } from './attributes.ts'
+import { fieldsOf } from './make-node.ts'
 import type { Node, OpDef } from './op.ts'
 import * as ops from './ops/index.ts'
 
@@ -35,24 +36,6 @@ export const opOf = (node: Node): AnyOp => {
 /** Whether `node` is of operator `op`; narrows its attributes. */
 export const isOp = <Name extends string, A>(node: Node | undefined, op: OpDef<Name, A>): node is Node<Name, A> =>
   node !== undefined && node.op === op.name
-
-/** A node of operator `op`; attributes not given take their defaults. */
-export const makeNode = <Name extends string, A>(
-  op: OpDef<Name, A>,
-  inputs: ReadonlyArray<string>,
-  outputs: ReadonlyArray<string>,
-  attrs: Partial<A> = {},
-  name = '',
-): Node<Name, A> => ({ op: op.name, attrs: { ...defaults(op), ...attrs }, inputs, outputs, name })
-
-const defaults = <A>(op: OpDef<string, A>): A => {
-  const out: Record<string, unknown> = {}
-  for (const [key, field] of fieldsOf(op)) out[key] = field.absent
-  return out as A
-}
-
-const fieldsOf = (op: { readonly schema: object }): ReadonlyArray<[string, Field<unknown>]> =>
-  Object.entries(op.schema as Record<string, Field<unknown>>)
 
 /** Typed attributes of a file's node, or why they cannot be represented. */
 export const decodeAttributes = (op: AnyOp, raw: RawAttributes): E.Either<string, unknown> => {

@@ -6,7 +6,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { type Bindings, bindInputs } from '../ir/bind.ts'
 import { contextOf, type Graph, labelOf } from '../ir/graph.ts'
-import type { Target, ValueId } from '../ir/op.ts'
+import type { ValueId } from '../ir/op.ts'
 import { Opaque } from '../ir/ops/opaque.ts'
 import { isOp, opOf } from '../ir/registry.ts'
 import { byteLength } from '../ir/dtype.ts'
@@ -15,9 +15,9 @@ import type { Masks } from '../masks/mask.ts'
 import { applyMasks } from './apply-masks.ts'
 import { viewsOf } from './channel-elimination/analyse.ts'
 import { explain, type LayerChange, nameLayers, type Stay } from './channel-elimination/explain.ts'
-import type { Observer, PassError } from './pass.ts'
-import { runPipeline } from './pass.ts'
+import { type Observer, type PassError, type Refusal, refusalsOf, runPipeline } from './pass.ts'
 import { cleanUp, pipeline } from './pipeline.ts'
+import type { Target } from './target.ts'
 
 export interface CompileOptions {
   /** What the package will run on; decides which widths are rounded up. */
@@ -76,6 +76,8 @@ export interface CompileReport {
   readonly passes: Readonly<Record<string, number>>
   /** Nodes that were kept as they are, and why. */
   readonly opaque: ReadonlyArray<{ readonly node: string; readonly reason: string }>
+  /** What passes would fold or fuse but must not, since the numbers would not be the same. */
+  readonly refusals: ReadonlyArray<Refusal>
 }
 
 export interface Compiled {
@@ -127,6 +129,7 @@ export const compile = (model: Graph, masks: Masks, options: CompileOptions = {}
       opaque: end.right.nodes.flatMap((node) =>
         isOp(node, Opaque) ? [{ node: labelOf(node), reason: node.attrs.reason }] : [],
       ),
+      refusals: refusalsOf(steps, end.right),
     },
   })
 }

@@ -1,76 +1,143 @@
-import { isFloat } from '../ir/dtype.ts'
+import * as E from 'fp-ts/lib/Either.js'
+import { onlyReader, soleProducer } from '../ir/analysis.ts'
+import { readsOfContraction } from '../ir/families/contraction.ts'
+import { rowSums, scaleWeight } from '../ir/families/weights.ts'
 import { contextOf, type Graph } from '../ir/graph.ts'
-import { inputShape } from '../ir/links.ts'
-import type { Node, ValueId } from '../ir/op.ts'
-import { Add } from '../ir/ops/add.ts'
-import { Div } from '../ir/ops/div.ts'
-import { Mul } from '../ir/ops/mul.ts'
-import { Sub } from '../ir/ops/sub.ts'
-import { isOp } from '../ir/registry.ts'
-import { elements, type Tensor } from '../ir/tensor.ts'
-import { isStatic } from '../ir/type.ts'
-import { type AffineOf, type ChannelAffine, foldAfter, foldBefore, soleProducer } from './channel-affine.ts'
-import { rewritePass } from './rewrite.ts'
+import { cancels, precisionOf } from '../ir/numerics.ts'
+import type { ChannelAffine, Contraction, Node } from '../ir/op.ts'
+import { opOf } from '../ir/registry.ts'
+import { type Found, namingOf, type Names, refuse, rewritePass, type Rule } from './rewrite.ts'
 
 /**
- * The map of an Add, Sub, Mul or Div by a constant that holds one number a channel:
- * `x + c`, `x - c`, `c - x`, `x · c`, `x / c`.
+ * Folds affine maps of channels (`OpDef.affine`: Add, Sub, Mul, Div by one constant a channel, BatchNormalization) into the
+ * contraction before or after them, in double and rounded once:
  *
- * Guard: aligned from the right with `x`, the constant has size 1 on every axis but the channel axis. So it does not
- * widen `x`, and a constant along the width of an image is refused even where there are as many columns as channels.
+ *     after:   s · (W x + b) + t = (s W) x + (s b + t)
+ *     before:  W (s x + t) + b = (W s) x + (b + W t)
+ *
+ * Guards: nothing else reads what is between the two and its name is not fixed; the map is along the output channels, or
+ * the summed ones; the bias is constant; the numbers are admissible (`ir/numerics.ts`). Before a contraction a shift of a
+ * channel that is read needs every output position to sum the same weights (no padding), and a factor: `x + t` alone is
+ * exact where the two nearly cancel, and would not be any more. An Add is made only where that saves a node; and what ends
+ * a gate or a normalisation is not folded into what comes after it, since runtimes compute these at once.
  */
-export const elementwiseAffine = (graph: Graph, node: Node, axis: number): ChannelAffine | undefined => {
-  if (!isOp(node, Add) && !isOp(node, Sub) && !isOp(node, Mul) && !isOp(node, Div)) return undefined
-  const ctx = contextOf(graph, node)
-  const port = ctx.constant(1) === undefined ? 1 : 0
-  const constant = ctx.constant(1 - port)
-  const shape = inputShape(ctx, port)
-  const channels = shape?.[axis]
-  if (constant === undefined || shape === undefined || !isStatic(channels)) return undefined
-  const c = channelValues(constant, shape.length, axis, channels)
-  if (c === undefined) return undefined
-  const [zeros, ones] = [new Float64Array(channels), new Float64Array(channels).fill(1)]
-  if (isOp(node, Add)) return { port, scale: ones, shift: c }
-  if (isOp(node, Mul)) return { port, scale: c, shift: zeros }
-  if (isOp(node, Sub)) {
-    return port === 0 ? { port, scale: ones, shift: c.map((v) => -v) } : { port, scale: ones.map((v) => -v), shift: c }
+const foldAfter: Rule = (graph, node, names) => {
+  for (const value of node.inputs) {
+    const linear = soleProducer(graph, value)
+    const c = linear && contractionOf(graph, linear)
+    const affine = c && opOf(node).affine?.(contextOf(graph, node), c.outputAxis)
+    if (linear === undefined || c === undefined || affine === undefined || node.inputs[affine.port] !== value) continue
+    const found =
+      onlyReader(graph, value) === node
+        ? scaleOutputs(graph, linear, c, affine, names, node)
+        : refuse(node, `${value} is read by something else too`)
+    if (found !== undefined) return found
   }
-  return port === 0 ? { port, scale: c.map((v) => 1 / v), shift: zeros } : undefined
+  return undefined
 }
 
-/** The number for each channel of a constant that is broadcast to rank `rank`, if it depends on nothing else. */
-const channelValues = (constant: Tensor, rank: number, axis: number, channels: number): Float64Array | undefined => {
-  const missing = rank - constant.shape.length
-  if (missing < 0 || !isFloat(constant.dtype)) return undefined
-  if (constant.shape.some((size, a) => size !== 1 && (a + missing !== axis || size !== channels))) return undefined
-  const values = elements(constant)
-  return Float64Array.from({ length: channels }, (_, c) => Number(values[values.length === 1 ? 0 : c]))
+const contractionOf = (graph: Graph, node: Node): Contraction | undefined =>
+  opOf(node).contraction?.(contextOf(graph, node))
+
+const scaleOutputs = (
+  graph: Graph,
+  linear: Node,
+  c: Contraction,
+  { scale, shift }: ChannelAffine,
+  names: Names,
+  node: Node,
+): Found => {
+  const reads = readsOfContraction(contextOf(graph, linear), c)
+  if (reads.outputs !== scale.length) return undefined
+  const isScaled = scale.some((s) => s !== 1)
+  if (!c.payable) return refuse(node, `the bias of ${linear.op} is computed`)
+  const precision = precisionOf(reads.weight.dtype)
+  let terms: Float64Array | undefined
+  for (let o = 0; o < scale.length; o++) {
+    const bias = c.bias(o)
+    const [s, t] = [scale[o] ?? NaN, shift[o] ?? NaN]
+    if (bias === undefined) return refuse(node, `the bias of ${linear.op} is not one number for each channel`)
+    const before = Math.max(Math.abs(s * bias), Math.abs(t))
+    if (!cancels(precision, before, Math.abs(s * bias + t))) continue
+    terms ??= rowSums(reads)
+    const size = Math.abs(s) * (terms[o] ?? 0)
+    if (size > 0 && cancels(precision, before, Math.abs(s * bias + t), size)) {
+      return refuse(node, `the bias ${s * bias} and ${t} cancel, and the sums between them keep few digits`)
+    }
+  }
+  const weight = isScaled ? scaleWeight(reads.weight, c, { outputs: scale }) : E.right(reads.weight)
+  if (E.isLeft(weight)) return refuse(node, weight.left)
+  const rebuilt = c.rebuild(
+    {
+      node: { inputs: linear.inputs, outputs: node.outputs },
+      weight: weight.right,
+      groups: c.groups,
+      factor: isScaled ? scale : undefined,
+      shift,
+    },
+    namingOf(linear, names),
+  )
+  if (E.isLeft(rebuilt)) return refuse(node, rebuilt.left)
+  if (!isScaled && rebuilt.right.nodes.length > 1) return undefined
+  return { ...rebuilt.right, removes: [linear, node] }
+}
+
+const foldBefore: Rule = (graph, node, names) => {
+  const [value = ''] = node.outputs
+  const linear = node.outputs.length === 1 ? onlyReader(graph, value) : undefined
+  const c = linear && contractionOf(graph, linear)
+  if (linear === undefined || c === undefined || linear.inputs[c.port] !== value) return undefined
+  const affine = opOf(node).affine?.(contextOf(graph, node), c.axis)
+  if (affine === undefined || endsPattern(graph, node.inputs[affine.port] ?? '')) return undefined
+  return scaleInputs(graph, linear, c, affine, names, node)
+}
+
+const scaleInputs = (
+  graph: Graph,
+  linear: Node,
+  c: Contraction,
+  { port, scale, shift }: ChannelAffine,
+  names: Names,
+  node: Node,
+): Found => {
+  const reads = readsOfContraction(contextOf(graph, linear), c)
+  if (reads.inputs !== scale.length) return undefined
+  const added = new Float64Array(reads.outputs)
+  for (let o = 0; o < reads.outputs; o++) {
+    const [first, end] = reads.inputsOf(o)
+    let sum = 0
+    for (let i = first; i < end; i++) {
+      const t = shift[i] ?? 0
+      if (t === 0 || !reads.reads(o, i)) continue
+      if (!c.uniform) return refuse(node, `what it adds meets the padding of ${linear.op}`)
+      if (Math.abs(scale[i] ?? 0) === 1) return refuse(node, `its sums are exact where they cancel`)
+      sum += t * reads.sum(o, i)
+    }
+    added[o] = c.scale * sum
+  }
+  const isScaled = scale.some((s) => s !== 1)
+  const weight = isScaled ? scaleWeight(reads.weight, c, { inputs: scale }) : E.right(reads.weight)
+  if (E.isLeft(weight)) return refuse(node, weight.left)
+  const inputs = linear.inputs.map((name, i) => (i === c.port ? (node.inputs[port] ?? '') : name))
+  const change = { node: { inputs, outputs: linear.outputs }, weight: weight.right, groups: c.groups, shift: added }
+  const rebuilt = c.rebuild(change, namingOf(linear, names))
+  if (E.isLeft(rebuilt)) return refuse(node, rebuilt.left)
+  if (rebuilt.right.nodes.length > 1) return undefined
+  return { ...rebuilt.right, removes: [node, linear] }
 }
 
 /**
  * Whether `value` ends a product or quotient of two computed values, constants applied to it aside: a gate (GELU) or a
  * normalisation that several nodes spell out. Runtimes replace these by one kernel, if they find them whole.
  */
-const endsPattern = (graph: Graph, value: ValueId): boolean => {
+const endsPattern = (graph: Graph, value: string): boolean => {
   let node = soleProducer(graph, value)
-  while (isOp(node, Add) || isOp(node, Sub) || isOp(node, Mul) || isOp(node, Div)) {
+  while (node !== undefined && opOf(node).affine !== undefined) {
     const computed = node.inputs.filter((name) => !graph.constants.has(name))
-    if (computed.length > 1) return isOp(node, Mul) || isOp(node, Div)
+    if (computed.length > 1) return opOf(node).multiplies === true
     node = soleProducer(graph, computed[0] ?? '')
   }
   return false
 }
 
-/** As {@link elementwiseAffine}, but not the last step of what a runtime computes at once. */
-const affineBefore: AffineOf = (graph, node, axis) => {
-  const affine = elementwiseAffine(graph, node, axis)
-  return affine !== undefined && endsPattern(graph, node.inputs[affine.port] ?? '') ? undefined : affine
-}
-
-/**
- * Folds Add, Sub, Mul and Div by one constant a channel into the Conv, ConvTranspose, Gemm or MatMul before or after
- * them: `s · (W x + b) + t = (s W) x + (s b + t)` and `W (s x + t) + b = (W s) x + (b + W t)`, computed in double,
- * rounded once. The guards are those of `elementwiseAffine`, `foldAfter` and `foldBefore`; and what ends a gate or a
- * normalisation is not folded into what comes after it.
- */
-export const foldAffine = rewritePass('fold-affine', [foldAfter(elementwiseAffine), foldBefore(affineBefore)])
+export const foldAffine = rewritePass('fold-affine', [foldAfter, foldBefore])

@@ -1,3 +1,4 @@
+import { onlyReader } from '../ir/analysis.ts'
 import { contextOf, type Graph } from '../ir/graph.ts'
 import { isGiven } from '../ir/infer.ts'
 import { inputShape } from '../ir/links.ts'
@@ -6,7 +7,6 @@ import { AveragePool } from '../ir/ops/average-pool.ts'
 import { Conv } from '../ir/ops/conv.ts'
 import { fillOf, Pad, padsOf } from '../ir/ops/pad.ts'
 import { isOp } from '../ir/registry.ts'
-import { onlyReader } from './channel-affine.ts'
 import { rewritePass } from './rewrite.ts'
 
 /**

@@ -1,152 +1,120 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { onlyReader, soleProducer } from '../ir/analysis.ts'
 import { isFloat } from '../ir/dtype.ts'
-import { channelsOf, readsOfContraction } from '../ir/families/contraction.ts'
-import { isUnpadded } from '../ir/families/window.ts'
+import { type Reads, readsOfContraction } from '../ir/families/contraction.ts'
+import { composeWeights } from '../ir/families/weights.ts'
 import { contextOf, type Graph } from '../ir/graph.ts'
 import { evaluateNode } from '../ir/interpret.ts'
-import type { Contraction, Node } from '../ir/op.ts'
+import { cancels, precisionOf, type Refusal } from '../ir/numerics.ts'
+import type { Node } from '../ir/op.ts'
 import { Add } from '../ir/ops/add.ts'
-import { Conv } from '../ir/ops/conv.ts'
-import { Gemm } from '../ir/ops/gemm.ts'
-import { MatMul } from '../ir/ops/mat-mul.ts'
 import { Mul } from '../ir/ops/mul.ts'
 import { isOp, opOf } from '../ir/registry.ts'
 import { elements, type Tensor } from '../ir/tensor.ts'
 import { sizeOf, tensorType } from '../ir/type.ts'
-import { contractionOf, finiteTensor, onlyReader, soleProducer, withWeights } from './channel-affine.ts'
-import { type Patch, rewritePass, type Rule } from './rewrite.ts'
+import { type Found, namingOf, type Names, refuse, rewritePass, type Rule } from './rewrite.ts'
 
 /** A contraction and the node that computes it. */
 interface Linear {
   readonly node: Node
-  readonly c: Contraction
-  readonly weight: Tensor
+  readonly reads: Reads
 }
 
 /**
  * Makes one contraction of two adjacent ones where that takes fewer multiplications:
- * `W2 (W1 x + b1) + b2 = (W2 W1) x + (W2 b1 + b2)`, for Conv after Conv, and for Gemm and MatMul after one another.
+ * `W2 (W1 x + b1) + b2 = (W2 W1) x + (W2 b1 + b2)`, for convolutions after one another, and for products of matrices.
  *
- * Guards: nothing else reads what is between them and its name is not fixed; one group each; of two Convs one has a
- * kernel of one element, stride 1 and no padding; both biases are constant, and where the first one is not zero, every
- * output position of the second sums the same weights (no padding); the new weights are finite.
+ * Guards: nothing else reads what is between them and its name is not fixed; one group each; one of the two is pointwise;
+ * both biases are constant, and where the first one is not zero, every output position of the second sums the same weights
+ * (no padding); the numbers are admissible (`ir/numerics.ts`).
  */
 const fuseContractions: Rule = (graph, node, names) => {
   const second = linearOf(graph, node)
-  const value = node.inputs[second?.c.port ?? -1] ?? ''
+  const value = node.inputs[second?.reads.contraction.port ?? -1] ?? ''
   const producer = soleProducer(graph, value)
   const first = producer && linearOf(graph, producer)
   if (first === undefined || second === undefined || onlyReader(graph, value) !== node) return undefined
-  if (second.c.axis !== first.c.outputAxis || first.c.groups !== 1 || second.c.groups !== 1) return undefined
-  const form = formOf(first, second)
-  const bias = fusedBias(graph, first, second)
-  if (form === undefined || bias === undefined) return undefined
-  const weight = fusedWeight(first, second, form)
-  if (weight === undefined) return undefined
-  const x = first.node.inputs[first.c.port] ?? ''
-  const moved = { ...form.node, inputs: form.node.inputs.map((name, i) => (i === form.c.port ? x : name)) }
-  const place = { removes: [first.node, node], outputs: node.outputs }
-  const patch = withWeights(graph, moved, form.c, weight, bias, names, place)
-  return patch !== undefined && macsAfter(graph, patch, node) < macsOf(graph, first.node) + macsOf(graph, node)
-    ? patch
-    : undefined
+  const [c1, c2] = [first.reads.contraction, second.reads.contraction]
+  if (c2.axis !== c1.outputAxis || c1.groups !== 1 || c2.groups !== 1) return undefined
+  if (first.reads.weight.shape.length !== second.reads.weight.shape.length) return undefined
+  // The fused node looks like one of the two: it reads what the first reads and makes what the second makes, in its way.
+  const fused = [first, second]
+    .filter(({ reads: { contraction: c } }, i) => {
+      const other = i === 0 ? c2 : c1
+      return other.pointwise && c.axis === c1.axis && c.outputAxis === c2.outputAxis
+    })
+    .map((form) => fuse(graph, first, second, form, names))
+  const refused = fused.find((found) => found !== undefined && 'refused' in found)
+  const [best] = fused
+    .flatMap((found) => (found !== undefined && 'nodes' in found ? [found] : []))
+    .sort((a, b) => a.nodes.length - b.nodes.length)
+  return best ?? refused
 }
 
 const linearOf = (graph: Graph, node: Node): Linear | undefined => {
-  if (node.outputs.length !== 1) return undefined
-  const c = contractionOf(graph, node)
-  const weight = c && contextOf(graph, node).constant(c.weightPort)
-  return c && weight && { node, c, weight }
+  const ctx = contextOf(graph, node)
+  const c = node.outputs.length === 1 ? opOf(node).contraction?.(ctx) : undefined
+  return c && { node, reads: readsOfContraction(ctx, c) }
 }
 
-/** Which of the two nodes the fused one looks like; undefined where they do not fuse. */
-const formOf = (first: Linear, second: Linear): Linear | undefined => {
-  if (isOp(first.node, Conv) && isOp(second.node, Conv)) {
-    if (isPointwise(first)) return second
-    return isPointwise(second) ? first : undefined
-  }
-  const isMatrix = ({ node }: Linear): boolean => isOp(node, Gemm) || isOp(node, MatMul)
-  if (!isMatrix(first) || !isMatrix(second) || first.c.weightPort !== second.c.weightPort) return undefined
-  // The first one knows how its input is laid out; Gemm has a bias.
-  return isOp(second.node, Gemm) && isOp(first.node, MatMul) ? second : first
-}
-
-const isPointwise = ({ node, weight }: Linear): boolean => {
-  const kernel = weight.shape.slice(2)
-  return (
-    isOp(node, Conv) &&
-    kernel.every((size) => size === 1) &&
-    (node.attrs.strides ?? []).every((stride) => stride === 1) &&
-    isUnpadded(node.attrs, kernel)
-  )
-}
-
-const fusedBias = (graph: Graph, first: Linear, second: Linear): Float64Array | undefined => {
-  const reads = readsOfContraction(contextOf(graph, second.node), second.c)
-  const inner = Float64Array.from({ length: reads.inputs }, (_, m) => first.c.bias(m) ?? NaN)
-  if (inner.some((b) => b !== 0) && !second.c.uniform) return undefined
-  const bias = new Float64Array(reads.outputs)
-  for (let o = 0; o < bias.length; o++) {
-    let sum = 0
-    for (const [m, b] of inner.entries()) if (b !== 0) sum += b * reads.sum(o, m)
-    bias[o] = (second.c.bias(o) ?? NaN) + second.c.scale * sum
-  }
-  return bias
-}
-
-/** Strides of a weight by output channel, input channel and place in the kernel. */
-const layoutOf = ({ c, weight }: Linear) => {
-  const block = sizeOf(weight.shape.slice(2))
-  const row = (weight.shape[1] ?? 0) * block
-  return c.weightOutputAxis === 0 ? { output: row, input: block, block } : { output: block, input: row, block }
-}
-
-/** `W2 W1` in the layout of the weight of `form`, at most one of the two having a kernel. The other's factor goes in. */
-const fusedWeight = (first: Linear, second: Linear, form: Linear): Tensor | undefined => {
-  const outputs = channelsOf(second.weight, second.c).outputs
-  const { inputs, outputs: inner } = channelsOf(first.weight, first.c)
-  const [at1, at2] = [layoutOf(first), layoutOf(second)]
-  const [w1, w2] = [elements(first.weight), elements(second.weight)]
-  const block = Math.max(at1.block, at2.block)
-  const shape = form.weight.shape.map((size, axis) => {
-    if (axis === form.c.weightOutputAxis) return outputs
-    return axis === form.c.weightInputAxis ? inputs : size
+const fuse = (graph: Graph, first: Linear, second: Linear, form: Linear, names: Names): Found => {
+  const [c1, c2] = [first.reads.contraction, second.reads.contraction]
+  const c = form.reads.contraction
+  // Without the weight yet, to see whether it is worth making.
+  const shape = form.reads.weight.shape.map((size, axis) => {
+    if (axis === c.weightOutputAxis) return second.reads.outputs
+    return axis === c.weightInputAxis ? first.reads.inputs : size
   })
-  const factor = form === first ? second.c.scale : first.c.scale
-  const out = new Float64Array(sizeOf(shape))
-  const row = (shape[1] ?? 0) * block
-  const at = form.c.weightOutputAxis === 0 ? { output: row, input: block } : { output: block, input: row }
-  for (let o = 0; o < outputs; o++) {
-    for (let m = 0; m < inner; m++) {
-      for (let k = 0; k < block; k++) {
-        const b = factor * Number(w2[o * at2.output + m * at2.input + (at2.block === 1 ? 0 : k)])
-        if (b === 0) continue
-        const from = m * at1.output + (at1.block === 1 ? 0 : k)
-        const to = o * at.output + k
-        for (let i = 0; i < inputs; i++) {
-          out[to + i * at.input] = (out[to + i * at.input] ?? 0) + b * Number(w1[from + i * at1.input])
-        }
-      }
+  const before = macsOf(graph, first.node) + macsOf(graph, second.node)
+  if (macsWith(graph, form, shape, second.node) >= before) return undefined
+  const precision = precisionOf(form.reads.weight.dtype)
+  const inner = Float64Array.from({ length: second.reads.inputs }, (_, m) => c1.bias(m) ?? NaN)
+  if (inner.some((b) => b !== 0) && !c2.uniform) {
+    return refuse(second.node, `the bias of ${first.node.op} meets the padding of ${second.node.op}`)
+  }
+  const composed = composeWeights(first.reads, second.reads, form.reads)
+  if (E.isLeft(composed)) return refuse(second.node, composed.left)
+  const { weight, terms } = composed.right
+  const bias = new Float64Array(second.reads.outputs)
+  for (let o = 0; o < bias.length; o++) {
+    const own = c2.bias(o) ?? NaN
+    let sum = 0
+    let largest = Math.abs(own)
+    for (const [m, b] of inner.entries()) {
+      if (b === 0) continue
+      const share = c2.scale * b * second.reads.sum(o, m)
+      sum += share
+      largest = Math.max(largest, Math.abs(share))
+    }
+    bias[o] = own + sum
+    if (Number.isNaN(own + sum)) return refuse(second.node, 'a bias is not one number for each channel')
+    if ((terms[o] ?? 0) > 0 && cancels(precision, largest, Math.abs(own + sum), terms[o])) {
+      return refuse(second.node, 'the biases cancel, and the sums between them keep few digits')
     }
   }
-  return finiteTensor(form.weight.dtype, shape, out)
+  const x = first.node.inputs[c1.port] ?? ''
+  const inputs = form.node.inputs.map((name, i) => (i === c.port ? x : name))
+  const zero = new Float64Array(bias.length)
+  const change = { node: { inputs, outputs: second.node.outputs }, weight, groups: 1, factor: zero, shift: bias }
+  const rebuilt = c.rebuild({ ...change, outputs: undefined }, namingOf(form.node, names))
+  if (E.isLeft(rebuilt)) return refuse(second.node, rebuilt.left)
+  return { ...rebuilt.right, removes: [first.node, second.node] }
 }
 
 const macsOf = (graph: Graph, node: Node): number => opOf(node).macs?.(contextOf(graph, node)) ?? 0
 
-/** Multiplications of the fused node, which is not in a graph yet. */
-const macsAfter = (graph: Graph, patch: Patch, old: Node): number => {
-  const [fused] = patch.nodes
-  const constants = new Map([...graph.constants, ...patch.constants])
-  const types = new Map(graph.types)
-  for (const [name, tensor] of patch.constants) types.set(name, tensorType(tensor.dtype, tensor.shape))
-  return fused === undefined ? Infinity : macsOf({ ...graph, constants, types }, { ...fused, outputs: old.outputs })
+/** Multiplications of a contraction with a weight of another shape, which makes what `last` makes. */
+const macsWith = (graph: Graph, { node, reads }: Linear, shape: ReadonlyArray<number>, last: Node): number => {
+  const weight = node.inputs[reads.contraction.weightPort] ?? ''
+  const types = new Map(graph.types).set(weight, tensorType(reads.weight.dtype, shape))
+  return macsOf({ ...graph, types }, { ...node, outputs: last.outputs })
 }
 
 /**
  * Makes one Add of two, and one Mul of two: `(x + c1) + c2 = x + (c1 + c2)`, `(x · c1) · c2 = x · (c1 · c2)`.
  *
- * Guards: floats; nothing else reads what is between them and its name is not fixed; the new constant is no larger than
- * the larger one of the two and finite; a product is neither zero nor so small that it loses digits.
+ * Guards: floats; nothing else reads what is between them and its name is not fixed; the new constant has no more elements
+ * than the larger one of the two and is finite; two terms do not cancel, and a product loses no digits.
  */
 const fuseConstants: Rule = (graph, node, names) => {
   if (!isOp(node, Add) && !isOp(node, Mul)) return undefined
@@ -161,7 +129,8 @@ const fuseConstants: Rule = (graph, node, names) => {
   if (c1 === undefined || c2 === undefined || !isFloat(c1.dtype)) return undefined
   const sum = evaluateNode(graph, { ...node, inputs: [name, node.inputs[outer] ?? ''] }, [c1, c2])?.[0]
   if (sum === undefined || sizeOf(sum.shape) > Math.max(sizeOf(c1.shape), sizeOf(c2.shape))) return undefined
-  if (!isHarmless(sum, isOp(node, Mul))) return undefined
+  const refused = isOp(node, Mul) ? lostBy(sum) : cancelledBy([c1, c2], sum)
+  if (refused !== undefined) return refuse(node, refused)
   const constant = names.replacing(name)
   const inputs = before.inputs.map((input, port) => (port === inner ? constant : input))
   return { removes: [before, node], nodes: [{ ...node, inputs }], constants: new Map([[constant, sum]]) }
@@ -173,10 +142,23 @@ const constantPort = (graph: Graph, node: Node): number | undefined => {
   return ports.length === 1 ? ports[0] : undefined
 }
 
-/** Whether every number is finite, and no product has lost digits by being too small. */
-const isHarmless = (result: Tensor, isProduct: boolean): boolean => {
-  const smallest = result.dtype === 'float16' ? 2 ** -14 : 2 ** -126
-  return elements(result).every((x) => Number.isFinite(Number(x)) && (!isProduct || Math.abs(Number(x)) >= smallest))
+const largestOf = (tensor: Tensor): number => {
+  let largest = 0
+  for (const x of elements(tensor)) largest = Math.max(largest, Math.abs(Number(x)))
+  return largest
+}
+
+const cancelledBy = (terms: ReadonlyArray<Tensor>, sum: Tensor): Refusal | undefined => {
+  const [before, after] = [Math.max(...terms.map(largestOf)), largestOf(sum)]
+  if (!Number.isFinite(after)) return 'the sum of its two constants is not finite'
+  if (!cancels(precisionOf(sum.dtype), before, after)) return undefined
+  return `constants of ${before} cancel to ${after}, and the sum between them keeps few digits`
+}
+
+const lostBy = (product: Tensor): Refusal | undefined => {
+  const { normal, largest } = precisionOf(product.dtype)
+  const lost = elements(product).find((x) => !(Math.abs(Number(x)) >= normal && Math.abs(Number(x)) <= largest))
+  return lost === undefined ? undefined : `the product of its two constants would be ${lost}`
 }
 
 /** Adjacent linear operators as one: contractions, and Adds and Muls of constants. */

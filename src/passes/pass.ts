@@ -13,6 +13,15 @@ export type PassError = Failure
 export interface Pass {
   readonly name: string
   readonly run: (graph: Graph) => E.Either<PassError, Graph>
+  /** What the pass would do in a graph but must not, since it would not be exact; for reports. */
+  readonly refusals?: (graph: Graph) => ReadonlyArray<Omit<Refusal, 'pass'>>
+}
+
+/** A node that a pass would change but must not, and why. */
+export interface Refusal {
+  readonly pass: string
+  readonly node: string
+  readonly reason: string
 }
 
 /** Passes repeated in order until none of them changes the graph. */
@@ -29,6 +38,12 @@ export type Step = Pass | Fixpoint
  * observers. Answering `'stop'` ends the pipeline with `after`.
  */
 export type Observer = (pass: Pass, before: Graph, after: Graph) => 'stop' | void
+
+/** What the passes of `steps` refuse in `graph`. */
+export const refusalsOf = (steps: ReadonlyArray<Step>, graph: Graph): ReadonlyArray<Refusal> =>
+  steps
+    .flatMap((step) => ('run' in step ? [step] : step.passes))
+    .flatMap((pass) => pass.refusals?.(graph).map((refusal) => ({ pass: pass.name, ...refusal })) ?? [])
 
 /** Repeats `passes` until a whole round leaves the graph as it is; more than `budget` rounds is a `DidNotConverge` failure. */
 export const fixpoint = (passes: ReadonlyArray<Pass>, budget: number): Fixpoint => ({ passes, budget })

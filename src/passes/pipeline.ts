@@ -4,7 +4,6 @@ import { eliminateCommon } from './eliminate-common.ts'
 import { eliminateDead } from './eliminate-dead.ts'
 import { eliminateIdentity } from './eliminate-identity.ts'
 import { foldAffine } from './fold-affine.ts'
-import { foldBatchNorm } from './fold-batch-norm.ts'
 import { foldConstants } from './fold-constants.ts'
 import { foldPad } from './fold-pad.ts'
 import { fuseChannelShuffle } from './fuse-channel-shuffle.ts'
@@ -33,7 +32,6 @@ export const pipeline = (options: EliminationOptions): ReadonlyArray<Step> => [
       propagateConstants,
       eliminateDead,
       channelElimination(options),
-      foldBatchNorm,
       foldAffine,
       foldPad,
       fuseLinear,

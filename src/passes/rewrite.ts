@@ -2,8 +2,9 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fixedNames, freshNames, usersOf } from '../ir/analysis.ts'
 import { failure, invariant } from '../ir/failure.ts'
-import { type Graph, withParts } from '../ir/graph.ts'
-import type { Node, Rewrite, ValueId } from '../ir/op.ts'
+import { type Graph, labelOf, withParts } from '../ir/graph.ts'
+import type { Refusal } from '../ir/numerics.ts'
+import type { Naming, Node, Rewrite, ValueId } from '../ir/op.ts'
 import type { Tensor } from '../ir/tensor.ts'
 import type { ValueType } from '../ir/type.ts'
 import type { Pass, PassError } from './pass.ts'
@@ -22,8 +23,24 @@ export interface Names {
   readonly replacing: (name: ValueId) => ValueId
 }
 
+/** What a rule would do but must not, and why. */
+export interface Refused {
+  readonly node: Node
+  readonly refused: Refusal
+}
+
+export const refuse = (node: Node, refused: Refusal): Refused => ({ node, refused })
+
+export type Found = Patch | Refused | undefined
+
 /** What to do at `node`; undefined where the rule does not apply. */
-export type Rule = (graph: Graph, node: Node, names: Names) => Patch | undefined
+export type Rule = (graph: Graph, node: Node, names: Names) => Found
+
+/** Names for the operands of `node`, which is rebuilt. */
+export const namingOf = (node: Node, names: Names): Naming => ({
+  fresh: names.fresh,
+  rename: (port, hint) => (node.inputs[port] ? names.replacing(node.inputs[port]) : names.fresh(hint)),
+})
 
 /** The most sweeps over a graph; each must change something. */
 const budget = 1000
@@ -31,6 +48,15 @@ const budget = 1000
 /** A pass that applies the first of `rules` that fits, at every node, until none fits anywhere. */
 export const rewritePass = (name: string, rules: ReadonlyArray<Rule>): Pass => ({
   name,
+  refusals: (graph) => {
+    const names = namesFor(graph)
+    return graph.nodes.flatMap((node) =>
+      rules.flatMap((rule) => {
+        const found = rule(graph, node, names)
+        return found !== undefined && 'refused' in found ? [{ node: labelOf(node), reason: found.refused }] : []
+      }),
+    )
+  },
   run: (graph): E.Either<PassError, Graph> => {
     let current = graph
     for (let i = 0; i < budget; i++) {
@@ -69,7 +95,7 @@ const sweep = (graph: Graph, rules: ReadonlyArray<Rule>): Graph => {
     if (patches.has(node)) continue
     for (const rule of rules) {
       const patch = rule(graph, node, names)
-      if (patch === undefined || patch.removes.some((removed) => patches.has(removed))) continue
+      if (patch === undefined || 'refused' in patch || patch.removes.some((removed) => patches.has(removed))) continue
       for (const removed of patch.removes) patches.set(removed, patch)
       break
     }

@@ -11,9 +11,10 @@ const nameWidth = 40
 /** Opaque nodes beyond this many are counted, not listed. */
 const listedNodes = 10
 
-/** Totals, layers, reasons and opaque nodes, as blocks separated by empty lines. */
+/** Totals, layers, reasons, opaque nodes and refused folds, as blocks separated by empty lines. */
 export const renderCompileReport = (report: CompileReport, style: Style): string =>
-  [renderLayers(report, style), renderReasons(report, style), renderOpaque(report, style), renderTotals(report, style)]
+  [renderLayers, renderReasons, renderOpaque, renderRefusals, renderTotals]
+    .map((render) => render(report, style))
     .filter((block) => block !== '')
     .join('\n\n')
 
@@ -116,10 +117,18 @@ const renderReasons = ({ layers }: CompileReport, style: Style): string => {
       )
 }
 
-const renderOpaque = ({ opaque }: CompileReport, style: Style): string => {
-  if (opaque.length === 0) return ''
-  const rows = opaque.slice(0, listedNodes).map(({ node, reason }) => [shorten(node, nameWidth), reason])
-  const table = renderTable([{ title: 'kept as it is' }, { title: 'because' }], rows, style)
-  const more = opaque.length - rows.length
+const renderOpaque = ({ opaque }: CompileReport, style: Style): string => renderNodes('kept as it is', opaque, style)
+
+const renderRefusals = ({ refusals }: CompileReport, style: Style): string => renderNodes('not folded', refusals, style)
+
+const renderNodes = (
+  title: string,
+  nodes: ReadonlyArray<{ readonly node: string; readonly reason: string }>,
+  style: Style,
+): string => {
+  if (nodes.length === 0) return ''
+  const rows = nodes.slice(0, listedNodes).map(({ node, reason }) => [shorten(node, nameWidth), reason])
+  const table = renderTable([{ title }, { title: 'because' }], rows, style)
+  const more = nodes.length - rows.length
   return more === 0 ? table : `${table}\n${style.dim(`and ${plural(more, 'node')} more.`)}`
 }

@@ -35,6 +35,7 @@ export const renderPage = (results: Results): string => {
     matching(results),
     reasons(results),
     opaque(results),
+    refusals(results),
     passes(results),
     sources(results),
   ]
@@ -169,6 +170,11 @@ const matching = ({ matching: found }: Results): string => {
 const opaque = ({ report }: Results): string => {
   const rows = report.opaque.map(({ node, reason }) => [element('code', escapeHtml(node)), escapeHtml(reason)])
   return rows.length === 0 ? '' : section('Nodes kept as they are', htmlTable(['node', 'because'], rows))
+}
+
+const refusals = ({ report }: Results): string => {
+  const rows = report.refusals.map(({ node, reason }) => [element('code', escapeHtml(node)), escapeHtml(reason)])
+  return rows.length === 0 ? '' : section('Nodes not folded', htmlTable(['node', 'because'], rows))
 }
 
 const passes = ({ report }: Results): string => {

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import type { Target } from '../../src/ir/op.ts'
+import type { Target } from '../../src/passes/target.ts'
 import { compile } from '../../src/passes/compile.ts'
 import { noMasks } from '../../src/masks/mask.ts'
 import { uniforms } from '../inflate.ts'

@@ -6,7 +6,7 @@ import { type Graph, type GraphParts, makeGraph, withParts } from '../../src/ir/
 import { Opaque } from '../../src/ir/ops/opaque.ts'
 import { Relu } from '../../src/ir/ops/relu.ts'
 import { parse } from '../../src/ir/parse.ts'
-import { makeNode } from '../../src/ir/registry.ts'
+import { makeNode } from '../../src/ir/make-node.ts'
 import { tensorOf } from '../../src/ir/tensor.ts'
 import { printType, tensorType, unknownType, type ValueType } from '../../src/ir/type.ts'
 

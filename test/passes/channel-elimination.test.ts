@@ -1,9 +1,10 @@
 /** Channel elimination case by case: what goes, what stays and why; each result runs like the masked model. */
 import { describe, expect, test } from 'vitest'
 import type { Graph } from '../../src/ir/graph.ts'
-import type { Target } from '../../src/ir/op.ts'
+import type { Target } from '../../src/passes/target.ts'
 import * as ops from '../../src/ir/ops/index.ts'
-import { findOp, makeNode } from '../../src/ir/registry.ts'
+import { makeNode } from '../../src/ir/make-node.ts'
+import { findOp } from '../../src/ir/registry.ts'
 import { tensorOf } from '../../src/ir/tensor.ts'
 import { noMasks } from '../../src/masks/mask.ts'
 import type { LayerReport } from '../../src/passes/compile.ts'

@@ -131,7 +131,10 @@ describe('before', () => {
     output y: float32[*]`
   test.each<readonly [string, string]>([
     ['Mul, padding and all', conv('Mul(x, c)', '3,1,1', ' { pads: [1, 1, 1, 1] }')],
-    ['Sub without padding', conv('Sub(x, c)', '3,1,1')],
+    [
+      'BatchNormalization without padding',
+      conv('BatchNormalization(x, c, c, c, v)', '3').replace('a =', 'const v: float32[3] = [1, 2, 3]\n    a ='),
+    ],
     [
       'Add that shifts only channels nobody reads',
       `input x: float32[2,3,3,3]\nconst w: float32[1,3,1,1] = [1, 0, 2]\nconst c: float32[3,1,1] = [0, 5, 0]\na = Add(x, c)\ny = Conv(a, w) { pads: [1, 1, 1, 1] }\noutput y: float32[2,1,5,5]`,
@@ -141,6 +144,7 @@ describe('before', () => {
   })
 
   test.each<readonly [string, string]>([
+    ['a sum that is exact where it cancels', conv('Sub(x, c)', '3,1,1')],
     ['a shift with padding', conv('Add(x, c)', '3,1,1', ' { pads: [1, 0, 0, 0] }')],
     ['a constant along the width', conv('Mul(x, c)', '3')],
     [

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { foldBatchNorm } from '../../src/passes/fold-batch-norm.ts'
+import { foldAffine } from '../../src/passes/fold-affine.ts'
 import { expectRefusal, expectRewrite, read, right, runLawful, write } from './laws.ts'
 
 /** Parameters of one BatchNormalization for `n` channels, other ones for each name. */
@@ -15,11 +15,11 @@ const weight = (name: string, shape: string, seed = 1): string =>
   `const ${name}: float32[${shape}] = elided(${seed.toString().padStart(8, '0')}00000000)`
 
 const ops = (body: string, opset = 17): ReadonlyArray<string> =>
-  runLawful(foldBatchNorm, read(body, opset)).nodes.map((node) => node.op)
+  runLawful(foldAffine, read(body, opset)).nodes.map((node) => node.op)
 
 test('the algebra: scale into the weight, shift into the bias', () => {
   expectRewrite(
-    foldBatchNorm,
+    foldAffine,
     `input x: float32[N,1,2,2]
      const w: float32[2,1,1,1] = [1, 3]
      const c: float32[2] = [10, 20]
@@ -132,7 +132,7 @@ describe('after', () => {
       `input x: float32[N,4,3]\n${weight('w', '3,4')}\n${parameters('n', 4)}\na = MatMul(x, w)\ny = ${norm('n', 'a')}\noutput y: float32[N,4,4]`,
     ],
   ])('refuses %s', (_what, body) => {
-    expectRefusal(foldBatchNorm, body)
+    expectRefusal(foldAffine, body)
   })
 })
 
@@ -183,7 +183,7 @@ describe('before', () => {
       `input x: float32[3,3]\n${parameters('n', 3)}\na = ${norm('n', 'x')}\ny = Gemm(a, a)\noutput y: float32[3,3]`,
     ],
   ])('refuses %s', (_what, body) => {
-    expectRefusal(foldBatchNorm, body)
+    expectRefusal(foldAffine, body)
   })
 })
 
@@ -197,7 +197,7 @@ test('the weights are scaled in double and rounded once', () => {
     a = Conv(x, w)
     y = BatchNormalization(a, s, b, m, v) { epsilon: 0f }
     output y: float16[1,1,1]`)
-  const after = right(foldBatchNorm.run(graph))
+  const after = right(foldAffine.run(graph))
   // 17 · 0.1 / √0.3 of these float16 numbers is 3.10275; rounding after each operation would give 3.1016.
   expect(write(after)).toContain('const   w: float16[1,1,1] = [3.104]\n')
 })

@@ -14,7 +14,7 @@ import {
   GlobalAveragePool,
   Relu,
 } from '../../src/ir/ops/index.ts'
-import { makeNode } from '../../src/ir/registry.ts'
+import { makeNode } from '../../src/ir/make-node.ts'
 import { elements, tensorOf } from '../../src/ir/tensor.ts'
 import { axisMask, elementMask, expandMask, type Masks } from '../../src/masks/mask.ts'
 import { applyMasks } from '../../src/passes/apply-masks.ts'

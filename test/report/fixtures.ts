@@ -44,6 +44,7 @@ export const report: CompileReport = {
     },
   ],
   passes: { 'channel-elimination': 2, 'fold-pad': 0 },
+  refusals: [],
   opaque: [{ node: 'LSTM rnn', reason: 'not one that chasec models' }],
 }
 

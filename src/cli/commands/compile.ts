@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import type { Failure } from '../../ir/failure.ts'
-import type { Target } from '../../ir/op.ts'
+import type { Target } from '../../passes/target.ts'
 import { compile, type Compiled } from '../../passes/compile.ts'
 import { observers, type Observer } from '../../passes/pass.ts'
 import { renderMatchLine } from '../../report/match-table.ts'

@@ -81,8 +81,6 @@ export const casting = <const Name extends string, A>(
       if (typeof x !== 'number' || from === undefined || to === undefined) return undefined
       return isFloat(from) && isFloat(to) ? castConstant(x, to) : undefined
     },
-    // An element beyond the range of a narrower type has no finite result.
-    partial: true,
     identity: (ctx) => (dtypeOf(ctx.inputs[0]) === target(ctx) ? 0 : undefined),
     evaluate: (ctx, [x]) => {
       const to = target(ctx)

@@ -1,11 +1,13 @@
 /** What Conv and ConvTranspose share: `x[N,C,...]` on port 0, the weight on port 1, the bias `[M]` on port 2. */
+import * as E from 'fp-ts/lib/Either.js'
 import { isFloat } from '../dtype.ts'
-import { gatherOperands } from '../gather-operands.ts'
+import { gatherOperands, replaceOperands } from '../gather-operands.ts'
 import { inputShape, sameIndex } from '../links.ts'
-import type { AxisLink, Contraction, NodeContext, OpDef, Proposal, Rewrite, ShrinkContext } from '../op.ts'
-import { elements } from '../tensor.ts'
+import type { AxisLink, Contraction, NodeContext, OpDef } from '../op.ts'
+import { elements, gather, tensorOf } from '../tensor.ts'
 import { isStatic } from '../type.ts'
-import { channelMultiple, channelsOf, legalizeGroups, shrinkBias, shrinkContraction } from './contraction.ts'
+import { channelsOf } from './contraction.ts'
+import { changesBias, otherOperands, rebiased, shrinkContraction } from './rebuild.ts'
 import type { Window } from './window.ts'
 
 export interface ConvolutionAttributes extends Window {
@@ -18,7 +20,7 @@ export interface Layout<A> {
   readonly uniform: (attrs: A, kernel: ReadonlyArray<number>) => boolean
 }
 
-type Shared = 'links' | 'contraction' | 'legalize' | 'shrink' | 'channelMultiple'
+type Shared = 'links' | 'contraction' | 'shrink'
 
 /** The channel answers of a convolution with its weight in the given layout. */
 export const convolutionChannels = <A extends ConvolutionAttributes>(
@@ -28,17 +30,12 @@ export const convolutionChannels = <A extends ConvolutionAttributes>(
   return {
     links: (ctx) => convolutionLinks(ctx, contraction(ctx)),
     contraction,
-    legalize: (ctx, proposal) => {
-      const c = contraction(ctx)
-      return c === undefined ? nothing : legalizeGroups(ctx, c, proposal)
+    shrink: (s) => {
+      const c = contraction(s)
+      return c === undefined ? gatherOperands(s) : shrinkContraction(s, c)
     },
-    shrink: (s) => shrinkConvolution(s, contraction(s)),
-    // ONNX Runtime's blocked CPU layout takes ungrouped convolutions whose input channels are a multiple of 4.
-    channelMultiple: (ctx, target) => (ctx.attrs.group === 1 ? channelMultiple(ctx, target, 4) : 1),
   }
 }
-
-const nothing: Proposal = { input: new Uint8Array(), output: new Uint8Array() }
 
 const contractionOf = <A extends ConvolutionAttributes>(
   ctx: NodeContext<A>,
@@ -48,7 +45,14 @@ const contractionOf = <A extends ConvolutionAttributes>(
   if (weight === undefined || !isFloat(weight.dtype)) return undefined
   const biasGiven = Boolean(ctx.node.inputs[2])
   const bias = ctx.constant(2)
-  let values: ReturnType<typeof elements> | undefined
+  let known: ReturnType<typeof elements> | undefined
+  const biasOf = (o: number): number | undefined => {
+    if (bias === undefined) return biasGiven ? undefined : 0
+    known ??= elements(bias)
+    return Number(known[o])
+  }
+  const kernel = weight.shape.slice(2)
+  const uniform = layout.uniform(ctx.attrs, kernel)
   return {
     port: 0,
     axis: 1,
@@ -58,15 +62,27 @@ const contractionOf = <A extends ConvolutionAttributes>(
     weightInputAxis: layout.grouped === 'input' ? 1 : 0,
     groups: ctx.attrs.group,
     grouped: layout.grouped,
-    uniform: layout.uniform(ctx.attrs, weight.shape.slice(2)),
+    uniform,
+    pointwise: uniform && kernel.every((k) => k === 1) && (ctx.attrs.strides ?? []).every((step) => step === 1),
     payable: !biasGiven || bias !== undefined,
-    bias: (o) => {
-      if (!biasGiven) return 0
-      if (bias === undefined) return undefined
-      values ??= elements(bias)
-      return Number(values[o])
-    },
+    bias: biasOf,
+    biasSize: (o) => Math.abs(biasOf(o) ?? Infinity),
     scale: 1,
+    rebuild: (change, names) => {
+      const { outputs } = change
+      const operands = otherOperands(ctx, change, [1, 2])
+      if (change.weight !== weight) operands.set(1, change.weight)
+      if (changesBias(change, biasGiven)) {
+        if (biasGiven && bias === undefined) return E.left('its bias is computed')
+        const [rows = 0, columns = 0] = change.weight.shape
+        const made = layout.grouped === 'input' ? rows : columns * change.groups
+        const values = rebiased(made, (at) => biasOf(outputs?.[at] ?? at) ?? NaN, change, weight.dtype)
+        if (E.isLeft(values)) return values
+        operands.set(2, tensorOf(weight.dtype, [made], values.right))
+      } else if (bias !== undefined && outputs !== undefined) operands.set(2, gather(bias, 0, outputs))
+      const node = { ...ctx.node, ...change.node, attrs: { ...ctx.attrs, group: change.groups } }
+      return E.right(replaceOperands(node, operands, names, `${ctx.node.inputs[1] ?? ''}_bias`))
+    },
   }
 }
 
@@ -84,13 +100,4 @@ const convolutionLinks = (ctx: NodeContext<unknown>, c: Contraction | undefined)
     })
   }
   return links
-}
-
-const shrinkConvolution = (s: ShrinkContext<ConvolutionAttributes>, c: Contraction | undefined): Rewrite => {
-  if (c === undefined) return gatherOperands(s)
-  const shrunk = shrinkContraction(s, c)
-  const bias = shrinkBias(s.constant(2), shrunk.weight, shrunk)
-  const operands = new Map([[1, shrunk.weight], ...(bias === undefined ? [] : [[2, bias] as const])])
-  const { nodes, constants } = gatherOperands(s, operands, `${s.node.inputs[1] ?? ''}_bias`)
-  return { nodes: nodes.map((node) => ({ ...node, attrs: { ...s.attrs, group: shrunk.groups } })), constants }
 }

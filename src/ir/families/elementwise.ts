@@ -5,11 +5,11 @@ import type { Schema } from '../attributes.ts'
 import { type DType, isFloat, isWide } from '../dtype.ts'
 import { broadcastElements } from '../evaluate.ts'
 import { broadcastShapes, tensorInput } from '../infer.ts'
-import { broadcastLinks, sameAxes } from '../links.ts'
-import { defineOp, type InferContext, type NodeContext, type OpDef } from '../op.ts'
+import { broadcastLinks, inputShape, sameAxes } from '../links.ts'
+import { type ChannelAffine, defineOp, type InferContext, type NodeContext, type OpDef } from '../op.ts'
 import { uniformValue } from '../slices.ts'
 import { type Dense, elements, isNumeric } from '../tensor.ts'
-import { type Dim, sameType, tensorType, type TensorType } from '../type.ts'
+import { type Dim, isStatic, sameType, tensorType, type TensorType } from '../type.ts'
 import { elementContents } from './size-arithmetic.ts'
 
 type Versions = readonly [first: number, last: number]
@@ -43,8 +43,8 @@ export interface UnaryOptions<A> {
   readonly integers?: boolean
   /** On 64-bit integers; absent: not evaluated for them. */
   readonly wide?: (x: bigint) => bigint
-  /** Whether `f` is undefined or infinite for some finite numbers. */
-  readonly partial?: boolean
+  /** See {@link OpDef.accurateTo}: the magnitude of the largest number on the usual way to `f(x)`. */
+  readonly accurateTo?: (x: number, attrs: A) => number
   /** Whether `f` has jumps, or places where it is infinitely steep: no constant is known next to one. */
   readonly jumps?: boolean
   /** Whether constants are tracked. Default true; false for operators that take no floats. */
@@ -83,7 +83,7 @@ export const unary = <const Name extends string, A = NoAttributes>(
       const g = (v: number): number => f(v, ctx.attrs)
       return options.jumps === true && !isSteady(g, x) ? undefined : finite(g(x))
     }),
-    partial: options.partial ?? false,
+    accurateTo: (ctx, [x]) => (typeof x === 'number' && options.accurateTo?.(x, ctx.attrs)) || 0,
     evaluate: (ctx, [x]) => {
       if (x === undefined || !(isFloat(x.dtype) || isWide(x.dtype) || options.integers === true)) return undefined
       const y = broadcastElements(x.dtype, [x], (v) => f(v, ctx.attrs), options.wide)
@@ -125,18 +125,57 @@ export interface BinaryOptions<A> {
   readonly integer?: (a: number, b: number, attrs: A) => number
   /** Whether an integer 0 on port 1 has no result. */
   readonly divides?: boolean
-  /** Whether some finite numbers give none. */
-  readonly partial?: boolean
   /** The result when only one side is known, where one exists (0 · x = 0 for finite x). */
   readonly absorb?: (a: number | undefined, b: number | undefined) => number | undefined
   /** Whether constants are tracked. Default true; false for functions with jumps. */
   readonly tracked?: boolean
+  /** The affine map of the other operand, which is on `port`, where one is the constant c. */
+  readonly affine?: (c: number, port: 0 | 1) => Affine | undefined
+  /** See {@link OpDef.multiplies}. */
+  readonly multiplies?: boolean
   /** The input port that the result equals when the other side is this constant everywhere. */
   readonly neutral?: { readonly value: number; readonly ports: ReadonlyArray<0 | 1> }
   /** Ports that may be smaller than the output. Default both. */
   readonly widened?: ReadonlyArray<number>
   /** One known element of small integer operands. */
   readonly content?: (a: Dim, b: Dim, attrs: A) => Dim | undefined
+}
+
+/** `scale · x + shift`. */
+interface Affine {
+  readonly scale: number
+  readonly shift: number
+}
+
+/**
+ * The map of an operand x by a constant that holds one number a channel.
+ *
+ * Guard: aligned from the right with `x`, the constant has size 1 on every axis but the channel axis. So it does not
+ * widen `x`, and a constant along the width of an image is none, even where there are as many columns as channels.
+ */
+const channelAffine = (
+  ctx: NodeContext<unknown>,
+  axis: number,
+  map: (c: number, port: 0 | 1) => Affine | undefined,
+): ChannelAffine | undefined => {
+  const port = ctx.constant(1) === undefined ? 1 : 0
+  const constant = ctx.constant(1 - port)
+  const shape = inputShape(ctx, port)
+  const channels = shape?.[axis]
+  if (constant === undefined || shape === undefined || !isStatic(channels) || !isFloat(constant.dtype)) return undefined
+  const missing = shape.length - constant.shape.length
+  if (missing < 0 || constant.shape.some((size, a) => size !== 1 && (a + missing !== axis || size !== channels))) {
+    return undefined
+  }
+  const values = elements(constant)
+  const [scale, shift] = [new Float64Array(channels), new Float64Array(channels)]
+  for (let c = 0; c < channels; c++) {
+    const one = map(Number(values[values.length === 1 ? 0 : c]), port)
+    if (one === undefined) return undefined
+    scale[c] = one.scale
+    shift[c] = one.shift
+  }
+  return { port, scale, shift }
 }
 
 /** The tensors on some ports, of which at least one is known to be one; broadcast, the element type of the first known. */
@@ -184,7 +223,8 @@ export const binary = <const Name extends string, A = NoAttributes>(
       if (typeof a === 'number' && typeof b === 'number') return finite(f(a, b, ctx.attrs))
       return finite(options.absorb?.(a ?? undefined, b ?? undefined))
     }),
-    partial: options.partial ?? false,
+    affine: (ctx, axis) => options.affine && channelAffine(ctx, axis, options.affine),
+    multiplies: options.multiplies ?? false,
     broadcasts: (port) => options.widened?.includes(port) ?? true,
     identity: (ctx) =>
       options.neutral?.ports.find((port) => {

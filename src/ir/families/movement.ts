@@ -4,7 +4,9 @@ import { bitsOf, isWide } from '../dtype.ts'
 import { forEachIndex } from '../evaluate.ts'
 import { tensorInput } from '../infer.ts'
 import { outputShape } from '../links.ts'
+import { makeNode } from '../make-node.ts'
 import type { InferContext, NodeContext, Rewrite, ShrinkContext, SliceFact } from '../op.ts'
+import { Add } from '../ops/add.ts'
 import { type Dense, dense, elements, int64s, type Tensor } from '../tensor.ts'
 import { type Shape, sizeOf, staticShape, type TensorType, tensorType, type ValueType } from '../type.ts'
 
@@ -111,7 +113,7 @@ export const withAmounts = (
   const [sum, added] = [s.fresh(`${from}_left`), s.fresh(`${from}_lost`)]
   const nodes = rewrite.nodes.map((node) => ({ ...node, inputs: node.inputs.map((x, i) => (i === port ? sum : x)) }))
   return {
-    nodes: [{ op: 'Add', attrs: {}, inputs: [from, added], outputs: [sum], name: '' }, ...nodes],
+    nodes: [makeNode(Add, [from, added], [sum]), ...nodes],
     constants: new Map([...rewrite.constants, [added, int64s(amounts)]]),
   }
 }

@@ -1,20 +1,18 @@
 /** What operators that normalise over some axes share. */
-import { bitsOf, type DType } from '../dtype.ts'
+import type { DType } from '../dtype.ts'
 import { forEachIndex, numbersOf, stridesOf } from '../evaluate.ts'
+import { precisionOf } from '../numerics.ts'
 import type { Dense } from '../tensor.ts'
 import { sizeOf } from '../type.ts'
-
-/** Rounds to about 2^-n with this n. */
-const precision = (dtype: DType): number =>
-  dtype === 'bfloat16' ? 8 : bitsOf(dtype) === 16 ? 11 : bitsOf(dtype) === 64 ? 53 : 24
 
 /**
  * Whether `(c - mean) / √(variance + epsilon)` of a constant c is 0 for a runtime too. The mean of equal numbers differs
  * from them by a rounding error and the mean of their squares from `c²`, which a small epsilon magnifies; beyond 2^-8 of
- * epsilon the result is not taken for 0.
+ * epsilon the result is not taken for 0, nor where epsilon itself may be rounded to 0.
  */
 export const centresToZero = (c: number, epsilon: number, dtype: DType): boolean =>
-  c * c * 2 ** -precision(dtype) <= 2 ** -8 * epsilon
+  epsilon >= Math.max(2 ** -126, precisionOf(dtype).tiny) &&
+  c * c * 2 ** -precisionOf(dtype).digits <= 2 ** -8 * epsilon
 
 /** All numbers of `x`, those that differ only in their place along `axes` replaced by what `normalise` makes of them. */
 export const normaliseOver = (

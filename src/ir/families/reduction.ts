@@ -67,8 +67,6 @@ export interface Reduction {
   readonly wide?: (values: ReadonlyArray<bigint>) => bigint
   /** What sizes that are partly symbols become. */
   readonly ofSizes?: (sizes: Shape) => Dim | undefined
-  /** Whether some finite numbers give none. */
-  readonly partial?: boolean
 }
 
 /** What is known of the axes that a node reduces. */
@@ -82,7 +80,7 @@ export const reduction = <const Name extends string>(
   name: Name,
   versions: readonly [first: number, last: number],
   inputSince: number,
-  { compute, repeated, wide, ofSizes, partial }: Reduction,
+  { compute, repeated, wide, ofSizes }: Reduction,
 ): OpDef<Name, ReductionAttributes> => {
   type Context = InferContext<ReductionAttributes>
   const axesOf = (ctx: Context): Axes => {
@@ -136,7 +134,6 @@ export const reduction = <const Name extends string>(
       if (typeof c !== 'number' || !isReal(ctx) || !shape || !reduced || isNoop(ctx)) return undefined
       return finite(repeated(c, countAlong(shape, reduced)))
     },
-    partial: partial ?? false,
     evaluate: (ctx, [x]) => {
       const reduced = x && reducedOf(ctx, x.shape.length)
       if (!x || !reduced || !isNumeric(x.dtype) || isNoop(ctx)) return undefined

@@ -1,4 +1,4 @@
 import { unary } from '../families/elementwise.ts'
 
 /** Inverse cosine, of numbers in -1 .. 1. */
-export const Acos = unary('Acos', [7, Infinity], Math.acos, { partial: true, jumps: true })
+export const Acos = unary('Acos', [7, Infinity], Math.acos, { jumps: true })

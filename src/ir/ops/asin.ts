@@ -1,4 +1,4 @@
 import { unary } from '../families/elementwise.ts'
 
 /** Inverse sine, of numbers in -1 .. 1. */
-export const Asin = unary('Asin', [7, Infinity], Math.asin, { partial: true, jumps: true })
+export const Asin = unary('Asin', [7, Infinity], Math.asin, { jumps: true })

@@ -1,4 +1,4 @@
 import { unary } from '../families/elementwise.ts'
 
 /** Inverse hyperbolic tangent, of numbers between -1 and 1. */
-export const Atanh = unary('Atanh', [9, Infinity], Math.atanh, { partial: true, jumps: true })
+export const Atanh = unary('Atanh', [9, Infinity], Math.atanh, { jumps: true })

@@ -7,7 +7,7 @@ import { finite, isReal } from '../families/elementwise.ts'
 import { tensorInput } from '../infer.ts'
 import { inputShape, sameAxes, sameIndex } from '../links.ts'
 import { defineOp, type InferContext } from '../op.ts'
-import type { Dense } from '../tensor.ts'
+import { type Dense, materialize } from '../tensor.ts'
 import { isStatic, sizeOf, tensorType, unknownType } from '../type.ts'
 
 export interface BatchNormalizationAttributes {
@@ -64,6 +64,15 @@ export const BatchNormalization = defineOp<'BatchNormalization', BatchNormalizat
     if (typeof x !== 'number' || typeof scale !== 'number') return undefined
     if (typeof mean !== 'number' || typeof variance !== 'number') return undefined
     return finite(((x - mean) / Math.sqrt(variance + ctx.attrs.epsilon)) * scale + b)
+  },
+  // scale / √(var + epsilon) · x + (B - mean · scale / √(var + epsilon)), as runtimes compute it too.
+  affine: (ctx, axis) => {
+    const constants = parameters.map((port) => ctx.constant(port))
+    if (axis !== 1 || isTraining(ctx) || !isReal(ctx)) return undefined
+    const [scale, b, mean, variance] = constants.map((tensor) => tensor && numbersOf(materialize(tensor)))
+    if (!scale || !b || !mean || !variance) return undefined
+    const k = Float64Array.from(variance, (v, c) => (scale[c] ?? NaN) / Math.sqrt(v + ctx.attrs.epsilon))
+    return { port: 0, scale: k, shift: k.map((s, c) => (b[c] ?? NaN) - (mean[c] ?? NaN) * s) }
   },
   evaluate: (ctx, inputs) => {
     const [x, scale, b, mean, variance] = inputs

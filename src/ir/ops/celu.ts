@@ -7,6 +7,7 @@ export const Celu = unary(
   [12, 27],
   (x, a: { readonly alpha: number }) => Math.max(0, x) + Math.min(0, a.alpha * Math.expm1(x / a.alpha)),
   {
+    accurateTo: (x, a) => (x < 0 ? Math.abs(a.alpha) : 0),
     schema: { alpha: float(1) },
   },
 )

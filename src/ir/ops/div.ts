@@ -6,8 +6,9 @@ export const Div = binary('Div', [7, Infinity], (a, b) => a / b, {
   wide: (a, b) => a / b,
   integer: (a, b) => Math.trunc(a / b),
   divides: true,
-  partial: true,
   absorb: (a) => (a === 0 ? 0 : undefined),
+  affine: (c, port) => (port === 0 ? { scale: 1 / c, shift: 0 } : undefined),
+  multiplies: true,
   neutral: { value: 1, ports: [0] },
   content: divideSizes,
 })

@@ -7,6 +7,7 @@ export const Elu = unary(
   [6, Infinity],
   (x, a: { readonly alpha: number }) => (x < 0 ? a.alpha * Math.expm1(x) : x),
   {
+    accurateTo: (x, a) => (x < 0 ? Math.abs(a.alpha) : 0),
     schema: { alpha: float(1) },
   },
 )

@@ -1,4 +1,4 @@
 import { unary } from '../families/elementwise.ts'
 
 /** Exponential, `e^x`. */
-export const Exp = unary('Exp', [6, Infinity], Math.exp, { partial: true })
+export const Exp = unary('Exp', [6, Infinity], Math.exp)

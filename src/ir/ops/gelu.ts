@@ -11,6 +11,7 @@ export const Gelu = unary(
       ? 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))
       : 0.5 * x * (1 + erf(x / Math.SQRT2)),
   {
+    accurateTo: Math.abs,
     schema: { approximate: string('none', 'tanh') },
   },
 )

@@ -2,13 +2,14 @@ import * as E from 'fp-ts/lib/Either.js'
 import { float, int } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
 import { broadcastStatic, generate, numbersOf } from '../evaluate.ts'
-import { channelMultiple, shrinkContraction } from '../families/contraction.ts'
-import { gatherOperand, gatherOperands } from '../gather-operands.ts'
+import { changesBias, otherOperands, rebias, shrinkContraction } from '../families/rebuild.ts'
+import { gatherOperands, replaceOperands } from '../gather-operands.ts'
 import { sharedDtype, unknownShape } from '../infer.ts'
 import { broadcastLinks, countOf, inputShape, outputShape, sameIndex, shapeOf } from '../links.ts'
-import { type AxisLink, type Contraction, defineOp, type NodeContext, type ShrinkContext } from '../op.ts'
+import type { Refusal } from '../numerics.ts'
+import { type AxisLink, type Contraction, defineOp, type NodeContext, type Rebuilding } from '../op.ts'
 import { sliceConstants, uniformValue } from '../slices.ts'
-import { type Dense, gather, materialize, type Tensor, tensorOf } from '../tensor.ts'
+import { type Dense, gather, materialize, type Tensor } from '../tensor.ts'
 import { isStatic, tensorType } from '../type.ts'
 
 export interface GemmAttributes {
@@ -57,16 +58,8 @@ export const Gemm = defineOp<'Gemm', GemmAttributes>({
   contraction: (ctx) => contraction(ctx),
   shrink: (s) => {
     const c = contraction(s)
-    if (c === undefined) return gatherOperands(s)
-    const shrunk = shrinkContraction(s, c)
-    const kept = keptC(s, shrunk.outputs)
-    const c2 = shrunk.delta === undefined ? kept : pay(s, kept, shrunk.delta, shrunk.weight)
-    const beta = shrunk.delta !== undefined && !addsC(s) ? 1 : s.attrs.beta
-    const operands = new Map([[1, shrunk.weight], ...(c2 === undefined ? [] : [[2, c2] as const])])
-    const { nodes, constants } = gatherOperands(s, operands, `${s.node.inputs[1] ?? ''}_bias`)
-    return { nodes: nodes.map((node) => ({ ...node, attrs: { ...s.attrs, beta } })), constants }
+    return c === undefined ? gatherOperands(s) : shrinkContraction(s, c)
   },
-  channelMultiple: (ctx, target) => channelMultiple(ctx, target, 1),
   evaluate: (ctx, [a, b, c]) => {
     if (!a || !b || !isFloat(a.dtype)) return undefined
     const at = axesOf(ctx.attrs)
@@ -116,13 +109,30 @@ const contraction = (ctx: NodeContext<GemmAttributes>): Contraction | undefined 
     groups: 1,
     grouped: 'input',
     uniform: true,
+    pointwise: true,
     payable: !addsC(ctx) || c !== undefined,
     bias: (o) => {
       if (!addsC(ctx)) return 0
       const value = c && columnConstant(c, o)
       return value === undefined ? undefined : ctx.attrs.beta * value
     },
+    biasSize: (o) => {
+      if (!addsC(ctx)) return 0
+      return c === undefined ? Infinity : Math.abs(ctx.attrs.beta) * columnSize(c, o)
+    },
     scale: ctx.attrs.alpha,
+    rebuild: (change, names) => {
+      const operands = otherOperands(ctx, change, [1, 2])
+      if (change.weight !== weight) operands.set(1, change.weight)
+      if (changesBias(change, addsC(ctx)) && addsC(ctx) && c === undefined) return E.left('its bias is computed')
+      const kept = c && keptC(c, change)
+      const next = changesBias(change, addsC(ctx)) ? rebiasC(kept, ctx, change, weight) : E.right(kept)
+      if (E.isLeft(next)) return next
+      if (next.right !== undefined && next.right !== c) operands.set(2, next.right)
+      const beta = changesBias(change, addsC(ctx)) ? 1 : ctx.attrs.beta
+      const node = { ...ctx.node, ...change.node, attrs: { ...ctx.attrs, beta } }
+      return E.right(replaceOperands(node, operands, names, `${ctx.node.inputs[1] ?? ''}_bias`))
+    },
   }
 }
 
@@ -134,22 +144,40 @@ const columnConstant = (c: Tensor, o: number): number | undefined => {
   return Number.isNaN(value) ? undefined : value
 }
 
-/** What stays of a constant C for the kept columns; its kept rows are linked. Undefined when C is not constant. */
-const keptC = (s: ShrinkContext<GemmAttributes>, outputs: Int32Array): Tensor | undefined => {
-  const c = s.constant(2)
-  if (c === undefined) return undefined
-  const rows = gatherOperand(s, 2, c)
-  const last = c.shape.length - 1
-  return (c.shape[last] ?? 1) === 1 ? rows : gather(rows, last, outputs)
+/** The largest magnitude in column `o` of C. */
+const columnSize = (c: Tensor, o: number): number => {
+  const values = numbersOf(materialize(c))
+  const columns = c.shape[c.shape.length - 1] ?? 1
+  let size = 0
+  for (let at = columns === 1 ? 0 : o; at < values.length; at += columns)
+    size = Math.max(size, Math.abs(values[at] ?? 0))
+  return size
 }
 
-/** A C that adds `delta` to the columns besides what it added before; beta does not scale `delta`. */
-const pay = (s: ShrinkContext<GemmAttributes>, c: Tensor | undefined, delta: Float64Array, weight: Tensor): Tensor => {
-  if (c === undefined || !addsC(s)) return tensorOf(weight.dtype, [delta.length], delta)
-  const values = numbersOf(materialize(c))
-  const shape = [...c.shape.slice(0, -1), delta.length]
-  return generate(c.dtype, shape, (index) => {
+/** What stays of a constant C for the kept columns and rows. */
+const keptC = (c: Tensor, { outputs, operand }: Rebuilding): Tensor => {
+  const rows = operand?.(2, c) ?? c
+  const last = c.shape.length - 1
+  return outputs === undefined || (c.shape[last] ?? 1) === 1 ? rows : gather(rows, last, outputs)
+}
+
+/** A C of a Gemm whose beta is 1, that adds `factor · beta · C + shift` to the columns. */
+const rebiasC = (
+  c: Tensor | undefined,
+  ctx: NodeContext<GemmAttributes>,
+  change: Rebuilding,
+  weight: Tensor,
+): E.Either<Refusal, Tensor> => {
+  const columns = change.weight.shape[axesOf(ctx.attrs).columns] ?? 0
+  const values = c && addsC(ctx) ? numbersOf(materialize(c)) : undefined
+  const shape = c && values ? [...c.shape.slice(0, -1), columns] : [columns]
+  let refusal: Refusal | undefined
+  const next = generate(weight.dtype, shape, (index) => {
     const [row, column] = shape.length === 2 ? [index[0] ?? 0, index[1] ?? 0] : [0, index[0] ?? 0]
-    return (values[placeInC(c.shape, row, column)] ?? 0) + (delta[column] ?? 0) / s.attrs.beta
+    const old = c && values ? ctx.attrs.beta * (values[placeInC(c.shape, row, column)] ?? 0) : 0
+    const value = rebias(old, column, change, weight.dtype)
+    if (E.isLeft(value)) refusal ??= value.left
+    return E.isRight(value) ? value.right : NaN
   })
+  return refusal === undefined ? E.right(next) : E.left(refusal)
 }

@@ -15,7 +15,6 @@ export const LpNormalization = defineOp<'LpNormalization', { readonly axis: numb
   name: 'LpNormalization',
   versions: [1, Infinity],
   schema: { axis: int(-1), p: int(2) },
-  partial: true,
   inferTypes: (ctx) => {
     const x = tensorInput(ctx, 0)
     if (E.isLeft(x)) return x

@@ -1,11 +1,12 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { isFloat } from '../dtype.ts'
 import { broadcastStatic, generate, numbersOf, stridesOf } from '../evaluate.ts'
-import { channelMultiple, shrinkContraction } from '../families/contraction.ts'
 import { isReal, type NoAttributes } from '../families/elementwise.ts'
-import { gatherOperands } from '../gather-operands.ts'
+import { changesBias, otherOperands, rebiased, shrinkContraction } from '../families/rebuild.ts'
+import { gatherOperands, replaceOperands } from '../gather-operands.ts'
 import { broadcastShapes, sharedDtype } from '../infer.ts'
 import { countOf, inputShape, outputShape, sameIndex, shapeOf } from '../links.ts'
+import { makeNode } from '../make-node.ts'
 import { type AxisLink, type Contraction, defineOp, type NodeContext } from '../op.ts'
 import { tensorOf } from '../tensor.ts'
 import { type Dim, isStatic, type Shape, tensorType } from '../type.ts'
@@ -53,22 +54,8 @@ export const MatMul = defineOp<'MatMul', NoAttributes>({
   constant: (ctx, [a, b]) => (isReal(ctx) && (a === 0 || b === 0) ? 0 : undefined),
   shrink: (s) => {
     const c = contraction(s)
-    if (c === undefined) return gatherOperands(s)
-    const shrunk = shrinkContraction(s, c)
-    const product = gatherOperands(s, new Map([[c.weightPort, shrunk.weight]]))
-    if (shrunk.delta === undefined) return product
-    const value = s.fresh(`${s.node.outputs[0] ?? ''}_product`)
-    const bias = s.fresh(`${s.node.inputs[c.weightPort] ?? ''}_bias`)
-    const shape = c.weightPort === 1 ? [shrunk.delta.length] : [shrunk.delta.length, 1]
-    return {
-      nodes: [
-        ...product.nodes.map((node) => ({ ...node, outputs: [value] })),
-        { op: Add.name, attrs: {}, inputs: [value, bias], outputs: s.node.outputs, name: '' },
-      ],
-      constants: new Map([...product.constants, [bias, tensorOf(shrunk.weight.dtype, shape, shrunk.delta)]]),
-    }
+    return c === undefined ? gatherOperands(s) : shrinkContraction(s, c)
   },
-  channelMultiple: (ctx, target) => channelMultiple(ctx, target, 1),
   evaluate: (_ctx, [a, b]) => {
     if (!a || !b || !isFloat(a.dtype)) return undefined
     const [left, right] = [
@@ -118,26 +105,41 @@ const contraction = (ctx: NodeContext<NoAttributes>): Contraction | undefined =>
     const tensor = ctx.constant(port)
     return tensor !== undefined && tensor.shape.length === 2 && isFloat(tensor.dtype)
   }
-  const shared = { groups: 1, grouped: 'input', uniform: true, payable: true, bias: () => 0, scale: 1 } as const
-  if (isWeight(1)) {
-    return {
-      ...shared,
-      port: 0,
-      axis: a.length - 1,
-      outputAxis: y.length - 1,
-      weightPort: 1,
-      weightOutputAxis: 1,
-      weightInputAxis: 0,
-    }
-  }
-  if (!isWeight(0)) return undefined
+  const weightPort = isWeight(1) ? 1 : isWeight(0) ? 0 : undefined
+  const weight = ctx.constant(weightPort ?? 0)
+  if (weightPort === undefined || weight === undefined) return undefined
+  const right = weightPort === 1
   return {
-    ...shared,
-    port: 1,
-    axis: b.length - 2,
-    outputAxis: y.length - 2,
-    weightPort: 0,
-    weightOutputAxis: 0,
-    weightInputAxis: 1,
+    port: 1 - weightPort,
+    axis: right ? a.length - 1 : b.length - 2,
+    outputAxis: right ? y.length - 1 : y.length - 2,
+    weightPort,
+    weightOutputAxis: right ? 1 : 0,
+    weightInputAxis: right ? 0 : 1,
+    groups: 1,
+    grouped: 'input',
+    uniform: true,
+    pointwise: true,
+    payable: true,
+    bias: () => 0,
+    biasSize: () => 0,
+    scale: 1,
+    rebuild: (change, names) => {
+      const operands = otherOperands(ctx, change, [weightPort])
+      if (change.weight !== weight) operands.set(weightPort, change.weight)
+      const node = { ...ctx.node, ...change.node }
+      if (!changesBias(change, false)) return E.right(replaceOperands(node, operands, names))
+      const count = change.weight.shape[right ? 1 : 0] ?? 0
+      const bias = rebiased(count, () => 0, change, weight.dtype)
+      if (E.isLeft(bias)) return bias
+      const product = names.fresh(`${node.outputs[0] ?? ''}_product`)
+      const rebuilt = replaceOperands({ ...node, outputs: [product] }, operands, names)
+      const name = names.fresh(`${ctx.node.inputs[weightPort] ?? ''}_bias`)
+      const shape = right ? [count] : [count, 1]
+      return E.right({
+        nodes: [...rebuilt.nodes, makeNode(Add, [product, name], node.outputs)],
+        constants: new Map([...rebuilt.constants, [name, tensorOf(weight.dtype, shape, bias.right)]]),
+      })
+    },
   }
 }

@@ -12,7 +12,6 @@ export const Mod = binary(
     integer: (a, b, { fmod }) => (fmod === 0 ? ((a % b) + b) % b : a % b),
     wide: (a, b, { fmod }) => (fmod === 0 ? ((a % b) + b) % b : a % b),
     divides: true,
-    partial: true,
     tracked: false,
     content: (a, b, { fmod }) => {
       if (!isStatic(a) || !isStatic(b) || b === 0) return undefined

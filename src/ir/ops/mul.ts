@@ -6,6 +6,8 @@ export const Mul = binary('Mul', [7, Infinity], (a, b) => a * b, {
   wide: (a, b) => a * b,
   integer: Math.imul,
   absorb: (a, b) => (a === 0 || b === 0 ? 0 : undefined),
+  affine: (c) => ({ scale: c, shift: 0 }),
+  multiplies: true,
   neutral: { value: 1, ports: [0, 1] },
   content: multiplySizes,
 })

@@ -7,7 +7,6 @@ import { defineOp } from '../op.ts'
 import { type Dense, isNumeric, tensorOf } from '../tensor.ts'
 
 const base = binary('Pow', [7, Infinity], (x, y) => x ** y, {
-  partial: true,
   absorb: (x, y) => (x === 1 || y === 0 ? 1 : undefined),
   neutral: { value: 1, ports: [0] },
 })

@@ -1,4 +1,4 @@
 import { unary } from '../families/elementwise.ts'
 
 /** `1 / x`. */
-export const Reciprocal = unary('Reciprocal', [6, Infinity], (x) => 1 / x, { partial: true })
+export const Reciprocal = unary('Reciprocal', [6, Infinity], (x) => 1 / x)

@@ -4,6 +4,7 @@ import { keptSize } from '../families/movement.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { tensorInput } from '../infer.ts'
 import { inputShape } from '../links.ts'
+import { makeNode } from '../make-node.ts'
 import { defineOp, type InferContext } from '../op.ts'
 import { int64s } from '../tensor.ts'
 import { isStatic, tensorType, unknownDim } from '../type.ts'
@@ -52,10 +53,7 @@ export const Shape = defineOp<'Shape', ShapeAttributes>({
     const [output = ''] = s.node.outputs
     const [left, added] = [s.fresh(`${output}_left`), s.fresh(`${output}_lost`)]
     return {
-      nodes: [
-        { ...s.node, outputs: [left] },
-        { op: Add.name, attrs: {}, inputs: [left, added], outputs: s.node.outputs, name: '' },
-      ],
+      nodes: [{ ...s.node, outputs: [left] }, makeNode(Add, [left, added], s.node.outputs)],
       constants: new Map([[added, int64s(amounts)]]),
     }
   },

@@ -5,9 +5,11 @@ import { reshaping } from '../families/reshaping.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { isGiven } from '../infer.ts'
 import { inputShape } from '../links.ts'
+import { makeNode } from '../make-node.ts'
 import type { OpDef } from '../op.ts'
 import { int64s } from '../tensor.ts'
 import { isStatic, normalizeAxis } from '../type.ts'
+import { Identity } from './identity.ts'
 
 export interface SqueezeAttributes {
   /** An input since opset 13. */
@@ -37,8 +39,12 @@ export const Squeeze: OpDef<'Squeeze', SqueezeAttributes> = {
     const rewrite = gatherOperands(s)
     if (s.attrs.axes !== undefined || isGiven(s, 1)) return rewrite
     const axes = (inputShape(s, 0) ?? []).flatMap((dim, axis) => (dim === 1 ? [axis] : []))
-    if (axes.length === 0)
-      return { ...rewrite, nodes: rewrite.nodes.map((node) => ({ ...node, op: 'Identity', attrs: {} })) }
+    if (axes.length === 0) {
+      return {
+        ...rewrite,
+        nodes: rewrite.nodes.map((node) => makeNode(Identity, node.inputs, node.outputs, {}, node.name)),
+      }
+    }
     if (s.opset < 13) return { ...rewrite, nodes: rewrite.nodes.map((node) => ({ ...node, attrs: { axes } })) }
     const name = s.fresh(`${s.node.outputs[0] ?? ''}_axes`)
     return {

@@ -1,4 +1,4 @@
 import { unary } from '../families/elementwise.ts'
 
 /** Tangent. */
-export const Tan = unary('Tan', [7, Infinity], Math.tan, { partial: true })
+export const Tan = unary('Tan', [7, Infinity], Math.tan)

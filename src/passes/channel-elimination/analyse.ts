@@ -9,7 +9,9 @@
  */
 import { constantOutputs, neededInputs, type Reads, readsOfContraction } from '../../ir/families/contraction.ts'
 import { memoized } from '../../ir/analysis.ts'
+import { type DType, isFloat } from '../../ir/dtype.ts'
 import { contextOf, type Graph, readsOf } from '../../ir/graph.ts'
+import { isAccurate, precisionOf, roundTo } from '../../ir/numerics.ts'
 import { shapeOf } from '../../ir/links.ts'
 import type { AxisLink, Contraction, Node, NodeContext, SliceFact, ValueId } from '../../ir/op.ts'
 import { type AnyOp, opOf } from '../../ir/registry.ts'
@@ -47,6 +49,8 @@ export interface Channel {
 export interface ChannelFacts {
   /** Along an axis the constant each channel holds, NaN where none is known; undefined when none is known at all. */
   readonly constants: (value: ValueId, axis: number) => Float64Array | undefined
+  /** The number that all of a value holds, if there is one. */
+  readonly uniform: (value: ValueId) => number | undefined
   /** Along an axis 1 for each channel that an output depends on. Undefined for an axis of unknown size. */
   readonly live: (value: ValueId, axis: number) => Uint8Array | undefined
   /**
@@ -72,6 +76,7 @@ export const analyse = (graph: Graph, alive: ReadonlyArray<Channel> = []): Chann
   }
   return {
     constants: constants.along,
+    uniform: constants.uniform,
     live,
     needed: (node) => needed.get(node),
     exact: (value, axis) => {
@@ -87,32 +92,41 @@ export interface Constants {
   readonly uniform: (value: ValueId) => number | undefined
 }
 
+/** Along an axis the constants of its channels, and how far what a runtime computes may be from each. */
+interface Measured {
+  readonly values: Float64Array
+  readonly errors: Float64Array
+}
+
+type Facts = ReadonlyMap<ValueId, ReadonlyArray<Measured | undefined>>
+
 /** The forward analysis alone. */
 export const propagateConstants = memoized((graph): Constants => {
-  const facts = new Map<ValueId, ReadonlyArray<Float64Array | undefined>>()
+  const facts = new Map<ValueId, ReadonlyArray<Measured | undefined>>()
   const along = (value: ValueId, axis: number): Float64Array | undefined => {
     const tensor = graph.constants.get(value)
-    return tensor === undefined ? facts.get(value)?.[axis] : sliceConstants(tensor, axis)
+    return tensor === undefined ? facts.get(value)?.[axis]?.values : sliceConstants(tensor, axis)
   }
   const uniform = (value: ValueId): number | undefined => {
     const tensor = graph.constants.get(value)
     if (tensor !== undefined) return uniformValue(tensor)
-    for (const values of facts.get(value) ?? []) {
-      const first = values?.[0]
-      if (first !== undefined && !Number.isNaN(first) && values?.every((x) => x === first)) return first
+    for (const axis of facts.get(value) ?? []) {
+      const first = axis?.values[0]
+      if (first !== undefined && !Number.isNaN(first) && axis?.values.every((x) => x === first)) return first
     }
     return undefined
   }
+  const known: Constants = { along, uniform }
   for (const view of viewsOf(graph)) {
     view.node.outputs.forEach((output, k) => {
       if (output === '') return
       const found = axesOf(graph, output).map((size, axis) =>
-        size === undefined ? undefined : constantsOfAxis(view, k, axis, size, along, uniform),
+        size === undefined ? undefined : constantsOfAxis(view, k, axis, size, known, facts),
       )
       if (found.some((x) => x !== undefined)) facts.set(output, found)
     })
   }
-  return { along, uniform }
+  return known
 })
 
 const constantsOfAxis = (
@@ -120,39 +134,72 @@ const constantsOfAxis = (
   output: number,
   axis: number,
   size: number,
-  along: (value: ValueId, axis: number) => Float64Array | undefined,
-  uniform: (value: ValueId) => number | undefined,
-): Float64Array | undefined => {
+  known: Constants,
+  facts: Facts,
+): Measured | undefined => {
   const { op, ctx, node, links, contraction, reads } = view
-  if (links === 'opaque') return undefined
-  const [type] = ctx.outputs
-  const round = type?.kind === 'tensor' && type.dtype === 'float32' ? Math.fround : (x: number) => x
-  const settle = (values: Float64Array): Float64Array | undefined => {
-    let known = false
-    for (let i = 0; i < values.length; i++) {
-      const value = round(values[i] ?? NaN)
-      values[i] = Number.isFinite(value) ? value : NaN
-      known ||= Number.isFinite(value)
-    }
-    return known ? values : undefined
-  }
+  const type = ctx.outputs[output]
+  if (links === 'opaque' || type?.kind !== 'tensor' || !isFloat(type.dtype)) return undefined
   if (contraction !== undefined && reads !== undefined) {
     if (output !== 0 || axis !== contraction.outputAxis) return undefined
-    return settle(constantOutputs(reads, along(node.inputs[contraction.port] ?? '', contraction.axis)))
+    const input = node.inputs[contraction.port] ?? ''
+    const errors = facts.get(input)?.[contraction.axis]?.errors
+    return trusted(type.dtype, constantOutputs(reads, known.along(input, contraction.axis), errors))
   }
-  if (op.constant === undefined) return undefined
-  const ports = node.inputs.map((input, port) => sliceReader(input, port, output, axis, links, along, uniform))
-  const values = new Float64Array(size)
+  const { constant, accurateTo } = op
+  if (constant === undefined) return undefined
+  const errorsOf = (value: ValueId, at: number): Float64Array | undefined => facts.get(value)?.[at]?.errors
+  const largestError = (value: ValueId): number => {
+    const [first] = facts.get(value)?.flatMap((x) => (x === undefined ? [] : [x.errors])) ?? []
+    return first?.reduce((a, b) => Math.max(a, b), 0) ?? 0
+  }
+  const ports = node.inputs.map((input, port) => ({
+    value: sliceReader(input, port, output, axis, links, known.along, known.uniform),
+    error: sliceReader(input, port, output, axis, links, errorsOf, largestError),
+  }))
+  const unit = 2 ** -precisionOf(type.dtype).digits
+  const measured: Measured = { values: new Float64Array(size).fill(NaN), errors: new Float64Array(size) }
   const slices: SliceFact[] = new Array<SliceFact>(ports.length)
   for (let i = 0; i < size; i++) {
-    for (let p = 0; p < ports.length; p++) slices[p] = ports[p]?.(i)
-    values[i] = op.constant(ctx, slices, output, axis) ?? NaN
+    for (let p = 0; p < ports.length; p++) slices[p] = ports[p]?.value(i)
+    const value = constant(ctx, slices, output, axis)
+    if (value === undefined) continue
+    let error = unit * Math.max(Math.abs(value), accurateTo?.(ctx, slices) ?? 0)
+    // What an operand may be off by, its own rounding at least, moves the result.
+    for (let p = 0; p < ports.length; p++) {
+      const x = slices[p]
+      if (typeof x !== 'number' || x === 0) continue
+      const off = Math.max(ports[p]?.error(i) ?? 0, unit * Math.abs(x))
+      for (const moved of [x - off, x + off]) {
+        const other = constant(ctx, slices.with(p, moved), output, axis) ?? NaN
+        error = Math.max(error, Math.abs(other - value))
+        if (Number.isNaN(other)) error = Infinity
+      }
+    }
+    measured.values[i] = value
+    measured.errors[i] = error
   }
-  return settle(values)
+  return trusted(type.dtype, measured)
+}
+
+/**
+ * The constants that are exact enough to be known, rounded to their type: what a runtime computes in the tail of a function,
+ * or where terms cancel, may be any small number. A zero is known only where it is certain.
+ */
+const trusted = (dtype: DType, { values, errors }: Measured): Measured | undefined => {
+  const precision = precisionOf(dtype)
+  let some = false
+  for (let i = 0; i < values.length; i++) {
+    const value = roundTo(dtype, values[i] ?? NaN)
+    const isKnown = Number.isFinite(value) && isAccurate(precision, value, errors[i] ?? 0)
+    values[i] = isKnown ? value : NaN
+    some ||= isKnown
+  }
+  return some ? { values, errors } : undefined
 }
 
 /** For one input port: what its slice that belongs to an output index holds. */
-const sliceReader = (
+export const sliceReader = (
   input: ValueId,
   port: number,
   output: number,

@@ -4,7 +4,8 @@
  * padding, no operator without channels, widths that the target runs fast. Only ever putting back, it ends.
  */
 import type { Graph } from '../../ir/graph.ts'
-import type { Node, Target, ValueId } from '../../ir/op.ts'
+import type { Node, ValueId } from '../../ir/op.ts'
+import type { Target } from '../target.ts'
 import { type ChannelFacts, type NodeView, viewsOf } from './analyse.ts'
 import { type Draft, startDraft } from './draft.ts'
 import type { Classes, Reason } from './relate.ts'

@@ -4,7 +4,8 @@
  */
 import { producersOf, usersOf } from '../../ir/analysis.ts'
 import type { Graph } from '../../ir/graph.ts'
-import type { Node, Target, ValueId } from '../../ir/op.ts'
+import type { Node, ValueId } from '../../ir/op.ts'
+import type { Target } from '../target.ts'
 import { axesOf, type ChannelFacts } from './analyse.ts'
 import type { Classes, Reason } from './relate.ts'
 

@@ -3,11 +3,12 @@
  */
 import * as E from 'fp-ts/lib/Either.js'
 import type { Graph } from '../../ir/graph.ts'
-import type { Target } from '../../ir/op.ts'
 import type { Pass } from '../pass.ts'
-import { analyse, axesOf, type Channel, type ChannelFacts, viewsOf } from './analyse.ts'
+import type { Target } from '../target.ts'
+import { analyse, type Channel, type ChannelFacts } from './analyse.ts'
 import { decide, type Decision } from './decide.ts'
 import { relate } from './relate.ts'
+import { endangeredBy } from './remains.ts'
 import { shrink } from './shrink.ts'
 
 export type { Channel, ChannelFacts } from './analyse.ts'
@@ -62,24 +63,3 @@ const countRemovable = (facts: ChannelFacts, value: string, axis: number): numbe
   })
   return n
 }
-
-/**
- * A dead channel that stays computes something else once its own inputs shrink. Its zero weights cancel any finite number,
- * but not a NaN or an infinity; so a dead channel that stays behind a partial operator has to be computed as before.
- */
-const endangeredBy = (graph: Graph, facts: ChannelFacts, decision: Decision): ReadonlyArray<Channel> =>
-  viewsOf(graph).flatMap(({ op, node }) => {
-    if (op.partial !== true) return []
-    return node.outputs.flatMap((value) =>
-      decision.vanished(value)
-        ? []
-        : axesOf(graph, value).flatMap((_, axis) => {
-            const live = facts.live(value, axis) ?? new Uint8Array()
-            const constants = facts.constants(value, axis)
-            const kept = decision.kept(value, axis) ?? Int32Array.from(live.keys())
-            return [...kept]
-              .filter((i) => live[i] === 0 && Number.isNaN(constants?.[i] ?? NaN))
-              .map((index) => ({ value, axis, index }))
-          }),
-    )
-  })

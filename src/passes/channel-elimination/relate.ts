@@ -9,7 +9,7 @@ import { axesOf, type Channel, type NodeView, viewsOf } from './analyse.ts'
 
 /** Why a channel has to stay, in words, with the value or node at fault. */
 export interface Reason {
-  readonly kind: 'output' | 'input' | 'opaque' | 'mixed' | 'live' | 'carrier' | 'width' | 'groups' | 'empty'
+  readonly kind: 'output' | 'input' | 'opaque' | 'mixed' | 'live' | 'carrier' | 'numbers' | 'width' | 'groups' | 'empty'
   readonly at: string
   readonly text: string
 }

@@ -1,6 +1,10 @@
 /** What has to stay so that the result is exact and well-formed. A rule looks at one node and puts classes back. */
+import * as E from 'fp-ts/lib/Either.js'
+import { legalizeGroups } from '../../ir/families/groups.ts'
+import { payFor } from '../../ir/families/payment.ts'
 import { labelOf } from '../../ir/graph.ts'
 import type { ValueId } from '../../ir/op.ts'
+import { widthMultiple } from '../target.ts'
 import { axesOf, type NodeView } from './analyse.ts'
 import type { Draft } from './draft.ts'
 import type { Reason } from './relate.ts'
@@ -9,11 +13,11 @@ import type { Reason } from './relate.ts'
 export type Rule = (view: NodeView, draft: Draft) => void
 
 /** Groups of a grouped contraction need equally many channels. Where the size of a side is not known, all of it stays. */
-const keepGroups: Rule = ({ node, op, ctx, contraction: c, reads }, draft) => {
-  if (op.legalize === undefined || c === undefined || reads === undefined) return
+const keepGroups: Rule = ({ node, contraction: c, reads }, draft) => {
+  if (c === undefined || reads === undefined) return
   const input = node.inputs[c.port] ?? ''
   const output = node.outputs[0] ?? ''
-  const back = op.legalize(ctx, {
+  const back = legalizeGroups(reads, {
     input: draft.kept(input, c.axis) ?? new Uint8Array(reads.inputs).fill(1),
     output: draft.kept(output, c.outputAxis) ?? new Uint8Array(reads.outputs).fill(1),
   })
@@ -26,38 +30,26 @@ const keepGroups: Rule = ({ node, op, ctx, contraction: c, reads }, draft) => {
   })
 }
 
-/**
- * Where removed constants cannot be paid into a bias, one constant channel per group has to stay to carry them: the one of
- * largest magnitude, so that weights moved onto it never grow.
- */
-const keepCarrier: Rule = ({ node, contraction: c, reads: r }, draft) => {
-  if (c === undefined || r === undefined || (c.uniform && c.payable)) return
-  const { facts, goes } = draft
+/** Constants that cannot be paid for stay: one for each group that carries the others, or those whose numbers do not fit. */
+const keepUnpaid: Rule = ({ node, contraction: c, reads }, { facts, goes, putChannel }) => {
+  if (c === undefined || reads === undefined) return
   const input = node.inputs[c.port] ?? ''
   const output = node.outputs[0] ?? ''
-  const constants = facts.constants(input, c.axis)
   const exact = facts.exact(output, c.outputAxis)
-  if (constants === undefined) return
-  for (let group = 0; group < c.groups; group++) {
-    const [first, end] = [group * r.inputsPerGroup, (group + 1) * r.inputsPerGroup]
-    let owed = false
-    let carrier = -1
-    let kept = false
-    for (let i = first; i < end; i++) {
-      const value = constants[i] ?? NaN
-      if (Number.isNaN(value) || value === 0) continue
-      if (!goes(input, c.axis, i)) {
-        kept = true
-        continue
-      }
-      if (carrier < 0 || Math.abs(value) > Math.abs(constants[carrier] ?? 0)) carrier = i
-      for (let o = group * r.outputsPerGroup; o < (group + 1) * r.outputsPerGroup && !owed; o++) {
-        owed = exact?.[o] !== 0 && !goes(output, c.outputAxis, o) && r.reads(o, i)
-      }
-    }
-    if (!owed || kept || carrier < 0) continue
-    const text = `carries the constants that meet the padding of ${labelOf(node)}`
-    draft.putChannel(input, c.axis, carrier, { kind: 'carrier', at: labelOf(node), text })
+  for (;;) {
+    const payment = payFor(reads, {
+      keepsInput: (i) => !goes(input, c.axis, i),
+      keepsOutput: (o) => !goes(output, c.outputAxis, o),
+      constants: facts.constants(input, c.axis),
+      isExact: (o) => exact?.[o] !== 0,
+    })
+    if (E.isRight(payment)) return
+    const { kind, channels, reason } = payment.left
+    const text =
+      kind === 'carrier'
+        ? `carries the constants that meet the padding of ${labelOf(node)}`
+        : `cannot be paid for in ${labelOf(node)}: ${reason}`
+    for (const i of channels) putChannel(input, c.axis, i, { kind, at: labelOf(node), text })
   }
 }
 
@@ -80,9 +72,10 @@ const keepOne: Rule = ({ node, op }, { graph, vanished, candidates, putClass }) 
 }
 
 /** Rounds the width that a contraction reads up to what the target is fast at, by keeping dead channels. */
-const keepWidth: Rule = ({ node, op, ctx, contraction: c }, { target, kept, candidates, putClass }) => {
-  const multiple = c === undefined || target === undefined ? 1 : (op.channelMultiple?.(ctx, target) ?? 1)
-  if (c === undefined || multiple === 1) return
+const keepWidth: Rule = ({ node, contraction: c, reads }, { target, kept, candidates, putClass }) => {
+  if (c === undefined || reads === undefined || target === undefined) return
+  const multiple = widthMultiple(reads, target)
+  if (multiple === 1) return
   const input = node.inputs[c.port] ?? ''
   const marks = kept(input, c.axis) ?? new Uint8Array()
   const full = marks.length
@@ -99,4 +92,4 @@ const keepWidth: Rule = ({ node, op, ctx, contraction: c }, { target, kept, cand
 }
 
 /** In order: what a later rule puts back is for the earlier ones to look at again, before it goes on. */
-export const rules: ReadonlyArray<Rule> = [keepGroups, keepCarrier, keepOne, keepWidth]
+export const rules: ReadonlyArray<Rule> = [keepGroups, keepUnpaid, keepOne, keepWidth]

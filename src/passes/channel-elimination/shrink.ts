@@ -20,7 +20,8 @@ export const shrink = (graph: Graph, facts: ChannelFacts, decision: Decision): G
     const outputs = node.outputs.filter((o) => o !== '')
     if (outputs.length > 0 && outputs.every((o) => decision.vanished(o))) continue
     for (const output of outputs) if (shrunk(output)) hints.delete(output)
-    if (view.links === 'opaque' || ![...node.inputs, ...node.outputs].some(shrunk)) {
+    const isTouched = [...node.inputs, ...node.outputs].some(shrunk) || keepsDead(view, facts, decision)
+    if (view.links === 'opaque' || !isTouched) {
       nodes.push(node)
       continue
     }
@@ -30,6 +31,15 @@ export const shrink = (graph: Graph, facts: ChannelFacts, decision: Decision): G
     for (const [name, tensor] of rewrite.constants) constants.set(name, tensor)
   }
   return withParts(graph, { nodes, constants: onlyUsed(graph, nodes, constants), hints })
+}
+
+/** Whether a contraction keeps output channels that nothing needs, and is to write them as zeros. */
+const keepsDead = ({ node, contraction: c }: NodeView, facts: ChannelFacts, decision: Decision): boolean => {
+  const [output = ''] = node.outputs
+  const exact = c?.payable === true ? facts.exact(output, c.outputAxis) : undefined
+  if (c === undefined || exact?.includes(0) !== true) return false
+  const kept = decision.kept(output, c.outputAxis)
+  return kept === undefined ? true : kept.some((o) => exact[o] === 0)
 }
 
 /** Constants that lost their last reader go with it; those that had none before stay for other passes. */

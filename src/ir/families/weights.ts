@@ -1,0 +1,276 @@
+/** New weights for a contraction: selected, scaled, composed and with constants moved onto a carrier. */
+import * as E from 'fp-ts/lib/Either.js'
+import { isFloat } from '../dtype.ts'
+import { invariant } from '../failure.ts'
+import { fits, growthLimit, type Precision, precisionOf, type Refusal } from '../numerics.ts'
+import type { Contraction } from '../op.ts'
+import { keepBlocks } from '../slices.ts'
+import { copyElements, elementReader, elements, gather, materialize, type Tensor, tensorOf } from '../tensor.ts'
+import { sizeOf } from '../type.ts'
+import { type Channels, channelsOf, type Reads } from './contraction.ts'
+import { planGroups } from './groups.ts'
+
+/** Where the elements of a weight are: block `W[o, i, ...]` begins at `start(o, i)` and has `taps` elements. */
+interface Layout {
+  readonly taps: number
+  /** `i` is an input of the group of output `o`; both counted over all groups. */
+  readonly start: (o: number, i: number) => number
+}
+
+const layoutOf = (shape: ReadonlyArray<number>, c: Contraction, channels: Channels): Layout => {
+  const taps = sizeOf(shape.slice(2))
+  const second = shape[1] ?? 0
+  const { inputsPerGroup, outputsPerGroup } = channels
+  const swapped = c.weightOutputAxis !== 0
+  return {
+    taps,
+    start: (o, i) => {
+      const row = c.grouped === 'input' ? o : o % outputsPerGroup
+      const column = c.grouped === 'input' ? i % inputsPerGroup : i
+      return (swapped ? column * second + row : row * second + column) * taps
+    },
+  }
+}
+
+/** Factors on the channels of a weight, counted over all groups; those not given are 1. */
+export interface Factors {
+  readonly outputs?: Float64Array
+  readonly inputs?: Float64Array
+}
+
+/** The largest normal number that may be left out of a check: what is above needs no look at its last digits. */
+const isPlain = (x: number, { normal, largest }: Precision): boolean => {
+  const size = Math.abs(x)
+  return size >= normal && size <= largest
+}
+
+/**
+ * The weight with every block `W[o, i]` multiplied by `outputs[o] · inputs[i]`, in double and rounded once. Refused where
+ * a product is not finite or loses digits, and where outputs grow so much that a sum might overflow.
+ */
+export const scaleWeight = (weight: Tensor, c: Contraction, factors: Factors): E.Either<Refusal, Tensor> => {
+  invariant(isFloat(weight.dtype), `a weight of ${weight.dtype}`)
+  const precision = precisionOf(weight.dtype)
+  const channels = channelsOf(weight, c)
+  const { inputsPerGroup, outputsPerGroup } = channels
+  const { taps, start } = layoutOf(weight.shape, c, channels)
+  const out = copyElements(weight)
+  const limit = growthLimit(precision)
+  for (let o = 0; o < channels.outputs; o++) {
+    const byOutput = factors.outputs?.[o] ?? 1
+    const first = Math.floor(o / outputsPerGroup) * inputsPerGroup
+    let sum = 0
+    for (let i = first; i < first + inputsPerGroup; i++) {
+      const factor = byOutput * (factors.inputs?.[i] ?? 1)
+      const begin = start(o, i)
+      for (let k = begin; k < begin + taps; k++) {
+        const w = out[k] ?? NaN
+        const product = w * factor
+        out[k] = product
+        sum += Math.abs(product)
+        if (isPlain(product, precision) || w === 0) continue
+        const size = Math.abs(factor) * Math.max(Math.abs(w), precision.normal)
+        const lost = product === 0 && factor !== 0
+        if (lost || !fits(precision, product, size)) {
+          return E.left(`a weight ${w} times ${factor} has no ${weight.dtype} as exact as it was`)
+        }
+      }
+    }
+    if (Math.abs(byOutput) > limit && sum > 1) return E.left(`the factor ${byOutput} might overflow before sums cancel`)
+  }
+  const scaled = tensorOf(weight.dtype, weight.shape, out)
+  if (!factors.outputs?.includes(0) && !factors.inputs?.includes(0)) keepBlocks(weight, scaled)
+  return E.right(scaled)
+}
+
+/** Σ|W[o, i, ...]| of each output. */
+export const rowSums = (r: Reads): Float64Array => {
+  const { taps, start } = layoutOf(r.weight.shape, r.contraction, r)
+  const at = elementReader(r.weight)
+  const out = new Float64Array(r.outputs)
+  for (let o = 0; o < r.outputs; o++) {
+    const [first, end] = r.inputsOf(o)
+    let sum = 0
+    for (let i = first; i < end; i++) {
+      const begin = start(o, i)
+      for (let k = begin; k < begin + taps; k++) sum += Math.abs(at(k))
+    }
+    out[o] = sum
+  }
+  return out
+}
+
+/** A composed weight and, of each output, Σ|W2 · W1| over everything it is the sum of. */
+export interface Composed {
+  readonly weight: Tensor
+  readonly terms: Float64Array
+}
+
+/**
+ * `W2 · W1` of two contractions of one group each, in the layout of the weight of `form`, which is one of the two; the
+ * other has one tap. The scale of the other one is multiplied in. In double, rounded once. Refused where an element is
+ * not finite or loses digits, and where it grows so much beyond the first weight that a sum might overflow.
+ */
+export const composeWeights = (first: Reads, second: Reads, form: Reads): E.Either<Refusal, Composed> => {
+  const [c1, c2] = [first.contraction, second.contraction]
+  const precision = precisionOf(form.weight.dtype)
+  const [at1, at2] = [layoutOf(first.weight.shape, c1, first), layoutOf(second.weight.shape, c2, second)]
+  const [w1, w2] = [elements(first.weight), elements(second.weight)]
+  const { inputs, outputs: inner } = first
+  const { outputs } = second
+  const shape = form.weight.shape.map((size, axis) => {
+    if (axis === form.contraction.weightOutputAxis) return outputs
+    return axis === form.contraction.weightInputAxis ? inputs : size
+  })
+  const channels: Channels = { inputs, outputs, inputsPerGroup: inputs, outputsPerGroup: outputs }
+  const { taps, start } = layoutOf(shape, form.contraction, channels)
+  const scale = form === first ? c2.scale : c1.scale
+  let largest = 0
+  for (const w of w1) largest = Math.max(largest, Math.abs(Number(w)))
+  const limit = growthLimit(precision) * largest
+  const out = new Float64Array(sizeOf(shape))
+  const terms = new Float64Array(outputs)
+  const row = new Float64Array(inputs * taps)
+  const sizes = new Float64Array(inputs * taps)
+  for (let o = 0; o < outputs; o++) {
+    row.fill(0)
+    sizes.fill(0)
+    for (let m = 0; m < inner; m++) {
+      for (let k = 0; k < taps; k++) {
+        const b = scale * Number(w2[at2.start(o, m) + (at2.taps === 1 ? 0 : k)])
+        if (b === 0) continue
+        for (let i = 0; i < inputs; i++) {
+          const product = b * Number(w1[at1.start(m, i) + (at1.taps === 1 ? 0 : k)])
+          row[i * taps + k] = (row[i * taps + k] ?? 0) + product
+          sizes[i * taps + k] = (sizes[i * taps + k] ?? 0) + Math.abs(product)
+        }
+      }
+    }
+    let sum = 0
+    let top = 0
+    for (let i = 0; i < inputs; i++) {
+      for (let k = 0; k < taps; k++) {
+        const [x, size] = [row[i * taps + k] ?? 0, sizes[i * taps + k] ?? 0]
+        out[start(o, i) + k] = x
+        sum += size
+        top = Math.max(top, Math.abs(x))
+        if (!isPlain(x, precision) && !fits(precision, x, size)) {
+          return E.left(`the product ${x} of two weights has no ${form.weight.dtype} as exact as they are`)
+        }
+      }
+    }
+    if (top > limit && sum > 1) return E.left(`the product ${top} of two weights might overflow before sums cancel`)
+    terms[o] = sum
+  }
+  return E.right({ weight: tensorOf(form.weight.dtype, shape, out), terms })
+}
+
+/** Weight of output `output` for channel `from`, times `factor`, to be added to that for channel `to`. */
+export interface Carried {
+  readonly output: number
+  readonly from: number
+  readonly to: number
+  readonly factor: number
+}
+
+/**
+ * Block `W[o, to] + Σ factor · W[o, from]` of what one output carries, all onto the same channel; undefined where an
+ * element of it is not finite or loses digits. `at` reads elements of the weight.
+ */
+export const carriedBlock = (
+  r: Reads,
+  at: (element: number) => number,
+  carried: ReadonlyArray<Carried>,
+): Float64Array | undefined => {
+  const [one] = carried
+  if (one === undefined) return undefined
+  const { taps, start } = layoutOf(r.weight.shape, r.contraction, r)
+  const precision = precisionOf(r.weight.dtype)
+  const out = new Float64Array(taps)
+  for (let k = 0; k < taps; k++) {
+    let sum = at(start(one.output, one.to) + k)
+    let size = Math.abs(sum)
+    for (const { output, from, factor } of carried) {
+      const term = factor * at(start(output, from) + k)
+      sum += term
+      size += Math.abs(term)
+    }
+    if (!fits(precision, sum, size)) return undefined
+    out[k] = sum
+  }
+  return out
+}
+
+export interface Selection {
+  /** Channels kept, ascending. */
+  readonly inputs: Int32Array
+  readonly outputs: Int32Array
+  /** Whether an output is written as zeros: it is kept, but nothing needs it. */
+  readonly isZero: (output: number) => boolean
+  readonly carried: ReadonlyArray<Carried>
+}
+
+export interface Selected {
+  readonly weight: Tensor
+  readonly groups: number
+}
+
+/** The weight of the channels that are kept; a view where nothing else changes. */
+export const selectWeight = (r: Reads, { inputs, outputs, isZero, carried }: Selection, label: string): Selected => {
+  const c = r.contraction
+  const zeros = outputs.some((o) => isZero(o))
+  if (c.groups === 1 && !zeros && carried.length === 0) {
+    const rows = gather(r.weight, c.weightOutputAxis, outputs)
+    return { weight: gather(rows, c.weightInputAxis, inputs), groups: 1 }
+  }
+  const [keptIn, keptOut] = [marks(r.inputs, inputs), marks(r.outputs, outputs)]
+  const plan = planGroups(r, c.groups, { input: keptIn, output: keptOut })
+  invariant(
+    plan.backInputs.length + plan.backOutputs.length === 0,
+    `${label}: kept channels do not fall into groups of one size`,
+  )
+  const groups = plan.groups.length
+  const channels: Channels = {
+    inputs: inputs.length,
+    outputs: outputs.length,
+    inputsPerGroup: inputs.length / groups,
+    outputsPerGroup: outputs.length / groups,
+  }
+  const shape = r.weight.shape.map((d, a) => {
+    if (a === c.weightOutputAxis) return c.grouped === 'output' ? channels.outputsPerGroup : channels.outputs
+    return a === c.weightInputAxis ? (c.grouped === 'input' ? channels.inputsPerGroup : channels.inputs) : d
+  })
+  const [from, to] = [layoutOf(r.weight.shape, c, r), layoutOf(shape, c, channels)]
+  const values = elements(materialize(r.weight))
+  const result = new Float64Array(sizeOf(shape))
+  const byOutput = new Map<number, Carried[]>()
+  for (const one of carried) {
+    const known = byOutput.get(one.output)
+    if (known === undefined) byOutput.set(one.output, [one])
+    else known.push(one)
+  }
+  for (let at = 0; at < outputs.length; at++) {
+    const o = outputs[at] ?? 0
+    if (isZero(o)) continue
+    const owed = byOutput.get(o)
+    const block = owed && carriedBlock(r, (k) => Number(values[k]), owed)
+    const [firstOld, endOld] = r.inputsOf(o)
+    const first = Math.floor(at / channels.outputsPerGroup) * channels.inputsPerGroup
+    for (let j = first; j < first + channels.inputsPerGroup; j++) {
+      const i = inputs[j] ?? 0
+      if (i < firstOld || i >= endOld) continue
+      const [source, target] = [from.start(o, i), to.start(at, j)]
+      const carries = block !== undefined && owed?.[0]?.to === i
+      for (let k = 0; k < from.taps; k++) {
+        result[target + k] = carries ? (block[k] ?? NaN) : Number(values[source + k])
+      }
+    }
+  }
+  return { weight: tensorOf(r.weight.dtype, shape, result), groups }
+}
+
+const marks = (length: number, kept: Int32Array): Uint8Array => {
+  const out = new Uint8Array(length)
+  for (const i of kept) out[i] = 1
+  return out
+}
