@@ -72,9 +72,9 @@ test('ResNet-18 with half of the first convolution of every block masked is exac
   expect(masks.size).toBe(8)
   const { compiled, worst } = await compareCompiled(graph, masks, { sizes })
   expect(worst).toBeLessThan(1e-5)
+  expect(compiled.graph.nodes.filter(({ op }) => op === 'BatchNormalization')).toHaveLength(0)
   for (const { layer, outputs } of compiled.report.layers.filter((l) => /layer\d\.\d\/conv1/.test(l.layer))) {
-    // Half of the channels, a carrier for the constants, and up to the next multiple of 4. The normalisations of 64
-    // channels are small enough to have kept what the exporter wrote: their shifts are zero.
-    expect(outputs.after, layer).toBe(outputs.before / 2 + (outputs.before === 64 ? 0 : 4))
+    // What the other half adds at padding is added behind the next convolution; that is cheaper than a carrier here.
+    expect(outputs.after, layer).toBe(outputs.before / 2)
   }
 })

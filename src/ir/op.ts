@@ -92,6 +92,11 @@ export interface Contraction {
   readonly biasSize: (output: number) => number
   /** Factor on the sum (Gemm's alpha). */
   readonly scale: number
+  /**
+   * What each output position adds up from an input of ones: `sums` is a weight that reads one channel of each group.
+   * Float64 `[1,M,...]`; absent where that is the same at all positions, or the size of the output is not known.
+   */
+  readonly border?: ((sums: Dense) => Dense | undefined) | undefined
   /** The node with another weight and bias, or why that cannot be: its bias is computed or would not be finite. */
   readonly rebuild: (change: Rebuilding, names: Naming) => Either<Refusal, Rewrite>
 }
@@ -141,6 +146,8 @@ export interface ShrinkContext<A> extends NodeContext<A>, Naming {
   readonly keptOutput: (output: number, axis: number) => Int32Array | undefined
   /** Constants of the slices along an input axis; NaN where a slice is not constant. */
   readonly constantsOf: (port: number, axis: number) => Float64Array | undefined
+  /** Whether what constants add where they meet padding is added to the result, as a constant for each position. */
+  readonly isBordered: boolean
   /** Which output slices must keep their numbers: those that are needed or known to be constant. 1 must. */
   readonly exactOutput: (output: number, axis: number) => Uint8Array | undefined
 }

@@ -1,11 +1,19 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { onlyReader, soleProducer } from '../ir/analysis.ts'
+import { numbersOf } from '../ir/evaluate.ts'
 import { readsOfContraction } from '../ir/families/contraction.ts'
 import { rowSums, scaleWeight } from '../ir/families/weights.ts'
 import { contextOf, type Graph } from '../ir/graph.ts'
-import { cancels, precisionOf } from '../ir/numerics.ts'
-import type { ChannelAffine, Contraction, Node } from '../ir/op.ts'
+import { evaluateNode } from '../ir/interpret.ts'
+import { makeNode } from '../ir/make-node.ts'
+import { inputShape } from '../ir/links.ts'
+import { cancels, precisionOf, type Refusal } from '../ir/numerics.ts'
+import type { ChannelAffine, Contraction, Naming, Node, Rewrite, ValueId } from '../ir/op.ts'
+import { Add } from '../ir/ops/add.ts'
+import { Mul } from '../ir/ops/mul.ts'
 import { opOf } from '../ir/registry.ts'
+import { tensorOf } from '../ir/tensor.ts'
+import { sameShape } from '../ir/type.ts'
 import { type Found, namingOf, type Names, refuse, rewritePass, type Rule } from './rewrite.ts'
 
 /**
@@ -27,14 +35,52 @@ const foldAfter: Rule = (graph, node, names) => {
     const c = linear && contractionOf(graph, linear)
     const affine = c && opOf(node).affine?.(contextOf(graph, node), c.outputAxis)
     if (linear === undefined || c === undefined || affine === undefined || node.inputs[affine.port] !== value) continue
-    const found =
-      onlyReader(graph, value) === node
-        ? scaleOutputs(graph, linear, c, affine, names, node)
-        : refuse(node, `${value} is read by something else too`)
-    if (found !== undefined) return found
+    if (onlyReader(graph, value) !== node) return refuse(node, `${value} is read by something else too`)
+    const scaled = scaleOutputs(graph, linear, c, affine, namingOf(linear, names), node.outputs)
+    if (E.isLeft(scaled)) return refuse(node, scaled.left)
+    if (scaled.right !== undefined) return { ...scaled.right, removes: [linear, node] }
   }
   return undefined
 }
+
+/**
+ * The same where a constant for each position is added in between, as is left where constants meet padding:
+ * `s · (W x + b + K) + t = (s W) x + (s b + t) + s K`.
+ */
+const foldBehindBorder: Rule = (graph, node, names) => {
+  for (const value of node.inputs) {
+    const sum = soleProducer(graph, value)
+    const added = sum?.op === Add.name ? sum.inputs.find((name) => graph.constants.has(name)) : undefined
+    const inner = sum?.inputs.find((name) => name !== added)
+    const linear = soleProducer(graph, inner ?? '')
+    const c = linear && contractionOf(graph, linear)
+    const constant = graph.constants.get(added ?? '')
+    if (sum === undefined || linear === undefined || c === undefined || constant === undefined) continue
+    if (constant.shape.length !== inputShape(contextOf(graph, sum), 0)?.length) continue
+    const affine = opOf(node).affine?.(contextOf(graph, node), c.outputAxis)
+    if (affine === undefined || node.inputs[affine.port] !== value) continue
+    if (onlyReader(graph, value) !== node || onlyReader(graph, inner ?? '') !== sum) continue
+    const factors = tensorOf(constant.dtype, alongAxis(constant.shape, c.outputAxis, affine.scale.length), affine.scale)
+    const border = evaluateNode(graph, makeNode(Mul, ['K', 's'], ['sK']), [constant, factors])?.[0]
+    if (border === undefined || !sameShape(border.shape, constant.shape)) continue
+    if (numbersOf(border).some((x) => !Number.isFinite(x))) return refuse(node, `${added} scaled is not finite`)
+    const output = names.fresh(`${node.outputs[0] ?? ''}_inner`)
+    const scaled = scaleOutputs(graph, linear, c, affine, namingOf(linear, names), [output])
+    if (E.isLeft(scaled)) return refuse(node, scaled.left)
+    if (scaled.right === undefined) continue
+    const name = names.replacing(added ?? '')
+    return {
+      removes: [linear, sum, node],
+      nodes: [...scaled.right.nodes, makeNode(Add, [output, name], node.outputs)],
+      constants: new Map([...scaled.right.constants, [name, border]]),
+    }
+  }
+  return undefined
+}
+
+/** A shape that has `size` along an axis and broadcasts along the others. */
+const alongAxis = (shape: ReadonlyArray<number>, axis: number, size: number): ReadonlyArray<number> =>
+  shape.map((_, a) => (a === axis ? size : 1))
 
 const contractionOf = (graph: Graph, node: Node): Contraction | undefined =>
   opOf(node).contraction?.(contextOf(graph, node))
@@ -44,42 +90,33 @@ const scaleOutputs = (
   linear: Node,
   c: Contraction,
   { scale, shift }: ChannelAffine,
-  names: Names,
-  node: Node,
-): Found => {
+  names: Naming,
+  outputs: ReadonlyArray<ValueId>,
+): E.Either<Refusal, Rewrite | undefined> => {
   const reads = readsOfContraction(contextOf(graph, linear), c)
-  if (reads.outputs !== scale.length) return undefined
+  if (reads.outputs !== scale.length) return E.right(undefined)
   const isScaled = scale.some((s) => s !== 1)
-  if (!c.payable) return refuse(node, `the bias of ${linear.op} is computed`)
+  if (!c.payable) return E.left(`the bias of ${linear.op} is computed`)
   const precision = precisionOf(reads.weight.dtype)
   let terms: Float64Array | undefined
   for (let o = 0; o < scale.length; o++) {
     const bias = c.bias(o)
     const [s, t] = [scale[o] ?? NaN, shift[o] ?? NaN]
-    if (bias === undefined) return refuse(node, `the bias of ${linear.op} is not one number for each channel`)
+    if (bias === undefined) return E.left(`the bias of ${linear.op} is not one number for each channel`)
     const before = Math.max(Math.abs(s * bias), Math.abs(t))
     if (!cancels(precision, before, Math.abs(s * bias + t))) continue
     terms ??= rowSums(reads)
     const size = Math.abs(s) * (terms[o] ?? 0)
     if (size > 0 && cancels(precision, before, Math.abs(s * bias + t), size)) {
-      return refuse(node, `the bias ${s * bias} and ${t} cancel, and the sums between them keep few digits`)
+      return E.left(`the bias ${s * bias} and ${t} cancel, and the sums between them keep few digits`)
     }
   }
   const weight = isScaled ? scaleWeight(reads.weight, c, { outputs: scale }) : E.right(reads.weight)
-  if (E.isLeft(weight)) return refuse(node, weight.left)
-  const rebuilt = c.rebuild(
-    {
-      node: { inputs: linear.inputs, outputs: node.outputs },
-      weight: weight.right,
-      groups: c.groups,
-      factor: isScaled ? scale : undefined,
-      shift,
-    },
-    namingOf(linear, names),
-  )
-  if (E.isLeft(rebuilt)) return refuse(node, rebuilt.left)
-  if (!isScaled && rebuilt.right.nodes.length > 1) return undefined
-  return { ...rebuilt.right, removes: [linear, node] }
+  if (E.isLeft(weight)) return weight
+  const node = { inputs: linear.inputs, outputs }
+  const factor = isScaled ? scale : undefined
+  const rebuilt = c.rebuild({ node, weight: weight.right, groups: c.groups, factor, shift }, names)
+  return E.isRight(rebuilt) && !isScaled && rebuilt.right.nodes.length > 1 ? E.right(undefined) : rebuilt
 }
 
 const foldBefore: Rule = (graph, node, names) => {
@@ -140,4 +177,4 @@ const endsPattern = (graph: Graph, value: string): boolean => {
   return false
 }
 
-export const foldAffine = rewritePass('fold-affine', [foldAfter, foldBefore])
+export const foldAffine = rewritePass('fold-affine', [foldAfter, foldBehindBorder, foldBefore])

@@ -4,7 +4,7 @@ import { lower, type Lowered, type LowerOptions } from '../../src/export/lower.t
 import { type Graph, withParts } from '../../src/ir/graph.ts'
 import type { Node } from '../../src/ir/op.ts'
 import * as ops from '../../src/ir/ops/index.ts'
-import { makeNode } from '../../src/ir/registry.ts'
+import { makeNode } from '../../src/ir/make-node.ts'
 import { dense, elements, gather, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
 import { tensorType } from '../../src/ir/type.ts'
 import { codeOf } from '../../src/onnx/types.ts'

@@ -4,7 +4,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, test } from 'vitest'
 import { isFloat } from '../../src/ir/dtype.ts'
 import { numbersOf } from '../../src/ir/evaluate.ts'
-import { legalizeGroups } from '../../src/ir/families/groups.ts'
+import { emptyGroups, planGroups } from '../../src/ir/families/groups.ts'
 import { constantOutputs, neededInputs, type Reads, readsOfContraction } from '../../src/ir/families/contraction.ts'
 import { contextOf, type Graph } from '../../src/ir/graph.ts'
 import { evaluateNode } from '../../src/ir/interpret.ts'
@@ -494,7 +494,8 @@ describe('contractions', () => {
       if (c.groups > 1 && round % 4 === 0) dropGroups(p.reads, some(c.groups, 0.5), constants, input, output)
       if (c.groups > 1 && round % 4 === 2) thinGroups(p.reads, round % c.groups, constants, input, output)
       const inexact = some(out, round % 3 === 0 ? 0.3 : 0)
-      if (!settle(p, links, constants, input, output)) continue
+      const detours = { isBordered: round % 2 === 1 && c.border !== undefined, isGathered: round % 5 === 1 }
+      if (!settle(p, links, constants, input, output, detours)) continue
       const drops = closure(
         [
           ...[...input.keys()]
@@ -513,6 +514,7 @@ describe('contractions', () => {
       if (whole === undefined) throw new Error('no output')
       const shrunk = evaluateShrunk(p.op, p.graph, p.node, drops, inputs, [whole], {
         constantsOf: (port, axis) => (port === c.port && axis === c.axis ? constants : undefined),
+        isBordered: detours.isBordered,
         exactOutput: (k, axis) => (k === 0 && axis === c.outputAxis ? inexact.map((d) => 1 - d) : undefined),
       }).get(outputName(0))
       const rest = dropFrom(whole, 'output', 0, drops)
@@ -577,6 +579,7 @@ describe('contractions', () => {
     constants: Float64Array,
     input: Uint8Array,
     output: Uint8Array,
+    { isBordered, isGathered }: { readonly isBordered: boolean; readonly isGathered: boolean },
   ): boolean => {
     const { contraction: c } = p.reads
     const channel = links.find((l) => l.input === c.port && l.inputAxis === c.axis && l.outputAxis === c.outputAxis)
@@ -587,14 +590,16 @@ describe('contractions', () => {
         side[i] = 1
         changed = true
       }
-      const back = legalizeGroups(p.reads, { input, output })
-      back.input.forEach((b, i) => b === 1 && put(input, i))
-      back.output.forEach((b, o) => b === 1 && put(output, o))
+      const back = (isGathered ? emptyGroups : planGroups)(p.reads, c.groups, { input, output })
+      if (c.groups > 1) {
+        for (const i of back.backInputs) put(input, i)
+        for (const o of back.backOutputs) put(output, o)
+      }
       channel?.from?.forEach((i, o) => {
         if (input[i] === 1) put(output, o)
         if (output[o] === 1) put(input, i)
       })
-      if (!(c.uniform && c.payable)) {
+      if (!(c.uniform && c.payable) && !isBordered) {
         for (let o = 0; o < p.reads.outputs; o++) {
           if (output[o] === 0) continue
           const [first, end] = p.reads.inputsOf(o)

@@ -84,6 +84,7 @@ export const dropFrom = (tensor: Dense, side: 'input' | 'output', port: number, 
 
 export interface Facts {
   readonly constantsOf?: (port: number, axis: number) => Float64Array | undefined
+  readonly isBordered?: boolean
   readonly exactOutput?: (output: number, axis: number) => Uint8Array | undefined
 }
 
@@ -105,6 +106,7 @@ export const shrinkContext = (
     keptOutput: (output, axis) =>
       keptAlong(drops, { side: 'output', port: output, axis }, outputs[output]?.shape[axis] ?? 0),
     constantsOf: facts.constantsOf ?? (() => undefined),
+    isBordered: facts.isBordered ?? false,
     exactOutput: facts.exactOutput ?? (() => undefined),
     rename: (_port, hint) => fresh(hint),
     fresh,

@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { type Graph, type GraphParts, makeGraph } from '../../src/ir/graph.ts'
 import type { Node } from '../../src/ir/op.ts'
 import { Add, Constant, Conv, Flatten, Gemm, Identity, Relu } from '../../src/ir/ops/index.ts'
-import { makeNode } from '../../src/ir/registry.ts'
+import { makeNode } from '../../src/ir/make-node.ts'
 import { type Tensor, tensorOf } from '../../src/ir/tensor.ts'
 import { sizeOf, type Shape, tensorType } from '../../src/ir/type.ts'
 

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { makeNode } from '../../src/ir/registry.ts'
+import { makeNode } from '../../src/ir/make-node.ts'
 import { Conv } from '../../src/ir/ops/index.ts'
 import { tensorOf } from '../../src/ir/tensor.ts'
 import { densities } from '../../src/masks/density.ts'

@@ -2,10 +2,10 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { isFloat } from '../dtype.ts'
 import { gatherOperands, replaceOperands } from '../gather-operands.ts'
-import { inputShape, sameIndex } from '../links.ts'
+import { inputShape, outputShape, sameIndex } from '../links.ts'
 import type { AxisLink, Contraction, NodeContext, OpDef } from '../op.ts'
-import { elements, gather, tensorOf } from '../tensor.ts'
-import { isStatic } from '../type.ts'
+import { type Dense, elements, gather, tensorOf } from '../tensor.ts'
+import { isStatic, sizeOf, staticShape } from '../type.ts'
 import { channelsOf } from './contraction.ts'
 import { changesBias, otherOperands, rebiased, shrinkContraction } from './rebuild.ts'
 import type { Window } from './window.ts'
@@ -18,6 +18,8 @@ export interface ConvolutionAttributes extends Window {
 export interface Layout<A> {
   readonly grouped: 'input' | 'output'
   readonly uniform: (attrs: A, kernel: ReadonlyArray<number>) => boolean
+  /** The convolution of `x` with weight `w` by definition. */
+  readonly convolve: (x: Dense, w: Dense, attrs: A) => Dense | undefined
 }
 
 type Shared = 'links' | 'contraction' | 'shrink'
@@ -68,6 +70,7 @@ const contractionOf = <A extends ConvolutionAttributes>(
     bias: biasOf,
     biasSize: (o) => Math.abs(biasOf(o) ?? Infinity),
     scale: 1,
+    border: uniform ? undefined : borderOf(ctx, layout),
     rebuild: (change, names) => {
       const { outputs } = change
       const operands = otherOperands(ctx, change, [1, 2])
@@ -84,6 +87,17 @@ const contractionOf = <A extends ConvolutionAttributes>(
       return E.right(replaceOperands(node, operands, names, `${ctx.node.inputs[1] ?? ''}_bias`))
     },
   }
+}
+
+/** The convolution of ones of the size of the input, one channel for each group. */
+const borderOf = <A extends ConvolutionAttributes>(
+  ctx: NodeContext<A>,
+  layout: Layout<A>,
+): ((sums: Dense) => Dense | undefined) | undefined => {
+  const spatial = staticShape(inputShape(ctx, 0)?.slice(2))
+  if (spatial === undefined || staticShape(outputShape(ctx)?.slice(2)) === undefined) return undefined
+  const shape = [1, ctx.attrs.group, ...spatial]
+  return (sums) => layout.convolve(tensorOf('float64', shape, new Float64Array(sizeOf(shape)).fill(1)), sums, ctx.attrs)
 }
 
 const convolutionLinks = (ctx: NodeContext<unknown>, c: Contraction | undefined): ReadonlyArray<AxisLink> => {

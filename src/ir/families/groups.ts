@@ -1,5 +1,5 @@
 /** Grouped contractions: which channels have to stay so that all groups have one size. */
-import type { Channels, Reads } from './contraction.ts'
+import type { Channels } from './contraction.ts'
 
 /** Which indices are kept on the two channel axes of a contraction. 1 is kept. */
 export interface Proposal {
@@ -68,15 +68,17 @@ export const planGroups = (channels: Channels, groups: number, kept: Proposal): 
   return best?.plan ?? { groups: [], backInputs: [], backOutputs: [] }
 }
 
-/** Puts back what a grouped contraction needs to have groups of one size; called until it asks for nothing. */
-export const legalizeGroups = (channels: Reads, proposal: Proposal): Proposal => {
-  const { groups } = channels.contraction
-  if (groups === 1) return { input: new Uint8Array(0), output: new Uint8Array(0) }
-  const plan = planGroups(channels, groups, proposal)
-  const marks = (length: number, list: ReadonlyArray<number>): Uint8Array => {
-    const out = new Uint8Array(length)
-    for (const i of list) out[i] = 1
-    return out
+/** Of each group that stays and has no input or no output left, its first one: the least that a group can do with. */
+export const emptyGroups = (
+  channels: Channels,
+  groups: number,
+  kept: Proposal,
+): Pick<Grouping, 'backInputs' | 'backOutputs'> => {
+  const plan = planGroups(channels, groups, kept)
+  const first = (side: Uint8Array, size: number): number[] =>
+    plan.groups.flatMap((gs) => (gs.some((g) => keptIn(side, g, size) > 0) ? [] : [(gs[0] ?? 0) * size]))
+  return {
+    backInputs: first(kept.input, channels.inputsPerGroup),
+    backOutputs: first(kept.output, channels.outputsPerGroup),
   }
-  return { input: marks(channels.inputs, plan.backInputs), output: marks(channels.outputs, plan.backOutputs) }
 }

@@ -1,13 +1,15 @@
 /**
  * What removed constant channels added to a contraction is paid for exactly: into the bias where their share is the same
  * at all positions, `shift[o] = scale · Σ c · ΣW[o,c]`, else onto a *carrier*, a constant channel k that stays:
- * `W'[o,k] = W[o,k] + Σ (c/k) · W[o,c]`, exact at padded borders too.
+ * `W'[o,k] = W[o,k] + Σ (c/k) · W[o,c]`, exact at padded borders too, or as a constant `[1,M,...]` that is added to the
+ * result, one number for each position.
  */
 import * as E from 'fp-ts/lib/Either.js'
+import { invariant } from '../failure.ts'
 import { carrierRatio, precisionOf, type Refusal } from '../numerics.ts'
 import type { Reads } from './contraction.ts'
-import { elementReader } from '../tensor.ts'
-import { type Carried, carriedBlock } from './weights.ts'
+import { type Dense, elementReader, elements } from '../tensor.ts'
+import { type Carried, carriedBlock, tapSums } from './weights.ts'
 
 /** Which channels stay, and what is known of them. */
 export interface Removal {
@@ -17,12 +19,16 @@ export interface Removal {
   readonly constants: Float64Array | undefined
   /** Whether an output has to stay what it is. */
   readonly isExact: (o: number) => boolean
+  /** Whether a constant for each position may be added to the result. */
+  readonly isBordered: boolean
 }
 
 export interface Payment {
   /** Added to each old output; undefined when nothing is. */
   readonly shift: Float64Array | undefined
   readonly carried: ReadonlyArray<Carried>
+  /** What is added to each position of the old outputs, float64 `[1,M,...]`. */
+  readonly border?: () => Dense
 }
 
 /** Channels that have to come back, and why. */
@@ -40,8 +46,10 @@ export const payFor = (r: Reads, removal: Removal): E.Either<Unpaid, Payment> =>
   if (constants === undefined) return E.right(nothing)
   const owed = owedBy(r, removal, constants)
   if (owed.length === 0) return E.right(nothing)
-  const { uniform, payable } = r.contraction
-  return uniform && payable ? payIntoBias(r, owed, constants) : payOntoCarriers(r, removal, owed, constants)
+  const { uniform, payable, border } = r.contraction
+  if (uniform && payable) return payIntoBias(r, owed, constants)
+  if (removal.isBordered && border !== undefined) return payAtBorder(r, owed, constants, border)
+  return payOntoCarriers(r, removal, owed, constants)
 }
 
 /** An output and the removed channels with a constant other than zero that it reads. */
@@ -85,6 +93,28 @@ const payIntoBias = (r: Reads, owed: ReadonlyArray<Debt>, constants: Float64Arra
     shift[output] = sum
   }
   return E.right({ shift, carried: [] })
+}
+
+const payAtBorder = (
+  r: Reads,
+  owed: ReadonlyArray<Debt>,
+  constants: Float64Array,
+  border: (sums: Dense) => Dense | undefined,
+): E.Either<Unpaid, Payment> => {
+  const sums = tapSums(r, owed, (i) => constants[i] ?? NaN)
+  const { largest } = precisionOf(r.weight.dtype)
+  let size = 0
+  for (const x of elements(sums)) size += Math.abs(Number(x))
+  if (!(size <= largest)) {
+    const channels = [...new Set(owed.flatMap((debt) => debt.channels))]
+    return E.left({ kind: 'numbers', channels, reason: `what they add up to may be too large for ${r.weight.dtype}` })
+  }
+  const added = (): Dense => {
+    const found = border(sums)
+    invariant(found !== undefined, 'a convolution of ones that cannot be evaluated')
+    return found
+  }
+  return E.right({ ...nothing, border: added })
 }
 
 const payOntoCarriers = (

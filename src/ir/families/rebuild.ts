@@ -4,9 +4,13 @@ import type { DType } from '../dtype.ts'
 import { gatherOperand } from '../gather-operands.ts'
 import { invariant } from '../failure.ts'
 import { precisionOf, type Refusal, roundTo } from '../numerics.ts'
-import type { Contraction, NodeContext, Rebuilding, Rewrite, ShrinkContext } from '../op.ts'
-import type { Tensor } from '../tensor.ts'
-import { readsOfContraction } from './contraction.ts'
+import { makeNode } from '../make-node.ts'
+import type { Contraction, Node, NodeContext, Rebuilding, Rewrite, ShrinkContext } from '../op.ts'
+import { Add } from '../ops/add.ts'
+import { Gather } from '../ops/gather.ts'
+import { elements, gather, int64s, type Tensor, tensorOf } from '../tensor.ts'
+import { type Reads, readsOfContraction } from './contraction.ts'
+import { type Grouping, planGroups } from './groups.ts'
 import { payFor } from './payment.ts'
 import { selectWeight } from './weights.ts'
 
@@ -15,38 +19,93 @@ const all = (length: number): Int32Array => new Int32Array(length).map((_, i) =>
 /**
  * The contraction with the kept channels, constant inputs that go paid for. Outputs that are kept although nothing needs
  * them (for width, groups or a neighbour) are written as zeros, weight and bias, so that what follows them is `f(0)`.
+ *
+ * Where the channels that stay do not fall into groups of one size, the contraction itself has zeros in the places that are
+ * missing: what it reads there is another channel of the same group, gathered in front of it, and what it makes there is
+ * left out behind it.
  */
 export const shrinkContraction = (s: ShrinkContext<unknown>, c: Contraction): Rewrite => {
   const r = readsOfContraction(s, c)
-  const inputs = s.keptInput(c.port, c.axis)
-  const outputs = s.keptOutput(0, c.outputAxis)
+  const inputs = s.keptInput(c.port, c.axis) ?? all(r.inputs)
+  const outputs = s.keptOutput(0, c.outputAxis) ?? all(r.outputs)
   const exact = s.exactOutput(0, c.outputAxis)
-  const [keptIn, keptOut] = [new Set(inputs), new Set(outputs)]
+  const [keptIn, keptOut] = [marksOf(r.inputs, inputs), marksOf(r.outputs, outputs)]
   const payment = payFor(r, {
-    keepsInput: (i) => inputs === undefined || keptIn.has(i),
-    keepsOutput: (o) => outputs === undefined || keptOut.has(o),
+    keepsInput: (i) => keptIn[i] === 1,
+    keepsOutput: (o) => keptOut[o] === 1,
     constants: s.constantsOf(c.port, c.axis),
     isExact: (o) => exact?.[o] !== 0,
+    isBordered: s.isBordered,
   })
   invariant(E.isRight(payment), `${s.node.name}: channels went that cannot be paid for`)
-  const { shift, carried } = payment.right
-  const isZero = (o: number): boolean => c.payable && exact?.[o] === 0
-  const made = outputs ?? all(r.outputs)
-  const kept = { inputs: inputs ?? all(r.inputs), outputs: made, isZero, carried }
-  const selected = selectWeight(r, kept, s.node.name)
+  const { shift, carried, border } = payment.right
+  const plan = planGroups(r, c.groups, { input: keptIn, output: keptOut })
+  const [read, made] = [merged(inputs, plan.backInputs), merged(outputs, plan.backOutputs)]
+  const isZeroOutput = (o: number): boolean => keptOut[o] === 0 || (c.payable && exact?.[o] === 0)
+  const selected = selectWeight(
+    r,
+    { inputs: read, outputs: made, isZeroInput: (i) => keptIn[i] === 0, isZeroOutput, carried },
+    s.node.name,
+  )
+  const [x = '', y = ''] = [s.node.inputs[c.port], s.node.outputs[0]]
+  const gathered = plan.backInputs.length === 0 ? x : s.fresh(`${x}_groups`)
+  const whole = plan.backOutputs.length === 0 ? y : s.fresh(`${y}_groups`)
+  const sum = border === undefined ? whole : s.fresh(`${y}_inner`)
   const rebuilt = c.rebuild(
     {
       ...selected,
-      node: s.node,
-      outputs,
-      factor: made.some(isZero) ? Float64Array.from(made, (o) => (isZero(o) ? 0 : 1)) : undefined,
+      node: { inputs: s.node.inputs.map((name, port) => (port === c.port ? gathered : name)), outputs: [sum] },
+      outputs: made.length === r.outputs ? undefined : made,
+      factor: made.some(isZeroOutput) ? Float64Array.from(made, (o) => (isZeroOutput(o) ? 0 : 1)) : undefined,
       shift: shift && Float64Array.from(made, (o) => shift[o] ?? 0),
       operand: (port, tensor) => gatherOperand(s, port, tensor),
     },
     s,
   )
   invariant(E.isRight(rebuilt), `${s.node.name}: ${E.isLeft(rebuilt) ? rebuilt.left : ''}`)
-  return rebuilt.right
+  const constants = new Map(rebuilt.right.constants)
+  const nodes: Node[] = []
+  if (gathered !== x) {
+    const places = new Map(Array.from(inputs, (i, at) => [i, at]))
+    const substitutes = substitutesFor(r, plan, keptIn)
+    const index = s.fresh(`${x}_index`)
+    constants.set(index, int64s(Array.from(read, (i) => places.get(i) ?? places.get(substitutes.get(i) ?? -1) ?? 0)))
+    nodes.push(makeNode(Gather, [x, index], [gathered], { axis: c.axis }))
+  }
+  nodes.push(...rebuilt.right.nodes)
+  if (border !== undefined) {
+    const name = s.fresh(`${y}_border`)
+    const added = gather(border(), c.outputAxis, made)
+    constants.set(name, tensorOf(r.weight.dtype, added.shape, elements(added)))
+    nodes.push(makeNode(Add, [sum, name], [whole]))
+  }
+  if (whole !== y) {
+    const places = new Map(Array.from(made, (o, at) => [o, at]))
+    const index = s.fresh(`${y}_index`)
+    constants.set(index, int64s(Array.from(outputs, (o) => places.get(o) ?? 0)))
+    nodes.push(makeNode(Gather, [whole, index], [y], { axis: c.outputAxis }))
+  }
+  return { nodes, constants }
+}
+
+const marksOf = (length: number, kept: Int32Array): Uint8Array => {
+  const out = new Uint8Array(length)
+  for (const i of kept) out[i] = 1
+  return out
+}
+
+const merged = (kept: Int32Array, back: ReadonlyArray<number>): Int32Array =>
+  back.length === 0 ? kept : Int32Array.from([...kept, ...back]).sort()
+
+/** For each input that only fills a group, a kept one of the same group: it meets zeros, and must not come from elsewhere. */
+const substitutesFor = (r: Reads, plan: Grouping, kept: Uint8Array): ReadonlyMap<number, number> => {
+  const out = new Map<number, number>()
+  for (const groups of plan.groups) {
+    const members = groups.flatMap((g) => Array.from({ length: r.inputsPerGroup }, (_, k) => g * r.inputsPerGroup + k))
+    const first = members.find((i) => kept[i] === 1)
+    for (const i of members) if (first !== undefined && kept[i] === 0) out.set(i, first)
+  }
+  return out
 }
 
 /** What stays of the constant operands on ports other than `handled`, where that is less than before. */

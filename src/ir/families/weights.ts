@@ -5,7 +5,16 @@ import { invariant } from '../failure.ts'
 import { fits, growthLimit, type Precision, precisionOf, type Refusal } from '../numerics.ts'
 import type { Contraction } from '../op.ts'
 import { keepBlocks } from '../slices.ts'
-import { copyElements, elementReader, elements, gather, materialize, type Tensor, tensorOf } from '../tensor.ts'
+import {
+  copyElements,
+  type Dense,
+  elementReader,
+  elements,
+  gather,
+  materialize,
+  type Tensor,
+  tensorOf,
+} from '../tensor.ts'
 import { sizeOf } from '../type.ts'
 import { type Channels, channelsOf, type Reads } from './contraction.ts'
 import { planGroups } from './groups.ts'
@@ -201,12 +210,39 @@ export const carriedBlock = (
   return out
 }
 
+/**
+ * `Σ value · W[o, i]` over channels `i`, tap by tap, as a weight that reads one channel of each group; `debts` says which
+ * channels each output adds up.
+ */
+export const tapSums = (
+  r: Reads,
+  debts: ReadonlyArray<{ readonly output: number; readonly channels: ReadonlyArray<number> }>,
+  value: (input: number) => number,
+): Dense => {
+  const c = r.contraction
+  const { taps, start } = layoutOf(r.weight.shape, c, r)
+  const shape = r.weight.shape.map((d, a) => (a !== c.weightInputAxis ? d : c.grouped === 'input' ? 1 : c.groups))
+  const one: Channels = { ...r, inputs: c.groups, inputsPerGroup: 1 }
+  const to = layoutOf(shape, c, one)
+  const at = elementReader(r.weight)
+  const out = new Float64Array(sizeOf(shape))
+  for (const { output, channels } of debts) {
+    const target = to.start(output, Math.floor(output / r.outputsPerGroup))
+    for (const i of channels) {
+      const source = start(output, i)
+      for (let k = 0; k < taps; k++) out[target + k] = (out[target + k] ?? 0) + value(i) * at(source + k)
+    }
+  }
+  return tensorOf('float64', shape, out)
+}
+
 export interface Selection {
   /** Channels kept, ascending. */
   readonly inputs: Int32Array
   readonly outputs: Int32Array
-  /** Whether an output is written as zeros: it is kept, but nothing needs it. */
-  readonly isZero: (output: number) => boolean
+  /** Whether a channel is written as zeros: it is kept, but nothing needs it. */
+  readonly isZeroInput?: (input: number) => boolean
+  readonly isZeroOutput: (output: number) => boolean
   readonly carried: ReadonlyArray<Carried>
 }
 
@@ -216,9 +252,10 @@ export interface Selected {
 }
 
 /** The weight of the channels that are kept; a view where nothing else changes. */
-export const selectWeight = (r: Reads, { inputs, outputs, isZero, carried }: Selection, label: string): Selected => {
+export const selectWeight = (r: Reads, selection: Selection, label: string): Selected => {
+  const { inputs, outputs, isZeroInput, isZeroOutput, carried } = selection
   const c = r.contraction
-  const zeros = outputs.some((o) => isZero(o))
+  const zeros = outputs.some(isZeroOutput) || (isZeroInput !== undefined && inputs.some(isZeroInput))
   if (c.groups === 1 && !zeros && carried.length === 0) {
     const rows = gather(r.weight, c.weightOutputAxis, outputs)
     return { weight: gather(rows, c.weightInputAxis, inputs), groups: 1 }
@@ -251,14 +288,14 @@ export const selectWeight = (r: Reads, { inputs, outputs, isZero, carried }: Sel
   }
   for (let at = 0; at < outputs.length; at++) {
     const o = outputs[at] ?? 0
-    if (isZero(o)) continue
+    if (isZeroOutput(o)) continue
     const owed = byOutput.get(o)
     const block = owed && carriedBlock(r, (k) => Number(values[k]), owed)
     const [firstOld, endOld] = r.inputsOf(o)
     const first = Math.floor(at / channels.outputsPerGroup) * channels.inputsPerGroup
     for (let j = first; j < first + channels.inputsPerGroup; j++) {
       const i = inputs[j] ?? 0
-      if (i < firstOld || i >= endOld) continue
+      if (i < firstOld || i >= endOld || isZeroInput?.(i) === true) continue
       const [source, target] = [from.start(o, i), to.start(at, j)]
       const carries = block !== undefined && owed?.[0]?.to === i
       for (let k = 0; k < from.taps; k++) {

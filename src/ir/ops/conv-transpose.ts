@@ -76,7 +76,11 @@ export const ConvTranspose = defineOp<'ConvTranspose', ConvTransposeAttributes>(
     pads: optionalInts,
     strides: optionalInts,
   },
-  ...convolutionChannels<ConvTransposeAttributes>({ grouped: 'output', uniform: isPointwise }),
+  ...convolutionChannels<ConvTransposeAttributes>({
+    grouped: 'output',
+    uniform: isPointwise,
+    convolve: (x, w, attrs) => scatter(x, w, undefined, attrs),
+  }),
   inferTypes: (ctx) => {
     const dtype = sharedDtype(ctx, [0, 1])
     if (E.isLeft(dtype)) return dtype

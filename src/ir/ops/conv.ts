@@ -22,7 +22,11 @@ export const Conv = defineOp<'Conv', ConvolutionAttributes>({
     pads: optionalInts,
     strides: optionalInts,
   },
-  ...convolutionChannels<ConvolutionAttributes>({ grouped: 'input', uniform: isUnpadded }),
+  ...convolutionChannels<ConvolutionAttributes>({
+    grouped: 'input',
+    uniform: isUnpadded,
+    convolve: (x, w, attrs) => convolve(x, w, undefined, attrs, attrs.group),
+  }),
   inferTypes: (ctx) => {
     const dtype = sharedDtype(ctx, [0, 1])
     if (E.isLeft(dtype)) return dtype

@@ -9,37 +9,75 @@ import type { Target } from '../target.ts'
 import { type ChannelFacts, type NodeView, viewsOf } from './analyse.ts'
 import { type Draft, startDraft } from './draft.ts'
 import type { Classes, Reason } from './relate.ts'
-import { rules } from './rules.ts'
+import { priceOf } from './price.ts'
+import { roundWidth, rules } from './rules.ts'
 
 export interface Decision {
   /** Indices kept along an axis, ascending; undefined when all are. */
   readonly kept: (value: ValueId, axis: number) => Int32Array | undefined
   /** Whether some axis of the value has lost every index. */
   readonly vanished: (value: ValueId) => boolean
+  /** Whether what constants add at padding is added behind a contraction, position by position. */
+  readonly isBordered: (node: Node) => boolean
   /** Why a channel that is dead or constant stays; undefined for channels that go. */
   readonly reason: (value: ValueId, axis: number, index: number) => Reason | undefined
   /** Whether any class goes. */
   readonly changes: boolean
 }
 
-/** Without a target, widths are not rounded up. */
+/** Without a target nothing is priced: widths are not rounded up, and no detour is taken. */
 export const decide = (graph: Graph, facts: ChannelFacts, classes: Classes, target: Target | undefined): Decision => {
   const views = viewsOf(graph)
   const worklist = makeWorklist(views)
-  const draft = startDraft(graph, facts, classes, target, worklist.add)
+  const settleAll = (): void => settle(views, worklist, draft, rules.length)
+  const draft: Draft = startDraft(graph, facts, classes, target, worklist.add, settleAll)
   for (const rule of rules.keys()) settle(views, worklist, draft, rule + 1)
+  if (target !== undefined) economise(views, draft, target)
   return {
     kept: (value, axis) => {
       const marks = graph.constants.has(value) ? undefined : draft.kept(value, axis)
       return marks?.includes(0) === true ? Int32Array.from(marks.keys()).filter((i) => marks[i] === 1) : undefined
     },
     vanished: draft.vanished,
+    isBordered: (node) => draft.detours.border.has(node),
     reason: (value, axis, index) => {
       const at = draft.classAt(value, axis, index)
       if (at === undefined) return { kind: 'opaque', at: value, text: `belongs to ${value}, whose shape is not known` }
       return draft.reasonOf(at)
     },
-    changes: draft.changes(),
+    changes: draft.count() > 0,
+  }
+}
+
+/**
+ * Puts channels back where that is cheaper than doing without them, everything that follows from it counted: carriers
+ * instead of borders, equal groups instead of gathering, widths that the target is fast at.
+ */
+const economise = (views: ReadonlyArray<NodeView>, draft: Draft, target: Target): void => {
+  const byNode = new Map(views.map((view) => [view.node, view]))
+  const cost =
+    (isFinal: boolean) =>
+    (nodes: ReadonlySet<Node>): number => {
+      let sum = 0
+      for (const node of nodes) {
+        const view = byNode.get(node)
+        if (view !== undefined) sum += priceOf(view, draft, isFinal)
+      }
+      return sum
+    }
+  for (const view of views) {
+    for (const detour of ['border', 'gatherInput', 'gatherOutput'] as const) {
+      if (draft.detours[detour].has(view.node)) draft.attempt(() => draft.straighten(detour, view), cost(false))
+    }
+  }
+  // One width rounded may make another odd or even.
+  for (let changed = true; changed;) {
+    changed = false
+    for (const view of views) {
+      const before = draft.count()
+      draft.attempt(() => roundWidth(view, draft, target), cost(true))
+      changed ||= draft.count() !== before
+    }
   }
 }
 

@@ -1,12 +1,12 @@
 /**
  * A decision while it is being made: which classes of channels go at the moment. Classes are only ever put back, each at
- * most once, so that whatever puts them back ends.
+ * most once but for attempts that are undone, so that whatever puts them back ends.
  */
 import { producersOf, usersOf } from '../../ir/analysis.ts'
 import type { Graph } from '../../ir/graph.ts'
 import type { Node, ValueId } from '../../ir/op.ts'
 import type { Target } from '../target.ts'
-import { axesOf, type ChannelFacts } from './analyse.ts'
+import { axesOf, type ChannelFacts, type NodeView, viewsOf } from './analyse.ts'
 import type { Classes, Reason } from './relate.ts'
 
 /** A class that goes, with how many channels of the axis asked about are in it. */
@@ -35,9 +35,27 @@ export interface Draft {
   readonly reasonOf: (at: number) => Reason | undefined
   /** The class of a channel; undefined along an axis of unknown size, and of a constant. */
   readonly classAt: (value: ValueId, axis: number, index: number) => number | undefined
-  /** Whether any class goes. */
-  readonly changes: () => boolean
+  /** Number of classes that go. */
+  readonly count: () => number
+  readonly detours: Detours
+  /** Takes a node off a detour. */
+  readonly straighten: (detour: keyof Detours, view: NodeView) => void
+  /** Does what `change` does and what follows from it, unless the nodes that it touches cost more then. */
+  readonly attempt: (change: () => void, cost: (nodes: ReadonlySet<Node>) => number) => void
 }
+
+/** Contractions around which something is done instead of putting channels back. */
+export interface Detours {
+  /** What constants add where they meet padding is added behind them, position by position. */
+  readonly border: ReadonlySet<Node>
+  /** Channels that do not fall into groups of one size are gathered in front of them, or behind them. */
+  readonly gatherInput: ReadonlySet<Node>
+  readonly gatherOutput: ReadonlySet<Node>
+}
+
+type Change =
+  | { readonly kind: 'class'; readonly at: number; readonly reason: Reason }
+  | { readonly kind: 'detour'; readonly of: keyof Detours; readonly node: Node }
 
 /** Everything goes that is not pinned, and not both live and unknown. `touched` hears of the nodes around what comes back. */
 export const startDraft = (
@@ -46,17 +64,31 @@ export const startDraft = (
   classes: Classes,
   target: Target | undefined,
   touched: (node: Node) => void,
+  settle: () => void,
 ): Draft => {
   const { classOf } = classes
   const removed = new Uint8Array(classes.count).fill(1)
   const reasons = new Map<number, Reason>()
+  let going = classes.count
   const members = membersOf(classes)
   const [producers, users] = [producersOf(graph), usersOf(graph)]
+
+  /** What has been done since an attempt began; undefined outside of one. */
+  let journal: Change[] | undefined
+  const detours = { border: new Set<Node>(), gatherInput: new Set<Node>(), gatherOutput: new Set<Node>() }
+  for (const { node, contraction: c } of viewsOf(graph)) {
+    if (c?.border !== undefined && target !== undefined) detours.border.add(node)
+    if (c === undefined || c.groups === 1 || target === undefined) continue
+    detours.gatherInput.add(node)
+    detours.gatherOutput.add(node)
+  }
 
   const put = (at: number, reason: Reason): boolean => {
     if (removed[at] !== 1) return false
     removed[at] = 0
+    going -= 1
     reasons.set(at, reason)
+    journal?.push({ kind: 'class', at, reason })
     return true
   }
   for (const value of graph.types.keys()) {
@@ -88,16 +120,39 @@ export const startDraft = (
     const start = classes.idOf(value, axis)
     return start === undefined ? undefined : classOf[start + index]
   }
-  const putClass = (at: number, reason: Reason): void => {
-    if (!put(at, reason)) return
+  /** The nodes around the channels of a class. */
+  const around = (at: number, visit: (node: Node) => void): void => {
     let last: ValueId | undefined
     for (const id of members.of(at)) {
       const { value } = classes.channelOf(id)
       if (value === last) continue
       last = value
       const producer = producers.get(value)
-      if (producer) touched(producer)
-      for (const user of users.get(value) ?? []) touched(user)
+      if (producer) visit(producer)
+      for (const user of users.get(value) ?? []) visit(user)
+    }
+  }
+  const putClass = (at: number, reason: Reason): void => {
+    if (put(at, reason)) around(at, touched)
+  }
+  const undo = (changes: ReadonlyArray<Change>): void => {
+    for (const change of changes) {
+      if (change.kind === 'detour') detours[change.of].add(change.node)
+      else {
+        removed[change.at] = 1
+        going += 1
+        reasons.delete(change.at)
+      }
+    }
+  }
+  const redo = (changes: ReadonlyArray<Change>): void => {
+    for (const change of changes) {
+      if (change.kind === 'detour') detours[change.of].delete(change.node)
+      else {
+        removed[change.at] = 0
+        going -= 1
+        reasons.set(change.at, change.reason)
+      }
     }
   }
   return {
@@ -129,7 +184,29 @@ export const startDraft = (
     putClass,
     reasonOf: (at) => reasons.get(at),
     classAt,
-    changes: () => removed.includes(1),
+    count: () => going,
+    detours,
+    straighten: (of, { node }) => {
+      if (!detours[of].delete(node)) return
+      journal?.push({ kind: 'detour', of, node })
+      touched(node)
+    },
+    attempt: (change, cost) => {
+      const changes: Change[] = []
+      journal = changes
+      change()
+      settle()
+      journal = undefined
+      if (changes.length === 0) return
+      const nodes = new Set<Node>()
+      for (const one of changes) {
+        if (one.kind === 'detour') nodes.add(one.node)
+        else around(one.at, (node) => nodes.add(node))
+      }
+      const after = cost(nodes)
+      undo(changes)
+      if (after <= cost(nodes)) redo(changes)
+    },
   }
 }
 

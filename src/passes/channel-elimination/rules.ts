@@ -1,10 +1,10 @@
 /** What has to stay so that the result is exact and well-formed. A rule looks at one node and puts classes back. */
 import * as E from 'fp-ts/lib/Either.js'
-import { legalizeGroups } from '../../ir/families/groups.ts'
+import { emptyGroups, planGroups } from '../../ir/families/groups.ts'
 import { payFor } from '../../ir/families/payment.ts'
 import { labelOf } from '../../ir/graph.ts'
 import type { ValueId } from '../../ir/op.ts'
-import { widthMultiple } from '../target.ts'
+import { type Target, widthMultiple } from '../target.ts'
 import { axesOf, type NodeView } from './analyse.ts'
 import type { Draft } from './draft.ts'
 import type { Reason } from './relate.ts'
@@ -12,26 +12,27 @@ import type { Reason } from './relate.ts'
 /** Puts back what the node asks for. It reads and changes channels of the node's own inputs and outputs only. */
 export type Rule = (view: NodeView, draft: Draft) => void
 
-/** Groups of a grouped contraction need equally many channels. Where the size of a side is not known, all of it stays. */
+/**
+ * Groups of a grouped contraction need equally many channels, or at least one each where they are gathered. Where the size
+ * of a side is not known, all of it stays.
+ */
 const keepGroups: Rule = ({ node, contraction: c, reads }, draft) => {
-  if (c === undefined || reads === undefined) return
+  if (c === undefined || reads === undefined || c.groups === 1) return
   const input = node.inputs[c.port] ?? ''
   const output = node.outputs[0] ?? ''
-  const back = legalizeGroups(reads, {
+  const kept = {
     input: draft.kept(input, c.axis) ?? new Uint8Array(reads.inputs).fill(1),
     output: draft.kept(output, c.outputAxis) ?? new Uint8Array(reads.outputs).fill(1),
-  })
+  }
+  const [full, least] = [planGroups(reads, c.groups, kept), emptyGroups(reads, c.groups, kept)]
   const reason: Reason = { kind: 'groups', at: labelOf(node), text: `keeps the groups of ${labelOf(node)} of one size` }
-  back.input.forEach((mark, i) => {
-    if (mark === 1) draft.putChannel(input, c.axis, i, reason)
-  })
-  back.output.forEach((mark, o) => {
-    if (mark === 1) draft.putChannel(output, c.outputAxis, o, reason)
-  })
+  const { gatherInput, gatherOutput } = draft.detours
+  for (const i of (gatherInput.has(node) ? least : full).backInputs) draft.putChannel(input, c.axis, i, reason)
+  for (const o of (gatherOutput.has(node) ? least : full).backOutputs) draft.putChannel(output, c.outputAxis, o, reason)
 }
 
 /** Constants that cannot be paid for stay: one for each group that carries the others, or those whose numbers do not fit. */
-const keepUnpaid: Rule = ({ node, contraction: c, reads }, { facts, goes, putChannel }) => {
+const keepUnpaid: Rule = ({ node, contraction: c, reads }, { facts, goes, putChannel, detours }) => {
   if (c === undefined || reads === undefined) return
   const input = node.inputs[c.port] ?? ''
   const output = node.outputs[0] ?? ''
@@ -42,6 +43,7 @@ const keepUnpaid: Rule = ({ node, contraction: c, reads }, { facts, goes, putCha
       keepsOutput: (o) => !goes(output, c.outputAxis, o),
       constants: facts.constants(input, c.axis),
       isExact: (o) => exact?.[o] !== 0,
+      isBordered: detours.border.has(node),
     })
     if (E.isRight(payment)) return
     const { kind, channels, reason } = payment.left
@@ -71,9 +73,16 @@ const keepOne: Rule = ({ node, op }, { graph, vanished, candidates, putClass }) 
   }
 }
 
+/** In order: what a later rule puts back is for the earlier ones to look at again, before it goes on. */
+export const rules: ReadonlyArray<Rule> = [keepGroups, keepUnpaid, keepOne]
+
 /** Rounds the width that a contraction reads up to what the target is fast at, by keeping dead channels. */
-const keepWidth: Rule = ({ node, contraction: c, reads }, { target, kept, candidates, putClass }) => {
-  if (c === undefined || reads === undefined || target === undefined) return
+export const roundWidth = (
+  { node, contraction: c, reads }: NodeView,
+  { kept, candidates, putClass }: Draft,
+  target: Target,
+): void => {
+  if (c === undefined || reads === undefined) return
   const multiple = widthMultiple(reads, target)
   if (multiple === 1) return
   const input = node.inputs[c.port] ?? ''
@@ -90,6 +99,3 @@ const keepWidth: Rule = ({ node, contraction: c, reads }, { target, kept, candid
     missing -= channels
   }
 }
-
-/** In order: what a later rule puts back is for the earlier ones to look at again, before it goes on. */
-export const rules: ReadonlyArray<Rule> = [keepGroups, keepUnpaid, keepOne, keepWidth]

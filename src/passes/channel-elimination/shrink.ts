@@ -90,6 +90,7 @@ const shrinkContext = (
       return graph.constants.has(value) ? keptOperand(port, axis) : decision.kept(value, axis)
     },
     constantsOf: (port, axis) => facts.constants(node.inputs[port] ?? '', axis),
+    isBordered: decision.isBordered(node),
     exactOutput: (output, axis) => facts.exact(node.outputs[output] ?? '', axis),
     rename: (port, hint) => {
       const value = node.inputs[port] ?? ''

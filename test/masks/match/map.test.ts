@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, it } from 'vitest'
 import { renderError } from '../../../src/ir/failure.ts'
 import { Gemm, MatMul } from '../../../src/ir/ops/index.ts'
-import { makeNode } from '../../../src/ir/registry.ts'
+import { makeNode } from '../../../src/ir/make-node.ts'
 import type { FileEntry } from '../../../src/masks/file-entry.ts'
 import {
   decodeMap,

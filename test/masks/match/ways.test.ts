@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Graph } from '../../../src/ir/graph.ts'
 import { Add, Cast, Conv, Flatten, Gather, Gemm, LSTM, MatMul, Relu } from '../../../src/ir/ops/index.ts'
-import { makeNode } from '../../../src/ir/registry.ts'
+import { makeNode } from '../../../src/ir/make-node.ts'
 import { type Tensor, tensorOf } from '../../../src/ir/tensor.ts'
 import { tensorType } from '../../../src/ir/type.ts'
 import { summariseMatching } from '../../../src/masks/match/index.ts'
