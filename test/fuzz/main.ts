@@ -1,39 +1,87 @@
 /**
  * `npm run fuzz -- --seed S --count N`: N random graphs under random masks, the masked model in ONNX Runtime against the
- * compiled one. A mismatch is shrunk to a minimal program and printed with the command that reproduces it.
+ * compiled one. With `--edges`, programs at the edges of their types (`--types float32,float16,bfloat16,float64`). A
+ * mismatch is shrunk to a minimal program and printed with the command that reproduces it.
  */
 import { parseArgs } from 'node:util'
 import * as fc from 'fast-check'
-import { checkProgram, programCases } from './property.ts'
+import { print } from '../../src/ir/print.ts'
+import { applyMasks } from '../../src/passes/apply-masks.ts'
+import { compile } from '../../src/passes/compile.ts'
+import { uniforms } from '../inflate.ts'
+import { orThrow } from './differential.ts'
+import { checkEdges, type EdgeCase, edgeCases } from './edges.ts'
+import { type FloatType, floatTypes } from './numbers.ts'
+import { randomMasks } from './masks.ts'
+import { buildProgram } from './program.ts'
+import { survey } from './survey.ts'
+import { checkProgram, type ProgramCase, programCases } from './property.ts'
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     count: { type: 'string', default: '1000' },
     path: { type: 'string' },
+    edges: { type: 'boolean', default: false },
+    without: { type: 'string', default: '' },
+    survey: { type: 'boolean', default: false },
+    types: { type: 'string', default: floatTypes.join(',') },
   },
 })
 const [seed, count] = [Number(values.seed), Number(values.count)]
+const [first = 'float32', ...others] = values.types
+  .split(',')
+  .flatMap((t): FloatType[] => floatTypes.filter((f) => f === t))
 let done = 0
 let shrunk = 0
+let compared = 0
 let worst = 0
 const start = Date.now()
-const result = await fc.check(
-  fc.asyncProperty(programCases, async (one) => {
-    const outcome = await checkProgram(one)
-    done += 1
-    if (outcome.smaller) shrunk += 1
-    worst = Math.max(worst, outcome.worst)
-    if (done % 500 === 0) process.stderr.write(`${done} of ${count}, ${((Date.now() - start) / 1000).toFixed(0)} s\n`)
-  }),
-  { seed, numRuns: count, ...(values.path === undefined ? {} : { path: values.path }) },
-)
-if (result.failed) {
-  console.log(JSON.stringify(result.counterexample, null, 1))
-  console.log(result.errorInstance instanceof Error ? result.errorInstance.stack : String(result.errorInstance))
-  console.log(`reproduce: npm run fuzz -- --seed ${seed} --count ${count} --path ${result.counterexamplePath ?? ''}`)
-  process.exitCode = 1
-} else
+const count1 = (outcome: { readonly worst: number; readonly smaller: boolean; readonly compared?: boolean }): void => {
+  done += 1
+  if (outcome.smaller) shrunk += 1
+  if (outcome.compared !== false) compared += 1
+  worst = Math.max(worst, outcome.worst)
+  if (done % 500 === 0) process.stderr.write(`${done} of ${count}, ${((Date.now() - start) / 1000).toFixed(0)} s\n`)
+}
+const parameters = { seed, numRuns: count, ...(values.path === undefined ? {} : { path: values.path }) }
+
+/** The graph and what became of it, for a report. */
+const show = ({ program, kind, target }: ProgramCase): void => {
+  const graph = buildProgram(program)
+  const masks = randomMasks(graph, kind, uniforms(program.seed + 2))
+  console.log(print(orThrow(applyMasks(graph, masks)), { data: 'full' }))
+  console.log(print(orThrow(compile(graph, masks, { target })).graph, { data: 'full' }))
+}
+const failed = (result: fc.RunDetails<[ProgramCase]> | fc.RunDetails<[EdgeCase]>, flags: string): void => {
+  console.log(JSON.stringify(result.counterexample))
+  console.log(result.errorInstance instanceof Error ? result.errorInstance.message : String(result.errorInstance))
   console.log(
-    `seed ${seed}: ${done} pairs of graph and masks, ${shrunk} got smaller, largest relative error ${worst.toExponential(1)}, no mismatch`,
+    `reproduce: npm run fuzz -- --seed ${seed} --count ${count} --path ${result.counterexamplePath ?? ''}${flags}`,
+  )
+  const [one] = result.counterexample ?? []
+  if (one !== undefined) show(one)
+  process.exitCode = 1
+}
+if (values.survey) await survey(seed, count, [first, ...others], values.without.split(','))
+else if (values.edges) {
+  const result = await fc.check(
+    fc.asyncProperty(edgeCases([first, ...others], values.without.split(',')), async (one) =>
+      count1(await checkEdges(one)),
+    ),
+    parameters,
+  )
+  if (result.failed) {
+    failed(result, ` --edges --types ${values.types}`)
+  }
+} else {
+  const result = await fc.check(
+    fc.asyncProperty(programCases, async (one) => count1(await checkProgram(one))),
+    parameters,
+  )
+  if (result.failed) failed(result, '')
+}
+if (process.exitCode !== 1 && !values.survey)
+  console.log(
+    `seed ${seed}: ${done} pairs of graph and masks, ${shrunk} got smaller, ${compared} had something to compare, largest ${values.edges ? 'share of the allowed difference' : 'relative error'} ${worst.toExponential(1)}, no mismatch`,
   )

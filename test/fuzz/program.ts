@@ -12,6 +12,8 @@ import { type AnyOp, findOp } from '../../src/ir/registry.ts'
 import { int64s, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
 import { sizeOf, tensorType } from '../../src/ir/type.ts'
 import { normals, uniforms } from '../inflate.ts'
+import { edgeSteps } from './edge-steps.ts'
+import { atTheEdge, type FloatType } from './numbers.ts'
 
 /** One step: which builder, and numbers it makes its choices from. */
 export interface Step {
@@ -22,6 +24,9 @@ export interface Step {
 }
 
 export interface Program {
+  readonly dtype: FloatType
+  /** Whether its numbers and operators are those at the edges: magnitudes, tails, epsilon 0, cancellation. */
+  readonly edges: boolean
   readonly channels: number
   readonly size: number
   readonly symbolicBatch: boolean
@@ -30,15 +35,21 @@ export interface Program {
   readonly steps: ReadonlyArray<Step>
 }
 
-interface Value {
+export interface Value {
   readonly name: string
   readonly shape: ReadonlyArray<number>
 }
 
-interface Builder {
+export interface Builder {
+  readonly dtype: FloatType
+  readonly opset: number
   readonly values: Value[]
+  /** A seeded number in [0, 1) that depends on nothing but the program and the step. */
+  readonly uniform: () => number
   readonly constant: (tensor: Tensor) => string
-  readonly weights: (shape: ReadonlyArray<number>, deviation: number) => string
+  /** A constant of the program's type. */
+  readonly numbers: (shape: ReadonlyArray<number>, values: ReadonlyArray<number>) => string
+  readonly weights: (shape: ReadonlyArray<number>, deviation: number, isZero?: (index: number) => boolean) => string
   readonly positive: (shape: ReadonlyArray<number>) => string
   readonly emit: <A>(
     op: OpDef<string, A>,
@@ -48,7 +59,7 @@ interface Builder {
   ) => void
 }
 
-type Apply = (b: Builder, step: Step, x: Value, y: Value) => void
+export type Apply = (b: Builder, step: Step, x: Value, y: Value) => void
 
 const opNamed = (name: string): AnyOp => {
   const op = findOp(name)
@@ -168,12 +179,7 @@ const partial: Apply = (b, { choices: [p] }, x) => {
 }
 
 const clip: Apply = (b, { choices: [p] }, x) => {
-  b.emit(
-    ops.Clip,
-    [x.name, b.constant(tensorOf('float32', [], [p % 2 === 0 ? 0 : -0.5])), b.constant(tensorOf('float32', [], [1.5]))],
-    {},
-    x.shape,
-  )
+  b.emit(ops.Clip, [x.name, b.numbers([], [p % 2 === 0 ? 0 : -0.5]), b.numbers([], [1.5])], {}, x.shape)
 }
 
 const prelu: Apply = (b, _step, x) => {
@@ -225,7 +231,8 @@ const globalPool: Apply = (b, { choices: [p] }, x) => {
   if (!isImage(x)) return
   const shape = [x.shape[0] ?? 1, channels(x), 1, 1]
   if (p % 4 === 0) b.emit(ops.GlobalMaxPool, [x.name], {}, shape)
-  else if (p % 4 === 1) b.emit(ops.ReduceMean, [x.name], { axes: [2, 3], keepdims: 1 }, shape)
+  else if (p % 4 === 1 && b.opset < 18) b.emit(ops.ReduceMean, [x.name], { axes: [2, 3], keepdims: 1 }, shape)
+  else if (p % 4 === 1) b.emit(ops.ReduceMean, [x.name, b.constant(int64s([2, 3]))], { keepdims: 1 }, shape)
   else b.emit(ops.GlobalAveragePool, [x.name], {}, shape)
 }
 
@@ -233,7 +240,8 @@ const reduce: Apply = (b, { choices: [p, q] }, x) => {
   if (x.shape.length < 3) return
   const axis = 1 + (q % (x.shape.length - 1))
   const shape = x.shape.flatMap((d, a) => (a === axis ? [] : [d]))
-  if (p % 2 === 0) b.emit(ops.ReduceMax, [x.name], { axes: [axis], keepdims: 0 }, shape)
+  if (p % 2 === 0 && b.opset < 18) b.emit(ops.ReduceMax, [x.name], { axes: [axis], keepdims: 0 }, shape)
+  else if (p % 2 === 0) b.emit(ops.ReduceMax, [x.name, b.constant(int64s([axis]))], { keepdims: 0 }, shape)
   else b.emit(ops.ReduceSum, [x.name, b.constant(int64s([axis]))], { keepdims: 0 }, shape)
 }
 
@@ -285,7 +293,7 @@ const slice: Apply = (b, { choices: [p, q, r] }, x) => {
 const pad: Apply = (b, { choices: [p, q] }, x) => {
   if (!isImage(x) || (x.shape[2] ?? 0) > 8) return
   const pads = p % 3 === 0 ? [0, 1, 0, 0, 0, 0, 0, 0] : [0, 0, 1, 0, 0, 0, 0, 1]
-  const value = b.constant(tensorOf('float32', [], [q % 2 === 0 ? 0 : 0.75]))
+  const value = b.numbers([], [q % 2 === 0 ? 0 : 0.75])
   b.emit(
     ops.Pad,
     [x.name, b.constant(int64s(pads)), value],
@@ -399,7 +407,7 @@ const squeeze: Apply = (b, _step, x) => {
 }
 
 /** Frequent builders are listed more than once. */
-const builders: ReadonlyArray<Apply> = [
+const ordinary: ReadonlyArray<Apply> = [
   conv,
   conv,
   conv,
@@ -445,10 +453,53 @@ const builders: ReadonlyArray<Apply> = [
   squeeze,
 ]
 
+const edgeNames = [
+  'tails',
+  'tails',
+  'carriers',
+  'carriers',
+  'kept',
+  'kept',
+  'kept',
+  'zoo',
+  'zoo',
+  'zoo',
+  'zoo',
+  'cancellation',
+  'chain',
+  'chain',
+  'tinyNorm',
+  'tinyNorm',
+  'pair',
+  'pair',
+  'gemmFactors',
+  'gemmFactors',
+  'degenerate',
+  'degenerate',
+  'degenerate',
+] as const
+
+/** A program at the edges takes its steps from these; half of them are ordinary ones. */
+const edgy: ReadonlyArray<Apply> = [...ordinary, ...edgeNames, ...edgeNames].map((apply) =>
+  typeof apply === 'string' ? edgeSteps(conv, gemm)[apply] : apply,
+)
+
+/** The builder of a step, by name. */
+export const stepName = (program: Program, { kind }: Step): string => {
+  const list = program.edges ? edgy : ordinary
+  return list[kind % list.length]?.name ?? ''
+}
+
+/** Mixes integers into a seed. */
+const hash = (...parts: ReadonlyArray<number>): number =>
+  parts.reduce((h, part) => Math.imul(h ^ part, 0x9e3779b1) ^ (h >>> 15), 0x2545f491) >>> 0
+
 /** The graph of a program. Values that nothing reads are its outputs. */
 export const buildProgram = (program: Program): Graph => {
-  const normal = normals(uniforms(program.seed))
-  const uniform = uniforms(program.seed + 1)
+  const { dtype, edges } = program
+  // Numbers depend on the program and the step alone, so that a program with fewer steps has the same ones.
+  let uniform = uniforms(program.seed)
+  let normal = normals(uniform)
   const constants = new Map<string, Tensor>()
   const nodes: Node[] = []
   const values: Value[] = [{ name: 'x', shape: [2, program.channels, program.size, program.size] }]
@@ -458,27 +509,21 @@ export const buildProgram = (program: Program): Graph => {
     constants.set(name, tensor)
     return name
   }
-  const numbers = (shape: ReadonlyArray<number>, value: () => number): Float32Array =>
-    Float32Array.from({ length: sizeOf(shape) }, value)
+  const numbers = (shape: ReadonlyArray<number>, values: ReadonlyArray<number>): string =>
+    constant(tensorOf(dtype, shape, values))
+  const draw = (shape: ReadonlyArray<number>, value: (index: number) => number): string => {
+    const values = Array.from({ length: sizeOf(shape) }, (_, i) => value(i))
+    return numbers(shape, edges ? atTheEdge(dtype, shape, values, uniform) : values)
+  }
   const builder: Builder = {
+    dtype,
+    opset: edges ? 21 : 17,
     values,
+    uniform: () => uniform(),
     constant,
-    weights: (shape, deviation) =>
-      constant(
-        tensorOf(
-          'float32',
-          shape,
-          numbers(shape, () => deviation * normal()),
-        ),
-      ),
-    positive: (shape) =>
-      constant(
-        tensorOf(
-          'float32',
-          shape,
-          numbers(shape, () => 0.5 + uniform()),
-        ),
-      ),
+    numbers,
+    weights: (shape, deviation, isZero) => draw(shape, (i) => (isZero?.(i) ? 0 : deviation * normal())),
+    positive: (shape) => draw(shape, () => 0.5 + uniform()),
     emit: (op, inputs, attrs, ...shapes) => {
       const outputs = shapes.map((shape, i) => ({ name: `v${values.length + i}`, shape }))
       for (const input of inputs) read.add(input)
@@ -494,11 +539,14 @@ export const buildProgram = (program: Program): Graph => {
       values.push(...outputs)
     },
   }
+  const builders = edges ? edgy : ordinary
   for (const step of program.steps) {
     const x = values[Math.max(0, values.length - 1 - (step.from % 4))]
     const y = values[step.other % values.length]
     const apply = builders[step.kind % builders.length]
-    if (x !== undefined && y !== undefined && apply !== undefined && sizeOf(x.shape) < 20_000)
+    uniform = uniforms(hash(program.seed, step.kind, ...step.choices))
+    normal = normals(uniform)
+    if (x !== undefined && y !== undefined && apply !== undefined && sizeOf(x.shape) < (edges ? 5_000 : 20_000))
       apply(builder, step, x, y)
   }
   // Most results are read by a last layer: channels of a graph output cannot go.
@@ -509,7 +557,7 @@ export const buildProgram = (program: Program): Graph => {
     else if (program.heads) matmul(builder, { ...last, choices: [1, 1, 0, 0] }, value, value)
   }
   const batch = program.symbolicBatch ? 'N' : 2
-  const typed = (v: Value) => ({ name: v.name, type: tensorType('float32', [batch, ...v.shape.slice(1)]) })
+  const typed = (v: Value) => ({ name: v.name, type: tensorType(dtype, [batch, ...v.shape.slice(1)]) })
   const parts: GraphParts = {
     name: 'program',
     inputs: values.slice(0, 1).map(typed),
@@ -518,7 +566,7 @@ export const buildProgram = (program: Program): Graph => {
     constants,
     defaults: new Map(),
     hints: new Map(),
-    opsets: new Map([['', 17]]),
+    opsets: new Map([['', builder.opset]]),
     preserved: { irVersion: 8, model: new Uint8Array(), uses: [] },
   }
   const graph = makeGraph(parts)
@@ -528,17 +576,36 @@ export const buildProgram = (program: Program): Graph => {
 }
 
 const step: fc.Arbitrary<Step> = fc.record({
-  kind: fc.nat(builders.length - 1),
+  kind: fc.nat(2 * edgy.length - 1),
   from: fc.nat(7).map((n) => Math.max(0, n - 4)),
   other: fc.nat(30),
   choices: fc.tuple(fc.nat(59), fc.nat(59), fc.nat(59), fc.nat(59)),
 })
 
-export const programs: fc.Arbitrary<Program> = fc.record({
-  channels: fc.integer({ min: 1, max: 6 }),
-  size: fc.integer({ min: 3, max: 8 }),
-  symbolicBatch: fc.boolean(),
-  heads: fc.integer({ min: 0, max: 5 }).map((n) => n > 0),
-  seed: fc.nat(1_000_000),
-  steps: fc.array(step, { minLength: 1, maxLength: 20, size: 'max' }),
-})
+export interface ProgramOptions {
+  readonly dtypes: readonly [FloatType, ...FloatType[]]
+  readonly edges: boolean
+  /** Names of builders to leave out. */
+  readonly without?: ReadonlyArray<string>
+}
+
+export const programsOf = ({ dtypes, edges, without = [] }: ProgramOptions): fc.Arbitrary<Program> => {
+  const builders = edges ? edgy : ordinary
+  const wanted = step.filter(({ kind }) => !without.includes(builders[kind % builders.length]?.name ?? ''))
+  // Half of the programs at the edges are short and have nothing else: what a long one amplifies, it also drowns.
+  const single = wanted.filter(({ kind }) => kind % edgy.length >= ordinary.length)
+  const long = fc.array(wanted, { minLength: 1, maxLength: edges ? 10 : 20, size: 'max' })
+  return fc.record({
+    dtype: fc.constantFrom(...dtypes),
+    edges: fc.constant(edges),
+    channels: fc.integer({ min: 1, max: 6 }),
+    size: fc.integer({ min: 3, max: edges ? 6 : 8 }),
+    symbolicBatch: fc.boolean(),
+    heads: fc.integer({ min: 0, max: 5 }).map((n) => n > 0),
+    seed: fc.nat(1_000_000),
+    steps: edges ? fc.oneof(long, fc.array(single, { minLength: 1, maxLength: 3, size: 'max' })) : long,
+  })
+}
+
+/** Programs of ordinary numbers in float32. */
+export const programs: fc.Arbitrary<Program> = programsOf({ dtypes: ['float32'], edges: false })

@@ -1,0 +1,193 @@
+/**
+ * How far the rounding of a model itself moves its outputs: Monte Carlo arithmetic (Parker 1997; CESTAC, Vignes 1974).
+ * The model is interpreted several times, every result and every operand of a sum moved by random units in the last place
+ * of its type; how far its outputs differ bounds what another exact way to write it may change.
+ */
+import * as E from 'fp-ts/lib/Either.js'
+import { evaluateGraph, evaluateNode } from '../../src/ir/interpret.ts'
+import { renderError } from '../../src/ir/failure.ts'
+import type { Graph } from '../../src/ir/graph.ts'
+import type { Node } from '../../src/ir/op.ts'
+import { type Dense, elements, materialize, tensorOf } from '../../src/ir/tensor.ts'
+import { type FloatType, floatTypes, ulp } from './numbers.ts'
+
+/** Results are operands as they are: nothing is rounded. */
+const exact: ReadonlySet<string> = new Set([
+  ...['Reshape', 'Transpose', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity', 'Slice', 'Split', 'Concat', 'Pad'],
+  ...[
+    'Gather',
+    'Expand',
+    'Tile',
+    'DepthToSpace',
+    'SpaceToDepth',
+    'MaxPool',
+    'Relu',
+    'Abs',
+    'Neg',
+    'Clip',
+    'Max',
+    'Min',
+  ],
+  ...['GlobalMaxPool', 'ReduceMax', 'ReduceMin', 'Floor', 'Ceil', 'Round', 'Sign', 'Shrink', 'ThresholdedRelu'],
+])
+
+/** One correctly rounded result for each element, or a function that every runtime computes to a few units. */
+const elementwise: ReadonlySet<string> = new Set([
+  ...['LeakyRelu', 'Elu', 'Celu', 'Selu', 'Exp', 'Log', 'Sqrt', 'Reciprocal', 'Pow', 'Resize', 'Softsign', 'Cast'],
+  ...['Sinh', 'Cosh', 'Tan', 'Asin', 'Acos', 'Atan', 'Asinh', 'Atanh'],
+])
+
+/** Functions that runtimes compute to an absolute error only, in units of the last place of 1, or of x where that is larger. */
+const absolute: ReadonlySet<string> = new Set([
+  ...['Sigmoid', 'Tanh', 'Erf', 'Softplus', 'Gelu', 'Mish', 'Swish', 'HardSwish', 'HardSigmoid', 'Sin', 'Cos'],
+  ...['Elu', 'Celu', 'Selu'],
+])
+
+const sums: ReadonlySet<string> = new Set(['Add', 'Sub'])
+
+/** Units in the last place that a number is moved by at most: more than one operator's rounding. */
+const units = 8
+
+const isFloatType = (dtype: string): dtype is FloatType => floatTypes.some((t) => t === dtype)
+
+type Uniform = () => number
+
+/** A tensor whose numbers are moved by up to `units` of what `unit` gives for each. Zeros stay. */
+const moved = (
+  { dtype, shape }: Dense,
+  values: ArrayLike<number | bigint>,
+  uniform: Uniform,
+  unit: (i: number, x: number) => number,
+): Dense => {
+  const out = new Float64Array(values.length)
+  for (let i = 0; i < out.length; i++) {
+    const x = Number(values[i])
+    out[i] = x
+    if (x !== 0 && Number.isFinite(x)) out[i] = x + units * (2 * uniform() - 1) * unit(i, x)
+  }
+  return tensorOf(dtype, shape, out)
+}
+
+const perturbed = (tensor: Dense, uniform: Uniform): Dense =>
+  isFloatType(tensor.dtype)
+    ? moved(tensor, elements(tensor), uniform, (_, x) => (isFloatType(tensor.dtype) ? ulp(tensor.dtype, x) : 0))
+    : tensor
+
+const widened = (tensor: Dense): Dense =>
+  isFloatType(tensor.dtype) ? tensorOf('float64', tensor.shape, elements(tensor)) : tensor
+
+const noisyNode = (
+  graph: Graph,
+  node: Node,
+  inputs: ReadonlyArray<Dense | undefined>,
+  uniform: Uniform,
+): ReadonlyArray<Dense> | undefined => {
+  const plain = evaluateNode(graph, node, inputs)
+  if (plain === undefined || exact.has(node.op)) return plain
+  const type = plain[0]?.dtype ?? ''
+  if (!isFloatType(type) || inputs.every((x) => x === undefined || !isFloatType(x.dtype))) return plain
+  const isSum = sums.has(node.op)
+  const operands =
+    isSum || elementwise.has(node.op) || absolute.has(node.op) ? inputs : inputs.map((x) => x && perturbed(x, uniform))
+  // In double first: what underflows has a rounding error too.
+  const wide =
+    node.op === 'Cast'
+      ? undefined
+      : evaluateNode(
+          graph,
+          node,
+          operands.map((x) => x && widened(x)),
+        )
+  const results = wide ?? plain
+  return results.map((y, k) => {
+    const target = plain[k] ?? y
+    const values = elements(y)
+    const constant = isSum ? node.inputs.findIndex((name) => graph.constants.has(name)) : -1
+    const computed = constant < 0 ? undefined : inputs[1 - constant]
+    const terms = computed && computed.shape.join() === y.shape.join() ? elements(computed) : undefined
+    const argument = absolute.has(node.op) && inputs[0] !== undefined ? elements(inputs[0]) : undefined
+    return moved(target, values, uniform, (i, x) => {
+      // A sum with a constant is as inexact as the number that it is added to; its own rounding is part of the model.
+      if (terms !== undefined) return Math.min(ulp(type, x), ulp(type, Number(terms[i])))
+      if (argument !== undefined)
+        return Math.max(ulp(type, x), ulp(type, 1) * Math.min(1, Math.abs(Number(argument[i]))))
+      return ulp(type, x)
+    })
+  })
+}
+
+export type Values = ReadonlyMap<string, Dense>
+
+/** Outputs of the graph, every result moved as rounding may move it. */
+export const noisyOutputs = (graph: Graph, feeds: Values, uniform: Uniform): Values => {
+  const values = new Map<string, Dense>(feeds)
+  for (const [name, tensor] of graph.constants) values.set(name, materialize(tensor))
+  for (const node of graph.nodes) {
+    const outputs = noisyNode(
+      graph,
+      node,
+      node.inputs.map((name) => values.get(name)),
+      uniform,
+    )
+    if (outputs === undefined) throw new Error(`${node.op} is not evaluated`)
+    node.outputs.forEach((name, i) => {
+      const value = outputs[i]
+      if (name !== '' && value !== undefined) values.set(name, value)
+    })
+  }
+  return new Map(
+    graph.outputs.flatMap(({ name }) => {
+      const v = values.get(name)
+      return v ? [[name, v] as const] : []
+    }),
+  )
+}
+
+/** Outputs of the graph as the operators' reference evaluation computes them in the graph's own types. */
+export const interpreted = (graph: Graph, feeds: Values): Values => {
+  const values = evaluateGraph(graph, feeds)
+  if (E.isLeft(values)) throw new Error(renderError(values.left))
+  return new Map(
+    graph.outputs.flatMap(({ name }) => {
+      const v = values.right.get(name)
+      return v ? [[name, v] as const] : []
+    }),
+  )
+}
+
+/**
+ * For each element of each output how far rounding moves any element of its channel (index along axis 1), infinite where
+ * it makes one that is not finite.
+ */
+export const deviations = (
+  graph: Graph,
+  feeds: Values,
+  runs: number,
+  uniform: Uniform,
+): ReadonlyMap<string, Float64Array> => {
+  const middle = interpreted(graph, feeds)
+  const out = new Map<string, Float64Array>()
+  for (const [name, y] of middle) out.set(name, new Float64Array(channelIndex(y).count))
+  for (let run = 0; run < runs; run++) {
+    const noisy = noisyOutputs(graph, feeds, uniform)
+    for (const [name, y] of middle) {
+      const [xs, zs] = [elements(y), elements(noisy.get(name) ?? y)]
+      const most = out.get(name)
+      const { of } = channelIndex(y)
+      for (let i = 0; most !== undefined && i < xs.length; i++) {
+        const c = of(i)
+        const [a, b] = [Number(xs[i]), Number(zs[i])]
+        const d = Number.isFinite(a) ? (Number.isFinite(b) ? Math.abs(a - b) : Infinity) : 0
+        most[c] = Math.max(most[c] ?? 0, d)
+      }
+    }
+  }
+  return out
+}
+
+/** Which channel an element belongs to: its index along axis 1. */
+export const channelIndex = ({ shape }: Dense): { readonly count: number; readonly of: (i: number) => number } => {
+  const inner = shape.slice(2).reduce((n, d) => n * d, 1)
+  const count = shape[1] ?? 1
+  return { count, of: (i) => Math.floor(i / inner) % count }
+}

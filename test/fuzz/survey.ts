@@ -1,0 +1,87 @@
+/** All mismatches among N programs at the edges, each made small, one example for each kind of them. */
+import * as fc from 'fast-check'
+import { print } from '../../src/ir/print.ts'
+import { applyMasks } from '../../src/passes/apply-masks.ts'
+import { compile } from '../../src/passes/compile.ts'
+import { uniforms } from '../inflate.ts'
+import { orThrow } from './differential.ts'
+import { checkEdges, type EdgeCase, edgeCases } from './edges.ts'
+import { randomMasks } from './masks.ts'
+import type { FloatType } from './numbers.ts'
+import { buildProgram, stepName } from './program.ts'
+
+const messageOf = async (one: EdgeCase): Promise<string | undefined> => {
+  try {
+    await checkEdges(one)
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+/** Fewer steps, no masks and plainer settings as long as it still fails. */
+const shrink = async (start: EdgeCase): Promise<EdgeCase> => {
+  let best = start
+  const attempt = async (next: EdgeCase): Promise<boolean> => {
+    if ((await messageOf(next)) === undefined) return false
+    best = next
+    return true
+  }
+  for (let changed = true; changed;) {
+    changed = false
+    for (let i = best.program.steps.length - 1; i >= 0; i--) {
+      const steps = best.program.steps.filter((_, at) => at !== i)
+      changed = (await attempt({ ...best, program: { ...best.program, steps } })) || changed
+    }
+  }
+  await attempt({ ...best, kind: 'none' })
+  await attempt({ ...best, program: { ...best.program, symbolicBatch: false } })
+  await attempt({ ...best, program: { ...best.program, heads: false } })
+  for (let size = 3; size < best.program.size; size++) await attempt({ ...best, program: { ...best.program, size } })
+  for (let channels = 1; channels < best.program.channels; channels++)
+    await attempt({ ...best, program: { ...best.program, channels } })
+  await attempt({ ...best, magnitude: 0 })
+  return best
+}
+
+export const survey = async (
+  seed: number,
+  count: number,
+  dtypes: readonly [FloatType, ...FloatType[]],
+  without: ReadonlyArray<string>,
+): Promise<void> => {
+  const found = new Map<string, number>()
+  let done = 0
+  for (const one of fc.sample(edgeCases(dtypes, without), { seed, numRuns: count })) {
+    done += 1
+    if (done % 500 === 0) process.stderr.write(`${done} of ${count}\n`)
+    if ((await messageOf(one)) === undefined) continue
+    const small = await shrink(one)
+    const { program } = small
+    const text = (await messageOf(small)) ?? ''
+    const what = text.includes('became')
+      ? /became (NaN|-?Infinity)/.test(text)
+        ? 'not finite'
+        : 'differs'
+      : text.slice(0, 60)
+    const key = `${program.dtype} ${what}: ${program.steps.map((s) => stepName(program, s)).join(' ')}`
+    found.set(key, (found.get(key) ?? 0) + 1)
+    if (found.get(key) !== 1) continue
+    console.log(`\n### ${key}\n${JSON.stringify(small)}\n${text}`)
+    try {
+      const graph = buildProgram(program)
+      const masks = randomMasks(graph, small.kind, uniforms(program.seed + 2))
+      const short = (ir: string): string =>
+        ir
+          .split('\n')
+          .map((line) => line.slice(0, 220))
+          .join('\n')
+      console.log(short(print(orThrow(applyMasks(graph, masks)), { data: 'full' })))
+      console.log(short(print(orThrow(compile(graph, masks, { target: small.target })).graph, { data: 'full' })))
+    } catch (error) {
+      console.log(String(error))
+    }
+  }
+  console.log(`\n${done} programs`)
+  for (const [key, n] of [...found].sort((a, b) => b[1] - a[1])) console.log(`${n}\t${key}`)
+}
