@@ -1,6 +1,7 @@
 /** `report.html`: a compilation as one page that needs nothing from elsewhere. */
 import type { LayerReport } from '../passes/compile.ts'
 import { totalRows } from './compile-table.ts'
+import { describeUnseen } from './verify-table.ts'
 import { element, escapeHtml, htmlTable } from './html.ts'
 import { pageStyle } from './page-style.ts'
 import { formatRanges } from './ranges.ts'
@@ -77,14 +78,19 @@ const cards = ({ report, training }: Results): string => {
 
 const verification = ({ verification: found, measured }: Results): string => {
   if (found === undefined) return section('Verification', paragraph('Not verified.', 'bad'))
-  const verdict = found.equal
-    ? element('span', 'The compiled model computes what the masked model computes.', { class: 'good' })
-    : element('span', 'The compiled model differs from the masked one.', { class: 'bad' })
+  const doubts = describeUnseen(found.unseen ?? [])
+  const verdict = !found.equal
+    ? element('span', 'The compiled model differs from the masked one.', { class: 'bad' })
+    : found.vacuous
+      ? element('span', `Verified nothing: ${escapeHtml(doubts || 'every output was empty or all zeros')}.`, {
+          class: 'bad',
+        })
+      : element('span', 'The compiled model computes what the masked model computes.', { class: 'good' })
   const error = measured?.relativeError === undefined ? '' : ` Largest: ${formatError(measured.relativeError)}.`
   const tried = `${plural(found.cases.length, 'case')} on ${escapeHtml(found.runtime)} (${escapeHtml(found.provider)}); relative differences up to ${formatError(found.tolerance.float32)} (float32) count as equal.${error}`
   const sizes = [...new Set(found.cases.map((one) => describeSizes(one.sizes)))].filter((text) => text !== '')
   const shown = sizes.length === 0 ? '' : paragraph(`Sizes tried: ${sizes.map(escapeHtml).join('; ')}.`, 'soft')
-  const doubt = found.vacuous ? paragraph('Every output was empty or all zeros, so this proves little.', 'bad') : ''
+  const doubt = found.vacuous || doubts === '' ? '' : paragraph(`Not seen: ${escapeHtml(doubts)}.`, 'bad')
   return section('Verification', [paragraph(`${verdict} ${tried}`), shown, doubt].join('\n'))
 }
 

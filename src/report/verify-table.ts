@@ -1,27 +1,72 @@
 /** The outcome of a verification for a terminal. */
-import type { Difference } from '../run/verify.ts'
+import type { CaseDifference, Difference, Unseen } from '../run/verify.ts'
 import type { OutputDifference } from '../run/compare.ts'
 import type { Style } from './style.ts'
 import { renderTable, shorten } from './table.ts'
 import { describeSizes } from './totals.ts'
 import { formatError, formatPercent, plural } from './units.ts'
 
-/** One line: whether the models agree, how far they lie apart, on what was tried. */
+/** Whether the models agree, how far they lie apart, on what was tried; and what could not be seen. */
 export const summariseDifference = (difference: Difference, style: Style): string => {
-  const { equal, vacuous, cases, worst, runtime, provider } = difference
+  const { equal, vacuous, cases, unseen, runtime, provider } = difference
   const tried = `${plural(cases.length, 'case')}, ${runtime} on ${provider}`
-  const error = worst === undefined ? '' : `max relative error ${formatError(worst.output.relative)}, `
+  const doubts = describeUnseen(unseen)
+  if (equal && vacuous) return `${style.yellow(`verified nothing: ${doubts || 'there is no output'}`)} (${tried}).`
   const verdict = equal ? style.green('verified') : style.red('different')
-  const doubt = vacuous ? ` ${style.yellow('Every output was empty or all zeros, so this proves little.')}` : ''
-  return `${verdict}: ${error}${tried}.${doubt}`
+  const doubt = doubts === '' ? '' : ` ${style.yellow(`Not seen: ${doubts}.`)}`
+  return `${verdict}: ${describeWorst(difference)}${tried}.${describeSkipped(difference)}${doubt}`
+}
+
+/** The largest relative difference; where it is more than the tolerance and counts as equal, why it does. */
+const describeWorst = ({ worst, cases }: Difference): string => {
+  if (worst === undefined) return ''
+  const { output } = worst
+  const figure = `max relative error ${formatError(output.relative)}`
+  if (!output.equal || output.rounding === undefined) return `${figure}, `
+  const when = [caseName(cases[worst.case]), output.note].filter((part) => part !== '').join(': ')
+  const within = cases.filter(({ outputs }) => outputs.every((o) => o.rounding === undefined)).length
+  return `${figure} in ${output.name} (${when}), ${within} of ${cases.length} within ${formatError(output.tolerance)}, `
+}
+
+const reasons: Readonly<Record<Unseen['why'], string>> = {
+  empty: 'is empty',
+  zero: 'is zero',
+  'not finite': 'has no finite number',
+  constant: 'is the same for all inputs tried',
+  saturated: 'is saturated, only 0, 1 and -1',
+}
+
+/** Outputs of which agreement proves little, and why: `y is the same for all inputs tried`. */
+export const describeUnseen = (unseen: ReadonlyArray<Unseen>): string => {
+  const shown = unseen.slice(0, 3).map(({ output, why }) => `${shorten(output, 40)} ${reasons[why]}`)
+  const more = unseen.length - shown.length
+  return [...shown, ...(more > 0 ? [`${plural(more, 'more output')}`] : [])].join('; ')
+}
+
+const describeSkipped = ({ skipped }: Difference): string =>
+  skipped.length === 0
+    ? ''
+    : ` With inputs ${skipped.map((m) => m.toExponential()).join(' and ')} times as large the masked model is not finite.`
+
+/** The input of a case: seed, magnitude and sizes. */
+const caseName = (one: CaseDifference | undefined): string => {
+  if (one === undefined) return ''
+  const { seed, magnitude, sizes } = one
+  const parts = [
+    seed === undefined ? '' : `seed ${seed}`,
+    magnitude === undefined ? '' : `inputs times ${magnitude.toExponential()}`,
+    describeSizes(sizes),
+  ]
+  return parts.filter((part) => part !== '').join(', ')
 }
 
 /** One row for each output: the case in which it lies furthest apart. */
 export const renderDifference = (difference: Difference, style: Style): string => {
   const worst = new Map<string, { readonly output: OutputDifference; readonly where: string }>()
-  for (const { seed, sizes, outputs } of difference.cases) {
-    const where = [seed === undefined ? '' : `seed ${seed}`, describeSizes(sizes)].filter((s) => s !== '').join(', ')
-    for (const output of outputs) {
+  const doubts = new Map(difference.unseen.map(({ output, why }) => [output, reasons[why]]))
+  for (const one of difference.cases) {
+    const where = caseName(one)
+    for (const output of one.outputs) {
       const known = worst.get(output.name)
       if (known === undefined || isWorse(output, known.output)) worst.set(output.name, { output, where })
     }
@@ -34,7 +79,7 @@ export const renderDifference = (difference: Difference, style: Style): string =
     formatError(o.tolerance),
     formatError(o.maxAbs),
     o.argmaxAgreement === undefined ? '' : formatPercent(o.argmaxAgreement),
-    [o.note, o.vacuous ? 'all zeros' : undefined, o.nonFinite > 0 ? `${o.nonFinite} not finite` : undefined, where]
+    [o.note, doubts.get(o.name), o.nonFinite > 0 ? `${o.nonFinite} not finite` : undefined, where]
       .filter((part) => part !== undefined && part !== '')
       .join('; '),
   ])

@@ -47,6 +47,12 @@ export interface OutputDifference {
   readonly argmaxAgreement?: number
   /** The reference has no element, only zeros, or no finite one: agreement proves little. */
   readonly vacuous: boolean
+  /** Finite elements of a float reference. */
+  readonly finite?: number
+  /** Every number of a float reference is 0, 1 or -1, and one is not 0: what a sigmoid or a softmax gives in its tails. */
+  readonly saturated?: boolean
+  /** Why a difference above the tolerance counts as equal: how far the reference lies from itself. */
+  readonly rounding?: { readonly maxAbs: number; readonly when: 'optimised otherwise' | 'inputs are rounded otherwise' }
   /** What else is wrong: another type or shape. Or why more than the tolerance counts as equal. */
   readonly note?: string
 }
@@ -55,15 +61,21 @@ export interface OutputDifference {
 const roundingFactor = 4
 
 /**
- * A difference above the tolerance, judged by how far the reference lies from itself when ONNX Runtime computes it in
- * another order (`noise`: one optimisation level against another). Where large numbers cancel or a sigmoid saturates, a
- * result is no more exact than that, and up to four times as much is rounding.
+ * A difference above the tolerance, judged by how far the reference lies from itself (`noise`): when ONNX Runtime computes
+ * it in another order, one optimisation level against another, or when its inputs are moved by their last digit. Where
+ * large numbers cancel or a sigmoid saturates, a result is no more exact than that, and up to four times as much is
+ * rounding.
  */
-export const judgeByNoise = (output: OutputDifference, noise: OutputDifference): OutputDifference => {
+export const judgeByNoise = (
+  output: OutputDifference,
+  noise: OutputDifference,
+  when: NonNullable<OutputDifference['rounding']>['when'],
+): OutputDifference => {
   const judged = !output.equal && output.tolerance > 0 && output.nonFinite === 0 && output.note === undefined
   if (!judged || noise.nonFinite > 0 || !(output.maxAbs <= roundingFactor * noise.maxAbs)) return output
-  const note = `within ${roundingFactor} times what ONNX Runtime differs from itself (${noise.maxAbs.toExponential(1)})`
-  return { ...output, equal: true, note }
+  const what = when === 'optimised otherwise' ? 'optimised otherwise' : 'its inputs are moved by their last digit'
+  const note = `within ${roundingFactor} times what ONNX Runtime differs from itself when ${what} (${noise.maxAbs.toExponential(1)})`
+  return { ...output, equal: true, rounding: { maxAbs: noise.maxAbs, when }, note }
 }
 
 /** Share of positions off axis 1 at which both have their largest element along axis 1 at the same index. */
@@ -160,10 +172,16 @@ const compareNumbers = (
   let maxReference = 0
   let nonFinite = 0
   let different = 0
+  let saturated = a.length > 0
+  let finite = 0
   for (let i = 0; i < a.length; i++) {
     const x = a[i] ?? NaN
     const y = b[i] ?? NaN
-    if (Number.isFinite(x)) maxReference = Math.max(maxReference, Math.abs(x))
+    if (x !== 0 && x !== 1 && x !== -1) saturated = false
+    if (Number.isFinite(x)) {
+      finite += 1
+      maxReference = Math.max(maxReference, Math.abs(x))
+    }
     if (Number.isFinite(x) && Number.isFinite(y)) {
       if (x === y) continue
       different += 1
@@ -185,6 +203,8 @@ const compareNumbers = (
     nonFinite,
     ...(agreement === undefined ? {} : { argmaxAgreement: agreement }),
     vacuous: maxReference === 0,
+    finite,
+    ...(saturated && maxReference > 0 ? { saturated } : {}),
   }
 }
 

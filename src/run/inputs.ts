@@ -1,7 +1,8 @@
 /** Inputs for a model of which only the metadata is known: sizes for its symbolic dimensions, and seeded contents. */
 import * as E from 'fp-ts/lib/Either.js'
 import type { NonEmptyArray } from 'fp-ts/lib/NonEmptyArray.js'
-import { isFloat } from '../ir/dtype.ts'
+import { type DType, isFloat } from '../ir/dtype.ts'
+import { numbersOf } from '../ir/evaluate.ts'
 import { type Dense, tensorOf } from '../ir/tensor.ts'
 import { type RunError, runError } from './error.ts'
 import type { ValueInfo } from './protocol.ts'
@@ -204,7 +205,22 @@ export const shapeOf = (input: ValueInfo, sizes: Sizes): ReadonlyArray<number> |
   return shape
 }
 
-const fill = (input: ValueInfo, shape: ReadonlyArray<number>, seed: number, range: ValueRange): Dense => {
+/**
+ * Factors on float inputs besides 1. Products of three of them are normal numbers still, and sums of a thousand are finite.
+ */
+export const magnitudesOf = (inputs: ReadonlyArray<ValueInfo>): ReadonlyArray<number> => {
+  const floats = inputs.flatMap(({ dtype }) => (isFloat(dtype) ? [dtype] : []))
+  if (floats.length === 0) return []
+  return floats.includes('float16') ? [1e-4, 1e-2, 1e2, 1e4] : [1e-12, 1e-3, 1e3, 1e12]
+}
+
+const fill = (
+  input: ValueInfo,
+  shape: ReadonlyArray<number>,
+  seed: number,
+  range: ValueRange,
+  magnitude: number,
+): Dense => {
   const { dtype } = input
   const count = shape.reduce((a, b) => a * b, 1)
   const source = drawsFrom(seededRandom(seed, input.name))
@@ -217,7 +233,8 @@ const fill = (input: ValueInfo, shape: ReadonlyArray<number>, seed: number, rang
   const positive = range === 'positive'
   const limit = dtype === 'bool' || range === 'binary' ? 2 : range === 'zero' ? 1 : dtype === 'uint8' ? 256 : 8
   for (let i = 0; i < count; i++) {
-    if (isFloat(dtype)) values[i] = positive ? Math.min(Math.abs(source.normal()) / 6, 1) : source.normal()
+    if (isFloat(dtype))
+      values[i] = magnitude * (positive ? Math.min(Math.abs(source.normal()) / 6, 1) : source.normal())
     else values[i] = positive && dtype !== 'bool' ? 1 + source.below(3) : source.below(limit)
   }
   return tensorOf(dtype, shape, values)
@@ -226,8 +243,8 @@ const fill = (input: ValueInfo, shape: ReadonlyArray<number>, seed: number, rang
 /**
  * Contents for every input of a model. `wide`: floats are approximately standard normal, integers go from 0 to 7 (uint8:
  * to 255). `positive`: floats from 0 to 1, integers from 1 to 3. `binary` and `zero` are `wide` with integers of 0 and 1
- * or only 0. Booleans are either; strings are short. The same seed gives the same bytes on every machine, each input
- * has a stream of its own.
+ * or only 0. Booleans are either; strings are short. Floats are `magnitude` times as large. The same seed gives the same
+ * bytes on every machine, each input has a stream of its own.
  *
  * Errors: `sizes` lacks an open dimension.
  */
@@ -236,6 +253,7 @@ export const seededInputs = (
   seed: number,
   sizes: Sizes = {},
   range: ValueRange = 'wide',
+  magnitude = 1,
 ): E.Either<RunError, Tensors> => {
   const tensors = new Map<string, Dense>()
   for (const input of inputs) {
@@ -245,9 +263,28 @@ export const seededInputs = (
       const found = `sizes for ${Object.keys(sizes).join(', ') || 'none'}`
       return E.left(runError(`input '${input.name}'`, `sizes for ${open.join(', ')}`, found, bindingHelp))
     }
-    tensors.set(input.name, fill(input, shape, seed, range))
+    tensors.set(input.name, fill(input, shape, seed, range, magnitude))
   }
   return E.right(tensors)
+}
+
+/** The same inputs, every float moved to its next or previous neighbour, by turns. */
+export const nudged = (feeds: Tensors): Tensors =>
+  new Map(
+    [...feeds].map(([name, tensor]): readonly [string, Dense] => {
+      const unit = isFloat(tensor.dtype) ? units[tensor.dtype] : undefined
+      if (unit === undefined) return [name, tensor]
+      const moved = Float64Array.from(numbersOf(tensor), (x, i) => x * (i % 2 === 0 ? 1 + unit : 1 - unit))
+      return [name, tensorOf(tensor.dtype, tensor.shape, moved)]
+    }),
+  )
+
+/** About the distance between neighbouring numbers, relative to them. */
+const units: Partial<Record<DType, number>> = {
+  float16: 2 ** -10,
+  bfloat16: 2 ** -7,
+  float32: 2 ** -23,
+  float64: 2 ** -52,
 }
 
 /** Sizes for people: `N=1, H=32`. */

@@ -11,7 +11,18 @@ import {
   tolerancesThrough,
 } from './compare.ts'
 import { type RunError, runError } from './error.ts'
-import { type Bindings, sizeChoices, type Sizes, type ValueRange } from './inputs.ts'
+import { digestOf } from '../ir/digest.ts'
+import { isFloat } from '../ir/dtype.ts'
+import { elements } from '../ir/tensor.ts'
+import {
+  type Bindings,
+  magnitudesOf,
+  nudged,
+  seededInputs,
+  sizeChoices,
+  type Sizes,
+  type ValueRange,
+} from './inputs.ts'
 import type { OnProgress } from './progress.ts'
 import type { GraphOptimizationLevel, Placement, Provider, ValueInfo } from './protocol.ts'
 import {
@@ -35,6 +46,8 @@ export interface VerifyOptions {
   readonly bindings?: Bindings
   /** Inputs to use instead of seeded ones, each a case. */
   readonly inputs?: ReadonlyArray<Tensors>
+  /** Factors on seeded float inputs, each another case; default: large and tiny ones that their types have room for. */
+  readonly magnitudes?: ReadonlyArray<number>
   /** Largest relative difference that counts as equal: one number for all float types, or one per type. */
   readonly tolerance?: number | Partial<Tolerances>
   /** By output, a coarser float type than its own that its numbers pass through: they are no more exact than that. */
@@ -55,6 +68,8 @@ export interface VerifyOptions {
 export interface CaseDifference {
   /** Undefined for inputs that the caller gave. */
   readonly seed?: number
+  /** The factor on float inputs, where it is not 1. */
+  readonly magnitude?: number
   readonly sizes: Sizes
   readonly outputs: ReadonlyArray<OutputDifference>
   readonly equal: boolean
@@ -62,13 +77,26 @@ export interface CaseDifference {
   readonly vacuous: boolean
 }
 
+/**
+ * What verification could not see of an output: it has no element, only zeros, no finite number, the same numbers for all
+ * inputs tried, or nothing but the ends of a function's range.
+ */
+export interface Unseen {
+  readonly output: string
+  readonly why: 'empty' | 'zero' | 'not finite' | 'constant' | 'saturated'
+}
+
 export interface Difference {
   /** Every output of every case agrees. Look at `vacuous` too: equal nothings prove nothing. */
   readonly equal: boolean
-  /** Every case is vacuous: the reference gave only zeros, non-finite values or no elements at all. */
+  /** Nothing was seen of any output: in every case the reference gave the same, only zeros, or nothing finite. */
   readonly vacuous: boolean
   /** Outputs that were vacuous in every case. */
   readonly vacuousOutputs: ReadonlyArray<string>
+  /** Outputs of which agreement proves little, and why. Of a saturated one the positions were compared, not the numbers. */
+  readonly unseen: ReadonlyArray<Unseen>
+  /** Magnitudes of the inputs at which the reference was not finite and nothing was compared. */
+  readonly skipped: ReadonlyArray<number>
   readonly tolerance: Tolerances
   readonly provider: Provider
   /** Why that provider. */
@@ -187,29 +215,58 @@ const worse = (a: OutputDifference, b: OutputDifference): boolean => {
   return false
 }
 
+/** What an output is made of in every case, by shape: one text for equal bytes. */
+type Seen = Map<string, Map<string, Set<string>>>
+
+const remember = (seen: Seen, outputs: Tensors): void => {
+  for (const [name, { shape, bytes, strings }] of outputs) {
+    const shapes = seen.get(name) ?? new Map<string, Set<string>>()
+    const contents = shapes.get(shape.join()) ?? new Set<string>()
+    contents.add([bytes, ...(strings ?? [])].map(digestOf).join())
+    seen.set(name, shapes.set(shape.join(), contents))
+  }
+}
+
+const whyUnseen = (
+  outputs: ReadonlyArray<OutputDifference>,
+  contents: ReadonlyMap<string, ReadonlySet<string>> | undefined,
+): Unseen['why'] | undefined => {
+  if (outputs.every((o) => o.shape.includes(0))) return 'empty'
+  if (outputs.every((o) => o.vacuous)) return outputs.every((o) => o.finite === 0) ? 'not finite' : 'zero'
+  // Two cases of one shape at least, or nothing can be said.
+  const isConstant = outputs.length > (contents?.size ?? 0) && [...(contents ?? [])].every(([, set]) => set.size === 1)
+  if (isConstant) return 'constant'
+  return outputs.every((o) => o.vacuous || o.saturated === true) ? 'saturated' : undefined
+}
+
 const summarise = (
   cases: ReadonlyArray<CaseDifference>,
-): Pick<Difference, 'equal' | 'vacuous' | 'vacuousOutputs' | 'worst'> => {
+  seen: Seen,
+): Pick<Difference, 'equal' | 'vacuous' | 'vacuousOutputs' | 'unseen' | 'worst'> => {
   let worst: Difference['worst']
-  const lively = new Set<string>()
-  const names = new Set<string>()
+  const byName = new Map<string, OutputDifference[]>()
   cases.forEach((one, index) => {
     for (const output of one.outputs) {
-      names.add(output.name)
-      if (!output.vacuous) lively.add(output.name)
+      byName.set(output.name, [...(byName.get(output.name) ?? []), output])
       if (worst === undefined || worse(output, worst.output)) worst = { case: index, output }
     }
   })
+  const unseen = [...byName].flatMap(([output, list]): ReadonlyArray<Unseen> => {
+    const why = whyUnseen(list, seen.get(output))
+    return why === undefined ? [] : [{ output, why }]
+  })
   return {
     equal: cases.length > 0 && cases.every((c) => c.equal),
-    vacuous: cases.every((c) => c.vacuous),
-    vacuousOutputs: [...names].filter((n) => !lively.has(n)),
+    vacuous: unseen.filter(({ why }) => why !== 'saturated').length === byName.size,
+    vacuousOutputs: [...byName].flatMap(([name, list]) => (list.every((o) => o.vacuous) ? [name] : [])),
+    unseen,
     worst,
   }
 }
 
 interface Input {
   readonly seed?: number
+  readonly magnitude?: number
   readonly sizes: Sizes
   readonly feeds: Tensors
   /** The reference's outputs where they are known already. */
@@ -238,33 +295,69 @@ const inputsFor = async (
   const found = await acceptedSizes(runner, model, choices.right, seeds, wanted, onTry)
   if (E.isLeft(found)) return found
   const { range, accepted } = found.right
-  return E.right({ range, list: accepted.flatMap(({ sizes, runs }) => runs.map((run) => ({ ...run, sizes }))) })
+  const list: Input[] = accepted.flatMap(({ sizes, runs }) => runs.map((run) => ({ ...run, sizes })))
+  const [first] = list
+  for (const magnitude of first?.seed === undefined ? [] : (options.magnitudes ?? magnitudesOf(inputs))) {
+    const feeds = seededInputs(inputs, first?.seed ?? 1, first?.sizes, range, magnitude)
+    if (E.isLeft(feeds)) return feeds
+    list.push({
+      ...(first?.seed === undefined ? {} : { seed: first.seed }),
+      magnitude,
+      sizes: first?.sizes ?? {},
+      feeds: feeds.right,
+    })
+  }
+  return E.right({ range, list })
+}
+
+/** Numbers that are NaN or infinite. */
+const countNonFinite = (tensors: Tensors): number => {
+  let count = 0
+  for (const tensor of tensors.values()) {
+    if (!isFloat(tensor.dtype)) continue
+    for (const x of elements(tensor)) if (!Number.isFinite(Number(x))) count += 1
+  }
+  return count
 }
 
 type Compared = Pick<CaseDifference, 'outputs' | 'equal' | 'vacuous'>
 
 /**
- * Judges differences above the tolerance by the reference's difference from itself at another optimisation level
- * ({@link judgeByNoise}). That session is made at the first such difference only.
+ * Judges differences above the tolerance by the reference's difference from itself ({@link judgeByNoise}): at another
+ * optimisation level, in a session that is made at the first such difference only, and, for inputs of another magnitude,
+ * where periodic functions and near ties are at the mercy of the last digit, with inputs moved by that digit.
  */
 const noiseJudge = (
   runner: Runner,
   reference: ModelSource,
+  loaded: ModelHandle,
   level: GraphOptimizationLevel | undefined,
   tolerances: (output: string) => Tolerances,
 ) => {
   const other = level === 'disabled' ? 'all' : 'disabled'
   const sessions: Array<E.Either<RunError, ModelHandle>> = []
-  return async (compared: Compared, outputs: Tensors, feeds: Tensors): Promise<E.Either<RunError, Compared>> => {
+  const judgeWith = async (
+    compared: Compared,
+    outputs: Tensors,
+    feeds: Tensors,
+    model: ModelHandle,
+    when: NonNullable<OutputDifference['rounding']>['when'],
+  ): Promise<E.Either<RunError, Compared>> => {
+    const again = await runner.run(model, feeds)()
+    if (E.isLeft(again)) return runner.alive() ? E.right(compared) : again
+    const noise = new Map(compareCase(outputs, again.right, tolerances).outputs.map((o) => [o.name, o]))
+    const judged = compared.outputs.map((o) => judgeByNoise(o, noise.get(o.name) ?? o, when))
+    return E.right({ ...compared, outputs: judged, equal: judged.every((o) => o.equal) })
+  }
+  return async (compared: Compared, outputs: Tensors, input: Input): Promise<E.Either<RunError, Compared>> => {
     if (compared.equal) return E.right(compared)
     if (sessions.length === 0) sessions.push(await runner.load(reference, { graphOptimizationLevel: other })())
     const [session] = sessions
-    if (session === undefined || E.isLeft(session)) return E.right(compared)
-    const again = await runner.run(session.right, feeds)()
-    if (E.isLeft(again)) return runner.alive() ? E.right(compared) : again
-    const noise = new Map(compareCase(outputs, again.right, tolerances).outputs.map((o) => [o.name, o]))
-    const judged = compared.outputs.map((o) => judgeByNoise(o, noise.get(o.name) ?? o))
-    return E.right({ ...compared, outputs: judged, equal: judged.every((o) => o.equal) })
+    let judged: E.Either<RunError, Compared> = E.right(compared)
+    if (session !== undefined && E.isRight(session))
+      judged = await judgeWith(compared, outputs, input.feeds, session.right, 'optimised otherwise')
+    if (E.isLeft(judged) || judged.right.equal || input.magnitude === undefined) return judged
+    return judgeWith(judged.right, outputs, nudged(input.feeds), loaded, 'inputs are rounded otherwise')
   }
 }
 
@@ -292,30 +385,58 @@ const verifyWith = async (
   const { range, list } = inputs.right
   const cases: CaseDifference[] = []
   const toleranceOf = (output: string): Tolerances => tolerancesThrough(tolerance, options.through?.get(output))
-  const judge = noiseJudge(runner, withName(reference, names[0]), level ?? options.graphOptimizationLevel, toleranceOf)
-  for (const { seed, sizes, feeds, outputs } of list) {
-    const note = seed === undefined ? 'given inputs' : `seed ${seed}`
+  const judge = noiseJudge(
+    runner,
+    withName(reference, names[0]),
+    a.right,
+    level ?? options.graphOptimizationLevel,
+    toleranceOf,
+  )
+  const seen: Seen = new Map()
+  const skipped: number[] = []
+  let usual: number | undefined
+  for (const input of list) {
+    const { seed, magnitude, sizes, feeds, outputs } = input
+    const note =
+      seed === undefined ? 'given inputs' : `seed ${seed}${magnitude === undefined ? '' : `, times ${magnitude}`}`
     report({ phase: 'verify', done: cases.length, total: list.length, note })
     const x = outputs === undefined ? await runner.run(a.right, feeds)() : E.right(outputs)
-    if (E.isLeft(x)) return atSizes(x.left, sizes)
+    if (E.isLeft(x)) {
+      if (magnitude === undefined || !runner.alive()) return atSizes(x.left, sizes)
+      skipped.push(magnitude)
+      continue
+    }
+    // At another magnitude only what is finite says anything.
+    usual ??= countNonFinite(x.right)
+    if (magnitude !== undefined && countNonFinite(x.right) > usual) {
+      skipped.push(magnitude)
+      continue
+    }
     const y = await runner.run(b.right, feeds)()
     if (E.isLeft(y)) {
       const ran = runner.alive() ? `a model that runs where ${names[0]} does` : y.left.expected
       return atSizes({ ...y.left, expected: ran }, sizes)
     }
-    const compared = await judge(compareCase(x.right, y.right, toleranceOf), x.right, feeds)
+    const compared = await judge(compareCase(x.right, y.right, toleranceOf), x.right, input)
     if (E.isLeft(compared)) return atSizes(compared.left, sizes)
-    cases.push({ ...(seed === undefined ? {} : { seed }), sizes, ...compared.right })
+    remember(seen, x.right)
+    cases.push({
+      ...(seed === undefined ? {} : { seed }),
+      ...(magnitude === undefined ? {} : { magnitude }),
+      sizes,
+      ...compared.right,
+    })
   }
   report({ phase: 'verify', done: list.length, total: list.length, note: 'done' })
   const { provider, why, runtime } = runner
   const placement = { reference: a.right.placement, candidate: b.right.placement }
-  return E.right({ ...summarise(cases), tolerance, provider, why, placement, runtime, range, cases })
+  return E.right({ ...summarise(cases, seen), skipped, tolerance, provider, why, placement, runtime, range, cases })
 }
 
 /**
  * Runs both models on the same inputs and compares every output. Inputs are seeded (three seeds, up to three choices of
- * sizes for the dimensions the reference leaves open) unless the caller gives some. Integers, booleans and strings
+ * sizes for the dimensions the reference leaves open, and large and tiny floats where the reference stays finite) unless
+ * the caller gives some. Integers, booleans and strings
  * must agree exactly, floats within {@link Tolerances} of the largest value, or where that is exceeded within a few times
  * what ONNX Runtime differs from itself; NaN and infinities by position.
  *

@@ -52,6 +52,8 @@ export const difference: Difference = {
   equal: true,
   vacuous: false,
   vacuousOutputs: [],
+  unseen: [],
+  skipped: [],
   tolerance: { float32: 1e-4, float16: 2e-2, bfloat16: 2e-2, float64: 1e-9 },
   provider: 'cpu',
   why: 'cpu was asked for',

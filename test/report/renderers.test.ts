@@ -6,6 +6,7 @@ import { makeManifest, printManifest } from '../../src/report/manifest.ts'
 import { renderMeasurements, renderYield, timeShare } from '../../src/report/measure-table.ts'
 import { renderPage } from '../../src/report/report-page.ts'
 import type { Results } from '../../src/report/results.ts'
+import { judgeByNoise } from '../../src/run/compare.ts'
 import { plainStyle, styleFor } from '../../src/report/style.ts'
 import { recordVerification } from '../../src/report/verification-record.ts'
 import { renderDifference, summariseDifference } from '../../src/report/verify-table.ts'
@@ -163,8 +164,35 @@ describe('verification on a terminal', () => {
 
   it('warns where agreement proves nothing', () => {
     expect(summariseDifference(difference, plainStyle)).toMatch(/^verified: 2 cases, onnxruntime-node 1.30.0 on cpu\.$/)
-    expect(summariseDifference({ ...difference, vacuous: true }, plainStyle)).toMatch('this proves little')
+    const unseen = [{ output: 'y', why: 'constant' }] as const
+    expect(summariseDifference({ ...difference, vacuous: true, unseen }, plainStyle)).toBe(
+      'verified nothing: y is the same for all inputs tried (2 cases, onnxruntime-node 1.30.0 on cpu).',
+    )
+    expect(summariseDifference({ ...difference, vacuous: true }, plainStyle)).toMatch(/^verified nothing: /)
+    expect(summariseDifference({ ...difference, unseen: [{ output: 'z', why: 'saturated' }] }, plainStyle)).toMatch(
+      /^verified: .* Not seen: z is saturated, only 0, 1 and -1\.$/,
+    )
     expect(summariseDifference({ ...difference, equal: false }, plainStyle)).toMatch(/^different: /)
+  })
+})
+
+describe('a large difference that counts as equal', () => {
+  it('says in which output, where, and why', () => {
+    const [first, second] = difference.cases
+    const [output] = first?.outputs ?? []
+    if (first === undefined || second === undefined || output === undefined) throw new Error('no case')
+    const judged = judgeByNoise(
+      { ...output, equal: false, relative: 1, maxAbs: 3e-30, maxReference: 3e-30 },
+      { ...output, maxAbs: 1e-30 },
+      'optimised otherwise',
+    )
+    const cases = [{ ...first, magnitude: 1e-12, outputs: [judged] }, second]
+    const text = summariseDifference({ ...difference, cases, worst: { case: 0, output: judged } }, plainStyle)
+    expect(text).toMatch(
+      /^verified: max relative error 1\.0e\+0 in y \(seed 1, inputs times 1e-12, N = 1: within 4 times what/,
+    )
+    expect(text).toMatch('ONNX Runtime differs from itself when optimised otherwise (1.0e-30)), 1 of 2 within 1.0e-4,')
+    expect(renderPage({ ...results, verification: recordVerification({ ...difference, cases }) })).toMatch('2 cases')
   })
 })
 

@@ -36,22 +36,26 @@ describe('verify', () => {
     })
     expect(result).toMatchObject({ equal: true, vacuous: false, vacuousOutputs: [], provider: 'cpu' })
     expect(result.runtime).toMatch(/^onnxruntime-node \d/)
-    expect(result.cases.map((c) => [c.seed, c.sizes['N'], c.sizes['H']])).toEqual([
-      [1, 1, 32],
-      [2, 1, 32],
-      [3, 1, 32],
-      [1, 3, 48],
-      [2, 3, 48],
-      [3, 3, 48],
-      [1, 2, 64],
-      [2, 2, 64],
-      [3, 2, 64],
+    expect(result.cases.map((c) => [c.seed, c.sizes['N'], c.sizes['H'], c.magnitude ?? 1])).toEqual([
+      [1, 1, 32, 1],
+      [2, 1, 32, 1],
+      [3, 1, 32, 1],
+      [1, 3, 48, 1],
+      [2, 3, 48, 1],
+      [3, 3, 48, 1],
+      [1, 2, 64, 1],
+      [2, 2, 64, 1],
+      [3, 2, 64, 1],
+      [1, 1, 32, 1e-12],
+      [1, 1, 32, 1e-3],
+      [1, 1, 32, 1e3],
+      [1, 1, 32, 1e12],
     ])
     expect(result.cases[4]?.outputs[0]).toMatchObject({ name: 'y', shape: [3, 4, 48, 48] })
-    for (const one of result.cases) expect(one.outputs[0]?.maxReference).toBeGreaterThan(1)
-    expect(new Set(result.cases.map((c) => c.outputs[0]?.maxReference)).size).toBe(9)
+    for (const one of result.cases.slice(0, 9)) expect(one.outputs[0]?.maxReference).toBeGreaterThan(1)
+    expect(new Set(result.cases.map((c) => c.outputs[0]?.maxReference)).size).toBe(13)
     expect(new Set(steps.map((s) => s.phase))).toEqual(new Set(['load', 'sizes', 'verify']))
-    expect(steps.at(-1)).toMatchObject({ phase: 'verify', done: 9, total: 9 })
+    expect(steps.at(-1)).toMatchObject({ phase: 'verify', done: 13, total: 13 })
   })
 
   it('catches one weight of 108 that is off by a thousandth, and forgives rounding', async () => {
@@ -234,5 +238,96 @@ describe('verify', () => {
     expect((await refusal(relu, relu, { tolerance: NaN })).subject).toBe('tolerance')
     expect((await refusal(relu, relu, { seeds: [] })).subject).toBe('seeds')
     expect((await refusal(relu, relu, { inputs: [] })).subject).toBe('inputs')
+  })
+
+  describe('at other magnitudes', () => {
+    const input: Value = { name: 'x', shape: ['N', 6] }
+    const output: Value = { name: 'y', shape: ['N', 6] }
+    const factors = (...list: ReadonlyArray<number>): Uint8Array =>
+      onnx({
+        nodes: list.map((_, i) => ({
+          op: 'Mul',
+          inputs: [i === 0 ? 'x' : `v${i}`, `c${i}`],
+          outputs: [i === list.length - 1 ? 'y' : `v${i + 1}`],
+        })),
+        inputs: [input],
+        outputs: [output],
+        constants: list.map((factor, i) => ({ name: `c${i}`, shape: [1], data: [factor] })),
+      })
+
+    it('finds what overflows with large inputs only', async () => {
+      const [safe, overflowing] = [factors(1e-10, 1e30), factors(1e30, 1e-10)]
+      const result = await difference(safe, overflowing, { graphOptimizationLevel: 'disabled' })
+      expect(result.equal).toBe(false)
+      expect(result.cases.filter((c) => !c.equal).map((c) => c.magnitude)).toEqual([1e12])
+      const usual = await difference(safe, overflowing, { graphOptimizationLevel: 'disabled', magnitudes: [] })
+      expect(usual.equal).toBe(true)
+    })
+
+    it('finds what vanishes with tiny inputs only', async () => {
+      const [safe, vanishing] = [factors(1e20, 1e-20), factors(1e-20, 1e-20, 1e20, 1e20)]
+      const result = await difference(safe, vanishing, { graphOptimizationLevel: 'disabled', magnitudes: [1e-12] })
+      expect(result.cases.filter((c) => !c.equal).map((c) => c.magnitude)).toEqual([1e-12])
+    })
+
+    it('compares nothing where the reference is not finite, and says so', async () => {
+      const steep = factors(1e30)
+      const result = await difference(steep, steep)
+      expect(result).toMatchObject({ equal: true, skipped: [1e12] })
+      expect(result.cases.map((c) => c.magnitude)).not.toContain(1e12)
+    })
+
+    it('leaves what the last digit of the inputs decides', async () => {
+      const sine = (factor: number): Uint8Array =>
+        onnx({
+          nodes: [
+            { op: 'Mul', inputs: ['x', 'c'], outputs: ['z'] },
+            { op: 'Sin', inputs: ['z'], outputs: ['y'] },
+          ],
+          inputs: [input],
+          outputs: [output],
+          constants: [{ name: 'c', shape: [1], data: [factor] }],
+        })
+      const result = await difference(sine(1), sine(1 + 2 ** -23), { magnitudes: [1e12] })
+      expect(result).toMatchObject({
+        equal: true,
+        worst: { output: { rounding: { when: 'inputs are rounded otherwise' } } },
+      })
+      expect((await difference(sine(1), sine(1.01), { magnitudes: [1e12] })).equal).toBe(false)
+    })
+  })
+
+  it('says that it has seen nothing of outputs that are empty, constant or saturated', async () => {
+    const output: Value = { name: 'y', shape: ['N', 6] }
+    const plus = (op: string, bias: number): Uint8Array =>
+      onnx({
+        nodes: [
+          { op: 'Mul', inputs: ['x', 'zero'], outputs: ['z'] },
+          { op: 'Add', inputs: [bias === 0 ? 'x' : 'z', 'b'], outputs: ['s'] },
+          { op, inputs: ['s'], outputs: ['y'] },
+        ],
+        inputs: [x],
+        outputs: [output],
+        constants: [
+          { name: 'zero', shape: [1], data: [0] },
+          { name: 'b', shape: [1], data: [bias] },
+        ],
+      })
+    const constant = plus('Tanh', 0.25)
+    expect(await difference(constant, constant)).toMatchObject({
+      equal: true,
+      vacuous: true,
+      unseen: [{ output: 'y', why: 'constant' }],
+    })
+    const signs = plus('Sign', 0)
+    expect(await difference(signs, signs)).toMatchObject({
+      equal: true,
+      vacuous: false,
+      unseen: [{ output: 'y', why: 'saturated' }],
+    })
+    const lively = plus('Tanh', 0)
+    expect(await difference(lively, lively)).toMatchObject({ vacuous: false, unseen: [] })
+    const nothing = unary('Relu', [0, 6])
+    expect(await difference(nothing, nothing)).toMatchObject({ vacuous: true, unseen: [{ output: 'y', why: 'empty' }] })
   })
 })
