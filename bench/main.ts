@@ -7,6 +7,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { toJson } from '../src/report/json.ts'
 import { backendNames } from '../src/train/backend/index.ts'
 import { version } from '../src/version.ts'
+import { benchBound, boundMasks, type BoundOptions } from './bound.ts'
 import { benchComparison, type ComparisonOptions } from './comparison.ts'
 import { methodNames } from './comparison-runs.ts'
 import { benchCompile } from './compile.ts'
@@ -109,6 +110,17 @@ program
       watchMachine(),
       out,
     ),
+  )
+
+program
+  .command('bound')
+  .description('multiply-accumulates of compiled models against a bound found by running the masked ones')
+  .option('--models <names...>', 'graphs of test/models; all unless told otherwise')
+  .addOption(new Option('--masks <kinds...>', 'layers dead, or filters masked').choices(boundMasks))
+  .option('--seeds <count>', 'draws of the masks', count, 3)
+  .option('--out <file>', 'write the result as JSON')
+  .action(({ models = [], masks = boundMasks, seeds, out }: Partial<BoundOptions> & { seeds: number; out?: string }) =>
+    finish(benchBound({ models, masks, seeds }), watchMachine(), out),
   )
 
 await program.parseAsync()
