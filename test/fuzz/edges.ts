@@ -6,7 +6,7 @@
  */
 import * as fc from 'fast-check'
 import type { Graph } from '../../src/ir/graph.ts'
-import type { Target } from '../../src/ir/op.ts'
+import type { Target } from '../../src/passes/target.ts'
 import { elements } from '../../src/ir/tensor.ts'
 import { noMasks } from '../../src/masks/mask.ts'
 import { applyMasks } from '../../src/passes/apply-masks.ts'
