@@ -4,12 +4,15 @@
  * of its type; how far its outputs differ bounds what another exact way to write it may change.
  */
 import * as E from 'fp-ts/lib/Either.js'
+import { forEachIndex, reshaped } from '../../src/ir/evaluate.ts'
+import { broadcastAt, normaliseOver, standardise } from '../../src/ir/families/normalization.ts'
+import { sizeOf } from '../../src/ir/type.ts'
 import { evaluateGraph, evaluateNode } from '../../src/ir/interpret.ts'
 import { renderError } from '../../src/ir/failure.ts'
 import type { Graph } from '../../src/ir/graph.ts'
 import type { Node } from '../../src/ir/op.ts'
 import { type Dense, elements, materialize, tensorOf } from '../../src/ir/tensor.ts'
-import { type FloatType, floatTypes, ulp } from './numbers.ts'
+import { type FloatType, floatTypes, formats, ulp } from './numbers.ts'
 
 /** Results are operands as they are: nothing is rounded. */
 const exact: ReadonlySet<string> = new Set([
@@ -44,6 +47,63 @@ const absolute: ReadonlySet<string> = new Set([
 ])
 
 const sums: ReadonlySet<string> = new Set(['Add', 'Sub'])
+
+/** The axes that a normalisation takes mean and variance over, counted in a tensor of this rank. */
+const normalisedAxes = ({ op, attrs }: Node, rank: number): ReadonlyArray<number> => {
+  const given = new Map(Object.entries(Object(attrs)))
+  const axes = Array.from({ length: rank }, (_, a) => a)
+  if (op === 'InstanceNormalization') return axes.slice(2)
+  if (op === 'LayerNormalization') return axes.slice(Number(given.get('axis')))
+  if (op !== 'MeanVarianceNormalization') return []
+  const list: unknown = given.get('axes')
+  return Array.isArray(list) ? list.map(Number) : [0, 2, 3]
+}
+
+/**
+ * How far a normalisation is off for want of digits in its mean, and, where a runtime takes the variance as the mean of the
+ * squares less the square of the mean, in its variance: units of the last place for each element.
+ */
+const normalisationNoise = (
+  node: Node,
+  inputs: ReadonlyArray<Dense | undefined>,
+  type: FloatType,
+): Float64Array | undefined => {
+  const [x, scale] = inputs
+  const given = new Map(Object.entries(Object(node.attrs)))
+  const epsilon = node.op === 'MeanVarianceNormalization' ? 1e-18 : Number(given.get('epsilon'))
+  if (x === undefined) return undefined
+  const grouped = node.op === 'GroupNormalization'
+  const [batch = 1, channels = 1, ...rest] = x.shape
+  const groups = Number(given.get('num_groups'))
+  const view = grouped ? reshaped(x, [batch, groups, (channels / groups) * sizeOf(rest)]) : x
+  const axes = new Set(grouped ? [2] : normalisedAxes(node, x.shape.length))
+  if (axes.size === 0) return undefined
+  const out = normaliseOver(view, axes, (values) => {
+    const { mean, factor, values: normalised } = standardise(values, epsilon)
+    const largest = Math.max(...values.map(Math.abs))
+    const variance = ulp(type, mean * mean) * factor * factor
+    return normalised.map((n) => ulp(type, largest) * factor + Math.abs(n) * variance)
+  })
+  if (scale === undefined || node.op === 'MeanVarianceNormalization') return out
+  const at = broadcastAt(
+    node.op === 'LayerNormalization' ? scale : reshaped(scale, [channels, ...rest.map(() => 1)]),
+    x.shape.length,
+  )
+  forEachIndex(x.shape, (index, flat) => {
+    out[flat] = (out[flat] ?? 0) * Math.abs(at(index))
+  })
+  return out
+}
+
+const normalisations: ReadonlySet<string> = new Set([
+  ...['InstanceNormalization', 'LayerNormalization', 'GroupNormalization', 'MeanVarianceNormalization'],
+])
+
+/**
+ * How many bits of a sum with a constant a rewrite may lose to cancellation, as `cancels` in `src/ir/numerics.ts` has it:
+ * half the digits less two, ten at most.
+ */
+const cancelledBits = (type: FloatType): number => Math.min(10, Math.floor(formats[type].precision / 2) - 2)
 
 /** Units in the last place that a number is moved by at most: more than one operator's rounding. */
 const units = 8
@@ -105,10 +165,13 @@ const noisyNode = (
     const constant = isSum ? node.inputs.findIndex((name) => graph.constants.has(name)) : -1
     const computed = constant < 0 ? undefined : inputs[1 - constant]
     const terms = computed && computed.shape.join() === y.shape.join() ? elements(computed) : undefined
+    const off = normalisations.has(node.op) ? normalisationNoise(node, inputs, type) : undefined
     const argument = absolute.has(node.op) && inputs[0] !== undefined ? elements(inputs[0]) : undefined
     return moved(target, values, uniform, (i, x) => {
-      // A sum with a constant is as inexact as the number that it is added to; its own rounding is part of the model.
-      if (terms !== undefined) return Math.min(ulp(type, x), ulp(type, Number(terms[i])))
+      // A sum with a constant is about as inexact as the number that it is added to; a rounding far above that is what the
+      // sum is there for.
+      if (terms !== undefined) return Math.min(ulp(type, x), 2 ** cancelledBits(type) * ulp(type, Number(terms[i])))
+      if (off !== undefined) return ulp(type, x) + (off[i] ?? 0)
       if (argument !== undefined)
         return Math.max(ulp(type, x), ulp(type, 1) * Math.min(1, Math.abs(Number(argument[i]))))
       return ulp(type, x)
