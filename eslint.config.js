@@ -5,13 +5,14 @@ import ts from 'typescript-eslint'
 /** Which folders of src/ a folder may import, the way data flows. Everything else is an error. */
 const layers = {
   ir: [],
+  disk: ['ir'],
   onnx: ['ir'],
   masks: ['ir', 'onnx'],
   read: ['ir', 'masks', 'onnx'],
   passes: ['ir', 'masks'],
   models: ['ir'],
-  train: ['ir', 'masks', 'passes', 'models'],
-  export: ['ir', 'onnx'],
+  train: ['ir', 'disk', 'masks', 'passes', 'models'],
+  export: ['ir', 'disk', 'onnx'],
   run: ['ir'],
   report: ['ir', 'masks', 'passes', 'run', 'train'],
 }

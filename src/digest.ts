@@ -1,4 +1,4 @@
-/** SHA-256 digests of files and bytes. Node only. */
+/** SHA-256 digests of files. Node only. */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { basename } from 'node:path'
@@ -6,13 +6,6 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import { type ReadError, readError } from './read/error.ts'
 import type { Source } from './report/source.ts'
-
-/** SHA-256 of pieces of bytes one after the other, in hexadecimal. */
-export const digestOf = (chunks: Iterable<Uint8Array>): string => {
-  const hash = createHash('sha256')
-  for (const chunk of chunks) hash.update(chunk)
-  return hash.digest('hex')
-}
 
 /** Name and SHA-256 of a file, for the manifest of a package. Fails where the file cannot be read. */
 export const sourceOf =

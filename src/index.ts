@@ -48,7 +48,7 @@ export { observers, type Observer, type Pass, type PassError, stopAfter } from '
 export { type Pruned, pruneChannels, type PruneOptions } from './passes/prune.ts'
 
 export { lower, type Lowered, type LowerOptions } from './export/lower.ts'
-export type { WriteError } from './export/error.ts'
+export type { WriteError } from './disk/error.ts'
 export { sourceOf } from './digest.ts'
 export { lowerCompiled, type Package, type PackageOptions, writePackage } from './write-package.ts'
 export type { Manifest } from './report/manifest.ts'

@@ -1,7 +1,7 @@
 /** Whether a compiled graph computes what the masked model computes, in ONNX Runtime. Node only. */
 import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
-import type { WriteError } from './export/error.ts'
+import type { WriteError } from './disk/error.ts'
 import { type Lowered, lower } from './export/lower.ts'
 import type { Graph } from './ir/graph.ts'
 import { coarsestTypes } from './ir/precision.ts'

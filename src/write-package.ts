@@ -1,9 +1,9 @@
 /** Compiled models as folders. Node only. */
+import { createHash } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
-import { digestOf } from './digest.ts'
-import type { WriteError } from './export/error.ts'
+import type { WriteError } from './disk/error.ts'
 import { type Lowered, lower, lowerInPieces } from './export/lower.ts'
 import { manifestName, type PackageFile, writeFiles } from './export/package.ts'
 import type { MatchSummary } from './masks/match/index.ts'
@@ -33,6 +33,8 @@ export interface PackageOptions {
   readonly external?: boolean
   /** The compiled graph as ONNX, where the caller has lowered it already. */
   readonly lowered?: Lowered
+  /** Aborted: the package is not written, unless it has been already; the old one stays. */
+  readonly signal?: AbortSignal
 }
 
 /** A package that has been written. */
@@ -52,7 +54,8 @@ export const lowerCompiled = (
  * Writes a package: `model.onnx` (and `model.onnx_data`), `chasec.json`, `report.html`. The folder is replaced as a
  * whole; a crash at any point leaves the old package or the new one. The same arguments give the same bytes.
  *
- * Errors: the folder holds other files, the disk is full or fails, the model is too large for one file.
+ * Errors: the folder holds other files, the disk is full or fails, the model is too large for one file, a file that weights
+ * are read from has changed, it was aborted.
  */
 export const writePackage =
   (compiled: Compiled, directory: string, options: PackageOptions = {}): TaskEither<WriteError, Package> =>
@@ -60,49 +63,57 @@ export const writePackage =
     const models = options.lowered === undefined ? lowerFiles(compiled, options) : E.right(filesOf(options.lowered))
     if (E.isLeft(models)) return models
     const results = resultsOf(compiled, options)
-    const page = textFile('report.html', renderPage(results))
-    const files = [...models.right, page].map(describe)
-    const manifest = makeManifest(results, files)
-    const own = textFile(manifestName, printManifest(manifest))
-    const all = [...models.right, page, own]
-    const written = await writeFiles(
-      directory,
-      all.map(({ name, chunks }): PackageFile => ({ name, chunks: chunks() })),
-    )()
-    return E.isLeft(written) ? written : E.right({ directory, files: [...files, describe(own)], manifest })
+    const page = textFile('report.html', () => renderPage(results))
+    const files: ManifestFile[] = []
+    const content = [...models.right, page].map((file) => recorded(file, files))
+    // Comes last: it lists what has been written.
+    const own = textFile(manifestName, () => printManifest(makeManifest(results, files)))
+    const { signal } = options
+    const all = [...content, recorded(own, files)]
+    const written = await writeFiles(directory, all, signal === undefined ? {} : { signal })()
+    if (E.isLeft(written)) return written
+    return E.right({ directory, files, manifest: makeManifest(results, files.slice(0, content.length)) })
   }
 
 interface Content {
   readonly name: string
-  readonly length: number
   readonly chunks: () => Iterable<Uint8Array>
 }
 
-const describe = ({ name, length, chunks }: Content): ManifestFile => ({
-  name,
-  bytes: length,
-  sha256: digestOf(chunks()),
-})
+/** The file, which is added to `files` when all of it has been given out. */
+const recorded = ({ name, chunks }: Content, files: ManifestFile[]): PackageFile => {
+  function* noted(): Iterable<Uint8Array> {
+    const hash = createHash('sha256')
+    let bytes = 0
+    for (const chunk of chunks()) {
+      hash.update(chunk)
+      bytes += chunk.byteLength
+      yield chunk
+    }
+    files.push({ name, bytes, sha256: hash.digest('hex') })
+  }
+  return { name, chunks: noted() }
+}
 
 /** The model in pieces that share the bytes of the graph's tensors: a weight is not copied to be written. */
 const lowerFiles = (compiled: Compiled, { external }: PackageOptions): E.Either<WriteError, ReadonlyArray<Content>> =>
   pipe(
     lowerInPieces(compiled.graph, { producer: version, ...(external === undefined ? {} : { external }) }),
     E.map(({ model, external: data }) => [
-      { name: 'model.onnx', length: model.length, chunks: () => model.chunks },
+      { name: 'model.onnx', chunks: () => model.chunks },
       ...(data === undefined ? [] : [data]),
     ]),
   )
 
 const filesOf = ({ model, external }: Lowered): ReadonlyArray<Content> => [
-  { name: 'model.onnx', length: model.byteLength, chunks: () => [model] },
+  { name: 'model.onnx', chunks: () => [model] },
   ...(external === undefined ? [] : [external]),
 ]
 
-const textFile = (name: string, text: string): Content => {
-  const bytes = new TextEncoder().encode(text)
-  return { name, length: bytes.byteLength, chunks: () => [bytes] }
-}
+const textFile = (name: string, text: () => string): Content => ({
+  name,
+  chunks: () => [new TextEncoder().encode(text())],
+})
 
 const resultsOf = (
   { report }: Compiled,

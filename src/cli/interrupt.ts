@@ -1,41 +1,57 @@
-import type { Task } from 'fp-ts/lib/Task.js'
+/** What happens when the user presses Ctrl-C (SIGINT), or the machine asks the process to end (SIGTERM). */
 
-/** Exit code of a process that ended because of SIGINT, as shells have it. */
-export const interruptedCode = 130
+type Request = 'SIGINT' | 'SIGTERM'
 
-/**
- * Runs a short task to its end even when the user presses Ctrl-C meanwhile; the process ends after it, unless longer work
- * that the task is part of listens too and ends by itself.
- */
-export const uninterrupted = async <A>(task: Task<A>): Promise<A> => {
-  const alone = process.listenerCount('SIGINT') === 0
-  let interrupted = false
-  const remember = (): void => {
-    interrupted = true
-  }
-  process.on('SIGINT', remember)
-  try {
-    return await task()
-  } finally {
-    process.off('SIGINT', remember)
-    if (interrupted && alone) process.exit(interruptedCode)
-  }
+/** Exit codes of a process that ended because of a signal, as shells have them. */
+export const interruptedCodes = { SIGINT: 130, SIGTERM: 143 } as const satisfies Record<Request, number>
+
+export type InterruptedCode = (typeof interruptedCodes)[Request]
+
+interface Listening<A> {
+  readonly result: A
+  /** The first request, if there was one. */
+  readonly request: Request | undefined
 }
 
-/**
- * Does long work that ends early, and in order, once its signal is aborted: when the user presses Ctrl-C, or the machine asks
- * the process to end. Whoever asks twice ends the process at once.
- */
-export const interruptible = async <A>(work: (signal: AbortSignal) => Promise<A>): Promise<A> => {
+/** Does `work`, whose signal is aborted by the first request; `again` is called for others. */
+const listening = async <A>(
+  work: (signal: AbortSignal) => Promise<A>,
+  again: (request: Request) => void,
+): Promise<Listening<A>> => {
   const controller = new AbortController()
-  const ask = (): void => {
-    if (controller.signal.aborted) process.exit(interruptedCode)
+  let request: Request | undefined
+  const ask = (signal: Request): void => {
+    if (request !== undefined) return again(signal)
+    request = signal
     controller.abort()
   }
   process.on('SIGINT', ask).on('SIGTERM', ask)
   try {
-    return await work(controller.signal)
+    const result = await work(controller.signal)
+    return { result, request }
   } finally {
     process.off('SIGINT', ask).off('SIGTERM', ask)
   }
+}
+
+/**
+ * Does short work that leaves nothing half done when its signal is aborted; then the process ends. Within longer work that
+ * listens too it is not aborted, and the longer work ends by itself.
+ */
+export const uninterrupted = async <A>(work: (signal: AbortSignal) => Promise<A>): Promise<A> => {
+  if (process.listenerCount('SIGINT') > 0) return work(new AbortController().signal)
+  const { result, request } = await listening(work, () => undefined)
+  if (request !== undefined) process.exit(interruptedCodes[request])
+  return result
+}
+
+/**
+ * Does long work that ends early, and in order, once its signal is aborted; tells the exit code if it was. Whoever asks twice
+ * ends the process at once.
+ */
+export const interruptible = async <A>(
+  work: (signal: AbortSignal) => Promise<A>,
+): Promise<{ readonly result: A; readonly interrupted: InterruptedCode | undefined }> => {
+  const { result, request } = await listening(work, (again) => process.exit(interruptedCodes[again]))
+  return { result, interrupted: request === undefined ? undefined : interruptedCodes[request] }
 }

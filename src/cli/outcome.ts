@@ -2,11 +2,11 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, renderError } from '../ir/failure.ts'
 import { toJson } from '../report/json.ts'
-import type { interruptedCode } from './interrupt.ts'
+import type { InterruptedCode } from './interrupt.ts'
 import type { Terminal } from './terminal.ts'
 
-/** 0: done. 1: the answer is no. 2: bad usage or input. 130: ended by the user, to be gone on with. */
-export type ExitCode = 0 | 1 | 2 | typeof interruptedCode
+/** 0: done. 1: the answer is no. 2: bad usage or input. 130, 143: ended by the user or the machine, to be gone on with. */
+export type ExitCode = 0 | 1 | 2 | InterruptedCode
 
 export interface Outcome {
   readonly exitCode: ExitCode

@@ -22,7 +22,7 @@ import {
   type ValueInfoProto,
 } from '../onnx/onnx_pb.ts'
 import { assemble, concatenate, type Pieces } from './assemble.ts'
-import { type WriteError, writeError } from './error.ts'
+import { type WriteError, writeError } from '../disk/error.ts'
 import { writeNode } from './node.ts'
 import { restore } from './restore.ts'
 import { rawChunks, sizeInBytes, writeExternalTensor, writeTensor } from './tensor.ts'

@@ -1,66 +1,73 @@
 /**
- * Folders of files that are replaced as a whole. Node only.
+ * Packages: folders of files that are replaced as a whole. Node only.
  *
  * The files are written into a new folder beside the target and forced to disk; then the target is renamed aside, the
  * new folder renamed into its place, and the old one removed. So at every instant the target is the whole old package or
  * the whole new one, or, between the two renames, absent while the old one lies complete beside it; it never holds a mix.
  * Whatever ends the process, the next {@link writeFiles} or {@link recoverFiles} of the same target restores an old
- * package that was left aside and removes what is left of earlier runs. Folders beside the target are named
- * `.<target>.chasec-<new|old|trash>-<id>`.
+ * package that was left aside and removes what is left of runs that have ended.
  *
- * Two processes that write the same target do not mix either: the one that starts later takes the other's unfinished
- * folder away, and the other ends with an error.
+ * A package is what its manifest lists, by content. A folder that holds anything else is refused, and only what has been
+ * found to be a package is ever removed.
+ *
+ * Several processes may write the same target: each publishes a whole package, and the last one stays.
  */
-import { basename, dirname, join, resolve } from 'node:path'
+import { createHash } from 'node:crypto'
+import { dirname, join, resolve } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
-import { type WriteError, writeError } from './error.ts'
-import { type FileSystem, nodeFileSystem, systemCode } from './file-system.ts'
+import { beside, leftoversOf } from '../disk/beside.ts'
+import { type WriteError, writeError } from '../disk/error.ts'
+import { type FileSystem, nodeFileSystem, systemCode } from '../disk/file-system.ts'
+import { type Chunks, createFile, stoppedAt, type Writing } from '../disk/write-file.ts'
 
 export interface PackageFile {
   readonly name: string
   /** The content in order, made piece by piece while it is written. */
-  readonly chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>
+  readonly chunks: Chunks
 }
 
-/** The file that makes a folder a package of ours. */
+/** The file that says what a package is. */
 export const manifestName = 'chasec.json'
 
-const ownNames = /^(model\.onnx(_data(_\d+)?)?|report\.html|chasec\.json)$/
-
-type Role = 'new' | 'old' | 'trash'
-
-const beside = (target: string, role: Role): string =>
-  join(dirname(target), `.${basename(target)}.chasec-${role}-${crypto.randomUUID()}`)
+/** How often a target that other processes keep replacing is tried. */
+const attempts = 100
 
 /**
  * Replaces the package at `directory` by `files`, or makes it; folders above it are made too. The promise of what a crash
  * or an error leaves is that of this file's first comment.
  *
- * Errors: the folder holds files that are not a package of ours (all of them, when it has no manifest); it is a link or a
- * file; a name that is not one of a plain file; the disk is full or fails. After an error the old package is in place.
+ * Errors: the folder holds files that its manifest does not list, or lists with another content (all of them, when it has
+ * no manifest of chasec); it is a link or a file; a name that is not one of a plain file; the disk is full or fails; it was
+ * aborted. After an error the old package is in place.
  */
 export const writeFiles =
   (
     directory: string,
     files: ReadonlyArray<PackageFile>,
-    fileSystem: FileSystem = nodeFileSystem,
+    { fileSystem = nodeFileSystem, signal }: Writing = {},
   ): TaskEither<WriteError, void> =>
   () =>
-    reported(directory, async () => {
+    reported(directory, signal, async () => {
       const target = resolve(directory)
       const names = checkNames(files.map(({ name }) => name))
       if (E.isLeft(names)) return names
       await fileSystem.makeFolders(dirname(target))
       await recover(target, fileSystem)
-      const free = await checkTarget(target, names.right, fileSystem)
+      const digests: Digests = new Map()
+      const free = await checkTarget(target, target, digests, fileSystem)
       if (E.isLeft(free)) return free
       const fresh = beside(target, 'new')
       try {
         await fileSystem.makeFolder(fresh)
-        for (const file of files) await writeFile(join(fresh, file.name), file.chunks, fileSystem)
+        for (const { name, chunks } of files) {
+          await createFile(join(fresh, name), chunks, { fileSystem, ...(signal === undefined ? {} : { signal }) })
+        }
         await fileSystem.syncFolder(fresh)
-        return await replace(target, fresh, names.right, fileSystem)
+        return await replace(target, fresh, digests, fileSystem)
+      } catch (thrown) {
+        if (systemCode(thrown) !== 'ENOENT' || (await fileSystem.kindOf(fresh)) !== undefined) throw thrown
+        return E.left(busy(directory))
       } finally {
         await discard(target, fresh, fileSystem).catch(() => undefined)
       }
@@ -73,25 +80,44 @@ export const writeFiles =
 export const recoverFiles =
   (directory: string, fileSystem: FileSystem = nodeFileSystem): TaskEither<WriteError, void> =>
   () =>
-    reported(directory, async () => {
+    reported(directory, undefined, async () => {
       const target = resolve(directory)
       if ((await fileSystem.kindOf(dirname(target))) === 'folder') await recover(target, fileSystem)
       return E.right(undefined)
     })
 
-/** Turns errors of the system into ours. */
+/** Turns errors of the system, and the abortion, into ours. */
 const reported = async (
   directory: string,
+  signal: AbortSignal | undefined,
   work: () => Promise<E.Either<WriteError, void>>,
 ): Promise<E.Either<WriteError, void>> => {
   try {
     return await work()
   } catch (thrown) {
+    if (signal?.aborted === true && thrown === signal.reason) return E.left(stoppedAt(directory))
     if (!(thrown instanceof Error) || systemCode(thrown) === '') throw thrown
     const help = 'The package that was there, if any, is unchanged. Check free space and permissions, then try again.'
     return E.left(writeError(directory, 'a folder that can be written', thrown.message, help))
   }
 }
+
+/** What `work` gives; undefined where it fails with one of these codes of the system. */
+const unless = async <A>(codes: ReadonlyArray<string>, work: () => Promise<A>): Promise<A | undefined> => {
+  try {
+    return await work()
+  } catch (thrown) {
+    if (!codes.includes(systemCode(thrown))) throw thrown
+    return undefined
+  }
+}
+
+/** Renames a folder; false where it is gone, or something is in its new place. */
+const moved = async (from: string, to: string, fileSystem: FileSystem): Promise<boolean> =>
+  (await unless(['ENOENT', 'ENOTEMPTY', 'EEXIST'], async () => {
+    await fileSystem.rename(from, to)
+    return true
+  })) ?? false
 
 const checkNames = (names: ReadonlyArray<string>): E.Either<WriteError, ReadonlySet<string>> => {
   const seen = new Set<string>()
@@ -106,111 +132,199 @@ const checkNames = (names: ReadonlyArray<string>): E.Either<WriteError, Readonly
   return E.right(seen)
 }
 
-/** Refuses to replace anything but nothing, an empty folder, or a package of ours. */
+/** SHA-256 of files by their states: a file that has not been written to is read once. */
+type Digests = Map<string, string>
+
+/**
+ * Refuses to replace anything but nothing, an empty folder, or a package: its manifest and files that it lists. `folder` is
+ * where the target is now; gives whether something is there.
+ */
 const checkTarget = async (
   target: string,
-  names: ReadonlySet<string>,
+  folder: string,
+  digests: Digests,
   fileSystem: FileSystem,
-): Promise<E.Either<WriteError, void>> => {
-  const kind = await fileSystem.kindOf(target)
-  if (kind === undefined) return E.right(undefined)
+): Promise<E.Either<WriteError, boolean>> => {
   const help = 'Choose another folder, or move its files away first.'
-  if (kind !== 'folder') return E.left(writeError(target, 'a folder or nothing', 'a file or a link', help))
-  const foreign = await foreignNames(target, names, fileSystem)
-  if (foreign.length === 0) return E.right(undefined)
-  const shown = foreign.length > 5 ? [...foreign.slice(0, 5), `${foreign.length - 5} more`] : foreign
-  return E.left(writeError(target, 'an empty folder or a package of chasec', `other files: ${shown.join(', ')}`, help))
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const kind = await fileSystem.kindOf(folder)
+    if (kind === undefined) return E.right(false)
+    if (kind !== 'folder') return E.left(writeError(target, 'a folder or nothing', 'a file or a link', help))
+    const foreign = await unless(['ENOENT'], () => foreignFiles(folder, digests, fileSystem))
+    // Another process has taken it, or a file of it, away meanwhile.
+    if (foreign === undefined) continue
+    if (foreign.length === 0) return E.right(true)
+    const shown = foreign.length > 5 ? [...foreign.slice(0, 5), `${foreign.length - 5} more`] : foreign
+    const found = `other files: ${shown.join(', ')}`
+    return E.left(writeError(target, 'an empty folder or a package of chasec', found, help))
+  }
+  return E.left(busy(target))
 }
 
-const foreignNames = async (
+/** Other processes replace the target faster than this one can. */
+const busy = (target: string): WriteError => {
+  const help = 'Let other runs of chasec for this folder end, then try again.'
+  return writeError(target, 'a folder that is left alone', 'one that others keep replacing', help)
+}
+
+/** What in a folder is not of a package, in words. */
+const foreignFiles = async (
   folder: string,
-  names: ReadonlySet<string>,
+  digests: Digests,
   fileSystem: FileSystem,
 ): Promise<ReadonlyArray<string>> => {
   const entries = await fileSystem.list(folder)
-  const ours = entries.some(({ name, kind }) => name === manifestName && kind === 'file')
-  const isOwn = (name: string): boolean => ours && (ownNames.test(name) || names.has(name))
-  return entries
-    .filter(({ name, kind }) => kind !== 'file' || !isOwn(name))
-    .map(({ name }) => name)
-    .sort()
-}
-
-const writeFile = async (
-  path: string,
-  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-  fileSystem: FileSystem,
-): Promise<void> => {
-  const file = await fileSystem.create(path)
-  try {
-    for await (const chunk of chunks) {
-      let rest = chunk
-      while (rest.byteLength > 0) {
-        const written = await file.write(rest)
-        if (written <= 0) throw Object.assign(new Error(`nothing more could be written to ${path}`), { code: 'EIO' })
-        rest = rest.subarray(written)
-      }
+  const listed = entries.some(({ name, kind }) => name === manifestName && kind === 'file')
+    ? await filesOfManifest(join(folder, manifestName), fileSystem)
+    : undefined
+  const foreign: string[] = []
+  for (const { name, kind } of entries) {
+    const sha256 = kind === 'file' ? listed?.get(name) : undefined
+    if (sha256 === undefined) {
+      if (name !== manifestName || listed === undefined) foreign.push(name)
+    } else if ((await digestOfFile(join(folder, name), digests, fileSystem)) !== sha256) {
+      foreign.push(`${name} (changed since it was written)`)
     }
-    await file.sync()
-  } finally {
-    await file.close()
   }
+  return foreign.sort()
 }
 
-/** The two renames. A target that gained foreign files since it was checked, or an error, brings the old folder back. */
+const digestOfFile = async (path: string, digests: Digests, fileSystem: FileSystem): Promise<string> => {
+  const state = await fileSystem.stateOf(path)
+  const known = digests.get(state)
+  if (known !== undefined) return known
+  const hash = createHash('sha256')
+  for await (const chunk of fileSystem.read(path)) hash.update(chunk)
+  const digest = hash.digest('hex')
+  if ((await fileSystem.stateOf(path)) !== state) return ''
+  digests.set(state, digest)
+  return digest
+}
+
+/** Bytes of the longest manifest that is read. */
+const manifestLimit = 2 ** 28
+
+/** The digests of the files that a manifest of chasec lists, by name; undefined where the file is no such manifest. */
+const filesOfManifest = async (
+  path: string,
+  fileSystem: FileSystem,
+): Promise<ReadonlyMap<string, string> | undefined> => {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of fileSystem.read(path)) {
+    chunks.push(chunk)
+    length += chunk.byteLength
+    if (length > manifestLimit) return undefined
+  }
+  const parsed = E.tryCatch((): unknown => JSON.parse(Buffer.concat(chunks).toString('utf8')), E.toError)
+  return E.isRight(parsed) && isManifest(parsed.right)
+    ? new Map(parsed.right.files.map(({ name, sha256 }) => [name, sha256]))
+    : undefined
+}
+
+interface ListedFile {
+  readonly name: string
+  readonly sha256: string
+}
+
+const isManifest = (x: unknown): x is { readonly files: ReadonlyArray<ListedFile> } =>
+  isObject(x) &&
+  'format' in x &&
+  x.format === 1 &&
+  'tool' in x &&
+  isObject(x.tool) &&
+  'name' in x.tool &&
+  x.tool.name === 'chasec' &&
+  'files' in x &&
+  Array.isArray(x.files) &&
+  x.files.every(isListedFile)
+
+const isListedFile = (x: unknown): x is ListedFile =>
+  isObject(x) && 'name' in x && typeof x.name === 'string' && 'sha256' in x && typeof x.sha256 === 'string'
+
+const isObject = (x: unknown): x is object => typeof x === 'object' && x !== null
+
+/**
+ * The two renames. A target that gained foreign files since it was checked, or an error, brings the old folder back; where
+ * another process was faster, its package is the one to be replaced.
+ */
 const replace = async (
   target: string,
   fresh: string,
-  names: ReadonlySet<string>,
+  digests: Digests,
   fileSystem: FileSystem,
 ): Promise<E.Either<WriteError, void>> => {
-  const old = (await fileSystem.kindOf(target)) === undefined ? undefined : beside(target, 'old')
-  if (old !== undefined) await fileSystem.rename(target, old)
-  try {
-    const free = old === undefined ? E.right(undefined) : await checkTarget(old, names, fileSystem)
-    if (E.isLeft(free)) {
-      if (old !== undefined) await fileSystem.rename(old, target)
-      return free
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const there = await checkTarget(target, target, digests, fileSystem)
+    if (E.isLeft(there)) return there
+    if (!there.right) {
+      if (!(await moved(fresh, target, fileSystem))) {
+        // Gone, not forestalled: an error.
+        await fileSystem.stateOf(fresh)
+        continue
+      }
+      await fileSystem.syncFolder(dirname(target)).catch(() => undefined)
+      return E.right(undefined)
     }
-    await fileSystem.rename(fresh, target)
-  } catch (thrown) {
-    if (old !== undefined) await fileSystem.rename(old, target)
-    throw thrown
+    const old = beside(target, 'old')
+    if (!(await moved(target, old, fileSystem))) continue
+    let published = false
+    try {
+      const free = await checkTarget(target, old, digests, fileSystem)
+      if (E.isLeft(free)) return free
+      published = await moved(fresh, target, fileSystem)
+      if (!published) await fileSystem.stateOf(fresh)
+    } finally {
+      // With another package in the target by now, the old one has been replaced all the same.
+      if (!published) await moved(old, target, fileSystem)
+    }
+    // Once published, the new package is in place: what fails from here on is cleared up by the next run.
+    if (published) await fileSystem.syncFolder(dirname(target)).catch(() => undefined)
+    await discardPackage(target, old, digests, fileSystem).catch(() => undefined)
+    if (published) return E.right(undefined)
   }
-  // The new package is in place: what fails from here on is cleared up by the next run.
-  await fileSystem.syncFolder(dirname(target)).catch(() => undefined)
-  if (old !== undefined) await discard(target, old, fileSystem).catch(() => undefined)
-  return E.right(undefined)
+  return E.left(busy(target))
+}
+
+/** Removes a folder beside the target that holds a package or nothing; any other stays. */
+const discardPackage = async (
+  target: string,
+  folder: string,
+  digests: Digests,
+  fileSystem: FileSystem,
+): Promise<void> => {
+  const free = await checkTarget(target, folder, digests, fileSystem)
+  if (E.isRight(free) && free.right) await discard(target, folder, fileSystem)
 }
 
 /** Removes a folder beside the target. It is renamed first, so that its name never stands for a part of it. */
 const discard = async (target: string, folder: string, fileSystem: FileSystem): Promise<void> => {
   const trash = beside(target, 'trash')
-  try {
-    await fileSystem.rename(folder, trash)
-  } catch (thrown) {
-    if (systemCode(thrown) === 'ENOENT') return
-    throw thrown
-  }
-  await fileSystem.remove(trash)
+  if (await moved(folder, trash, fileSystem)) await clear(trash, fileSystem)
 }
 
-/** What earlier runs left beside the target: an old package without a new one goes back, all else goes. */
-const recover = async (target: string, fileSystem: FileSystem): Promise<void> => {
-  const prefix = `.${basename(target)}.chasec-`
-  const entries = await fileSystem.list(dirname(target))
-  const left = (role: Role): ReadonlyArray<string> =>
-    entries
-      .filter(({ name, kind }) => kind === 'folder' && name.startsWith(`${prefix}${role}-`))
-      .map(({ name }) => join(dirname(target), name))
-  const [newest, ...older] = left('old')
-  // Looked up after the listing: a target that is there now means that whoever moved the old one aside has finished.
-  const lost = newest !== undefined && (await fileSystem.kindOf(target)) === undefined
-  if (lost) {
-    await fileSystem.rename(newest, target)
-    await fileSystem.syncFolder(dirname(target))
+/** Removes a folder of files; folders and links in it stay, and so does it then. */
+const clear = async (folder: string, fileSystem: FileSystem): Promise<void> => {
+  for (const { name, kind } of await fileSystem.list(folder)) {
+    if (kind === 'file') await fileSystem.removeFile(join(folder, name))
   }
-  const stale = [...(newest === undefined || lost ? [] : [newest]), ...older, ...left('new')]
-  for (const folder of stale) await discard(target, folder, fileSystem)
-  for (const folder of left('trash')) await fileSystem.remove(folder)
+  await fileSystem.removeFolder(folder)
+}
+
+/** What runs that have ended left beside the target: an old package without a new one goes back, all else goes. */
+const recover = async (target: string, fileSystem: FileSystem): Promise<void> => {
+  const leftovers = await leftoversOf(target, 'folder', fileSystem)
+  // Looked up after the listing: a target that is there now means that whoever moved the old one aside has finished.
+  const absent = (await fileSystem.kindOf(target)) === undefined
+  // One that is in use goes back too: its process id may have come to another, and if not, its process will try again.
+  const lost = absent ? leftovers.find(({ role }) => role === 'old') : undefined
+  if (lost !== undefined && (await moved(lost.path, target, fileSystem))) await fileSystem.syncFolder(dirname(target))
+  for (const { path, role, inUse } of leftovers) {
+    if (inUse || path === lost?.path) continue
+    await unless(['ENOENT', 'ENOTEMPTY'], async () => {
+      if (role === 'old') await discardPackage(target, path, new Map(), fileSystem)
+      else if (role === 'new') await discard(target, path, fileSystem)
+      else await clear(path, fileSystem)
+    })
+  }
 }

@@ -100,6 +100,17 @@ describe('compile', () => {
     expect(readdirSync(at('mine'))).toEqual(['notes.txt'])
   })
 
+  it("does not touch someone's model beside a file that is called like a manifest", () => {
+    mkdirSync(at('theirs'))
+    writeFileSync(at('theirs', 'chasec.json'), '{ "masks": "masks.safetensors" }')
+    writeModel(at('theirs', 'model.onnx'), net())
+    const before = contentOf(at('theirs'))
+    const { code, stderr } = run([...compileNet, '-o', 'theirs', '--no-verify'])
+    expect(code).toBe(2)
+    expect(stderr).toMatch('other files: chasec.json, model.onnx')
+    expect(contentOf(at('theirs'))).toEqual(before)
+  })
+
   it('leaves a whole package or none when it is interrupted', async () => {
     for (const milliseconds of [100, 200, 300, 400, 500, 700]) {
       await interrupted([...compileNet, '--no-verify', '-o', 'cut'], folder, milliseconds)
@@ -210,7 +221,7 @@ describe('what a user can get wrong is exit code 2 and a sentence', () => {
 describe('verify', () => {
   it('finds a package that writing had put aside when it was ended', () => {
     expect(run([...compileNet, '-o', 'aside']).code).toBe(0)
-    renameSync(at('aside'), at('.aside.chasec-old-1'))
+    renameSync(at('aside'), at('.aside.chasec-old-1-0123456789ab-0123456789ab'))
     expect(run(['verify', 'net.onnx', 'aside']).code).not.toBe(2)
     expect(contentOf(at('aside')).has('model.onnx')).toBe(true)
   })

@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import {
   existsSync,
   lstatSync,
@@ -6,6 +7,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -16,7 +18,7 @@ import { fileURLToPath } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
 import ts from 'typescript'
 import { afterAll, describe, expect, it } from 'vitest'
-import { type FileSystem, nodeFileSystem } from '../../src/export/file-system.ts'
+import { type FileSystem, nodeFileSystem } from '../../src/disk/file-system.ts'
 import { manifestName, type PackageFile, recoverFiles, writeFiles } from '../../src/export/package.ts'
 import { uniforms } from '../inflate.ts'
 
@@ -25,30 +27,57 @@ afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 const emptyFolder = (): string => mkdtempSync(join(root, 'case-'))
 
+const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex')
+
+/** A manifest that lists these files. */
+const manifestOf = (files: Readonly<Record<string, Uint8Array | string>>, extra: object = {}): string =>
+  JSON.stringify({
+    ...extra,
+    format: 1,
+    tool: { name: 'chasec', version: '0' },
+    files: Object.entries(files).map(([name, bytes]) => ({ name, bytes: bytes.length, sha256: sha256(bytes) })),
+  })
+
 /** A package of some version: every file says which, so that a mix shows. */
-const version = (n: number, size = 3000): ReadonlyArray<PackageFile> =>
-  ['model.onnx_data', 'model.onnx', manifestName].map((name, i) => ({
-    name,
-    chunks: [new Uint8Array(size * (i + 1)).fill(n), Uint8Array.of(n)],
-  }))
+const version = (n: number, size = 3000): ReadonlyArray<PackageFile> => {
+  const data = new Uint8Array(size).fill(n)
+  const model = new Uint8Array(2 * size).fill(n)
+  const manifest = manifestOf({ 'model.onnx_data': data, 'model.onnx': model }, { n })
+  return [
+    { name: 'model.onnx_data', chunks: [data.subarray(1), data.subarray(0, 1)] },
+    { name: 'model.onnx', chunks: [model.subarray(1), model.subarray(0, 1)] },
+    { name: manifestName, chunks: [Buffer.from(manifest).subarray(0, 20), Buffer.from(manifest).subarray(20)] },
+  ]
+}
 
 /** The version that a folder holds whole; a text that says what is wrong with it otherwise. */
 const versionAt = (target: string, size = 3000): number | string => {
   if (!existsSync(target)) return 'nothing'
   const names = readdirSync(target).sort()
   if (names.join() !== [manifestName, 'model.onnx', 'model.onnx_data'].join()) return `files ${names.join()}`
-  const seen = new Set<number>()
-  for (const [i, name] of ['model.onnx_data', 'model.onnx', manifestName].entries()) {
+  const { n }: { readonly n: number } = JSON.parse(readFileSync(join(target, manifestName), 'utf8'))
+  const seen = new Set<number>([n])
+  for (const [i, name] of ['model.onnx_data', 'model.onnx'].entries()) {
     const bytes = readFileSync(join(target, name))
-    if (bytes.byteLength !== size * (i + 1) + 1) return `${bytes.byteLength} bytes of ${name}`
+    if (bytes.byteLength !== size * (i + 1)) return `${bytes.byteLength} bytes of ${name}`
     for (const byte of bytes) seen.add(byte)
   }
-  const [only] = seen
-  return seen.size === 1 && only !== undefined ? only : `a mix of ${[...seen].join(' and ')}`
+  return seen.size === 1 ? n : `a mix of ${[...seen].join(' and ')}`
 }
 
 const besides = (target: string): ReadonlyArray<string> =>
   readdirSync(dirname(target)).filter((name) => name.startsWith('.'))
+
+/** The id of a process that has ended. */
+const dead = spawnSync(process.execPath, ['-e', '']).pid
+
+/** Makes what this process has left beside the target look as if another one had left it, which was killed. */
+const abandon = (target: string): void => {
+  for (const name of besides(target)) {
+    const from = join(dirname(target), name)
+    renameSync(from, from.replace(`-${process.pid}-`, `-${dead}-`))
+  }
+}
 
 /** A file system that asks `before` before each operation, and lets it shorten writes. */
 const watched = (before: (operation: string) => { readonly shorten?: boolean } | undefined): FileSystem => {
@@ -63,7 +92,14 @@ const watched = (before: (operation: string) => { readonly shorten?: boolean } |
     makeFolders: (path) => step('makeFolders', () => real.makeFolders(path)),
     makeFolder: (path) => step('makeFolder', () => real.makeFolder(path)),
     rename: (from, to) => step('rename', () => real.rename(from, to)),
-    remove: (path) => step('remove', () => real.remove(path)),
+    stateOf: (path) => step('stateOf', () => real.stateOf(path)),
+    async *read(path) {
+      before('read')
+      yield* real.read(path)
+    },
+    link: (from, to) => step('link', () => real.link(from, to)),
+    removeFile: (path) => step('removeFile', () => real.removeFile(path)),
+    removeFolder: (path) => step('removeFolder', () => real.removeFolder(path)),
     syncFolder: (path) => step('syncFolder', () => real.syncFolder(path)),
     create: async (path) => {
       before('create')
@@ -101,9 +137,59 @@ describe('writing a package', () => {
   it('uses an empty folder, and drops files of the old package that the new one has not', async () => {
     const target = join(emptyFolder(), 'package')
     mkdirSync(target)
-    await ok(target, [...version(1), { name: 'report.html', chunks: [Uint8Array.of(1)] }])
+    await ok(target, [
+      { name: 'report.html', chunks: [Uint8Array.of(1)] },
+      { name: manifestName, chunks: [Buffer.from(manifestOf({ 'report.html': Uint8Array.of(1) }))] },
+    ])
     await ok(target, version(2))
     expect(versionAt(target)).toBe(2)
+  })
+
+  it('replaces a package that lacks files, and leaves alone what a manifest lists elsewhere', async () => {
+    const folder = emptyFolder()
+    const target = join(folder, 'package')
+    mkdirSync(target)
+    writeFileSync(join(folder, 'outside'), 'x')
+    const listed = { '../outside': 'x', [join(folder, 'outside')]: 'x', 'model.onnx': 'x' }
+    writeFileSync(join(target, manifestName), manifestOf(listed))
+    await ok(target, version(2))
+    expect([versionAt(target), readFileSync(join(folder, 'outside'), 'utf8')]).toEqual([2, 'x'])
+  })
+
+  it('stops between two writes when it is asked to: the old package stays, without a trace', async () => {
+    const target = join(emptyFolder(), 'package')
+    await ok(target, version(1))
+    const controller = new AbortController()
+    const asking = watched((operation) => {
+      if (operation === 'write') controller.abort()
+      return undefined
+    })
+    const written = await writeFiles(target, version(2), { fileSystem: asking, signal: controller.signal })()
+    expect(written).toMatchObject({ left: { _tag: 'WriteError', found: 'a request to stop' } })
+    expect([versionAt(target), besides(target)]).toEqual([1, []])
+  })
+
+  it('leaves unfinished folders of processes that still run, and names that are not of its own', async () => {
+    const target = join(emptyFolder(), 'package')
+    const others = [
+      `.package.chasec-new-${process.ppid}-0123456789ab-0123456789ab`,
+      '.package.chasec-new-mine',
+      '.package.chasec-old-2024',
+    ]
+    for (const name of others) mkdirSync(join(target, '..', name))
+    mkdirSync(join(target, '..', `.package.chasec-new-${dead}-0123456789ab-0123456789ab`))
+    await ok(target, version(1))
+    expect(besides(target)).toEqual(others.sort())
+  })
+
+  it('leaves what it finds beside the target in place of an old package', async () => {
+    const target = join(emptyFolder(), 'package')
+    await ok(target, version(1))
+    const folder = `.package.chasec-old-${dead}-0123456789ab-0123456789ab`
+    mkdirSync(join(target, '..', folder))
+    writeFileSync(join(target, '..', folder, 'mine.txt'), 'x')
+    await ok(target, version(2))
+    expect([versionAt(target), besides(target)]).toEqual([2, [folder]])
   })
 
   it('takes chunks as they come', async () => {
@@ -123,16 +209,13 @@ describe('writing a package', () => {
     const target = join(emptyFolder(), 'package')
     await ok(target, version(1))
     const operations: string[] = []
-    await writeFiles(
-      target,
-      version(2),
-      watched((operation) => void operations.push(operation)),
-    )()
+    await writeFiles(target, version(2), { fileSystem: watched((operation) => void operations.push(operation)) })()
     const file = ['create', 'write', 'write', 'sync', 'close']
-    expect(operations.filter((operation) => operation !== 'kindOf' && operation !== 'list')).toEqual([
+    const looks = ['kindOf', 'list', 'stateOf', 'read']
+    expect(operations.filter((operation) => !looks.includes(operation))).toEqual([
       ...['makeFolders', 'makeFolder', ...file, ...file, ...file, 'syncFolder'],
       ...['rename', 'rename', 'syncFolder'],
-      ...['rename', 'remove', 'rename'],
+      ...['rename', 'removeFile', 'removeFile', 'removeFile', 'removeFolder', 'rename'],
     ])
   })
 
@@ -156,7 +239,6 @@ describe('writing a package', () => {
 
     it("a folder with someone's files, which it names", async () => {
       expect(await refusal(folderOf('b.txt', 'a.txt'))).toBe('other files: a.txt, b.txt')
-      expect(await refusal(folderOf(manifestName, 'notes.txt'))).toBe('other files: notes.txt')
       expect(await refusal(folderOf(...'abcdefg'))).toBe('other files: a, b, c, d, e, 2 more')
     })
 
@@ -164,20 +246,53 @@ describe('writing a package', () => {
       expect(await refusal(folderOf('model.onnx'))).toBe('other files: model.onnx')
     })
 
-    it('folders and links where files of ours would be', async () => {
-      expect(
-        await refusal((target) => {
-          folderOf(manifestName)(target)
-          mkdirSync(join(target, 'model.onnx'))
-        }),
-      ).toBe('other files: model.onnx')
-      expect(
-        await refusal((target) => {
-          folderOf('elsewhere')(target)
-          rmSync(join(target, 'elsewhere'))
-          symlinkSync('/dev/null', join(target, manifestName))
-        }),
-      ).toBe(`other files: ${manifestName}`)
+    it.each(['x', '{}', '[]', 'null', '{"files":[]}', manifestOf({}).replace('"chasec"', '"other"')])(
+      'a folder whose chasec.json is no manifest of chasec: %s',
+      async (text) => {
+        const prepare = (target: string): void => {
+          folderOf('model.onnx')(target)
+          writeFileSync(join(target, manifestName), text)
+        }
+        expect(await refusal(prepare)).toBe(`other files: ${manifestName}, model.onnx`)
+      },
+    )
+
+    /** A package with a model of the text `x`. */
+    const packageOf =
+      (change: (target: string) => void) =>
+      (target: string): void => {
+        folderOf('model.onnx')(target)
+        writeFileSync(join(target, manifestName), manifestOf({ 'model.onnx': 'x' }))
+        change(target)
+      }
+
+    it('a package to which a file was added, or in which one was changed', async () => {
+      const added = (target: string): void => writeFileSync(join(target, 'notes.txt'), 'x')
+      expect(await refusal(packageOf(added))).toBe('other files: notes.txt')
+      const report = (target: string): void => writeFileSync(join(target, 'report.html'), 'x')
+      expect(await refusal(packageOf(report))).toBe('other files: report.html')
+      const changed = (target: string): void => writeFileSync(join(target, 'model.onnx'), 'y')
+      expect(await refusal(packageOf(changed))).toBe('other files: model.onnx (changed since it was written)')
+    })
+
+    it('folders and links where files of ours would be, also to the same content', async () => {
+      const folder = (target: string): void => {
+        rmSync(join(target, 'model.onnx'))
+        mkdirSync(join(target, 'model.onnx'))
+      }
+      expect(await refusal(packageOf(folder))).toBe('other files: model.onnx')
+      const link = (target: string): void => {
+        writeFileSync(join(target, '..', 'model.onnx'), 'x')
+        rmSync(join(target, 'model.onnx'))
+        symlinkSync('../model.onnx', join(target, 'model.onnx'))
+      }
+      expect(await refusal(packageOf(link))).toBe('other files: model.onnx')
+      const manifest = (target: string): void => {
+        writeFileSync(join(target, '..', manifestName), readFileSync(join(target, manifestName)))
+        rmSync(join(target, manifestName))
+        symlinkSync(`../${manifestName}`, join(target, manifestName))
+      }
+      expect(await refusal(packageOf(manifest))).toBe(`other files: ${manifestName}, model.onnx`)
     })
 
     it('a file, and a link to a folder', async () => {
@@ -194,7 +309,9 @@ describe('writing a package', () => {
           writeFileSync(join(target, 'late.txt'), 'x')
         return undefined
       })
-      expect(await writeFiles(target, version(2), late)()).toMatchObject({ left: { found: 'other files: late.txt' } })
+      expect(await writeFiles(target, version(2), { fileSystem: late })()).toMatchObject({
+        left: { found: 'other files: late.txt' },
+      })
       expect(readdirSync(target)).toContain('late.txt')
       expect(besides(target)).toEqual([])
     })
@@ -226,9 +343,14 @@ describe('writing a package', () => {
         return nodeFileSystem.create(path)
       },
     }
-    expect(await writeFiles(target, version(1), hostile)()).toMatchObject({ left: { _tag: 'WriteError' } })
+    expect(await writeFiles(target, version(1), { fileSystem: hostile })()).toMatchObject({
+      left: { _tag: 'WriteError' },
+    })
     expect(readFileSync(outside, 'utf8')).toBe('mine')
-    expect([existsSync(target), besides(target)]).toEqual([false, []])
+    // The link is not ours to remove.
+    const [left = '', ...rest] = besides(target)
+    expect([existsSync(target), rest]).toEqual([false, []])
+    expect(readdirSync(join(target, '..', left))).toEqual(['model.onnx'])
   })
 
   it('removes what it made when the content itself fails', async () => {
@@ -274,11 +396,12 @@ describe.each([
           if (calls === k) throw Object.assign(new Error(`${code}: ${operation}`), { code })
           return undefined
         })
-        const written = await writeFiles(target, version(2), failing)()
+        const written = await writeFiles(target, version(2), { fileSystem: failing })()
         if (E.isLeft(written)) {
           expect(written.left).toMatchObject({ _tag: 'WriteError', found: expect.stringContaining(code) })
           expect(versionAt(target)).toBe(before)
         } else expect(versionAt(target)).toBe(2)
+        abandon(target)
         await ok(target, version(3))
         expect([versionAt(target), besides(target)]).toEqual([3, []])
         return calls >= k
@@ -298,7 +421,7 @@ describe.each([
         }
         return undefined
       })
-      const written = await writeFiles(target, version(2), full)()
+      const written = await writeFiles(target, version(2), { fileSystem: full })()
       expect(versionAt(target)).toBe(E.isLeft(written) ? before : 2)
       expect(besides(target)).toEqual([])
       return calls >= k
@@ -317,7 +440,7 @@ describe.each([
         if (operation === 'write' && calls === k) return { shorten: true }
         throw Object.assign(new Error('ended'), { code: 'ENDED' })
       })
-      await writeFiles(target, version(2), ended)()
+      await writeFiles(target, version(2), { fileSystem: ended })()
       const left = versionAt(target)
       // Absent only between the two renames, with the old package complete beside it.
       if (left === 'nothing' && old !== undefined) {
@@ -327,6 +450,7 @@ describe.each([
             .map((name) => versionAt(join(dirname(target), name))),
         ).toEqual([old])
       } else expect([before, 2]).toContain(left)
+      abandon(target)
       expect(await recoverFiles(target)()).toEqual(E.right(undefined))
       expect([before, 2]).toContain(versionAt(target))
       outcomes.add(versionAt(target))
@@ -338,13 +462,9 @@ describe.each([
 
   it('every write is short: is the new one', async () => {
     const target = await prepared()
-    expect(
-      await writeFiles(
-        target,
-        version(2),
-        watched(() => ({ shorten: true })),
-      )(),
-    ).toEqual(E.right(undefined))
+    expect(await writeFiles(target, version(2), { fileSystem: watched(() => ({ shorten: true })) })()).toEqual(
+      E.right(undefined),
+    )
     expect(versionAt(target)).toBe(2)
   })
 
@@ -354,22 +474,53 @@ describe.each([
       ...nodeFileSystem,
       create: async (path) => ({ ...(await nodeFileSystem.create(path)), write: () => Promise.resolve(0) }),
     }
-    expect(await writeFiles(target, version(2), stuck)()).toMatchObject({ left: { _tag: 'WriteError' } })
+    expect(await writeFiles(target, version(2), { fileSystem: stuck })()).toMatchObject({
+      left: { _tag: 'WriteError' },
+    })
     expect([versionAt(target), besides(target)]).toEqual([before, []])
   })
 })
 
-describe('two writers of one package', () => {
-  it('leave one whole package, whoever wins', async () => {
+describe('several writers of one package', () => {
+  it('all succeed, and leave one whole package', async () => {
     const target = join(emptyFolder(), 'package')
     await ok(target, version(1))
     for (let round = 0; round < 20; round++) {
       const results = await Promise.all([2, 3, 4].map((n) => writeFiles(target, version(n))()))
-      for (const result of results) if (E.isLeft(result)) expect(result.left._tag).toBe('WriteError')
-      await recoverFiles(target)()
-      expect(typeof versionAt(target)).toBe('number')
+      expect(results).toEqual([2, 3, 4].map(() => E.right(undefined)))
+      expect([2, 3, 4]).toContain(versionAt(target))
       expect(besides(target)).toEqual([])
     }
+  })
+
+  it('leave it whole when a reader puts the old one back between two renames', async () => {
+    const target = join(emptyFolder(), 'package')
+    await ok(target, version(1))
+    let renames = 0
+    const late: FileSystem = {
+      ...nodeFileSystem,
+      rename: async (from, to) => {
+        await nodeFileSystem.rename(from, to)
+        renames += 1
+        if (renames === 1) expect(await recoverFiles(target)()).toEqual(E.right(undefined))
+      },
+    }
+    expect(await writeFiles(target, version(2), { fileSystem: late })()).toEqual(E.right(undefined))
+    expect([versionAt(target), besides(target)]).toEqual([2, []])
+  })
+
+  it('say so when one takes the unfinished folder of another away', async () => {
+    const target = join(emptyFolder(), 'package')
+    const thief: FileSystem = {
+      ...nodeFileSystem,
+      create: async (path) => {
+        rmSync(dirname(path), { recursive: true })
+        return nodeFileSystem.create(path)
+      },
+    }
+    expect(await writeFiles(target, version(2), { fileSystem: thief })()).toMatchObject({
+      left: { _tag: 'WriteError', found: 'one that others keep replacing' },
+    })
   })
 })
 
@@ -378,7 +529,11 @@ const transpiled = (): string => {
   const folder = fileURLToPath(
     new URL(`../../node_modules/.cache/chasec-package-test-${process.pid}/`, import.meta.url),
   )
-  for (const path of ['export/package', 'export/file-system', 'export/error', 'ir/failure']) {
+  for (const path of [
+    'export/package',
+    ...['beside', 'error', 'file-system', 'write-file'].map((name) => `disk/${name}`),
+    'ir/failure',
+  ]) {
     const source = readFileSync(new URL(`../../src/${path}.ts`, import.meta.url), 'utf8')
     const { outputText } = ts.transpileModule(source, {
       compilerOptions: {
@@ -405,8 +560,15 @@ describe('a process that is killed while it replaces a package', () => {
       // Writes version after version until it is killed, and says when it begins and ends each.
       const program = `
         import { writeFiles } from ${JSON.stringify(new URL('export/package.js', `file://${folder}`).href)}
-        const version = (n) => ['model.onnx_data', 'model.onnx', 'chasec.json'].map((name, i) =>
-          ({ name, chunks: [new Uint8Array(${size} * (i + 1)).fill(n), Uint8Array.of(n)] }))
+        import { createHash } from 'node:crypto'
+        const version = (n) => {
+          const files = ['model.onnx_data', 'model.onnx'].map((name, i) =>
+            ({ name, chunks: [new Uint8Array(${size} * (i + 1)).fill(n)] }))
+          const listed = files.map(({ name, chunks: [bytes] }) =>
+            ({ name, bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }))
+          const manifest = JSON.stringify({ n, format: 1, tool: { name: 'chasec' }, files: listed })
+          return [...files, { name: 'chasec.json', chunks: [Buffer.from(manifest)] }]
+        }
         for (let n = Number(process.argv[1]); ; n = (n + 1) % 250) {
           process.stdout.write('begin ' + n + '\\n')
           const written = await writeFiles(${JSON.stringify(target)}, version(n))()

@@ -137,7 +137,6 @@ const compileModel = async (
   const sources = await digestInputs(model, flags.masks)
   if (E.isLeft(sources)) return sources
 
-  say(`writing ${flags.output}`)
   const measured = flags.reportTimings ? measuredOf(verification.right, speed.right) : {}
   const options = {
     ...sources.right,
@@ -146,7 +145,10 @@ const compileModel = async (
     ...measured,
     lowered: lowered.right,
   }
-  const written = await uninterrupted(writePackage(compiled.right, flags.output, options))
+  const written = await uninterrupted((signal) => {
+    say(`writing ${flags.output}`)
+    return writePackage(compiled.right, flags.output, { ...options, signal })()
+  })
   if (E.isLeft(written)) return written
   const explained = why === undefined || fates.right === undefined ? '' : renderFates(why, fates.right)
   const text = [

@@ -29,7 +29,7 @@ import {
   providerOption,
   targetOption,
 } from '../flags.ts'
-import { interruptedCode, interruptible } from '../interrupt.ts'
+import { type InterruptedCode, interruptedCodes, interruptible } from '../interrupt.ts'
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
@@ -80,7 +80,7 @@ A recipe is JSON or YAML: epochs, batch, learningRate, momentum, weightDecay, la
 method with a name (${methodNames.join(', ')}) and what the
 method needs. What it leaves out has the values of the papers.
 
-Ctrl-C saves and stops (exit code ${interruptedCode}); a second one stops at once. Exit code 1: the compiled network computes something
+Ctrl-C saves and stops (exit code ${interruptedCodes.SIGINT}); a second one stops at once. Exit code 1: the compiled network computes something
 else than the masked one, and no package was written.`
 
 export const trainCommand = (run: RunCommand): Command =>
@@ -155,7 +155,7 @@ const trainModel = async (terminal: Terminal, flags: TrainFlags): Promise<E.Eith
     resume,
     ...(checkpointEvery === undefined ? {} : { checkpointEvery }),
   }
-  const trained = await interruptible(async (signal): Promise<E.Either<Failure, readonly [Trained, Baseline]>> => {
+  const { result: trained, interrupted } = await interruptible<Both>(async (signal) => {
     let dense = start
     if (settings.dense) {
       const made = await makeFolder(folder.dense)
@@ -177,7 +177,7 @@ const trainModel = async (terminal: Terminal, flags: TrainFlags): Promise<E.Eith
     return trained
   }
   const [result, dense] = trained.right
-  if (!result.completed) return E.right(stopped(flags.output, result))
+  if (!result.completed) return E.right(stopped(flags.output, result, interrupted ?? interruptedCodes.SIGINT))
   const finished = await finish(
     {
       model: settings.model,
@@ -196,14 +196,17 @@ const trainModel = async (terminal: Terminal, flags: TrainFlags): Promise<E.Eith
   return E.isLeft(finished) ? finished : E.right(outcomeOf(terminal, flags.output, finished.right))
 }
 
+/** A trained network, and what it is compared with. */
+type Both = E.Either<Failure, readonly [Trained, Baseline]>
+
 const shortName = ({ subject }: Failure): string => subject.replace('backend ', '')
 
 /** The user stopped training; nothing is lost. */
-const stopped = (folder: string, { history }: Trained): Outcome => {
+const stopped = (folder: string, { history }: Trained, exitCode: InterruptedCode): Outcome => {
   const step = history.at(-1)?.step
   const next = `chasec train --resume -o ${folder}`
   return {
-    exitCode: interruptedCode,
+    exitCode,
     text: `Stopped and saved. Go on with: ${next}`,
     json: { completed: false, folder, lastRecordedStep: step ?? null, resume: next },
   }

@@ -91,9 +91,11 @@ export const finish = async (job: FinishJob, say: Say): Promise<E.Either<Failure
   const { model, data, backend, recipe } = job
   const widths = widthsOf(dense.graph, compiled.right)
   const training = { model, data, backend, recipe, ...compared.right, widths, history: trained.history }
-  say(`writing ${folder.package}`)
   const options = { verification: difference.right, lowered: lowered.right, training }
-  const written = await uninterrupted(writePackage(compiled.right, folder.package, options))
+  const written = await uninterrupted((signal) => {
+    say(`writing ${folder.package}`)
+    return writePackage(compiled.right, folder.package, { ...options, signal })()
+  })
   if (E.isLeft(written)) return written
   return E.right({ compiled: compiled.right, difference: difference.right, package: written.right, training })
 }

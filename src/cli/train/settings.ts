@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import * as E from 'fp-ts/lib/Either.js'
 import { parse, YAMLParseError } from 'yaml'
-import { systemCode } from '../../export/file-system.ts'
+import { systemCode } from '../../disk/file-system.ts'
 import { type Failure, failure, renderError } from '../../ir/failure.ts'
 import { decodeRecipe, presets, type Recipe } from '../../train/recipe/index.ts'
 

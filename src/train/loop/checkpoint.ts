@@ -1,6 +1,7 @@
 /** A training run as one safetensors file, and back. */
 import { readFile } from 'node:fs/promises'
 import * as E from 'fp-ts/lib/Either.js'
+import { writeFile } from '../../disk/write-file.ts'
 import { digestOf } from '../../ir/digest.ts'
 import type { Graph } from '../../ir/graph.ts'
 import type { ValueId } from '../../ir/op.ts'
@@ -13,7 +14,6 @@ import type { HistoryEntry } from './history.ts'
 import type { Recipe } from '../recipe/index.ts'
 import { type Held, moveRun, namesHeld, readHeld, type Run, type Tally, type Trainable } from './run.ts'
 import { slimGraph } from './slim-graph.ts'
-import { replaceFile } from './write-file.ts'
 
 /** What a checkpoint belongs to; one of anything else is refused. */
 export type Identity = Readonly<Record<'recipe' | 'graph' | 'data', string>>
@@ -72,7 +72,8 @@ export const saveRun = async (run: Run, path: string, identity: Identity): Promi
   const { distribution } = run.sparse.policy
   const given = distribution.kind === 'given' ? { densities: distribution.densities } : {}
   const record: Saved = { version: 1, identity, step, tally, history, ...given }
-  return replaceFile(path, encodeSafetensors(tensors, new Map([['chasec', JSON.stringify(record)]])))
+  const chunks = encodeSafetensors(tensors, new Map([['chasec', JSON.stringify(record)]]))
+  return writeFile(path, chunks, { replace: true })
 }
 
 const integers = (array: Uint8Array | Uint32Array): Dense =>

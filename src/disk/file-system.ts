@@ -1,6 +1,6 @@
-/** The few operations on files that writing a package needs, so that tests can make each of them fail. Node only. */
-import { constants } from 'node:fs'
-import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+/** The few operations on files that writing needs, so that tests can make each of them fail. Node only. */
+import { type BigIntStats, constants } from 'node:fs'
+import { link, lstat, mkdir, open, readdir, rename, rmdir, unlink } from 'node:fs/promises'
 
 export interface WritableFile {
   /** Writes some of `bytes` at the end of the file; gives how many. */
@@ -11,25 +11,42 @@ export interface WritableFile {
 
 export type EntryKind = 'file' | 'folder' | 'other'
 
+/** A name in a folder and what is there, links not followed. */
+export interface Entry {
+  readonly name: string
+  readonly kind: EntryKind
+}
+
 export interface FileSystem {
   /** What is at a path, links not followed; undefined where there is nothing. */
   readonly kindOf: (path: string) => Promise<EntryKind | undefined>
-  readonly list: (folder: string) => Promise<ReadonlyArray<{ readonly name: string; readonly kind: EntryKind }>>
+  /** Another text once the file at a path is another one, or has been written to. */
+  readonly stateOf: (path: string) => Promise<string>
+  readonly list: (folder: string) => Promise<ReadonlyArray<Entry>>
+  /** The content of a file piece by piece, links not followed. */
+  readonly read: (path: string) => AsyncIterable<Uint8Array>
   /** Makes the folders of a path that are missing. */
   readonly makeFolders: (path: string) => Promise<void>
   /** Makes one folder, which must not exist. */
   readonly makeFolder: (path: string) => Promise<void>
   /** Makes a file, which must not exist, not even as a link. */
   readonly create: (path: string) => Promise<WritableFile>
+  /** Puts what is at `from` at `to`, in place of a file or an empty folder there. */
   readonly rename: (from: string, to: string) => Promise<void>
-  /** Removes what is at a path and below, links not followed. */
-  readonly remove: (path: string) => Promise<void>
+  /** Gives a file another name too, which must not exist. */
+  readonly link: (from: string, to: string) => Promise<void>
+  readonly removeFile: (path: string) => Promise<void>
+  /** Removes a folder, which must be empty. */
+  readonly removeFolder: (path: string) => Promise<void>
   /** Returns when the names in a folder have reached the disk. */
   readonly syncFolder: (path: string) => Promise<void>
 }
 
 const kindOf = (entry: { readonly isFile: () => boolean; readonly isDirectory: () => boolean }): EntryKind =>
   entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : 'other'
+
+const stateOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
+  [dev, ino, size, mtimeNs, ctimeNs].join(' ')
 
 /** The code of a system error (`ENOENT`), empty for any other. */
 export const systemCode = (thrown: unknown): string =>
@@ -44,9 +61,23 @@ export const nodeFileSystem: FileSystem = {
       throw thrown
     }
   },
+  stateOf: async (path) => stateOf(await lstat(path, { bigint: true })),
   list: async (folder) => {
     const entries = await readdir(folder, { withFileTypes: true })
     return entries.map((entry) => ({ name: entry.name, kind: kindOf(entry) }))
+  },
+  async *read(path) {
+    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    try {
+      const buffer = new Uint8Array(1 << 20)
+      for (;;) {
+        const { bytesRead } = await file.read(buffer, 0, buffer.byteLength)
+        if (bytesRead === 0) return
+        yield buffer.slice(0, bytesRead)
+      }
+    } finally {
+      await file.close()
+    }
   },
   makeFolders: async (path) => {
     await mkdir(path, { recursive: true })
@@ -67,7 +98,9 @@ export const nodeFileSystem: FileSystem = {
     }
   },
   rename,
-  remove: (path) => rm(path, { recursive: true, force: true }),
+  link,
+  removeFile: unlink,
+  removeFolder: rmdir,
   syncFolder: async (path) => {
     // Windows has no such call: a folder cannot be opened.
     if (process.platform === 'win32') return

@@ -1,6 +1,6 @@
+/** Why something cannot be written. */
 import { type Failure, failure } from '../ir/failure.ts'
 
-/** Why a model cannot be written. */
 export type WriteError = Failure<'WriteError'>
 
 export const writeError = (subject: string, expected: string, found: string, help: string): WriteError =>
