@@ -1,7 +1,6 @@
 /** Masks from disk. Node only. */
 import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
-import { parse } from 'yaml'
 import { failure } from '../ir/failure.ts'
 import type { Graph } from '../ir/graph.ts'
 import type { FileContents } from '../masks/file-entry.ts'
@@ -19,6 +18,7 @@ import {
 import { readBytes } from './bytes.ts'
 import type { ReadError } from './error.ts'
 import { readTensors } from './tensors.ts'
+import { parseYaml } from './yaml.ts'
 
 /** What helps masks of another origin to find their weights. */
 export interface MaskSources {
@@ -89,11 +89,12 @@ export const readMaskMap =
   async () => {
     const bytes = await readBytes(path)
     if (E.isLeft(bytes)) return bytes
-    try {
-      const value: unknown = parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.right), { maxAliasCount: 0 })
-      return decodeMap(value)
-    } catch (thrown) {
-      if (!(thrown instanceof Error)) throw thrown
-      return E.left(failure('MaskError', path, 'JSON or YAML', thrown.message, 'Mend it at the place it names.'))
-    }
+    return decodeMaskMap(path, bytes.right)
   }
+
+/** The map that bytes hold; `path` is what errors call them. */
+export const decodeMaskMap = (path: string, bytes: Uint8Array): E.Either<MaskError, MaskMap> => {
+  const value = parseYaml(new TextDecoder().decode(bytes))
+  if (E.isRight(value)) return decodeMap(value.right)
+  return E.left(failure('MaskError', path, 'JSON or YAML', value.left, 'Mend it at the place it names.'))
+}

@@ -1,10 +1,9 @@
 /** What is trained on what and how: from the command line and a recipe file, or from the folder of a run. */
-import { readFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import * as E from 'fp-ts/lib/Either.js'
-import { parse, YAMLParseError } from 'yaml'
-import { systemCode } from '../../disk/file-system.ts'
 import { type Failure, failure, renderError } from '../../ir/failure.ts'
+import { readBytes } from '../../read/bytes.ts'
+import { parseYaml } from '../../read/yaml.ts'
 import { decodeRecipe, presets, type Recipe } from '../../train/recipe/index.ts'
 
 /** Everything that the result of a run follows from, the backend excepted. */
@@ -82,7 +81,7 @@ const recipeFrom = async (flags: SettingsFlags): Promise<E.Either<Failure, Recip
 }
 
 /** A recipe as plain data, all that is wrong with it in one failure. */
-const decodeAll = (name: string, data: unknown): E.Either<Failure, Recipe> => {
+export const decodeAll = (name: string, data: unknown): E.Either<Failure, Recipe> => {
   const decoded = decodeRecipe(data)
   if (E.isRight(decoded)) return decoded
   const [first, ...others] = decoded.left
@@ -93,20 +92,19 @@ const decodeAll = (name: string, data: unknown): E.Either<Failure, Recipe> => {
 
 /** A file of JSON or YAML. */
 const readRecipe = async (path: string): Promise<E.Either<Failure, Data>> => {
-  const expected = 'a recipe in JSON or YAML'
+  const bytes = await readBytes(path)
+  return E.isLeft(bytes) ? bytes : parseRecipe(path, new TextDecoder().decode(bytes.right))
+}
+
+/** The entries of a recipe's text; `path` is what errors call it. */
+export const parseRecipe = (path: string, text: string): E.Either<Failure, Data> => {
   const wrong = (found: string, help: string): E.Either<Failure, never> =>
-    E.left(failure('RecipeError', path, expected, found, help))
-  let data: unknown
-  try {
-    data = parse(await readFile(path, 'utf8'))
-  } catch (thrown) {
-    if (thrown instanceof YAMLParseError) {
-      return wrong((thrown.message.split('\n', 1)[0] ?? '').replace(/:$/, ''), 'Correct the file at that place.')
-    }
-    if (!(thrown instanceof Error) || systemCode(thrown) === '') throw thrown
-    return wrong(thrown.message, 'Check the path.')
-  }
-  return isData(data) ? E.right(data) : wrong('something else', 'Write entries such as method, epochs and batch.')
+    E.left(failure('RecipeError', path, 'a recipe in JSON or YAML', found, help))
+  const data = parseYaml(text)
+  if (E.isLeft(data)) return wrong(data.left, 'Correct the file at that place.')
+  return isData(data.right)
+    ? E.right(data.right)
+    : wrong('something else', 'Write entries such as method, epochs and batch.')
 }
 
 const isData = (data: unknown): data is Data => typeof data === 'object' && data !== null && !Array.isArray(data)

@@ -13,11 +13,23 @@ export interface Pixels {
   readonly data: Uint8Array
 }
 
+/** Pixels of the largest PNG file that is unpacked: those of a strip of CIFAR-10 are a sixth of it. */
+const mostPixels = 2 ** 26
+
+/** Throws where the header of a PNG file declares more pixels than are ever needed. */
+const checkPixels = (bytes: Uint8Array): void => {
+  if (bytes.length < 24) return
+  const header = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const [width, height] = [header.getUint32(16), header.getUint32(20)]
+  if (width * height > mostPixels) throw new Error(`${width}x${height} pixels`)
+}
+
 /**
  * The pixels of a PNG file with 8 bits a number: by sharp where it is installed (0.2 s for ten thousand images), else by
  * fast-png, written in JavaScript (1 s). Rejects where it is not such a file.
  */
 export const decodePng = async (bytes: Uint8Array, load: () => Promise<Sharp> = loadSharp): Promise<Pixels> => {
+  checkPixels(bytes)
   const library = await load().catch(() => undefined)
   if (library !== undefined) {
     const { data, info } = await library(bytes).raw().toBuffer({ resolveWithObject: true })

@@ -1,15 +1,11 @@
 /** Reading the files of a data set. What is wrong with one is said with its path. Node only. */
+import { createReadStream } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { gunzip } from 'node:zlib'
+import { pipeline, type Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
 import * as E from 'fp-ts/lib/Either.js'
 import { type DataError, dataError } from './error.ts'
-
-const inflate = promisify(gunzip)
-
-/** No file of a data set unpacks to more: fifty times the images of MNIST. */
-const largestUnpacked = 2 ** 31
 
 export const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))
 
@@ -39,15 +35,24 @@ export const locate = async (
   return undefined
 }
 
-/** The bytes of a file, unpacked where its name ends in `.gz`; `help` says where to get it. */
+/** The bytes of a file piece by piece, unpacked where its name ends in `.gz`: for whoever stops when there are too many. */
+export const openChunks = (path: string): AsyncIterable<Uint8Array> => {
+  const file = createReadStream(path)
+  return path.endsWith('.gz') ? unpacked(file) : file
+}
+
+/** What a gzip stream holds, piece by piece. */
+export const unpacked = (packed: Readable): AsyncIterable<Uint8Array> =>
+  // Errors of either arrive at whoever reads.
+  pipeline(packed, createGunzip(), () => undefined)
+
+/** The bytes of a file; `help` says where to get it. */
 export const readWhole = async (path: string, help: string): Promise<E.Either<DataError, Uint8Array>> => {
   try {
-    const read = await readFile(path)
-    const bytes = path.endsWith('.gz') ? await inflate(read, { maxOutputLength: largestUnpacked }) : read
-    return E.right(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+    const { buffer, byteOffset, byteLength } = await readFile(path)
+    return E.right(new Uint8Array(buffer, byteOffset, byteLength))
   } catch (thrown) {
-    const expected = path.endsWith('.gz') ? 'a gzip file that can be read' : 'a file that can be read'
-    return E.left(dataError(path, expected, reasonOf(thrown), help))
+    return E.left(dataError(path, 'a file that can be read', reasonOf(thrown), help))
   }
 }
 

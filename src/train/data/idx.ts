@@ -4,7 +4,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { type ImageShape, inMemory, type Source } from './data-set.ts'
 import type { Published } from './divide.ts'
 import { type DataError, dataError } from './error.ts'
-import { locate, readWhole } from './files.ts'
+import { locate, openChunks, reasonOf } from './files.ts'
 import { checkedLabels } from './labels.ts'
 
 /** The usual name comes first. Archives differ in one character, and in whether they are packed. */
@@ -78,26 +78,60 @@ const readFileOf = async (
     return E.left(dataError(join(root, names[0] ?? ''), 'this file, plain or with .gz', 'none', help))
   }
   const path = join(found.folder, found.name)
-  const bytes = await readWhole(path, help)
-  return E.isLeft(bytes) ? bytes : parseIdx(path, bytes.right, kind === 'images' ? 3 : 1, help)
+  const chunks = openChunks(path)
+  return parseIdx(path, chunks, kind === 'images' ? 3 : 1, help)
 }
+
+/** No file of a data set has more elements: forty times the images of MNIST. */
+const mostElements = 2 ** 31
 
 /**
  * An IDX file of unsigned bytes: two zeros, the element type 8, the number of sizes, the sizes as big-endian 32-bit
- * integers, then the elements.
+ * integers, then the elements. No more is read, or unpacked, than the header says there is.
  */
-const parseIdx = (path: string, bytes: Uint8Array, rank: number, help: string): E.Either<DataError, IdxFile> => {
+export const parseIdx = async (
+  path: string,
+  chunks: AsyncIterable<Uint8Array>,
+  rank: number,
+  help: string,
+): Promise<E.Either<DataError, IdxFile>> => {
   const wrong = (expected: string, found: string): E.Either<DataError, never> =>
     E.left(dataError(path, expected, found, help))
   const header = 4 + 4 * rank
-  if (bytes.length < header) return wrong(`a header of ${header} bytes`, `${bytes.length} bytes`)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const magic = view.getUint32(0)
+  let sizes: E.Either<DataError, ReadonlyArray<number>> | undefined
+  let total = 0
+  let length = 0
+  const parts: Uint8Array[] = []
+  try {
+    for await (const chunk of chunks) {
+      parts.push(chunk)
+      length += chunk.length
+      if (length < header) continue
+      sizes ??= parseHeader(path, Buffer.concat(parts, header), rank, help)
+      if (E.isLeft(sizes)) return sizes
+      total = header + sizes.right.reduce((product, size) => product * size, 1)
+      if (total > mostElements) return wrong(`at most ${mostElements} elements`, sizes.right.join('x'))
+      if (length > total) break
+    }
+  } catch (thrown) {
+    const expected = path.endsWith('.gz') ? 'a gzip file that can be read' : 'a file that can be read'
+    return wrong(expected, reasonOf(thrown))
+  }
+  if (sizes === undefined || E.isLeft(sizes)) return wrong(`a header of ${header} bytes`, `${length} bytes`)
+  const found = length > total ? `${length} bytes or more` : `${length} bytes`
+  if (length !== total) return wrong(`${total} bytes for ${sizes.right.join('x')}`, found)
+  return E.right({ path, sizes: sizes.right, content: new Uint8Array(Buffer.concat(parts, total)).subarray(header) })
+}
+
+const parseHeader = (
+  path: string,
+  bytes: Buffer,
+  rank: number,
+  help: string,
+): E.Either<DataError, ReadonlyArray<number>> => {
+  const magic = bytes.readUInt32BE(0)
   const expected = 0x0800 + rank
-  if (magic !== expected) return wrong(`the magic number ${expected}`, `${magic}`)
-  const sizes = Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i))
-  if (sizes.includes(0)) return wrong('sizes above 0', sizes.join('x'))
-  const total = header + sizes.reduce((product, size) => product * size, 1)
-  if (bytes.length !== total) return wrong(`${total} bytes for ${sizes.join('x')}`, `${bytes.length} bytes`)
-  return E.right({ path, sizes, content: bytes.subarray(header) })
+  if (magic !== expected) return E.left(dataError(path, `the magic number ${expected}`, `${magic}`, help))
+  const sizes = Array.from({ length: rank }, (_, i) => bytes.readUInt32BE(4 + 4 * i))
+  return sizes.includes(0) ? E.left(dataError(path, 'sizes above 0', sizes.join('x'), help)) : E.right(sizes)
 }

@@ -34,7 +34,7 @@ export const beginRun = async (trainable: Trainable, beginning: Beginning): Prom
   if (E.isLeft(policy)) return policy
   const run = startRun(trainable, policy.right, recipe.seed, beginning.masks)
   if (E.isLeft(run) || checkpoint === undefined) return run
-  const placed = resumeRun(run.right, trainable, checkpoint)
+  const placed = resumeRun(run.right, trainable, checkpoint, beginning.data.train.size)
   if (E.isRight(placed)) return run
   disposeRun(run.right)
   return placed

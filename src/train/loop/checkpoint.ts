@@ -6,6 +6,7 @@ import { digestOf } from '../../ir/digest.ts'
 import type { Graph } from '../../ir/graph.ts'
 import type { ValueId } from '../../ir/op.ts'
 import { dense, type Dense, float32View, type Tensor, tensorOf } from '../../ir/tensor.ts'
+import { sizeOf } from '../../ir/type.ts'
 import { decodeSafetensors, encodeSafetensors } from '../../masks/safetensors.ts'
 import { cursorFrom, cursorWords, type DataSet } from '../data/index.ts'
 import { fromArrays, toArrays } from '../sparse/index.ts'
@@ -107,20 +108,32 @@ export const readCheckpoint = async (
 ): Promise<E.Either<TrainError, Checkpoint | undefined>> => {
   const bytes = await readIfThere(path)
   if (E.isLeft(bytes)) return bytes
-  if (bytes.right === undefined) return E.right(undefined)
-  const file = decodeSafetensors(bytes.right)
+  return bytes.right === undefined ? E.right(undefined) : decodeCheckpoint(path, bytes.right, identity)
+}
+
+/** The checkpoint that bytes hold; `path` is what errors call them. Errors: as {@link readCheckpoint}. */
+export const decodeCheckpoint = (
+  path: string,
+  bytes: Uint8Array,
+  identity: Identity,
+): E.Either<TrainError, Checkpoint> => {
+  const file = decodeSafetensors(bytes)
   if (E.isLeft(file)) return file
   const { metadata, tensors } = file.right
   const saved = savedOf(metadata.get('chasec'))
-  if (saved === undefined) return notOurs(path, 'a checkpoint of chasec', 'another file')
+  if (saved === undefined) return notOurs(path, 'a checkpoint of chasec', 'another file, or one that was changed')
   for (const what of ['graph', 'data', 'recipe'] as const) {
     if (saved.identity[what] !== identity[what]) return notOurs(path, `a checkpoint of this ${what}`, 'one of another')
+  }
+  for (const [name, { dtype }] of tensors) {
+    const expected = groups.some((group) => name.startsWith(`${group}/`)) ? ['float32'] : ['uint8', 'uint32']
+    if (!expected.includes(dtype)) return notOurs(path, `${expected.join(' or ')} in ${name}`, dtype)
   }
   return E.right({ path, saved, tensors })
 }
 
 /**
- * Puts `run`, which has not begun, where the run that wrote the checkpoint was. The graph is shrunk as that run had shrunk it.
+ * Puts `run`, which has not begun, where the run that wrote the checkpoint was, with so many training images. The graph is shrunk as that run had shrunk it.
  *
  * Errors: a checkpoint that lacks something.
  */
@@ -128,12 +141,15 @@ export const resumeRun = (
   run: Run,
   { network }: Trainable,
   { path, saved, tensors }: Checkpoint,
+  images: number,
 ): E.Either<TrainError, undefined> => {
   const { policy } = run.sparse
   const sparse = fromArrays(network, policy, withPrefix(tensors, 'sparse/', arrayOf))
   if (E.isLeft(sparse)) return sparse
   const cursor = cursorFrom(Uint32Array.from(arrayOf(tensors.get('cursor') ?? integers(new Uint32Array(0)))))
-  if (cursor === undefined) return notOurs(path, 'a place in the data', 'none')
+  if (cursor === undefined || cursor.position >= images) {
+    return notOurs(path, `a place in ${images} images`, cursor === undefined ? 'none' : `${cursor.position}`)
+  }
   const graph = graphFor(run, sparse.right.channels)
   const held: Held = {
     parameters: withPrefix(tensors, 'parameters/', copied),
@@ -141,15 +157,29 @@ export const resumeRun = (
     moments: withPrefix(tensors, 'moments/', copied),
   }
   const { parameters, statistics } = run.executor
-  const missing =
-    parameters.find(({ name }) => !held.parameters.has(name) || !held.moments.has(name)) ??
-    statistics.find(({ name }) => !held.statistics.has(name))
-  if (missing !== undefined) return notOurs(path, `values of ${missing.name}`, 'none')
+  for (const [group, list] of [
+    ['parameters', parameters],
+    ['statistics', statistics],
+    ['moments', parameters],
+  ] as const) {
+    const misfit = list.find(({ name }) => held[group].get(name)?.length !== sizeIn(graph, name))
+    if (misfit !== undefined) {
+      const found = held[group].get(misfit.name)
+      const expected = `${sizeIn(graph, misfit.name)} numbers in ${group}/${misfit.name}`
+      return notOurs(path, expected, found === undefined ? 'none' : `${found.length}`)
+    }
+    const known = new Set(list.map(({ name }) => name))
+    for (const name of held[group].keys()) {
+      if (!known.has(name)) return notOurs(path, `${group} of this network`, `those of ${name}`)
+    }
+  }
   const moved = moveRun(run, graph, sparse.right, held)
   if (E.isLeft(moved)) return moved
   Object.assign(run, { cursor, step: saved.step, tally: saved.tally, history: [...saved.history] })
   return E.right(undefined)
 }
+
+const sizeIn = (graph: Graph, name: ValueId): number => sizeOf(graph.constants.get(name)?.shape ?? [])
 
 const copied = (tensor: Dense): Float32Array => float32View(tensor).slice()
 
@@ -184,16 +214,46 @@ const readIfThere = async (path: string): Promise<E.Either<TrainError, Uint8Arra
   }
 }
 
-const isSaved = (x: unknown): x is Saved =>
-  typeof x === 'object' &&
-  x !== null &&
-  'version' in x &&
-  x.version === 1 &&
-  'identity' in x &&
-  'history' in x &&
-  (!('densities' in x) || (Array.isArray(x.densities) && x.densities.every((d) => typeof d === 'number')))
+const isObject = (x: unknown): x is Readonly<Record<string, unknown>> =>
+  typeof x === 'object' && x !== null && !Array.isArray(x)
+
+const isCount = (x: unknown): x is number => typeof x === 'number' && Number.isSafeInteger(x) && x >= 0
+
+const hasNumbers = (x: Readonly<Record<string, unknown>>, keys: ReadonlyArray<string>): boolean =>
+  keys.every((key) => typeof x[key] === 'number')
+
+const score = ['loss', 'accuracy'] as const
+
+/** The numbers of each kind of entry, all required. */
+const entryNumbers: Readonly<Record<HistoryEntry['kind'], ReadonlyArray<string>>> = {
+  epoch: [...score, 'epoch', 'step', 'learningRate', 'density', 'channels', 'seconds', 'stepsPerSecond'],
+  update: ['step', 'density', 'live', 'pruned', 'grown', 'removed', 'channels'],
+  test: [...score, 'step'],
+}
+
+const isEntry = (x: unknown): x is HistoryEntry => {
+  if (!isObject(x)) return false
+  const { kind } = x
+  if (kind !== 'epoch' && kind !== 'update' && kind !== 'test') return false
+  const { validation } = x
+  return (
+    hasNumbers(x, entryNumbers[kind]) && (kind !== 'epoch' || (isObject(validation) && hasNumbers(validation, score)))
+  )
+}
+
+const isSaved = (x: unknown): x is Saved => {
+  if (!isObject(x) || x['version'] !== 1) return false
+  const { identity, step, tally, history, densities } = x
+  if (!isObject(identity) || !isCount(step) || !isObject(tally) || !Array.isArray(history)) return false
+  return (
+    ['loss', 'correct', 'images', 'steps', 'seconds'].every((key) => Number.isFinite(tally[key])) &&
+    history.every(isEntry) &&
+    (densities === undefined || (Array.isArray(densities) && densities.every((d) => typeof d === 'number')))
+  )
+}
 
 const savedOf = (text: string | undefined): Saved | undefined => {
-  const parsed = E.tryCatch((): unknown => JSON.parse(text ?? ''), E.toError)
+  // JSON has no NaN: a loss or speed that was not finite has become null.
+  const parsed = E.tryCatch((): unknown => JSON.parse(text ?? '', (_, x: unknown) => (x === null ? NaN : x)), E.toError)
   return E.isRight(parsed) && isSaved(parsed.right) ? parsed.right : undefined
 }

@@ -59,6 +59,9 @@ const isWithin = (x: unknown, { min, max = Infinity, aboveMin, belowMax, whole }
   (belowMax === true ? x < max : x <= max) &&
   (whole !== true || Number.isSafeInteger(x))
 
+/** Entries of no meaning that are told one by one. */
+const mostUnknown = 20
+
 const changeIt = 'Change or remove the entry.'
 
 const ascending = (found: unknown, range: Range): ReadonlyArray<number> | undefined => {
@@ -131,13 +134,15 @@ export const entriesOf = (value: unknown, path: string, problems: RecipeError[])
     },
     end: () => {
       if (!judged) return
-      for (const key of Object.keys(record)) {
-        if (asked.has(key)) continue
+      const unknown = Object.keys(record).filter((key) => !asked.has(key))
+      for (const key of unknown.slice(0, mostUnknown)) {
         const close = closestName(key, asked)
         const advice = close === undefined ? 'Remove it.' : `Did you mean ${close}?`
         const help = `${advice} Entries here are ${[...asked].join(', ')}.`
         note(key, 'an entry that exists', 'one of no meaning', help)
       }
+      const more = unknown.length - mostUnknown
+      if (more > 0) note(unknown[mostUnknown] ?? '', 'an entry that exists', `it and ${more - 1} more`, 'Remove them.')
     },
   }
 }

@@ -1,0 +1,61 @@
+/** Data of a YAML or JSON text. */
+import * as E from 'fp-ts/lib/Either.js'
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isPair,
+  isScalar,
+  LineCounter,
+  type ParsedNode,
+  parseDocument,
+} from 'yaml'
+
+/** Characters of the longest text that is looked at; a recipe or a map of masks is far shorter. */
+const longest = 2 ** 20
+
+/**
+ * The plain data that a text of YAML, and so of JSON, describes; left: what is wrong with it, and where. Takes time and memory
+ * in proportion to the text: aliases are refused, because they stand for more than they are.
+ */
+export const parseYaml = (text: string): E.Either<string, unknown> => {
+  if (text.length > longest) return E.left(`${text.length} characters`)
+  const lineCounter = new LineCounter()
+  try {
+    // The parser's own check of keys compares each with each, and its own places in the text take as long for each error.
+    const document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, lineCounter, logLevel: 'error' })
+    const [problem] = document.errors
+    if (problem !== undefined) {
+      const { line, col } = lineCounter.linePos(problem.pos[0])
+      return E.left(`${problem.message} at line ${line}, column ${col}`)
+    }
+    const found = refused(document)
+    return found === undefined ? E.right(document.toJS({ maxAliasCount: 0 })) : E.left(found)
+  } catch (thrown) {
+    // Data that its tags do not fit, and collections nested deeper than the stack is.
+    if (!(thrown instanceof Error)) throw thrown
+    return E.left(thrown.message)
+  }
+}
+
+/** An alias, or a key that is given twice. */
+const refused = (document: Document.Parsed<ParsedNode>): string | undefined => {
+  const open: unknown[] = [document.contents]
+  while (open.length > 0) {
+    const node = open.pop()
+    if (isAlias(node)) return `the alias *${node.source}`
+    if (isPair(node)) open.push(node.key, node.value)
+    if (!isCollection(node)) continue
+    if (isMap(node)) {
+      const keys = new Set<unknown>()
+      for (const { key } of node.items) {
+        if (!isScalar(key)) continue
+        if (keys.has(key.value)) return `the key ${String(key.value)} twice`
+        keys.add(key.value)
+      }
+    }
+    for (const item of node.items) open.push(item)
+  }
+  return undefined
+}
