@@ -39,14 +39,21 @@ export const parseYaml = (text: string): E.Either<string, unknown> => {
   }
 }
 
-/** An alias, or a key that is given twice. */
+/** Collections in one another, at most: what reads the data may go down by recursion. */
+const deepest = 100
+
+/** An alias, a key that is given twice or is no text, or a collection too deep. */
 const refused = (document: Document.Parsed<ParsedNode>): string | undefined => {
-  const open: unknown[] = [document.contents]
-  while (open.length > 0) {
-    const node = open.pop()
+  const open: Array<readonly [node: unknown, depth: number]> = [[document.contents, 0]]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const [node, depth] = next
     if (isAlias(node)) return `the alias *${node.source}`
-    if (isPair(node)) open.push(node.key, node.value)
+    if (isPair(node)) {
+      if (isCollection(node.key)) return 'a key that is a list or an object'
+      open.push([node.key, depth], [node.value, depth])
+    }
     if (!isCollection(node)) continue
+    if (depth > deepest) return `more than ${deepest} lists and objects in one another`
     if (isMap(node)) {
       const keys = new Set<unknown>()
       for (const { key } of node.items) {
@@ -55,7 +62,7 @@ const refused = (document: Document.Parsed<ParsedNode>): string | undefined => {
         keys.add(key.value)
       }
     }
-    for (const item of node.items) open.push(item)
+    for (const item of node.items) open.push([item, depth + 1])
   }
   return undefined
 }
