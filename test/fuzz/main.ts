@@ -1,4 +1,6 @@
 /**
+ * `npm run fuzz -- files …`: made-up files, see `files/main.ts`.
+ *
  * `npm run fuzz -- --seed S --count N`: N random graphs under random masks, the masked model in ONNX Runtime against the
  * compiled one. With `--edges`, programs at the edges of their types (`--types float32,float16,bfloat16,float64`). A
  * mismatch is shrunk to a minimal program and printed with the command that reproduces it.
@@ -11,11 +13,15 @@ import { compile } from '../../src/passes/compile.ts'
 import { uniforms } from '../inflate.ts'
 import { orThrow } from './differential.ts'
 import { checkEdges, type EdgeCase, edgeCases } from './edges.ts'
+import { fuzzFiles } from './files/main.ts'
 import { type FloatType, floatTypes } from './numbers.ts'
 import { randomMasks } from './masks.ts'
 import { buildProgram } from './program.ts'
 import { survey } from './survey.ts'
 import { checkProgram, type ProgramCase, programCases } from './property.ts'
+
+const [what, ...options] = process.argv.slice(2)
+if (what === 'files') process.exit((await fuzzFiles(options)) === 0 ? 0 : 1)
 
 const { values } = parseArgs({
   options: {

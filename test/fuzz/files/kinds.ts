@@ -16,8 +16,6 @@ export const fileKinds: ReadonlyMap<string, FileKind> = new Map([
   ['data', dataFiles],
 ])
 
-const total = [...fileKinds.values()].reduce((sum, { share }) => sum + share, 0)
-
 export interface MadeFile {
   readonly name: string
   readonly kind: FileKind
@@ -25,14 +23,17 @@ export interface MadeFile {
   readonly draw: Draw
 }
 
-/** File `index` of a seed, of a kind that is drawn or given; the same arguments give the same file. */
-export const fileAt = (seed: number, index: number, only?: string): MadeFile => {
+/** File `index` of a seed, of a kind that is drawn from all or from those given; the same arguments give the same file. */
+export const fileAt = (seed: number, index: number, only: ReadonlyArray<string> = []): MadeFile => {
   const draw = drawOf(Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b))
-  let left = draw.below(total)
-  const kinds = [...fileKinds]
-  const drawn = kinds.find(([, { share }]) => (left -= share) < 0) ?? kinds[0]
-  const given = only === undefined ? drawn : kinds.find(([name]) => name === only)
-  if (given === undefined) throw new Error(`kinds of files: ${kinds.map(([name]) => name).join(', ')}; found ${only}`)
-  const [name, kind] = given
+  const kinds = [...fileKinds].filter(([name]) => only.length === 0 || only.includes(name))
+  let left = draw.below(kinds.reduce((sum, [, { share }]) => sum + share, 0))
+  const drawn = kinds.find(([, { share }]) => (left -= share) < 0)
+  if (drawn === undefined)
+    throw new Error(`kinds of files: ${[...fileKinds.keys()].join(', ')}; found ${only.join(', ')}`)
+  const [name, kind] = drawn
   return { name, kind, bytes: kind.make(draw), draw }
 }
+
+/** The kinds that a text names, with commas between them; empty for all. */
+export const kindsIn = (text: string): ReadonlyArray<string> => text.split(',').filter((name) => name !== '')

@@ -6,7 +6,6 @@ import * as E from 'fp-ts/lib/Either.js'
 import * as fc from 'fast-check'
 import { lower } from '../../../src/export/lower.ts'
 import { dtypes } from '../../../src/ir/dtype.ts'
-import type { Target } from '../../../src/ir/op.ts'
 import { allOps } from '../../../src/ir/registry.ts'
 import { materialize } from '../../../src/ir/tensor.ts'
 import { type Masks, noMasks } from '../../../src/masks/mask.ts'
@@ -27,6 +26,7 @@ import {
 } from '../../../src/onnx/onnx_pb.ts'
 import { clone, create } from '@bufbuild/protobuf'
 import { compile } from '../../../src/passes/compile.ts'
+import type { Target } from '../../../src/passes/target.ts'
 import { inspect } from '../../../src/passes/inspect.ts'
 import type { ExternalReader } from '../../../src/read/external.ts'
 import { readModelBytes } from '../../../src/read/model.ts'
@@ -124,9 +124,7 @@ const changeTensor = (tensor: TensorProto, draw: Draw): void => {
       break
     case 5: {
       const at = draw.below(tensor.rawData.length)
-      const bytes = Uint8Array.from(tensor.rawData)
-      new DataView(bytes.buffer).setUint8(at, bytes.length > at ? draw.below(256) : 0)
-      tensor.rawData = bytes
+      tensor.rawData = tensor.rawData.map((byte, i) => (i === at ? draw.below(256) : byte))
       break
     }
     case 6:
@@ -222,9 +220,10 @@ const changeInfo = (info: ValueInfoProto, draw: Draw): void => {
   if (type?.case !== 'tensorType') return
   if (draw.chance(0.3)) type.value.elemType = draw.below(dtypes.length + 2)
   const dim = draw.one(type.value.shape?.dim ?? [])
-  if (dim === undefined || draw.chance(0.1)) delete type.value.shape
-  else if (draw.chance(0.3)) dim.value = { case: 'dimParam', value: draw.pick(['N', 'x', edgeName(draw)]) }
-  else if (draw.chance(0.1)) dim.value = { case: undefined }
+  const kind = draw.below(10)
+  if (dim === undefined || kind === 0) delete type.value.shape
+  else if (kind < 4) dim.value = { case: 'dimParam', value: draw.pick(['N', 'x', edgeName(draw)]) }
+  else if (kind < 5) dim.value = { case: undefined }
   else dim.value = { case: 'dimValue', value: someSize(draw) }
 }
 

@@ -76,7 +76,7 @@ const value = (draw: Draw, depth: number): unknown => {
 
 const object = (draw: Draw, depth: number): Record<string, unknown> => {
   const out: Record<string, unknown> = {}
-  for (let count = draw.below(draw.chance(0.02) ? 2000 : 8); count >= 0; count--) {
+  for (let count = draw.below(draw.chance(0.001) ? 2000 : 8); count >= 0; count--) {
     out[draw.chance(0.9) ? (draw.one(keys) ?? '') : `${edgeName(draw)}${count}`] = value(draw, depth)
   }
   return out
