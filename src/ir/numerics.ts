@@ -67,7 +67,8 @@ const unitsLost = 8
 export const fits = ({ digits, normal, tiny, largest }: Precision, x: number, magnitude: number): boolean => {
   const size = Math.abs(x)
   if (size >= normal) return size <= largest * (1 + 2 ** (-digits - 1))
-  const error = Math.abs(Math.round(size / tiny) * tiny - size)
+  // What was computed in double is rounded to a double already.
+  const error = digits === 53 ? tiny : Math.abs(Math.round(size / tiny) * tiny - size)
   return error <= unitsLost * 2 ** -digits * magnitude
 }
 
@@ -85,7 +86,7 @@ export const carrierRatio = 4
  * there for, as `(x + 1.5 · 2^23) - 1.5 · 2^23` does: the first sum keeps few digits of terms of magnitude `terms`.
  */
 export const cancels = ({ digits }: Precision, before: number, after: number, terms = 0): boolean =>
-  before > Math.max(after, terms) * 2 ** (Math.floor(digits / 2) - 2)
+  before > Math.max(after, terms) * 2 ** Math.min(10, Math.floor(digits / 2) - 2)
 
 /**
  * Whether a constant that a runtime computes with an error of up to `error` is known well enough to stand for what is

@@ -192,6 +192,10 @@ export interface OpDef<Name extends string, A> {
    * number of which every digit may be wrong. Of the slices that {@link OpDef.constant} is asked about.
    */
   readonly accurateTo?: (ctx: NodeContext<A>, slices: ReadonlyArray<SliceFact>) => number
+  /** Whether finite inputs, however large or small, always give finite outputs. Absent: no. */
+  readonly total?: boolean
+  /** The input port that a slice of output 0 equals, given the constants of the others (`x + 0`), if there is one. */
+  readonly passes?: (ctx: NodeContext<A>, slices: ReadonlyArray<SliceFact>) => number | undefined
   /** Input ports that may become empty and are then left out (Concat). */
   readonly mayLoseInputs?: boolean
   /** Output ports may become empty and are then left out (Split). */

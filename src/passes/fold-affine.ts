@@ -104,11 +104,13 @@ const scaleOutputs = (
     const [s, t] = [scale[o] ?? NaN, shift[o] ?? NaN]
     if (bias === undefined) return E.left(`the bias of ${linear.op} is not one number for each channel`)
     const before = Math.max(Math.abs(s * bias), Math.abs(t))
-    if (!cancels(precision, before, Math.abs(s * bias + t))) continue
+    // A mere addition of something far larger is there to round.
+    const after = Math.min(Math.abs(s * bias + t), Math.abs(s) === 1 ? Math.abs(bias) : Infinity)
+    if (!cancels(precision, before, after)) continue
     terms ??= rowSums(reads)
     const size = Math.abs(s) * (terms[o] ?? 0)
-    if (size > 0 && cancels(precision, before, Math.abs(s * bias + t), size)) {
-      return E.left(`the bias ${s * bias} and ${t} cancel, and the sums between them keep few digits`)
+    if (size > 0 && cancels(precision, before, after, size)) {
+      return E.left(`its sums with ${t} keep few digits, which a bias of ${s * bias} would not do`)
     }
   }
   const weight = isScaled ? scaleWeight(reads.weight, c, { outputs: scale }) : E.right(reads.weight)

@@ -11,7 +11,7 @@ export const reasonMeanings: Readonly<Record<ReasonKind, string>> = {
   mixed: 'an operator mixes the channels of this axis',
   live: 'they go together with channels that are needed',
   carrier: 'one channel carries the constants that meet padding',
-  numbers: 'moving their constant would lose digits or overflow',
+  numbers: 'their numbers would lose digits or not be finite',
   width: 'a width is rounded up to one that the target runs faster',
   groups: 'groups of a grouped operator keep one size',
   empty: 'an operator needs one channel to work on',

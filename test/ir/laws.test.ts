@@ -8,11 +8,12 @@ import { emptyGroups, planGroups } from '../../src/ir/families/groups.ts'
 import { constantOutputs, neededInputs, type Reads, readsOfContraction } from '../../src/ir/families/contraction.ts'
 import { contextOf, type Graph } from '../../src/ir/graph.ts'
 import { evaluateNode } from '../../src/ir/interpret.ts'
+import { precisionOf } from '../../src/ir/numerics.ts'
 import type { AxisLink, Node, NodeContext, SliceFact } from '../../src/ir/op.ts'
 import { allOps, type AnyOp, decodeAttributes, encodeAttributes } from '../../src/ir/registry.ts'
 import { sliceConstants, uniformValue } from '../../src/ir/slices.ts'
 import { type Dense, elements, gather, materialize, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
-import { type Dim, isStatic, tensorType, unknownDim, unknownType, type ValueType } from '../../src/ir/type.ts'
+import { type Dim, isStatic, sizeOf, tensorType, unknownDim, unknownType, type ValueType } from '../../src/ir/type.ts'
 import { uniforms } from '../inflate.ts'
 import { difference, graphOf, inputName, nodeOf, type Operand, outputName, type Sample, valuesOf } from './helpers.ts'
 import { runSample } from './onnx-runtime.ts'
@@ -401,6 +402,57 @@ describe('constants', () => {
     const known = sliceConstants(x, link.inputAxis)[at] ?? NaN
     return Number.isNaN(known) ? undefined : known
   }
+})
+
+describe('finite numbers', () => {
+  const totals = cases.filter(([, { op, sample }]) => {
+    const p = problemOf({ op, sample }, 1)
+    return op.total === true && p.outputs !== undefined && p.inputs.some((x) => x !== undefined && isFloat(x.dtype))
+  })
+
+  /** The largest, smallest and ordinary numbers of a type, of both signs. */
+  const extremes = (x: Dense, seed: number): Dense => {
+    const { largest, normal, tiny } = precisionOf(x.dtype)
+    const uniform = uniforms(seed)
+    const sizes = [largest, largest / 3, normal, tiny, 0, 1, 20]
+    const values = Float64Array.from({ length: sizeOf(x.shape) }, () => {
+      const size = sizes[Math.floor(uniform() * sizes.length)] ?? 0
+      return uniform() < 0.5 ? -size : size
+    })
+    return tensorOf(x.dtype, x.shape, values)
+  }
+
+  test.each(totals)('%s: gives finite numbers for finite ones', (_, one) => {
+    for (let seed = 0; seed < 20; seed++) {
+      const p = problemOf(one, 3)
+      const inputs = p.inputs.map((x, port) =>
+        x !== undefined && isFloat(x.dtype) && isComputed(p, port) ? extremes(x, seed + port) : x,
+      )
+      for (const output of withInputs(p, inputs)) {
+        if (isFloat(output.dtype)) for (const y of elements(output)) expect(Number.isFinite(Number(y))).toBe(true)
+      }
+    }
+  })
+
+  const passing = cases.filter(([, { op }]) => op.passes !== undefined)
+  test.each(passing)('%s: passes on what it says it does', (_, one) => {
+    const p = problemOf(one, 4)
+    const [output] = p.outputs ?? []
+    if (output === undefined || !isFloat(output.dtype)) return
+    for (const value of [0, 1]) {
+      for (const other of [0, 1]) {
+        const slices = [0, 1].map((port) => (port === other ? value : undefined))
+        const port = p.op.passes?.(p.ctx, slices)
+        if (port === undefined || !isComputed(p, other)) continue
+        expect(port).toBe(1 - other)
+        const inputs = p.inputs.map((x, at) => {
+          if (x === undefined) return x
+          return tensorOf(x.dtype, x.shape, new Float64Array(sizeOf(x.shape)).fill(at === other ? value : 3.25))
+        })
+        for (const y of elements(withInputs(p, inputs)[0] ?? output)) expect(Number(y)).toBe(3.25)
+      }
+    }
+  })
 })
 
 describe('contractions', () => {

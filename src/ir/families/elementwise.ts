@@ -45,6 +45,8 @@ export interface UnaryOptions<A> {
   readonly wide?: (x: bigint) => bigint
   /** See {@link OpDef.accurateTo}: the magnitude of the largest number on the usual way to `f(x)`. */
   readonly accurateTo?: (x: number, attrs: A) => number
+  /** See {@link OpDef.total}. */
+  readonly total?: boolean
   /** Whether `f` has jumps, or places where it is infinitely steep: no constant is known next to one. */
   readonly jumps?: boolean
   /** Whether constants are tracked. Default true; false for operators that take no floats. */
@@ -83,6 +85,7 @@ export const unary = <const Name extends string, A = NoAttributes>(
       const g = (v: number): number => f(v, ctx.attrs)
       return options.jumps === true && !isSteady(g, x) ? undefined : finite(g(x))
     }),
+    total: options.total ?? false,
     accurateTo: (ctx, [x]) => (typeof x === 'number' && options.accurateTo?.(x, ctx.attrs)) || 0,
     evaluate: (ctx, [x]) => {
       if (x === undefined || !(isFloat(x.dtype) || isWide(x.dtype) || options.integers === true)) return undefined
@@ -226,6 +229,7 @@ export const binary = <const Name extends string, A = NoAttributes>(
     affine: (ctx, axis) => options.affine && channelAffine(ctx, axis, options.affine),
     multiplies: options.multiplies ?? false,
     broadcasts: (port) => options.widened?.includes(port) ?? true,
+    passes: (_ctx, slices) => options.neutral?.ports.find((port) => slices[1 - port] === options.neutral?.value),
     identity: (ctx) =>
       options.neutral?.ports.find((port) => {
         const other = ctx.constant(1 - port)

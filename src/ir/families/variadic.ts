@@ -15,6 +15,7 @@ export const variadic = <const Name extends string>(
   f: (values: ReadonlyArray<number>) => number,
   /** On 64-bit integers; absent: not evaluated for them. */
   wide?: (values: ReadonlyArray<bigint>) => bigint,
+  total = false,
 ): OpDef<Name, NoAttributes> =>
   defineOp<Name, NoAttributes>({
     name,
@@ -39,6 +40,7 @@ export const variadic = <const Name extends string>(
       const known = slices.filter((slice) => typeof slice === 'number')
       return isReal(ctx) && known.length === ctx.inputs.length ? finite(f(known)) : undefined
     },
+    total,
     broadcasts: () => true,
     identity: (ctx) => (ctx.inputs.length === 1 ? 0 : undefined),
     evaluate: (_ctx, inputs) => {

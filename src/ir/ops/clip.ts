@@ -39,6 +39,7 @@ export const Clip = defineOp<'Clip', ClipAttributes>({
     if (!isReal(ctx) || typeof x !== 'number' || low === undefined || high === undefined) return undefined
     return finite(Math.min(Math.max(x, low), high))
   },
+  total: true,
   evaluate: (ctx, [x, min, max]) => {
     if (!x || !isNumeric(x.dtype)) return undefined
     const y = isWide(x.dtype) ? clipWide(x, min, max) : clipNumbers(ctx, x, min, max)

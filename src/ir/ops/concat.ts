@@ -110,6 +110,7 @@ export const Concat = defineOp<'Concat', ConcatAttributes>({
     return { nodes: [{ ...s.node, inputs }], constants }
   },
   identity: (ctx) => (ctx.node.inputs.length === 1 ? 0 : undefined),
+  total: true,
   evaluate: (ctx, inputs) => {
     const shape = targetShape(ctx)
     const tensors = inputs.filter((x) => x !== undefined)

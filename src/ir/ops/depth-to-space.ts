@@ -49,6 +49,7 @@ export const DepthToSpace = defineOp<'DepthToSpace', DepthToSpaceAttributes>({
   },
   constant: (_ctx, [x]) => x ?? undefined,
   identity: (ctx) => (ctx.attrs.blocksize === 1 ? 0 : undefined),
+  total: true,
   evaluate: (ctx, [x]) => {
     const shape = targetShape(ctx)
     if (!x || !shape) return undefined

@@ -1,4 +1,4 @@
 import { unary } from '../families/elementwise.ts'
 
 /** The greatest integer that is not more. */
-export const Floor = unary('Floor', [6, Infinity], Math.floor, { jumps: true })
+export const Floor = unary('Floor', [6, Infinity], Math.floor, { total: true, jumps: true })

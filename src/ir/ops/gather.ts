@@ -72,6 +72,7 @@ export const Gather = defineOp<'Gather', GatherAttributes>({
     const picked = isStatic(size) ? vectorOf(ctx, size) : undefined
     return picked?.length === size && picked?.every((i, o) => i === o) ? 0 : undefined
   },
+  total: true,
   evaluate: (ctx, [x, indices]) => {
     const shape = targetShape(ctx)
     const picked = indices && integersOf(indices)

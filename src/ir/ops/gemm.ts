@@ -125,12 +125,14 @@ const contraction = (ctx: NodeContext<GemmAttributes>): Contraction | undefined 
       const operands = otherOperands(ctx, change, [1, 2])
       if (change.weight !== weight) operands.set(1, change.weight)
       if (changesBias(change, addsC(ctx)) && addsC(ctx) && c === undefined) return E.left('its bias is computed')
-      const kept = c && keptC(c, change)
+      const kept = c && addsC(ctx) ? keptC(c, change) : undefined
       const next = changesBias(change, addsC(ctx)) ? rebiasC(kept, ctx, change, weight) : E.right(kept)
       if (E.isLeft(next)) return next
       if (next.right !== undefined && next.right !== c) operands.set(2, next.right)
       const beta = changesBias(change, addsC(ctx)) ? 1 : ctx.attrs.beta
-      const node = { ...ctx.node, ...change.node, attrs: { ...ctx.attrs, beta } }
+      // A C that takes no part may have columns that are no more.
+      const inputs = addsC(ctx) ? change.node.inputs : change.node.inputs.slice(0, 2)
+      const node = { ...ctx.node, ...change.node, inputs, attrs: { ...ctx.attrs, beta: addsC(ctx) ? beta : 1 } }
       return E.right(replaceOperands(node, operands, names, `${ctx.node.inputs[1] ?? ''}_bias`))
     },
   }

@@ -15,5 +15,6 @@ export const Identity = defineOp<'Identity', Record<never, never>>({
   links: (ctx) => sameAxes(ctx),
   constant: (_ctx, [x]) => x ?? undefined,
   identity: () => 0,
+  total: true,
   evaluate: (_ctx, [x]) => x && [x],
 })

@@ -1,12 +1,10 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { optionalInts } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
-import { isReal } from '../families/elementwise.ts'
 import { normaliseOver } from '../families/normalization.ts'
 import { normalizeAxes } from '../families/reduction.ts'
 import { tensorInput } from '../infer.ts'
 import { inputShape, sameAxes } from '../links.ts'
-import { precisionOf } from '../numerics.ts'
 import { defineOp, type InferContext } from '../op.ts'
 import { sumOf } from '../special-functions.ts'
 import { tensorOf } from '../tensor.ts'
@@ -14,11 +12,6 @@ import { tensorOf } from '../tensor.ts'
 interface MeanVarianceNormalizationAttributes {
   /** Default 0, 2, 3. */
   readonly axes: ReadonlyArray<number> | undefined
-}
-
-const isHalf = (ctx: InferContext<unknown>): boolean => {
-  const [type] = ctx.inputs
-  return type?.kind === 'tensor' && precisionOf(type.dtype).tiny > 1e-9
 }
 
 const axesOf = (
@@ -43,9 +36,7 @@ export const MeanVarianceNormalization = defineOp<'MeanVarianceNormalization', M
     const axes = axesOf(ctx, inputShape(ctx, 0)?.length ?? 0)
     return axes === undefined ? [] : sameAxes(ctx, (axis) => !axes.has(axis))
   },
-  // With next to no epsilon, the rounding error of the mean of equal numbers other than 0 becomes anything; and the
-  // 1e-9 itself is 0 in half precision.
-  constant: (ctx, [x]) => (x === 0 && isReal(ctx) && !isHalf(ctx) ? 0 : undefined),
+  // No constant is known of equal numbers: ONNX Runtime adds no epsilon, and divides 0 by 0.
   evaluate: (ctx, [x]) => {
     const axes = x && axesOf(ctx, x.shape.length)
     if (!x || !axes || !isFloat(x.dtype)) return undefined

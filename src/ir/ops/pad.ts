@@ -124,6 +124,7 @@ export const Pad = defineOp<'Pad', PadAttributes>({
     const from = inputShape(ctx, 0)
     return from && padsOf(ctx, from.length)?.every(([begin, end]) => begin === 0 && end === 0) ? 0 : undefined
   },
+  total: true,
   evaluate: (ctx, [x, , value]) => {
     const shape = targetShape(ctx)
     const pads = x && padsOf(ctx, x.shape.length)

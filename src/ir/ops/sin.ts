@@ -1,4 +1,4 @@
 import { unary } from '../families/elementwise.ts'
 
 /** Sine. */
-export const Sin = unary('Sin', [7, Infinity], Math.sin)
+export const Sin = unary('Sin', [7, Infinity], Math.sin, { total: true })

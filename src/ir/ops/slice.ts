@@ -177,6 +177,7 @@ export const Slice = defineOp<'Slice', SliceAttributes>({
       })
     return whole ? 0 : undefined
   },
+  total: true,
   evaluate: (ctx, [x]) => {
     const shape = targetShape(ctx)
     const ranges = x && rangesOf(ctx, x.shape.length)

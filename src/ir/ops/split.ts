@@ -104,6 +104,7 @@ export const Split = defineOp<'Split', SplitAttributes>({
     return withOperand(s, { nodes: [node], constants: rewrite.constants }, 1, int64s(split))
   },
   identity: (ctx) => (ctx.node.outputs.length === 1 ? 0 : undefined),
+  total: true,
   evaluate: (ctx, [x]) => {
     const axis = x && normalizeAxis(ctx.attrs.axis, x.shape.length)
     const sizes = x && axis !== undefined ? sizesOf(ctx, x.shape[axis]) : undefined

@@ -37,6 +37,7 @@ export const Transpose = defineOp<'Transpose', TransposeAttributes>({
     const from = inputShape(ctx, 0)
     return from && order(ctx.attrs, from.length).every((a, o) => a === o) ? 0 : undefined
   },
+  total: true,
   evaluate: (ctx, [x]) => {
     const shape = targetShape(ctx)
     if (!x || !shape) return undefined

@@ -46,7 +46,14 @@ export interface Channel {
   readonly index: number
 }
 
+/** A channel that is computed as before although nothing needs it. */
+export interface Endangered extends Channel {
+  /** The node that makes it. */
+  readonly maker: Node
+}
+
 export interface ChannelFacts {
+  readonly endangered: ReadonlyArray<Endangered>
   /** Along an axis the constant each channel holds, NaN where none is known; undefined when none is known at all. */
   readonly constants: (value: ValueId, axis: number) => Float64Array | undefined
   /** The number that all of a value holds, if there is one. */
@@ -66,15 +73,16 @@ export interface ChannelFacts {
 export const axesOf = (graph: Graph, value: ValueId): ReadonlyArray<number | undefined> =>
   shapeOf(graph.types.get(value))?.map((dim) => (isStatic(dim) ? dim : undefined)) ?? []
 
-/** Facts of a graph. Channels in `alive` count as needed even though no output depends on them. */
-export const analyse = (graph: Graph, alive: ReadonlyArray<Channel> = []): ChannelFacts => {
+/** Facts of a graph. Endangered channels count as needed even though no output depends on them. */
+export const analyse = (graph: Graph, endangered: ReadonlyArray<Endangered> = []): ChannelFacts => {
   const constants = propagateConstants(graph)
-  const { live: marks, needed } = propagateLiveness(graph, constants, alive)
+  const { live: marks, needed } = propagateLiveness(graph, constants, endangered)
   const live = (value: ValueId, axis: number): Uint8Array | undefined => {
     const size = axesOf(graph, value)[axis]
     return size === undefined ? undefined : (marks.get(value)?.[axis] ?? new Uint8Array(size))
   }
   return {
+    endangered,
     constants: constants.along,
     uniform: constants.uniform,
     live,

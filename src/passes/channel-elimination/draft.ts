@@ -3,7 +3,7 @@
  * most once but for attempts that are undone, so that whatever puts them back ends.
  */
 import { producersOf, usersOf } from '../../ir/analysis.ts'
-import type { Graph } from '../../ir/graph.ts'
+import { type Graph, labelOf } from '../../ir/graph.ts'
 import type { Node, ValueId } from '../../ir/op.ts'
 import type { Target } from '../target.ts'
 import { axesOf, type ChannelFacts, type NodeView, viewsOf } from './analyse.ts'
@@ -90,6 +90,11 @@ export const startDraft = (
     reasons.set(at, reason)
     journal?.push({ kind: 'class', at, reason })
     return true
+  }
+  for (const { value, axis, index, maker } of facts.endangered) {
+    const start = classes.idOf(value, axis)
+    const text = `has to be computed as before: of zeros ${labelOf(maker)} may make no finite number`
+    if (start !== undefined) put(classOf[start + index] ?? 0, { kind: 'numbers', at: labelOf(maker), text })
   }
   for (const value of graph.types.keys()) {
     axesOf(graph, value).forEach((size = 0, axis) => {

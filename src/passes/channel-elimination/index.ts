@@ -5,7 +5,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Graph } from '../../ir/graph.ts'
 import type { Pass } from '../pass.ts'
 import type { Target } from '../target.ts'
-import { analyse, type Channel, type ChannelFacts } from './analyse.ts'
+import { analyse, type ChannelFacts, type Endangered } from './analyse.ts'
 import { decide, type Decision } from './decide.ts'
 import { relate } from './relate.ts'
 import { endangeredBy } from './remains.ts'
@@ -33,7 +33,7 @@ export interface EliminationOptions {
 
 /** Removes every channel that the graph computes for nothing. The result computes the same function. */
 export const eliminateChannels = (graph: Graph, options: EliminationOptions): Elimination => {
-  const alive: Channel[] = []
+  const alive: Endangered[] = []
   for (;;) {
     const facts = analyse(graph, alive)
     const classes = relate(graph, (value, axis) => countRemovable(facts, value, axis))
