@@ -88,8 +88,9 @@ const fuse = (graph: Graph, first: Linear, second: Linear, form: Linear, names: 
     }
     bias[o] = own + sum
     if (Number.isNaN(own + sum)) return refuse(second.node, 'a bias is not one number for each channel')
-    if ((terms[o] ?? 0) > 0 && cancels(precision, largest, Math.abs(own + sum), terms[o])) {
-      return refuse(second.node, 'the biases cancel, and the sums between them keep few digits')
+    // A bias far above the sum that it is added to is there to round it.
+    if ((terms[o] ?? 0) > 0 && cancels(precision, largest, 0, terms[o])) {
+      return refuse(second.node, 'its sums with a bias keep few digits, which those of one product might not')
     }
   }
   const x = first.node.inputs[c1.port] ?? ''
@@ -149,10 +150,12 @@ const largestOf = (tensor: Tensor): number => {
 }
 
 const cancelledBy = (terms: ReadonlyArray<Tensor>, sum: Tensor): Refusal | undefined => {
-  const [before, after] = [Math.max(...terms.map(largestOf)), largestOf(sum)]
+  const sizes = terms.map(largestOf)
+  const [before, least, after] = [Math.max(...sizes), Math.min(...sizes), largestOf(sum)]
   if (!Number.isFinite(after)) return 'the sum of its two constants is not finite'
-  if (!cancels(precisionOf(sum.dtype), before, after)) return undefined
-  return `constants of ${before} cancel to ${after}, and the sum between them keeps few digits`
+  // Where one is far above the other, or above what is left of both, it is there to round what it is added to.
+  if (!cancels(precisionOf(sum.dtype), before, Math.min(least, after))) return undefined
+  return `constants of ${sizes.join(' and ')}: the sum between them keeps few digits`
 }
 
 const lostBy = (product: Tensor): Refusal | undefined => {
