@@ -226,7 +226,7 @@ describe('what goes together', () => {
       }),
     )
     expect(width('conv0')).toBe('4 -> 6')
-    expect(why('conv0')).toContain('goes with a channel of conv1 that is needed and not constant')
+    expect(why('conv0')).toContain('goes with a channel of conv1 that Add add0 needs')
   })
   test('a gate of zeros kills what it multiplies', async () => {
     const { width } = await compiled(

@@ -9,6 +9,7 @@ import type { Target } from '../target.ts'
 import { type ChannelFacts, type NodeView, viewsOf } from './analyse.ts'
 import { type Draft, startDraft } from './draft.ts'
 import type { Classes, Reason } from './relate.ts'
+import { inWords } from './needed-by.ts'
 import { priceOf } from './price.ts'
 import { roundWidth, rules } from './rules.ts'
 
@@ -43,7 +44,8 @@ export const decide = (graph: Graph, facts: ChannelFacts, classes: Classes, targ
     reason: (value, axis, index) => {
       const at = draft.classAt(value, axis, index)
       if (at === undefined) return { kind: 'opaque', at: value, text: `belongs to ${value}, whose shape is not known` }
-      return draft.reasonOf(at)
+      const reason = draft.reasonOf(at)
+      return reason && inWords(graph, facts, reason, value)
     },
     changes: draft.count() > 0,
   }

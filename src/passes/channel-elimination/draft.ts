@@ -103,12 +103,11 @@ export const startDraft = (
       const pinned = classes.pinned(value, axis)
       const live = facts.live(value, axis)
       const constants = facts.constants(value, axis)
-      const text = `goes with a channel of ${value} that is needed and not constant`
-      const needed: Reason = { kind: 'live', at: value, text }
       for (let i = 0; i < size; i++) {
         const at = classOf[start + i] ?? 0
         if (pinned !== undefined) put(at, pinned)
-        else if (live?.[i] === 1 && Number.isNaN(constants?.[i] ?? NaN)) put(at, needed)
+        else if (live?.[i] === 1 && Number.isNaN(constants?.[i] ?? NaN))
+          put(at, { kind: 'live', at: value, text: '', channel: { value, axis, index: i } })
       }
     })
   }

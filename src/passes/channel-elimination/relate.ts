@@ -12,6 +12,8 @@ export interface Reason {
   readonly kind: 'output' | 'input' | 'opaque' | 'mixed' | 'live' | 'carrier' | 'numbers' | 'width' | 'groups' | 'empty'
   readonly at: string
   readonly text: string
+  /** Of a class that is `live` the channel that is needed; `needed-by.ts` says by what. */
+  readonly channel?: Channel
 }
 
 export interface Classes {

@@ -1,0 +1,35 @@
+/** Who needs a channel, for the reasons of those that stay with it. */
+import { memoized, usersOf } from '../../ir/analysis.ts'
+import { type Graph, labelOf } from '../../ir/graph.ts'
+import type { Node, ValueId } from '../../ir/op.ts'
+import { axesOf, type Channel, type ChannelFacts, type NodeView, viewsOf } from './analyse.ts'
+import type { Reason } from './relate.ts'
+
+/** The reason with who needs the channel that keeps a class, if that is what keeps it. */
+export const inWords = (graph: Graph, facts: ChannelFacts, reason: Reason, value: ValueId): Reason => {
+  const { channel } = reason
+  if (channel === undefined) return reason
+  const by = readersOf(graph, facts, channel)
+  const text =
+    channel.value === value ? `is needed by ${by}` : `goes with a channel of ${channel.value} that ${by} needs`
+  return { ...reason, text }
+}
+
+/** The first node that needs a channel, and whether there are others. */
+const readersOf = (graph: Graph, facts: ChannelFacts, { value, axis, index }: Channel): string => {
+  const readers = (usersOf(graph).get(value) ?? []).filter((node) => {
+    const view = viewOf(graph, node)
+    const needed = view?.contraction?.axis === axis ? facts.needed(node) : undefined
+    if (needed !== undefined && node.inputs[view?.contraction?.port ?? -1] === value) return needed[index] === 1
+    return node.outputs.some((output) => axesOf(graph, output).some((_, a) => facts.live(output, a)?.includes(1)))
+  })
+  const [first] = readers
+  if (first === undefined) return 'the outputs of the graph'
+  return readers.length === 1 ? labelOf(first) : `${labelOf(first)} and ${plural(readers.length - 1)}`
+}
+
+const plural = (others: number): string => (others === 1 ? 'another node' : `${others} other nodes`)
+
+const viewOf = (graph: Graph, node: Node): NodeView | undefined => viewsByNode(graph).get(node)
+
+const viewsByNode = memoized((graph) => new Map(viewsOf(graph).map((view) => [view.node, view])))
