@@ -173,6 +173,10 @@ export interface OpDef<Name extends string, A> {
   readonly ignores?: (ctx: NodeContext<A>, port: number, axis: number) => boolean
   /** The sum over channels that this operator computes, if it does and its weight is constant. */
   readonly contraction?: (ctx: NodeContext<A>) => Contraction | undefined
+  /** By how much zeros are added around the spatial axes of input 0, begins and then ends, if that is all the node does. */
+  readonly zeroPadding?: (ctx: NodeContext<A>) => ReadonlyArray<number> | undefined
+  /** The node that reads input 0 without such padding around it, and makes the same. */
+  readonly absorbPadding?: (ctx: NodeContext<A>, padding: ReadonlyArray<number>) => Node | undefined
   /** The affine map that this node is of one of its inputs along `axis` of its output, if it is one. */
   readonly affine?: (ctx: NodeContext<A>, axis: number) => ChannelAffine | undefined
   /** Whether output 0 is a product or quotient of the operands: of two computed ones it is a gate or a normalisation. */

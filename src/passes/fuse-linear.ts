@@ -65,7 +65,7 @@ const fuse = (graph: Graph, first: Linear, second: Linear, form: Linear, names: 
     if (axis === c.weightOutputAxis) return second.reads.outputs
     return axis === c.weightInputAxis ? first.reads.inputs : size
   })
-  const before = macsOf(graph, first.node) + macsOf(graph, second.node)
+  const before = nodeMacs(graph, first.node) + nodeMacs(graph, second.node)
   if (macsWith(graph, form, shape, second.node) >= before) return undefined
   const precision = precisionOf(form.reads.weight.dtype)
   const inner = Float64Array.from({ length: second.reads.inputs }, (_, m) => c1.bias(m) ?? NaN)
@@ -102,13 +102,13 @@ const fuse = (graph: Graph, first: Linear, second: Linear, form: Linear, names: 
   return { ...rebuilt.right, removes: [first.node, second.node] }
 }
 
-const macsOf = (graph: Graph, node: Node): number => opOf(node).macs?.(contextOf(graph, node)) ?? 0
+const nodeMacs = (graph: Graph, node: Node): number => opOf(node).macs?.(contextOf(graph, node)) ?? 0
 
 /** Multiplications of a contraction with a weight of another shape, which makes what `last` makes. */
 const macsWith = (graph: Graph, { node, reads }: Linear, shape: ReadonlyArray<number>, last: Node): number => {
   const weight = node.inputs[reads.contraction.weightPort] ?? ''
   const types = new Map(graph.types).set(weight, tensorType(reads.weight.dtype, shape))
-  return macsOf({ ...graph, types }, { ...node, outputs: last.outputs })
+  return nodeMacs({ ...graph, types }, { ...node, outputs: last.outputs })
 }
 
 /**

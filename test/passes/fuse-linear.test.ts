@@ -155,6 +155,7 @@ describe('constants', () => {
     ['a sum that overflows', chain('Add', 'float32[] = 3e38', 'float32[] = 3e38')],
     ['a product that vanishes', chain('Mul', 'float32[] = 1e-30', 'float32[] = 1e-30')],
     ['a product that loses digits', chain('Mul', 'float32[] = 1e-20', 'float32[] = 1e-20')],
+    ['a constant far above another one', chain('Add', 'float32[] = -1.68', 'float32[] = 12582912')],
     ['a rounding to whole numbers', chain('Add', 'float32[] = 12582912', 'float32[] = -12582912')],
     [
       'a rounding to whole numbers in half precision',

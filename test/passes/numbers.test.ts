@@ -115,10 +115,36 @@ describe('growth', () => {
       a = Conv(x, w)
       y = Mul(a, s)
       output y: float32[N,1,2,2]`)
+  test('of a product of two contractions', () => {
+    const chain = (w: number): Graph =>
+      read(`input x: float32[N,2]
+        const v: float32[2,8] = [${Array.from({ length: 16 }, () => 1).join(', ')}]
+        const w: float32[8,1] = [${Array.from({ length: 8 }, () => w).join(', ')}]
+        a = MatMul(x, v)
+        y = MatMul(a, w)
+        output y: float32[N,1]`)
+    expect(refusal(fuseLinear, chain(2 ** 13))).toBeUndefined()
+    expect(refusal(fuseLinear, chain(2 ** 14))).toContain('might overflow')
+  })
   test('terms may grow by a limited factor, and beyond it only below their inputs', () => {
     expect(refusal(foldAffine, grown(1, 2 ** 16))).toBeUndefined()
     expect(refusal(foldAffine, grown(1, 2 ** 17))).toContain('might overflow')
     expect(refusal(foldAffine, grown(2 ** -30, 2 ** 17))).toBeUndefined()
+  })
+})
+
+describe('biases', () => {
+  const scaled = (bias: number): Graph =>
+    read(`input x: float16[N,1,2,2]
+      const w: float16[1,1,1,1] = [0.5]
+      const b: float16[1] = [${bias}]
+      const s: float16[1,1,1] = [4]
+      a = Conv(x, w, b)
+      y = Mul(a, s)
+      output y: float16[N,1,2,2]`)
+  test('stay finite in their type', () => {
+    expect(refusal(foldAffine, scaled(16000))).toBeUndefined()
+    expect(refusal(foldAffine, scaled(17000))).toContain('the largest float16')
   })
 })
 
@@ -254,6 +280,43 @@ describe('tails', () => {
     const layer = (c: number): number | undefined =>
       right(compile(read(cancelled(c)), noMasks)).report.layers[0]?.outputs.after
     expect(layer(1)).toBe(4)
+  })
+})
+
+describe('carried weights', () => {
+  test('keep their digits', () => {
+    // 1 carries 0.3: of weights of 1e-6 a third lies between two numbers of float16.
+    const body = (weight: number): string => `input x: float16[N,1,H,W]
+      const v: float16[4,1,1,1] = [0, 0, 0.5, 0.5]
+      const b: float16[4] = [1, 0.3, 0.25, 0.25]
+      const w: float16[1,4,3,3] = [${Array.from({ length: 36 }, (_, i) => (i < 18 ? weight : 0.5)).join(', ')}]
+      h = Conv(x, v, b)
+      a = Relu(h)
+      y = Conv(a, w) { pads: [1, 1, 1, 1] }
+      output y: float16[N,1,H,W]`
+    const kept = (weight: number): ReadonlyArray<number> | undefined =>
+      right(compile(read(body(weight)), noMasks)).report.layers[0]?.outputs.kept
+    expect(kept(0.01)).toStrictEqual([0, 2, 3])
+    expect(kept(1e-6)).toBeUndefined()
+  })
+})
+
+describe('normalisations of constants', () => {
+  test('are not known without an epsilon', () => {
+    const body = (epsilon: string): string =>
+      `input x: float32[N,1,4,4]
+      const v: float32[8,1,1,1] = [${Array.from({ length: 8 }, (_, i) => (i < 4 ? 0 : 0.5)).join(', ')}]
+      const s: float32[8] = [1, 1, 1, 1, 1, 1, 1, 1]
+      const t: float32[8] = [1, 2, 3, 4, 5, 6, 7, 8]
+      const w: float32[1,8,1,1] = [1, 2, 3, 4, 5, 6, 7, 8]
+      h = Conv(x, v)
+      a = InstanceNormalization(h, s, t) { epsilon: ${epsilon}f }
+      y = Conv(a, w)
+      output y: float32[N,1,4,4]`
+    const width = (epsilon: string): number | undefined =>
+      right(compile(read(body(epsilon)), noMasks)).report.layers[0]?.outputs.after
+    expect(width('1e-5')).toBe(4)
+    expect(width('0')).toBe(8)
   })
 })
 

@@ -216,7 +216,7 @@ export interface ForeignAxis {
 }
 
 /** Per layer what its axes are there; undefined for one that is not a single tensor with its axes in some order. */
-export const axesOf = ({
+export const drivenAxes = ({
   network,
   tensors,
   places,

@@ -1,6 +1,6 @@
 /** What an update did, in the terms of the other program. */
 import type { sparse } from '../../train/index.ts'
-import { axesOf, type Binding } from './binding.ts'
+import { drivenAxes, type Binding } from './binding.ts'
 
 /** Plain data: counts for each layer, and for removed channels where they lie in which tensors, if that can be said. */
 export const describeEvent = (
@@ -8,7 +8,7 @@ export const describeEvent = (
   binding: Binding,
 ): Readonly<Record<string, unknown>> => {
   const named = new Map(binding.network.layers.map(({ name }, l) => [name, l]))
-  const axes = channels.length === 0 ? [] : axesOf(binding)
+  const axes = channels.length === 0 ? [] : drivenAxes(binding)
   const placeOf = ({ layer, axis, indices }: sparse.AxisIndices): ReadonlyArray<Readonly<Record<string, unknown>>> => {
     const found = axes[named.get(layer) ?? -1]?.[axis]
     return found === undefined ? [] : [{ ...found, indices: Array.from(indices) }]

@@ -83,21 +83,21 @@ export const reduction = <const Name extends string>(
   { compute, repeated, wide, ofSizes }: Reduction,
 ): OpDef<Name, ReductionAttributes> => {
   type Context = InferContext<ReductionAttributes>
-  const axesOf = (ctx: Context): Axes => {
+  const reducedAxes = (ctx: Context): Axes => {
     const isInput = ctx.opset >= inputSince
     const given = isInput ? (isGiven(ctx, 1) ? numbersIn(ctx.content(1)) : []) : (ctx.attrs.axes ?? [])
     if (given === undefined || given.length > 0) return given
     return isInput && ctx.attrs.noop_with_empty_axes !== 0 ? 'none' : 'all'
   }
   const reducedOf = (ctx: Context, rank: number): ReadonlySet<number> | undefined => {
-    const axes = axesOf(ctx)
+    const axes = reducedAxes(ctx)
     if (axes === undefined) return undefined
     if (typeof axes !== 'string') return normalizeAxes(axes, rank)
     return new Set(axes === 'all' ? Array.from({ length: rank }, (_, axis) => axis) : [])
   }
   const keeps = (ctx: Context): boolean => ctx.attrs.keepdims !== 0
   /** A reduction over no axis is left alone: what it does to each element differs between runtimes. */
-  const isNoop = (ctx: Context): boolean => axesOf(ctx) === 'none' && repeated(-2, 1) !== -2
+  const isNoop = (ctx: Context): boolean => reducedAxes(ctx) === 'none' && repeated(-2, 1) !== -2
   return defineOp<Name, ReductionAttributes>({
     name,
     versions,
@@ -106,7 +106,7 @@ export const reduction = <const Name extends string>(
       const x = tensorInput(ctx, 0)
       if (E.isLeft(x)) return x
       const { dtype, shape } = x.right
-      const axes = axesOf(ctx)
+      const axes = reducedAxes(ctx)
       if (axes === 'all' && !keeps(ctx)) return E.right([tensorType(dtype, [])])
       if (shape === undefined) return E.right([tensorType(dtype, undefined)])
       if (axes === undefined) return E.right([tensorType(dtype, unknownReduced(ctx, shape.length, keeps(ctx)))])

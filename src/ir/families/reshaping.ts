@@ -13,7 +13,7 @@ interface Axis {
   readonly dim: number | string
 }
 
-const axesOf = (shape: Shape): ReadonlyArray<Axis> =>
+const placedAxes = (shape: Shape): ReadonlyArray<Axis> =>
   shape.map((dim, at) => ({ at, dim })).filter(({ dim }) => dim !== 1)
 
 /** Shortest run of axes on either side from the front that holds equally many elements, as counts of axes. */
@@ -83,7 +83,7 @@ const equalAtEnd = (from: ReadonlyArray<Axis>, to: ReadonlyArray<Axis>): number 
  */
 export const reshapeLinks = (from: Shape | undefined, to: Shape | undefined): ReadonlyArray<AxisLink> => {
   if (from === undefined || to === undefined || from.includes(0) || to.includes(0)) return []
-  const [ins, outs] = [axesOf(from), axesOf(to)]
+  const [ins, outs] = [placedAxes(from), placedAxes(to)]
   const front = linksFromFront(ins, outs)
   const [restIn, restOut] = [ins.slice(front.ins), outs.slice(front.outs)]
   const count = equalAtEnd(restIn, restOut)

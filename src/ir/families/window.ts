@@ -34,6 +34,13 @@ export const padsOf = (w: Window, axis: number, size: Dim, kernel: Dim): readonl
   return w.auto_pad === 'SAME_UPPER' ? [small, total - small] : [total - small, small]
 }
 
+/** The pads of a window with zeros around its input counted in; undefined with automatic padding, which depends on the input. */
+export const withPadding = (w: Window, padding: ReadonlyArray<number>): ReadonlyArray<number> | undefined => {
+  if (w.auto_pad !== 'NOTSET' && w.auto_pad !== 'VALID') return undefined
+  const own = w.auto_pad === 'VALID' ? undefined : w.pads
+  return padding.map((p, i) => p + (own?.[i] ?? 0))
+}
+
 /** Output sizes along the spatial axes. `ceil` rounds up as pooling with `ceil_mode` does. */
 export const windowOutput = (w: Window, spatial: Shape, kernel: Shape, ceil = false): E.Either<string, Shape> => {
   const out: Dim[] = []

@@ -3,6 +3,7 @@ import { int, optionalInts, string } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
 import { isReal } from '../families/elementwise.ts'
 import { coversInput, pool, type PoolAttributes, poolType, staysInside } from '../families/pooling.ts'
+import { withPadding } from '../families/window.ts'
 import { sameAxes } from '../links.ts'
 import { defineOp } from '../op.ts'
 import { sumOf } from '../special-functions.ts'
@@ -37,6 +38,19 @@ export const AveragePool = defineOp<'AveragePool', AveragePoolAttributes>({
     const { attrs } = ctx
     const skipsPadding = attrs.count_include_pad === 0 && attrs.ceil_mode === 0
     return c === 0 || skipsPadding || staysInside(attrs) ? c : undefined
+  },
+  /**
+   * The padding counts as elements, so the pool has to count its own too, or have none; it must not round its output size
+   * up, and ONNX Runtime wants its pads smaller than its kernel.
+   */
+  absorbPadding: (ctx, padding) => {
+    const { kernel_shape: kernel = [], ceil_mode, count_include_pad, auto_pad } = ctx.attrs
+    const pads = withPadding(ctx.attrs, padding)
+    const own = auto_pad === 'VALID' ? [] : (ctx.attrs.pads ?? [])
+    const countsPadding = count_include_pad !== 0 || own.every((p) => p === 0)
+    if (pads === undefined || ceil_mode !== 0 || !countsPadding) return undefined
+    if (pads.some((p, i) => p >= (kernel[i % kernel.length] ?? 0))) return undefined
+    return { ...ctx.node, attrs: { ...ctx.attrs, auto_pad: 'NOTSET', pads, count_include_pad: 1 } }
   },
   evaluate: (ctx, [x]) => {
     if (!x || !isFloat(x.dtype)) return undefined

@@ -11,7 +11,7 @@ export interface CenterCropPadAttributes {
   readonly axes: ReadonlyArray<number> | undefined
 }
 
-const axesOf = (ctx: InferContext<CenterCropPadAttributes>, rank: number): ReadonlyArray<number> =>
+const croppedAxes = (ctx: InferContext<CenterCropPadAttributes>, rank: number): ReadonlyArray<number> =>
   ctx.attrs.axes?.map((axis) => normalizeAxis(axis, rank) ?? rank) ?? Array.from({ length: rank }, (_, a) => a)
 
 /** Brings axes to the sizes in input 1 by cutting off or adding zeros equally at both ends. */
@@ -21,7 +21,7 @@ export const CenterCropPad = defineOp<'CenterCropPad', CenterCropPadAttributes>(
   schema: { axes: optionalInts },
   inferTypes: (ctx) =>
     movedType(ctx, (from) => {
-      const axes = axesOf(ctx, from.length)
+      const axes = croppedAxes(ctx, from.length)
       const sizes = ctx.content(1)
       const name = ctx.outputNames[0] ?? ''
       if (sizes !== undefined && sizes.length !== axes.length)
@@ -35,7 +35,7 @@ export const CenterCropPad = defineOp<'CenterCropPad', CenterCropPadAttributes>(
       )
     }),
   links: (ctx) => {
-    const axes = axesOf(ctx, inputShape(ctx, 0)?.length ?? 0)
+    const axes = croppedAxes(ctx, inputShape(ctx, 0)?.length ?? 0)
     return sameAxes(ctx, (axis) => !axes.includes(axis))
   },
   constant: (_ctx, [x]) => (x === 0 ? 0 : undefined),

@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { int, optionalInts, string } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
 import { type ConvolutionAttributes, convolutionChannels } from '../families/convolution.ts'
-import { convolve, isUnpadded, windowOutput } from '../families/window.ts'
+import { convolve, isUnpadded, windowOutput, withPadding } from '../families/window.ts'
 import { sharedDtype, unknownShape } from '../infer.ts'
 import { countOf, inputShape, outputShape, shapeOf } from '../links.ts'
 import { defineOp } from '../op.ts'
@@ -45,6 +45,10 @@ export const Conv = defineOp<'Conv', ConvolutionAttributes>({
     }
     const sizes = windowOutput(ctx.attrs, spatial, kernel)
     return E.isLeft(sizes) ? sizes : E.right([tensorType(dtype.right, [batch, channels, ...sizes.right])])
+  },
+  absorbPadding: (ctx, padding) => {
+    const pads = withPadding(ctx.attrs, padding)
+    return pads && { ...ctx.node, attrs: { ...ctx.attrs, auto_pad: 'NOTSET', pads } }
   },
   evaluate: (ctx, [x, w, b]) => {
     const y = x && w && isFloat(x.dtype) ? convolve(x, w, b, ctx.attrs, ctx.attrs.group) : undefined

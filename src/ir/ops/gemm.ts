@@ -20,7 +20,7 @@ export interface GemmAttributes {
 }
 
 /** Axes of the rows and the summed axis of operand A, of the summed axis and the columns of operand B. */
-const axesOf = (attrs: GemmAttributes) => {
+const matrixAxes = (attrs: GemmAttributes) => {
   const [a, b] = [attrs.transA !== 0 ? 1 : 0, attrs.transB !== 0 ? 1 : 0]
   return { rows: a, summedA: 1 - a, summedB: b, columns: 1 - b }
 }
@@ -33,7 +33,7 @@ export const Gemm = defineOp<'Gemm', GemmAttributes>({
   inferTypes: (ctx) => {
     const dtype = sharedDtype(ctx, [0, 1, 2])
     if (E.isLeft(dtype)) return dtype
-    const at = axesOf(ctx.attrs)
+    const at = matrixAxes(ctx.attrs)
     const [a, b] = [shapeOf(ctx.inputs[0]), shapeOf(ctx.inputs[1])]
     if ((a ?? b)?.length !== 2 && (a ?? b) !== undefined) return E.left('an operand is not a matrix')
     if (b !== undefined && b.length !== 2) return E.left('operand B is not a matrix')
@@ -44,7 +44,7 @@ export const Gemm = defineOp<'Gemm', GemmAttributes>({
     return E.right([tensorType(dtype.right, rows === undefined || columns === undefined ? undefined : [rows, columns])])
   },
   links: (ctx) => {
-    const at = axesOf(ctx.attrs)
+    const at = matrixAxes(ctx.attrs)
     const [a, b] = [inputShape(ctx, 0), inputShape(ctx, 1)]
     const links: AxisLink[] = []
     if (isStatic(a?.[at.rows])) links.push(sameIndex(0, at.rows, 0, 0))
@@ -62,7 +62,7 @@ export const Gemm = defineOp<'Gemm', GemmAttributes>({
   },
   evaluate: (ctx, [a, b, c]) => {
     if (!a || !b || !isFloat(a.dtype)) return undefined
-    const at = axesOf(ctx.attrs)
+    const at = matrixAxes(ctx.attrs)
     const [rows, columns, depth] = [a.shape[at.rows] ?? 0, b.shape[at.columns] ?? 0, a.shape[at.summedA] ?? 0]
     if (c !== undefined && broadcastStatic([c.shape, [rows, columns]])?.length !== 2) return undefined
     const [as, bs, cs] = [numbersOf(a), numbersOf(b), c && numbersOf(c)]
@@ -81,7 +81,8 @@ export const Gemm = defineOp<'Gemm', GemmAttributes>({
       }),
     ]
   },
-  macs: (ctx) => countOf(outputShape(ctx)) * countOf(inputShape(ctx, 1)?.slice(axesOf(ctx.attrs).summedB).slice(0, 1)),
+  macs: (ctx) =>
+    countOf(outputShape(ctx)) * countOf(inputShape(ctx, 1)?.slice(matrixAxes(ctx.attrs).summedB).slice(0, 1)),
 })
 
 /** Where element (m, n) of a C that broadcasts to two axes is. */
@@ -97,7 +98,7 @@ const addsC = (ctx: NodeContext<GemmAttributes>): boolean => Boolean(ctx.node.in
 const contraction = (ctx: NodeContext<GemmAttributes>): Contraction | undefined => {
   const weight = ctx.constant(1)
   if (weight === undefined || !isFloat(weight.dtype)) return undefined
-  const at = axesOf(ctx.attrs)
+  const at = matrixAxes(ctx.attrs)
   const c = ctx.constant(2)
   return {
     port: 0,
@@ -170,7 +171,7 @@ const rebiasC = (
   change: Rebuilding,
   weight: Tensor,
 ): E.Either<Refusal, Tensor> => {
-  const columns = change.weight.shape[axesOf(ctx.attrs).columns] ?? 0
+  const columns = change.weight.shape[matrixAxes(ctx.attrs).columns] ?? 0
   const values = c && addsC(ctx) ? numbersOf(materialize(c)) : undefined
   const shape = c && values ? [...c.shape.slice(0, -1), columns] : [columns]
   let refusal: Refusal | undefined

@@ -14,7 +14,7 @@ interface MeanVarianceNormalizationAttributes {
   readonly axes: ReadonlyArray<number> | undefined
 }
 
-const axesOf = (
+const normalisedAxes = (
   ctx: InferContext<MeanVarianceNormalizationAttributes>,
   rank: number,
 ): ReadonlySet<number> | undefined => normalizeAxes(ctx.attrs.axes ?? [0, 2, 3], rank)
@@ -28,17 +28,17 @@ export const MeanVarianceNormalization = defineOp<'MeanVarianceNormalization', M
     const x = tensorInput(ctx, 0)
     if (E.isLeft(x)) return x
     const { shape } = x.right
-    return shape !== undefined && axesOf(ctx, shape.length) === undefined
+    return shape !== undefined && normalisedAxes(ctx, shape.length) === undefined
       ? E.left(`axes of a rank-${shape.length} tensor`)
       : E.right([x.right])
   },
   links: (ctx) => {
-    const axes = axesOf(ctx, inputShape(ctx, 0)?.length ?? 0)
+    const axes = normalisedAxes(ctx, inputShape(ctx, 0)?.length ?? 0)
     return axes === undefined ? [] : sameAxes(ctx, (axis) => !axes.has(axis))
   },
   // No constant is known of equal numbers: ONNX Runtime adds no epsilon, and divides 0 by 0.
   evaluate: (ctx, [x]) => {
-    const axes = x && axesOf(ctx, x.shape.length)
+    const axes = x && normalisedAxes(ctx, x.shape.length)
     if (!x || !axes || !isFloat(x.dtype)) return undefined
     const values = normaliseOver(x, axes, (group) => {
       const mean = sumOf(group) / group.length

@@ -20,7 +20,7 @@ export interface PadAttributes {
 type Pads = ReadonlyArray<readonly [begin: number, end: number]>
 
 /** Padding of every axis; negative where elements are cut off. Undefined where it is computed. */
-export const padsOf = (ctx: InferContext<PadAttributes>, rank: number): Pads | undefined => {
+const padsOf = (ctx: InferContext<PadAttributes>, rank: number): Pads | undefined => {
   const pads = ctx.opset < 11 ? ctx.attrs.pads : integersOn(ctx, 1)
   const axes = isGiven(ctx, 3)
     ? integersOn(ctx, 3)?.map((a) => normalizeAxis(a, rank))
@@ -123,6 +123,13 @@ export const Pad = defineOp<'Pad', PadAttributes>({
   identity: (ctx) => {
     const from = inputShape(ctx, 0)
     return from && padsOf(ctx, from.length)?.every(([begin, end]) => begin === 0 && end === 0) ? 0 : undefined
+  },
+  zeroPadding: (ctx) => {
+    const pads = padsOf(ctx, inputShape(ctx, 0)?.length ?? 0)
+    if (ctx.attrs.mode !== 'constant' || pads === undefined || pads.length < 3) return undefined
+    if (fillOf(ctx) !== 0 || !isGiven(ctx, 0)) return undefined
+    if (pads.some(([begin, end], axis) => begin < 0 || end < 0 || (axis < 2 && begin + end > 0))) return undefined
+    return [...pads.slice(2).map(([begin]) => begin), ...pads.slice(2).map(([, end]) => end)]
   },
   total: true,
   evaluate: (ctx, [x, , value]) => {

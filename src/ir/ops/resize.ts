@@ -41,7 +41,7 @@ const holds = (ctx: InferContext<unknown>, port: number): boolean =>
   isGiven(ctx, port) && shapeOf(ctx.inputs[port])?.[0] !== 0
 
 /** The resized axes in the order of `sizes` and `scales`. */
-const axesOf = (ctx: InferContext<ResizeAttributes>, rank: number): ReadonlyArray<number> =>
+const resizedAxes = (ctx: InferContext<ResizeAttributes>, rank: number): ReadonlyArray<number> =>
   ctx.attrs.axes?.map((axis) => normalizeAxis(axis, rank) ?? rank) ?? Array.from({ length: rank }, (_, a) => a)
 
 const scalesOf = (ctx: InferContext<unknown>): ReadonlyArray<number> | undefined => {
@@ -93,7 +93,7 @@ const resizedByScales = (
 
 /** All axes of the output; an axis that is not resized has scale 1. */
 const resizedOf = (ctx: InferContext<ResizeAttributes>, from: Shape): ReadonlyArray<Resized> => {
-  const axes = axesOf(ctx, from.length)
+  const axes = resizedAxes(ctx, from.length)
   const listed = axes.map((axis) => from[axis] ?? 1)
   const name = ctx.outputNames[0] ?? ''
   const unknown = (i: number): Dim => unknownDim(name, axes[i] ?? i)
@@ -119,7 +119,7 @@ const resampledAxes = (
 ): ReadonlyArray<ResampledAxis> | undefined => {
   const roi = ctx.opset >= 11 && holds(ctx, 1) ? ctx.constant(1) : undefined
   const bounds = roi && Array.from(elements(roi), Number)
-  const axes = axesOf(ctx, shape.length)
+  const axes = resizedAxes(ctx, shape.length)
   const out: ResampledAxis[] = []
   for (const [axis, { size, scale }] of resizedOf(ctx, shape).entries()) {
     if (!isStatic(size) || scale === undefined) return undefined
@@ -160,7 +160,7 @@ export const Resize = defineOp<'Resize', ResizeAttributes>({
   links: (ctx) => {
     const [from, to] = [inputShape(ctx, 0), outputShape(ctx)]
     if (from === undefined || to === undefined || shifts(ctx.attrs)) return 'opaque'
-    const listed = ctx.attrs.keep_aspect_ratio_policy === 'stretch' ? [] : axesOf(ctx, from.length)
+    const listed = ctx.attrs.keep_aspect_ratio_policy === 'stretch' ? [] : resizedAxes(ctx, from.length)
     const resized = resizedOf(ctx, from)
     return from.flatMap((dim, axis) =>
       isStatic(dim) && dim === to[axis] && isKept(resized[axis], dim) && !listed.includes(axis)
@@ -172,7 +172,7 @@ export const Resize = defineOp<'Resize', ResizeAttributes>({
     ctx.attrs.coordinate_transformation_mode === 'tf_crop_and_resize' ? undefined : (x ?? undefined),
   shrink: (s) => {
     if (s.opset < 11 || !holds(s, 3)) return gatherOperands(s)
-    const axes = axesOf(s, inputShape(s, 0)?.length ?? 0)
+    const axes = resizedAxes(s, inputShape(s, 0)?.length ?? 0)
     const to = outputShape(s) ?? []
     const amounts = axes.map((axis) => {
       const size = to[axis]
@@ -197,7 +197,7 @@ export const Resize = defineOp<'Resize', ResizeAttributes>({
     if (policy !== 'stretch' || mode === 'tf_crop_and_resize' || mode === 'half_pixel_symmetric') return undefined
     const resized = resizedOf(ctx, from)
     const scales: number[] = []
-    for (const axis of axesOf(ctx, from.length)) {
+    for (const axis of resizedAxes(ctx, from.length)) {
       const [dim, found] = [from[axis], resized[axis]]
       if (found?.scale === undefined || (found.scale !== 1 && scaledSize(Number(dim), found.scale) !== found.size))
         return undefined

@@ -47,7 +47,7 @@ interface RowAxis {
   readonly axis: number | undefined
 }
 
-const axesOf = (shape: ReadonlyArray<number>): ReadonlyArray<Axis> => {
+const stridedAxes = (shape: ReadonlyArray<number>): ReadonlyArray<Axis> => {
   const strides = stridesOf(shape)
   return shape.map((size, a) => ({ size, stride: strides[a] ?? 1 }))
 }
@@ -216,7 +216,7 @@ interface TargetRows {
 
 /** The rows of a slot, of which each may have a scale: its output channels. Both axes of rows of a recurrence are one. */
 const targetRows = (slot: Slot): TargetRows | undefined => {
-  const axes = axesOf(slot.tensor.shape)
+  const axes = stridedAxes(slot.tensor.shape)
   const contraction = slot.layer?.contraction
   if (contraction !== undefined && contraction.groups > 1 && contraction.grouped === 'output') {
     return groupedRows(axes, contraction.groups)
@@ -291,7 +291,7 @@ export const layoutsByValue = (
       })
     }
   }
-  const axes = axesOf(source.shape)
+  const axes = stridedAxes(source.shape)
   const beyondOne = [...axes.entries()].filter(([, { size }]) => size > 1)
   for (const [at, axis] of beyondOne) {
     consider(

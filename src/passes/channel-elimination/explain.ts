@@ -29,12 +29,12 @@ export interface LayerChange {
 }
 
 /** The layers of a graph in order. */
-export const layersOf = (graph: Graph): ReadonlyArray<Node> =>
+export const layerNodes = (graph: Graph): ReadonlyArray<Node> =>
   viewsOf(graph).flatMap(({ node, contraction }) => (contraction === undefined ? [] : [node]))
 
 /** The graph with a name of its own for every layer, by which reports can follow it through the passes. */
 export const nameLayers = (graph: Graph): Graph => {
-  const layers = new Set(layersOf(graph))
+  const layers = new Set(layerNodes(graph))
   const taken = new Set<string>()
   let changed = false
   const nodes = graph.nodes.map((node) => {
