@@ -1,5 +1,5 @@
 /** Constructors for {@link AxisLink}s and index maps. */
-import type { AxisLink, NodeContext } from './op.ts'
+import type { AxisLink, IndexMap, NodeContext } from './op.ts'
 import { isStatic, type Shape, type ValueType } from './type.ts'
 
 export const shapeOf = (type: ValueType | undefined): Shape | undefined =>
@@ -13,9 +13,31 @@ export const outputShape = (ctx: NodeContext<unknown>, output = 0): Shape | unde
 export const countOf = (shape: Shape | undefined): number =>
   shape === undefined ? 0 : shape.reduce<number>((n, dim) => (isStatic(dim) ? n * dim : n), 1)
 
-/** `length` indices, index i mapped by `map`. */
-export const indexMap = (length: number, map: (i: number) => number): Int32Array =>
-  Int32Array.from({ length }, (_, i) => map(i))
+/** Of `length` indices, index i lies at i + `offset` on an axis of `size`, or nowhere where that is beyond it. */
+export const shifted = (length: number, size: number, offset: number): IndexMap => {
+  const first = Math.max(0, -offset)
+  const end = Math.max(first, Math.min(length, size - offset))
+  return { first, end, at: (i) => i + offset, onto: size === 0 || (first + offset === 0 && end + offset === size) }
+}
+
+/** Of `length` indices, `unit` in a row lie at one place of an axis of `size`, which are counted round and round. */
+export const periodic = (length: number, size: number, unit = 1): IndexMap => ({
+  first: 0,
+  end: length,
+  at: (i) => Math.floor(i / unit) % size,
+  onto: length >= size * unit,
+})
+
+/** Index i lies at `places[i]` of an axis of `size`. */
+export const listed = (places: ArrayLike<number>, size: number): IndexMap => {
+  const met = new Set<number>()
+  for (let i = 0; i < places.length; i++) met.add(places[i] ?? 0)
+  return { first: 0, end: places.length, at: (i) => places[i] ?? 0, onto: met.size === size }
+}
+
+/** Where an index lies, -1 for nowhere. */
+export const placeOf = (map: IndexMap, index: number): number =>
+  index >= map.first && index < map.end ? map.at(index) : -1
 
 /** Index i of the input axis belongs to index i of the output axis. */
 export const sameIndex = (input: number, inputAxis: number, output: number, outputAxis: number): AxisLink => ({

@@ -43,20 +43,31 @@ export interface NodeContext<A> extends InferContext<A> {
   readonly outputs: ReadonlyArray<ValueType>
 }
 
+/** Where the indices of one axis lie on another. It is asked index by index, so that a long axis costs nothing. */
+export interface IndexMap {
+  /** The first index that lies somewhere, and the one after the last. Those before and behind lie nowhere. */
+  readonly first: number
+  readonly end: number
+  /** Where an index from `first` to before `end` lies. */
+  readonly at: (index: number) => number
+  /** Whether some index lies at every place of the other axis. */
+  readonly onto: boolean
+}
+
 /**
  * Which indices along an input axis and an output axis belong together. Dropping an index at one end requires dropping
  * its partners at the other, and then the rest of the output is unchanged. Without a map, index i belongs to index i.
  *
- * `from[o]` is the input index that output index `o` is made from, -1 when none on this port. `into[i]` is the output
- * index that input index `i` goes into, -1 when none. At most one of the two is given.
+ * `from` says for an output index which input index it is made from, if any on this port; `into` for an input index which
+ * output index it goes into, if any. At most one of the two is given.
  */
 export interface AxisLink {
   readonly input: number
   readonly inputAxis: number
   readonly output: number
   readonly outputAxis: number
-  readonly from?: Int32Array
-  readonly into?: Int32Array
+  readonly from?: IndexMap
+  readonly into?: IndexMap
 }
 
 /**
@@ -183,14 +194,11 @@ export interface OpDef<Name extends string, A> {
   readonly multiplies?: boolean
   /**
    * The constant that a slice of output `output` along `axis` holds when the input slices linked to it hold `slices`.
-   * Absent: never constant.
+   * `'copied'`: the number that all slices taking part hold. Absent: never constant.
    */
-  readonly constant?: (
-    ctx: NodeContext<A>,
-    slices: ReadonlyArray<SliceFact>,
-    output: number,
-    axis: number,
-  ) => number | undefined
+  readonly constant?:
+    | 'copied'
+    | ((ctx: NodeContext<A>, slices: ReadonlyArray<SliceFact>, output: number, axis: number) => number | undefined)
   /**
    * A magnitude that a runtime's result is accurate to, where that is not its own: `1 / (1 + e^-x)` of -17 is a small
    * number of which every digit may be wrong. Of the slices that {@link OpDef.constant} is asked about.

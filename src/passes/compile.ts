@@ -14,6 +14,7 @@ import { sizeOf } from '../ir/type.ts'
 import type { Masks } from '../masks/mask.ts'
 import { applyMasks } from './apply-masks.ts'
 import { viewsOf } from './channel-elimination/analyse.ts'
+import { tooManyChannels } from './channel-elimination/tracking.ts'
 import { explain, type LayerChange, nameLayers, type Stay } from './channel-elimination/explain.ts'
 import { type Observer, type PassError, type Refusal, refusalsOf, runPipeline } from './pass.ts'
 import { cleanUp, pipeline } from './pipeline.ts'
@@ -103,6 +104,8 @@ export const compile = (model: Graph, masks: Masks, options: CompileOptions = {}
     E.map(nameLayers),
   )
   if (E.isLeft(start)) return start
+  const tooLarge = tooManyChannels(start.right)
+  if (tooLarge !== undefined) return E.left(tooLarge)
   const before = survey(start.right, bindings)
   const rounds: Array<ReadonlyArray<LayerChange>> = []
   const steps = pipeline({

@@ -6,6 +6,7 @@ import { opOf } from '../ir/registry.ts'
 import { type Tensor, tensorOf } from '../ir/tensor.ts'
 import { sameType, tensorType } from '../ir/type.ts'
 import { axesOf, propagateConstants as constantsOf } from './channel-elimination/analyse.ts'
+import { trackingOf } from './channel-elimination/tracking.ts'
 import type { Pass } from './pass.ts'
 
 /**
@@ -17,14 +18,13 @@ import type { Pass } from './pass.ts'
 export const propagateConstants: Pass = { name: 'propagate-constants', run: (graph) => E.right(propagate(graph)) }
 
 const propagate = (graph: Graph): Graph => {
-  const facts = constantsOf(graph)
   const constants = new Map<ValueId, Tensor>(graph.constants)
   const types = new Map(graph.types)
   const fresh = freshNames(graph)
   const made = new Map<ValueId, ValueId | undefined>()
   const stand = (value: ValueId): ValueId | undefined => {
     if (made.has(value)) return made.get(value)
-    const tensor = graph.constants.has(value) ? undefined : channelConstant(graph, value, facts.along)
+    const tensor = graph.constants.has(value) ? undefined : channelConstant(graph, value)
     const name = tensor === undefined ? undefined : fresh(`${value}_constant`)
     made.set(value, name)
     if (tensor !== undefined && name !== undefined) {
@@ -53,15 +53,15 @@ const propagate = (graph: Graph): Graph => {
   return withParts(graph, { nodes, constants })
 }
 
-const channelConstant = (
-  graph: Graph,
-  value: ValueId,
-  along: (value: ValueId, axis: number) => Float64Array | undefined,
-): Tensor | undefined => {
+const channelConstant = (graph: Graph, value: ValueId): Tensor | undefined => {
   const type = graph.types.get(value)
   if (type?.kind !== 'tensor') return undefined
+  const [facts, tracking] = [constantsOf(graph), trackingOf(graph)]
   for (const axis of axesOf(graph, value).keys()) {
-    const values = along(value, axis)
+    // Along an axis on which channels are not told apart one number stands for all.
+    const known = facts.known(value, axis)
+    const one = typeof known === 'number' && !tracking.tracked(value, axis)
+    const values = one ? [known] : facts.along(value, axis)
     if (values === undefined || values.length === 0 || values.some(Number.isNaN)) continue
     const shape = (type.shape ?? []).map((_, a) => (a === axis ? values.length : 1))
     return tensorOf(type.dtype, shape, values)

@@ -16,6 +16,7 @@ import { type Group, selectChannels } from '../masks/select.ts'
 import { type Layer, layersOf, resolveWeights } from '../masks/weights.ts'
 import { applyMasks } from './apply-masks.ts'
 import { axesOf, viewsOf } from './channel-elimination/analyse.ts'
+import { tooManyChannels } from './channel-elimination/tracking.ts'
 import { type Classes, relate } from './channel-elimination/relate.ts'
 import { runPipeline } from './pass.ts'
 import { cleanUp } from './pipeline.ts'
@@ -88,6 +89,8 @@ export const pruneChannels = (graph: Graph, masks: Masks, options: PruneOptions)
   const known = masksByRoot(graph, masks)
   const clean = runPipeline(cleanUp, masked.right)
   if (E.isLeft(clean)) return clean
+  const tooLarge = tooManyChannels(clean.right)
+  if (tooLarge !== undefined) return E.left(tooLarge)
   const network = relateLayers(clean.right, resolveWeights(masked.right).graph)
   const families = groupClasses(network, options.scope)
   const scored = scoreFamilies(network, families, known, options)
@@ -194,7 +197,7 @@ const relateLayers = (graph: Graph, model: Graph): Network => {
   }
   const reasons = layersOf(graph).map(unmaskable)
   const layers = layersOf(graph).map((layer) => ({ ...layer, weight: names.get(layer.tensor) ?? layer.weight }))
-  const relation = relate(resolved, () => 0)
+  const relation = relate(resolved)
   const pins = pinsOf(resolved, relation)
   const classes = new Map<number, ChannelClass>()
   const classAt = (value: ValueId, axis: number, index: number): ChannelClass | undefined => {

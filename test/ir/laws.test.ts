@@ -6,8 +6,10 @@ import { isFloat } from '../../src/ir/dtype.ts'
 import { numbersOf } from '../../src/ir/evaluate.ts'
 import { emptyGroups, planGroups } from '../../src/ir/families/groups.ts'
 import { constantOutputs, neededInputs, type Reads, readsOfContraction } from '../../src/ir/families/contraction.ts'
+import { copied } from '../../src/ir/families/movement.ts'
 import { contextOf, type Graph } from '../../src/ir/graph.ts'
 import { evaluateNode } from '../../src/ir/interpret.ts'
+import { placeOf } from '../../src/ir/links.ts'
 import { precisionOf } from '../../src/ir/numerics.ts'
 import type { AxisLink, Node, NodeContext, SliceFact } from '../../src/ir/op.ts'
 import { allOps, type AnyOp, decodeAttributes, encodeAttributes } from '../../src/ir/registry.ts'
@@ -18,7 +20,7 @@ import { uniforms } from '../inflate.ts'
 import { difference, graphOf, inputName, nodeOf, type Operand, outputName, type Sample, valuesOf } from './helpers.ts'
 import { runSample } from './onnx-runtime.ts'
 import * as samples from './samples/index.ts'
-import { closure, compatible, dropFrom, type Drops, evaluateRewrite, evaluateShrunk } from './slicing.ts'
+import { closure, compatible, dropFrom, type Drops, evaluateRewrite, evaluateShrunk, indicesAt } from './slicing.ts'
 
 /** Operators of which only the types are modelled, and those that stand for nothing ONNX has. */
 const withoutEvaluation: ReadonlySet<string> = new Set<string>([
@@ -231,6 +233,24 @@ const leavesSomething = (p: Problem, drops: Drops, outputs: ReadonlyArray<Dense>
 }
 
 describe('links', () => {
+  test.each(cases)('%s: index maps say where indices lie, and whether they lie everywhere', (_, one) => {
+    const p = problemOf(one, 2)
+    const { outputs } = p
+    if (outputs === undefined) return
+    for (const link of linksOfProblem(p)) {
+      const input = p.inputs[link.input]?.shape[link.inputAxis] ?? 0
+      const output = outputs[link.output]?.shape[link.outputAxis] ?? 0
+      const map = link.from ?? link.into
+      if (map === undefined) expect(input).toBe(output)
+      else {
+        const [length, size] = map === link.from ? [output, input] : [input, output]
+        const places = Array.from({ length }, (_, i) => placeOf(map, i)).filter((place) => place >= 0)
+        expect(map.end - map.first).toBe(places.length)
+        for (const place of places) expect(place).toBeLessThan(size)
+        expect(map.onto).toBe(new Set(places).size === size)
+      }
+    }
+  })
   test.each(cases)('%s: what is linked goes together and nothing else changes', (_, one) => {
     const p = problemOf(one, 2)
     const { outputs } = p
@@ -316,7 +336,8 @@ describe('constants', () => {
   test.each(cases)('%s: a constant slice is what the operator says', (_, one) => {
     const p = problemOf(one, 3)
     const { op, ctx, outputs } = p
-    const { constant } = op
+    const constant =
+      op.constant === 'copied' ? (_ctx: unknown, slices: ReadonlyArray<SliceFact>) => copied(slices) : op.constant
     const computed = p.inputs.flatMap((x, port) =>
       x !== undefined && isFloat(x.dtype) && isComputed(p, port) ? [port] : [],
     )
@@ -380,7 +401,11 @@ describe('constants', () => {
   const isHalf = (tensor: Dense | undefined): boolean => tensor?.dtype === 'float16' || tensor?.dtype === 'bfloat16'
 
   const sourceOf = (link: AxisLink, index: number): number =>
-    link.from !== undefined ? (link.from[index] ?? -1) : link.into !== undefined ? link.into.indexOf(index) : index
+    link.from !== undefined
+      ? placeOf(link.from, index)
+      : link.into !== undefined
+        ? (indicesAt(link.into, index)[0] ?? -1)
+        : index
 
   const factOf = (
     p: Problem,
@@ -396,7 +421,7 @@ describe('constants', () => {
     const at = link === undefined ? 0 : sourceOf(link, index)
     if (at < 0) return null
     // Several inputs in one output index: only one of them is set, so nothing is known.
-    if (link?.into !== undefined && link.into.filter((o) => o === index).length > 1) return undefined
+    if (link?.into !== undefined && indicesAt(link.into, index).length > 1) return undefined
     if (isComputed(p, port)) return chosen.includes(port) ? value : undefined
     if (link === undefined) return uniformValue(x)
     const known = sliceConstants(x, link.inputAxis)[at] ?? NaN
@@ -647,10 +672,11 @@ describe('contractions', () => {
         for (const i of back.backInputs) put(input, i)
         for (const o of back.backOutputs) put(output, o)
       }
-      channel?.from?.forEach((i, o) => {
+      for (let o = 0; o < p.reads.outputs && channel?.from !== undefined; o++) {
+        const i = placeOf(channel.from, o)
         if (input[i] === 1) put(output, o)
         if (output[o] === 1) put(input, i)
-      })
+      }
       if (!(c.uniform && c.payable) && !isBordered) {
         for (let o = 0; o < p.reads.outputs; o++) {
           if (output[o] === 0) continue

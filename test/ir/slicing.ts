@@ -2,7 +2,8 @@
 import { gatherOperands } from '../../src/ir/gather-operands.ts'
 import { contextOf, type Graph } from '../../src/ir/graph.ts'
 import { evaluateNode } from '../../src/ir/interpret.ts'
-import type { AxisLink, Node, NodeContext, Rewrite, ShrinkContext, ValueId } from '../../src/ir/op.ts'
+import { placeOf } from '../../src/ir/links.ts'
+import type { AxisLink, IndexMap, Node, NodeContext, Rewrite, ShrinkContext, ValueId } from '../../src/ir/op.ts'
 import type { AnyOp } from '../../src/ir/registry.ts'
 import { type Dense, gather, materialize } from '../../src/ir/tensor.ts'
 
@@ -36,12 +37,16 @@ export const compatible = (first: AxisLink, links: ReadonlyArray<AxisLink>): Rea
   return chosen
 }
 
+/** The indices that a map takes to `place`. */
+export const indicesAt = (map: IndexMap, place: number): ReadonlyArray<number> =>
+  Array.from({ length: map.end - map.first }, (_, k) => map.first + k).filter((k) => map.at(k) === place)
+
 /** Output indices that input index `i` is tied to by a link, or input indices that output index `i` is. */
 const partners = (link: AxisLink, side: 'input' | 'output', i: number): ReadonlyArray<number> => {
   const map = side === 'input' ? link.into : link.from
-  if (map !== undefined) return (map[i] ?? -1) >= 0 ? [map[i] ?? 0] : []
+  if (map !== undefined) return placeOf(map, i) >= 0 ? [placeOf(map, i)] : []
   const inverse = side === 'input' ? link.from : link.into
-  return inverse === undefined ? [i] : [...inverse.keys()].filter((k) => inverse[k] === i)
+  return inverse === undefined ? [i] : indicesAt(inverse, i)
 }
 
 /** Everything that goes when `seeds` go. */

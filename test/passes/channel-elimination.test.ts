@@ -1,5 +1,7 @@
 /** Channel elimination case by case: what goes, what stays and why; each result runs like the masked model. */
+import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, test } from 'vitest'
+import { renderError } from '../../src/ir/failure.ts'
 import type { Graph } from '../../src/ir/graph.ts'
 import type { Target } from '../../src/passes/target.ts'
 import * as ops from '../../src/ir/ops/index.ts'
@@ -7,7 +9,7 @@ import { makeNode } from '../../src/ir/make-node.ts'
 import { findOp } from '../../src/ir/registry.ts'
 import { tensorOf } from '../../src/ir/tensor.ts'
 import { noMasks } from '../../src/masks/mask.ts'
-import type { LayerReport } from '../../src/passes/compile.ts'
+import { compile, type LayerReport } from '../../src/passes/compile.ts'
 import { buildGraph, convNormRelu, type GraphBuilder, type Zeros } from '../builder.ts'
 import { compareCompiled } from '../fuzz/differential.ts'
 
@@ -463,4 +465,39 @@ test('a value that widens its partner is not written as a small constant', async
 
 test('makeNode fills in defaults', () => {
   expect(makeNode(ops.Conv, ['x', 'w'], ['y']).attrs).toMatchObject({ group: 1, auto_pad: 'NOTSET' })
+})
+
+describe('long axes', () => {
+  // No array can have this length.
+  const long = 2 ** 40
+
+  test('cost nothing, whatever is done along them, and channels go all the same', () => {
+    const graph = buildGraph({ x: [2, 4, long] }, (b) => {
+      const y = b.op(ops.Relu, [b.op(ops.Conv, ['x', b.weight('a', [16, 4, 3], { rows: range(8) })])])
+      const padded = b.op(ops.Pad, [y, b.ints('pads', [0, 0, 5, 0, 0, 7])])
+      const sliced = b.op(ops.Slice, [padded, b.ints('from', [3]), b.ints('to', [long - 9]), b.ints('axis', [2])])
+      b.op(ops.Split, [sliced, b.ints('parts', [12, long - 24])], { axis: 2 }, 2)
+      const joined = b.op(ops.Concat, ['split0.0', sliced, 'split0.1'], { axis: 2 })
+      const tiled = b.op(ops.Tile, [b.op(ops.Log, [b.op(ops.Sigmoid, [joined])]), b.ints('times', [1, 1, 2])])
+      const pooled = b.op(ops.MaxPool, [tiled], { kernel_shape: [4], strides: [4] })
+      const merged = b.op(ops.Reshape, [pooled, b.ints('merge', [32, -1])])
+      const split = b.op(ops.Reshape, [merged, b.ints('split', [2, 16, -1])])
+      const z = b.op(ops.Conv, [split, b.weight('b', [8, 16, 1])])
+      return [b.op(ops.ReduceMean, [z], { axes: [2], keepdims: 0 })]
+    })
+    const result = compile(graph, noMasks)
+    if (E.isLeft(result)) throw new Error(renderError(result.left))
+    expect(result.right.report.layers.map(({ outputs }) => outputs.after)).toEqual([8, 8])
+  })
+
+  test('along which something could go are refused', () => {
+    const graph = buildGraph({ x: [4] }, (b) => {
+      const times = b.ints('times', [long / 4])
+      const y = b.op(ops.Tile, [b.weight('w', [4]), times])
+      const z = b.op(ops.Slice, [b.op(ops.Relu, [y]), b.ints('from', [0]), b.ints('to', [4]), b.ints('axis', [0])])
+      return [b.op(ops.Add, ['x', z])]
+    })
+    const result = compile(graph, noMasks)
+    expect(E.isLeft(result) && result.left._tag).toBe('ModelTooLarge')
+  })
 })

@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { isFloat } from '../dtype.ts'
 import { gatherOperands, replaceOperands } from '../gather-operands.ts'
-import { inputShape, outputShape, sameIndex } from '../links.ts'
+import { inputShape, outputShape, periodic, sameIndex } from '../links.ts'
 import type { AxisLink, Contraction, NodeContext, OpDef } from '../op.ts'
 import { type Dense, elements, gather, tensorOf } from '../tensor.ts'
 import { isStatic, sizeOf, staticShape } from '../type.ts'
@@ -108,10 +108,7 @@ const convolutionLinks = (ctx: NodeContext<unknown>, c: Contraction | undefined)
   if (!c.payable && inputShape(ctx, 2)?.[0] === outputs) links.push(sameIndex(2, 0, 0, 1))
   // With one input per group a group goes as a whole: an input and the outputs made from it.
   if (c.groups > 1 && inputsPerGroup === 1 && isStatic(inputShape(ctx, 0)?.[1])) {
-    links.push({
-      ...sameIndex(0, 1, 0, 1),
-      from: Int32Array.from({ length: outputs }, (_, o) => Math.floor(o / outputsPerGroup)),
-    })
+    links.push({ ...sameIndex(0, 1, 0, 1), from: periodic(outputs, c.groups, outputsPerGroup) })
   }
   return links
 }

@@ -33,7 +33,10 @@ export const poolType = (ctx: InferContext<PoolAttributes>): E.Either<string, Te
 export const staysInside = (attrs: PoolAttributes): boolean =>
   attrs.ceil_mode === 0 && isUnpadded(attrs, attrs.kernel_shape ?? [])
 
-/** Whether every window holds at least one element of the input. */
+/** The most windows in the padding that are looked at one by one. */
+const earlyLimit = 4096
+
+/** Whether every window holds at least one element of the input. False where that is not known. */
 export const coversInput = (ctx: NodeContext<PoolAttributes>): boolean => {
   const { attrs } = ctx
   const kernel = attrs.kernel_shape ?? []
@@ -50,13 +53,16 @@ export const coversInput = (ctx: NodeContext<PoolAttributes>): boolean => {
     const count = windowOutput({ ...attrs, ...alongAxis(attrs, axis) }, [size], [extent], attrs.ceil_mode !== 0)
     const begin = padsOf(attrs, axis, size, extent)?.[0] ?? 0
     if (E.isLeft(count)) return false
-    for (let o = 0; o < Number(count.right[0] ?? 0); o++) {
-      let inside = false
-      for (let t = 0; t < extent; t++) {
-        const at = o * (attrs.strides?.[axis] ?? 1) - begin + t * dilation
-        inside ||= at >= 0 && at < size
-      }
-      if (!inside) return false
+    const stride = attrs.strides?.[axis] ?? 1
+    const windows = Number(count.right[0] ?? 0)
+    if ((windows - 1) * stride - begin >= size) return false
+    // A window that starts before the input needs a tap in it; the first one at or after its begin is the only candidate.
+    const early = Math.min(windows, Math.ceil(begin / stride))
+    if (early <= 0 || dilation <= size) return early <= 0 || Math.ceil(begin / dilation) < extent
+    if (early > earlyLimit) return false
+    for (let o = 0; o < early; o++) {
+      const tap = Math.ceil((begin - o * stride) / dilation)
+      if (tap >= extent || o * stride - begin + tap * dilation >= size) return false
     }
     return true
   })

@@ -2,7 +2,7 @@
 import type * as E from 'fp-ts/lib/Either.js'
 import { reshaped } from '../evaluate.ts'
 import type { Schema } from '../attributes.ts'
-import { indexMap, inputShape, outputShape, sameIndex } from '../links.ts'
+import { inputShape, outputShape, periodic, sameIndex } from '../links.ts'
 import { type AxisLink, defineOp, type InferContext, type OpDef } from '../op.ts'
 import { sameType, type Shape } from '../type.ts'
 import { movedType, targetShape } from './movement.ts'
@@ -48,8 +48,7 @@ const blockLinks = (from: ReadonlyArray<Axis>, to: ReadonlyArray<Axis>): Readonl
   return parts.map(({ at, dim }) => {
     const size = Number(dim)
     stride /= size
-    const unit = stride
-    const map = indexMap(whole, (i) => Math.floor(i / unit) % size)
+    const map = periodic(whole, size, stride)
     return from.length === 1 ? { ...sameIndex(0, a.at, 0, at), into: map } : { ...sameIndex(0, at, 0, b.at), from: map }
   })
 }

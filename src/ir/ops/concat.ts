@@ -1,10 +1,10 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { optionalInt } from '../attributes.ts'
 import { bitsOf } from '../dtype.ts'
-import { copied, targetShape } from '../families/movement.ts'
+import { targetShape } from '../families/movement.ts'
 import { gatherOperand } from '../gather-operands.ts'
 import { derivedDim, tensorInput } from '../infer.ts'
-import { indexMap, inputShape, outputShape, sameIndex } from '../links.ts'
+import { inputShape, outputShape, sameIndex, shifted } from '../links.ts'
 import { type AxisLink, defineOp, type InferContext, type ValueId } from '../op.ts'
 import { unknownElement } from '../sizes.ts'
 import { dense, type Tensor } from '../tensor.ts'
@@ -85,15 +85,13 @@ export const Concat = defineOp<'Concat', ConcatAttributes>({
       const [size, total] = [from?.[axis], to[axis]]
       if (!isStatic(size) || !isStatic(total)) offset = undefined
       else if (offset !== undefined) {
-        const start: number = offset
-        const own = (o: number): number => (o >= start && o < start + size ? o - start : -1)
-        links.push({ ...sameIndex(port, axis, 0, axis), from: indexMap(total, own) })
-        offset = start + size
+        links.push({ ...sameIndex(port, axis, 0, axis), from: shifted(total, size, -offset) })
+        offset += size
       }
     }
     return links
   },
-  constant: (_ctx, slices) => copied(slices),
+  constant: 'copied',
   mayLoseInputs: true,
   shrink: (s) => {
     const axis = normalizeAxis(s.attrs.axis ?? 0, outputShape(s)?.length ?? 0) ?? 0

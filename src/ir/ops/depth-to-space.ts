@@ -3,7 +3,7 @@ import { optionalInt, string } from '../attributes.ts'
 import { move, stridesOf } from '../evaluate.ts'
 import { movedType, targetShape } from '../families/movement.ts'
 import { derivedDim } from '../infer.ts'
-import { indexMap, inputShape, outputShape, sameIndex } from '../links.ts'
+import { inputShape, outputShape, periodic, sameIndex } from '../links.ts'
 import { type AxisLink, defineOp } from '../op.ts'
 import { isStatic } from '../type.ts'
 
@@ -38,12 +38,12 @@ export const DepthToSpace = defineOp<'DepthToSpace', DepthToSpaceAttributes>({
     const links: AxisLink[] = isStatic(from[0]) ? [sameIndex(0, 0, 0, 0)] : []
     const [channels, groups] = [from[1], to[1]]
     if (isStatic(channels) && isStatic(groups)) {
-      const into = (i: number): number => (ctx.attrs.mode === 'DCR' ? i % groups : Math.floor(i / (b * b)))
-      links.push({ ...sameIndex(0, 1, 0, 1), into: indexMap(channels, into) })
+      const into = periodic(channels, groups, ctx.attrs.mode === 'DCR' ? 1 : b * b)
+      links.push({ ...sameIndex(0, 1, 0, 1), into })
     }
     for (const axis of [2, 3]) {
       const size = to[axis]
-      if (isStatic(size)) links.push({ ...sameIndex(0, axis, 0, axis), from: indexMap(size, (o) => Math.floor(o / b)) })
+      if (isStatic(size)) links.push({ ...sameIndex(0, axis, 0, axis), from: periodic(size, size / b, b) })
     }
     return links
   },

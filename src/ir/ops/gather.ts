@@ -3,7 +3,7 @@ import { int } from '../attributes.ts'
 import { move, stridesOf } from '../evaluate.ts'
 import { integersOn, movedType, targetShape, withOperand } from '../families/movement.ts'
 import { gatherOperands } from '../gather-operands.ts'
-import { inputShape, sameIndex, shapeOf } from '../links.ts'
+import { inputShape, listed, sameIndex, shapeOf } from '../links.ts'
 import { type AxisLink, defineOp, type NodeContext } from '../op.ts'
 import { integersOf, tensorOf } from '../tensor.ts'
 import { isStatic, normalizeAxis } from '../type.ts'
@@ -48,7 +48,7 @@ export const Gather = defineOp<'Gather', GatherAttributes>({
       if (a !== axis) links.push(sameIndex(0, a, 0, a < axis ? a : a - 1 + indices.length))
       else {
         const picked = vectorOf(ctx, dim)
-        if (picked) links.push({ ...sameIndex(0, a, 0, a), from: Int32Array.from(picked) })
+        if (picked) links.push({ ...sameIndex(0, a, 0, a), from: listed(picked, dim) })
       }
     })
     return links

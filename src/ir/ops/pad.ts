@@ -4,7 +4,7 @@ import { move, stridesOf } from '../evaluate.ts'
 import { integersOn, movedType, targetShape, withOperand } from '../families/movement.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { derivedDim, isGiven } from '../infer.ts'
-import { indexMap, inputShape, outputShape, sameIndex } from '../links.ts'
+import { inputShape, outputShape, sameIndex, shifted } from '../links.ts'
 import { defineOp, type InferContext, type NodeContext } from '../op.ts'
 import { uniformValue } from '../slices.ts'
 import { int64s, materialize, tensorOf } from '../tensor.ts'
@@ -86,7 +86,7 @@ export const Pad = defineOp<'Pad', PadAttributes>({
       if (!isStatic(dim) || !isStatic(size)) return []
       if (begin === 0 && end === 0) return [sameIndex(0, axis, 0, axis)]
       if (ctx.attrs.mode !== 'constant') return []
-      return [{ ...sameIndex(0, axis, 0, axis), from: indexMap(size, (o) => sourceOf('constant', o, begin, dim)) }]
+      return [{ ...sameIndex(0, axis, 0, axis), from: shifted(size, dim, -begin) }]
     })
   },
   constant: (ctx, [x], _output, axis) => {

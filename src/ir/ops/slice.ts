@@ -4,7 +4,7 @@ import { stridesOf } from '../evaluate.ts'
 import { clampedIntegers, integersOn, movedType, strided, targetShape, withOperand } from '../families/movement.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { derivedDim, isGiven } from '../infer.ts'
-import { indexMap, inputShape, outputShape, sameIndex } from '../links.ts'
+import { inputShape, outputShape, sameIndex, shifted } from '../links.ts'
 import {
   type AxisLink,
   defineOp,
@@ -151,7 +151,7 @@ export const Slice = defineOp<'Slice', SliceAttributes>({
     })
     if (!isRewritable(ctx)) return links
     for (const [axis, first, count] of consecutive(ctx, from)) {
-      links.push({ ...sameIndex(0, axis, 0, axis), from: indexMap(count, (o) => first + o) })
+      links.push({ ...sameIndex(0, axis, 0, axis), from: shifted(count, Number(from[axis]), first) })
     }
     return links
   },

@@ -3,7 +3,7 @@ import { optionalInt } from '../attributes.ts'
 import { move, stridesOf } from '../evaluate.ts'
 import { movedType, targetShape } from '../families/movement.ts'
 import { derivedDim } from '../infer.ts'
-import { indexMap, inputShape, outputShape, sameIndex } from '../links.ts'
+import { inputShape, outputShape, periodic, sameIndex } from '../links.ts'
 import { type AxisLink, defineOp } from '../op.ts'
 import { isStatic } from '../type.ts'
 
@@ -34,11 +34,11 @@ export const SpaceToDepth = defineOp<'SpaceToDepth', SpaceToDepthAttributes>({
     const links: AxisLink[] = isStatic(from[0]) ? [sameIndex(0, 0, 0, 0)] : []
     const [channels, spread] = [from[1], to[1]]
     if (isStatic(channels) && isStatic(spread)) {
-      links.push({ ...sameIndex(0, 1, 0, 1), from: indexMap(spread, (o) => o % channels) })
+      links.push({ ...sameIndex(0, 1, 0, 1), from: periodic(spread, channels) })
     }
     for (const axis of [2, 3]) {
       const size = from[axis]
-      if (isStatic(size)) links.push({ ...sameIndex(0, axis, 0, axis), into: indexMap(size, (i) => Math.floor(i / b)) })
+      if (isStatic(size)) links.push({ ...sameIndex(0, axis, 0, axis), into: periodic(size, size / b, b) })
     }
     return links
   },

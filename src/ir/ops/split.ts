@@ -4,7 +4,7 @@ import { stridesOf } from '../evaluate.ts'
 import { integersOn, strided, targetShape, withOperand } from '../families/movement.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { tensorInput } from '../infer.ts'
-import { indexMap, inputShape, sameIndex } from '../links.ts'
+import { inputShape, sameIndex, shifted } from '../links.ts'
 import { type AxisLink, defineOp, type InferContext } from '../op.ts'
 import { int64s } from '../tensor.ts'
 import { isStatic, normalizeAxis, tensorType, unknownDim } from '../type.ts'
@@ -29,8 +29,12 @@ const sizesOf = (ctx: InferContext<SplitAttributes>, size: unknown): ReadonlyArr
   return Array.from({ length: count }, (_, k) => Math.min(chunk, size - k * chunk))
 }
 
-/** Where output `k` starts. */
-const startOf = (sizes: ReadonlyArray<number>, k: number): number => sizes.slice(0, k).reduce((n, s) => n + s, 0)
+/** Where each output starts, and where the last one ends. */
+const startsOf = (sizes: ReadonlyArray<number>): ReadonlyArray<number> => {
+  const out = [0]
+  for (const size of sizes) out.push((out.at(-1) ?? 0) + size)
+  return out
+}
 
 /** Cuts axis `axis` into consecutive parts, one for each output. */
 export const Split = defineOp<'Split', SplitAttributes>({
@@ -47,7 +51,7 @@ export const Split = defineOp<'Split', SplitAttributes>({
     const sizes = sizesOf(ctx, shape[axis])
     const fits = sizes?.length === ctx.outputNames.length
     const total = shape[axis]
-    if (sizes !== undefined && (!fits || (isStatic(total) && startOf(sizes, sizes.length) !== total))) {
+    if (sizes !== undefined && (!fits || (isStatic(total) && startsOf(sizes).at(-1) !== total))) {
       return E.left(`sizes ${sizes.join(', ')} for ${ctx.outputNames.length} outputs of axis ${axis}`)
     }
     return E.right(
@@ -65,17 +69,17 @@ export const Split = defineOp<'Split', SplitAttributes>({
     if (from === undefined || axis === undefined) return 'opaque'
     const [sizes, operand] = [sizesOf(ctx, from[axis]), ctx.inputs[1]]
     // Sizes that are computed cannot be rewritten.
-    const divisible =
-      sizes !== undefined && isStatic(from[axis]) && (operand === undefined || ctx.constant(1) !== undefined)
+    const divisible = operand === undefined || ctx.constant(1) !== undefined
+    const total = from[axis]
+    const starts = startsOf(sizes ?? [])
     const links: AxisLink[] = []
     ctx.node.outputs.forEach((name, k) => {
       if (name === '') return
       from.forEach((dim, a) => {
         if (a !== axis && isStatic(dim)) links.push(sameIndex(0, a, k, a))
       })
-      if (!divisible) return
-      const start = startOf(sizes, k)
-      links.push({ ...sameIndex(0, axis, k, axis), from: indexMap(sizes[k] ?? 0, (o) => start + o) })
+      if (!divisible || sizes === undefined || !isStatic(total)) return
+      links.push({ ...sameIndex(0, axis, k, axis), from: shifted(sizes[k] ?? 0, total, starts[k] ?? 0) })
     })
     return links
   },
@@ -88,9 +92,12 @@ export const Split = defineOp<'Split', SplitAttributes>({
     const sizes = sizesOf(s, from[axis])
     const rewrite = gatherOperands(s)
     if (kept === undefined || sizes === undefined) return rewrite
-    const left = sizes.map((size, k) => {
-      const start = startOf(sizes, k)
-      return kept.filter((i) => i >= start && i < start + size).length
+    const ends = startsOf(sizes).slice(1)
+    let at = 0
+    const left = ends.map((end) => {
+      const first = at
+      while ((kept[at] ?? Infinity) < end) at += 1
+      return at - first
     })
     const outputs = s.node.outputs.filter((_, k) => left[k] !== 0)
     const split = left.filter((size) => size !== 0)
@@ -108,12 +115,11 @@ export const Split = defineOp<'Split', SplitAttributes>({
   evaluate: (ctx, [x]) => {
     const axis = x && normalizeAxis(ctx.attrs.axis, x.shape.length)
     const sizes = x && axis !== undefined ? sizesOf(ctx, x.shape[axis]) : undefined
-    if (!x || axis === undefined || !sizes || startOf(sizes, sizes.length) !== x.shape[axis]) return undefined
-    const strides = stridesOf(x.shape)
+    if (!x || axis === undefined || !sizes || startsOf(sizes).at(-1) !== x.shape[axis]) return undefined
+    const [strides, starts] = [stridesOf(x.shape), startsOf(sizes)]
     const outputs = ctx.node.outputs.map((_, k) => {
       const shape = targetShape(ctx, k)
-      const start = startOf(sizes, k) * (strides[axis] ?? 0)
-      return shape && strided(x, shape, strides, start)
+      return shape && strided(x, shape, strides, (starts[k] ?? 0) * (strides[axis] ?? 0))
     })
     const known = outputs.filter((y) => y !== undefined)
     return known.length === outputs.length ? known : undefined

@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { move, stridesOf } from '../evaluate.ts'
 import { movedType, targetShape } from '../families/movement.ts'
-import { indexMap, inputShape, outputShape, sameIndex } from '../links.ts'
+import { inputShape, outputShape, periodic, sameIndex } from '../links.ts'
 import { defineOp } from '../op.ts'
 import { isKnownElement, productOf } from '../sizes.ts'
 import { isStatic, unknownDim } from '../type.ts'
@@ -32,7 +32,7 @@ export const Tile = defineOp<'Tile', Record<never, never>>({
       const size = to?.[axis]
       if (!isStatic(dim) || !isStatic(size) || !isStatic(repeats?.[axis])) return []
       const link = sameIndex(0, axis, 0, axis)
-      return [dim === size ? link : { ...link, from: indexMap(size, (o) => o % dim) }]
+      return [dim === size ? link : { ...link, from: periodic(size, dim) }]
     })
   },
   constant: (_ctx, [x]) => x ?? undefined,

@@ -6,7 +6,7 @@
 import type { Graph } from '../../ir/graph.ts'
 import type { Node, ValueId } from '../../ir/op.ts'
 import type { Target } from '../target.ts'
-import { type ChannelFacts, type NodeView, viewsOf } from './analyse.ts'
+import { axesOf, type ChannelFacts, type NodeView, viewsOf } from './analyse.ts'
 import { type Draft, startDraft } from './draft.ts'
 import type { Classes, Reason } from './relate.ts'
 import { inWords } from './needed-by.ts'
@@ -43,9 +43,18 @@ export const decide = (graph: Graph, facts: ChannelFacts, classes: Classes, targ
     isBordered: (node) => draft.detours.border.has(node),
     reason: (value, axis, index) => {
       const at = draft.classAt(value, axis, index)
-      if (at === undefined) return { kind: 'opaque', at: value, text: `belongs to ${value}, whose shape is not known` }
-      const reason = draft.reasonOf(at)
-      return reason && inWords(graph, facts, reason, value)
+      if (at !== undefined) {
+        const reason = draft.reasonOf(at)
+        return reason && inWords(graph, facts, reason, value)
+      }
+      const text = `belongs to ${value}, whose shape is not known`
+      return axesOf(graph, value)[axis] === undefined
+        ? { kind: 'opaque', at: value, text }
+        : (classes.pinned(value, axis) ?? {
+            kind: 'mixed',
+            at: value,
+            text: `lies where no channel of ${value} can go`,
+          })
     },
     changes: draft.count() > 0,
   }

@@ -20,9 +20,9 @@ export interface Draft {
   readonly facts: ChannelFacts
   /** Undefined when widths are not rounded up. */
   readonly target: Target | undefined
-  /** Whether a channel goes; never along an axis of unknown size, nor of a constant. */
+  /** Whether a channel goes; never where channels are not told apart, nor of a constant. */
   readonly goes: (value: ValueId, axis: number, index: number) => boolean
-  /** Along an axis 1 for each channel that stays; undefined where the size is not known. */
+  /** Along an axis 1 for each channel that stays; undefined where channels are not told apart, and all stay. */
   readonly kept: (value: ValueId, axis: number) => Uint8Array | undefined
   /** Whether some axis of the value has lost every index. */
   readonly vanished: (value: ValueId) => boolean
@@ -33,7 +33,7 @@ export interface Draft {
   readonly putClass: (at: number, reason: Reason) => void
   /** Why a class was put back; undefined for one that goes. */
   readonly reasonOf: (at: number) => Reason | undefined
-  /** The class of a channel; undefined along an axis of unknown size, and of a constant. */
+  /** The class of a channel; undefined where channels are not told apart, and of a constant. */
   readonly classAt: (value: ValueId, axis: number, index: number) => number | undefined
   /** Number of classes that go. */
   readonly count: () => number
@@ -113,11 +113,10 @@ export const startDraft = (
   }
 
   const kept = (value: ValueId, axis: number): Uint8Array | undefined => {
-    const size = axesOf(graph, value)[axis]
-    if (size === undefined) return undefined
-    const marks = new Uint8Array(size).fill(1)
-    const start = classes.idOf(value, axis)
-    if (start !== undefined) for (let i = 0; i < size; i++) marks[i] = 1 - (removed[classOf[start + i] ?? 0] ?? 0)
+    const [start, size] = [classes.idOf(value, axis), axesOf(graph, value)[axis]]
+    if (start === undefined || size === undefined) return undefined
+    const marks = new Uint8Array(size)
+    for (let i = 0; i < size; i++) marks[i] = 1 - (removed[classOf[start + i] ?? 0] ?? 0)
     return marks
   }
   const classAt = (value: ValueId, axis: number, index: number): number | undefined => {
@@ -167,15 +166,13 @@ export const startDraft = (
     kept,
     vanished: (value) =>
       !graph.constants.has(value) &&
-      axesOf(graph, value).some(
-        (size, axis) => size !== undefined && size > 0 && kept(value, axis)?.includes(1) === false,
-      ),
+      axesOf(graph, value).some((size, axis) => size !== 0 && kept(value, axis)?.includes(1) === false),
     candidates: (value, axis) => {
       const counts = new Map<number, number>()
-      const size = axesOf(graph, value)[axis] ?? 0
-      for (let i = 0; i < size; i++) {
-        const at = classAt(value, axis, i)
-        if (at !== undefined && removed[at] === 1) counts.set(at, (counts.get(at) ?? 0) + 1)
+      const [start, size = 0] = [classes.idOf(value, axis), axesOf(graph, value)[axis]]
+      for (let i = 0; start !== undefined && i < size; i++) {
+        const at = classOf[start + i] ?? 0
+        if (removed[at] === 1) counts.set(at, (counts.get(at) ?? 0) + 1)
       }
       return [...counts]
         .map(([at, channels]) => ({ at, channels }))

@@ -36,7 +36,7 @@ export const eliminateChannels = (graph: Graph, options: EliminationOptions): El
   const alive: Endangered[] = []
   for (;;) {
     const facts = analyse(graph, alive)
-    const classes = relate(graph, (value, axis) => countRemovable(facts, value, axis))
+    const classes = relate(graph, facts)
     const decision = decide(graph, facts, classes, options.planWidths === false ? undefined : options.target)
     const endangered = decision.changes ? endangeredBy(graph, facts, decision) : []
     if (endangered.length === 0) return { before: graph, after: shrink(graph, facts, decision), facts, decision }
@@ -53,13 +53,3 @@ export const channelElimination = (options: EliminationOptions): Pass => ({
     return E.right(elimination.after)
   },
 })
-
-const countRemovable = (facts: ChannelFacts, value: string, axis: number): number => {
-  const live = facts.live(value, axis)
-  const constants = facts.constants(value, axis)
-  let n = 0
-  live?.forEach((l, i) => {
-    if (l === 0 || !Number.isNaN(constants?.[i] ?? NaN)) n += 1
-  })
-  return n
-}

@@ -2,7 +2,7 @@
 import { memoized, usersOf } from '../../ir/analysis.ts'
 import { type Graph, labelOf } from '../../ir/graph.ts'
 import type { Node, ValueId } from '../../ir/op.ts'
-import { axesOf, type Channel, type ChannelFacts, type NodeView, viewsOf } from './analyse.ts'
+import { type Channel, type ChannelFacts, type NodeView, viewsOf } from './analyse.ts'
 import type { Reason } from './relate.ts'
 
 /** The reason with who needs the channel that keeps a class, if that is what keeps it. */
@@ -21,7 +21,7 @@ const readersOf = (graph: Graph, facts: ChannelFacts, { value, axis, index }: Ch
     const view = viewOf(graph, node)
     const needed = view?.contraction?.axis === axis ? facts.needed(node) : undefined
     if (needed !== undefined && node.inputs[view?.contraction?.port ?? -1] === value) return needed[index] === 1
-    return node.outputs.some((output) => axesOf(graph, output).some((_, a) => facts.live(output, a)?.includes(1)))
+    return node.outputs.some(facts.isUsed)
   })
   const [first] = readers
   if (first === undefined) return 'the outputs of the graph'

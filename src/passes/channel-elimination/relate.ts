@@ -3,101 +3,59 @@
  * well-formed. Classes are found by union-find over (value, axis, index) along the operators' links. An axis that some
  * operator mixes, or that a graph input or output fixes, is pinned with the reason.
  */
-import { labelOf, type Graph, readsOf } from '../../ir/graph.ts'
+import type { Graph } from '../../ir/graph.ts'
 import type { AxisLink, ValueId } from '../../ir/op.ts'
-import { axesOf, type Channel, type NodeView, viewsOf } from './analyse.ts'
+import type { Channel, ChannelFacts } from './analyse.ts'
+import { disjointSets, pairsOf, pinAxes, type Reason, type Tracking, trackingOf } from './tracking.ts'
+import { axesOf, type NodeView, viewsOf } from './views.ts'
 
-/** Why a channel has to stay, in words, with the value or node at fault. */
-export interface Reason {
-  readonly kind: 'output' | 'input' | 'opaque' | 'mixed' | 'live' | 'carrier' | 'numbers' | 'width' | 'groups' | 'empty'
-  readonly at: string
-  readonly text: string
-  /** Of a class that is `live` the channel that is needed; `needed-by.ts` says by what. */
-  readonly channel?: Channel
-}
+export type { Reason } from './tracking.ts'
 
 export interface Classes {
   /** Class of each channel, by {@link idOf}. */
   readonly classOf: Int32Array
   /** Number of classes. */
   readonly count: number
-  /** Position of channel 0 of an axis; undefined for constants and axes of unknown size. */
+  /** Position of channel 0 of an axis; undefined where channels are not told apart, for constants among others. */
   readonly idOf: (value: ValueId, axis: number) => number | undefined
   readonly channelOf: (id: number) => Channel
   /** Why all channels of an axis stay, if they do. */
   readonly pinned: (value: ValueId, axis: number) => Reason | undefined
 }
 
-/** Axes are chosen by how many of their channels could go: `removable` counts them. */
-export const relate = (graph: Graph, removable: (value: ValueId, axis: number) => number): Classes => {
-  const axes = layOut(graph)
-  const parents = Int32Array.from({ length: axes.total }, (_, i) => i)
-  const find = (id: number): number => {
-    let root = id
-    while (parents[root] !== root) root = parents[root] ?? root
-    let at = id
-    while (parents[at] !== root) {
-      const next = parents[at] ?? root
-      parents[at] = root
-      at = next
-    }
-    return root
-  }
-  const unite = (a: number, b: number): void => {
-    const [x, y] = [find(a), find(b)]
-    if (x !== y) parents[Math.max(x, y)] = Math.min(x, y)
-  }
-  const pins = new Map<string, Reason>()
-  const pin = (value: ValueId, axis: number, reason: Reason): void => {
-    const key = `${axis} ${value}`
-    if (!pins.has(key)) pins.set(key, reason)
-  }
-  const pinAll = (value: ValueId, reason: Reason): void =>
-    axesOf(graph, value).forEach((_, axis) => pin(value, axis, reason))
+/**
+ * With `facts`, channels are told apart along tracked axes that are connected with an idle one, and axes are chosen by how
+ * many of their channels could go; without them along all tracked axes.
+ */
+export const relate = (graph: Graph, facts?: ChannelFacts): Classes => {
+  const tracking = trackingOf(graph)
+  const layout = layOut(graph, tracking, facts?.idle)
+  const classes = disjointSets(layout.total)
+  const chosen = new Map(viewsOf(graph).map((view) => [view, chooseLinks(view, facts?.removable ?? (() => 0))]))
+  const pins = new Array<Reason | undefined>(tracking.count)
+  pinAxes(
+    graph,
+    (view) => chosen.get(view) ?? [],
+    (value, axis, reason) => {
+      const id = tracking.idOf(value, axis)
+      if (id !== undefined) pins[id] ??= reason
+    },
+  )
+  for (const [view, links] of chosen) for (const link of links) uniteLink(link, layout.idOf, view, classes.unite)
 
-  for (const { name } of graph.outputs) pinAll(name, { kind: 'output', at: name, text: `is the graph output ${name}` })
-  for (const { name } of graph.inputs) pinAll(name, { kind: 'input', at: name, text: `is the graph input ${name}` })
-  for (const name of graph.preserved.uses) {
-    pinAll(name, { kind: 'opaque', at: name, text: `is named by a part of the model that is kept as it is` })
-  }
-  for (const view of viewsOf(graph)) {
-    const { node, links } = view
-    const label = labelOf(node)
-    if (links === 'opaque') {
-      for (const value of [...readsOf(node), ...node.outputs])
-        pinAll(value, { kind: 'opaque', at: label, text: `meets ${label}, which is not looked into` })
-      continue
-    }
-    const chosen = chooseLinks(view, links, removable)
-    const mixed: Reason = { kind: 'mixed', at: label, text: `meets ${label}, which mixes this axis` }
-    node.inputs.forEach((value, port) => {
-      axesOf(graph, value).forEach((_, axis) => {
-        const summed = view.contraction?.port === port && view.contraction.axis === axis
-        const free = summed || view.op.ignores?.(view.ctx, port, axis) === true
-        if (!free && !chosen.some((l) => l.input === port && l.inputAxis === axis)) pin(value, axis, mixed)
-      })
-    })
-    node.outputs.forEach((value, output) => {
-      axesOf(graph, value).forEach((_, axis) => {
-        const made = view.contraction !== undefined && output === 0 && view.contraction.outputAxis === axis
-        if (!made && !chosen.some((l) => l.output === output && l.outputAxis === axis)) pin(value, axis, mixed)
-      })
-    })
-    for (const link of chosen) uniteLink(link, axes.idOf, view, unite)
-  }
-
-  const classOf = new Int32Array(axes.total)
+  const classOf = new Int32Array(layout.total)
   let count = 0
-  for (let id = 0; id < axes.total; id++) {
-    const root = find(id)
+  for (let id = 0; id < layout.total; id++) {
+    const root = classes.find(id)
     classOf[id] = root === id ? count++ : (classOf[root] ?? 0)
   }
   return {
     classOf,
     count,
-    idOf: axes.idOf,
-    channelOf: axes.channelOf,
-    pinned: (value, axis) => pins.get(`${axis} ${value}`),
+    idOf: layout.idOf,
+    channelOf: layout.channelOf,
+    pinned: (value, axis) =>
+      tracking.tracked(value, axis) ? pins[tracking.idOf(value, axis) ?? -1] : tracking.reason(value, axis),
   }
 }
 
@@ -107,27 +65,39 @@ interface Layout {
   readonly channelOf: (id: number) => Channel
 }
 
-/** Gives every channel of every computed value and graph input a number. */
-const layOut = (graph: Graph): Layout => {
-  const bases = new Map<ValueId, ReadonlyArray<number | undefined>>()
+/** Gives every channel a number that is told apart. */
+const layOut = (
+  graph: Graph,
+  tracking: Tracking,
+  idle: ((value: ValueId, axis: number) => boolean) | undefined,
+): Layout => {
+  const busy = new Uint8Array(tracking.count).fill(idle === undefined ? 1 : 0)
+  const visit = (use: (value: ValueId, axis: number, id: number, size: number) => void): void => {
+    for (const value of graph.types.keys()) {
+      axesOf(graph, value).forEach((size, axis) => {
+        const id = tracking.idOf(value, axis)
+        if (id !== undefined && size !== undefined && tracking.tracked(value, axis)) use(value, axis, id, size)
+      })
+    }
+  }
+  if (idle !== undefined) {
+    visit((value, axis, id) => {
+      const family = tracking.familyOf(id)
+      if (busy[family] === 0 && idle(value, axis)) busy[family] = 1
+    })
+  }
+  const bases = new Map<number, number>()
   const starts: Array<{ readonly start: number; readonly value: ValueId; readonly axis: number }> = []
   let total = 0
-  for (const value of graph.types.keys()) {
-    if (graph.constants.has(value)) continue
-    bases.set(
-      value,
-      axesOf(graph, value).map((size, axis) => {
-        if (size === undefined) return undefined
-        const start = total
-        starts.push({ start, value, axis })
-        total += size
-        return start
-      }),
-    )
-  }
+  visit((value, axis, id, size) => {
+    if (busy[tracking.familyOf(id)] === 0) return
+    bases.set(id, total)
+    starts.push({ start: total, value, axis })
+    total += size
+  })
   return {
     total,
-    idOf: (value, axis) => bases.get(value)?.[axis],
+    idOf: (value, axis) => bases.get(tracking.idOf(value, axis) ?? -1),
     channelOf: (id) => {
       let low = 0
       let high = starts.length - 1
@@ -147,46 +117,42 @@ const layOut = (graph: Graph): Layout => {
  * the one with most channels that could go, the first of equals.
  */
 const chooseLinks = (
-  { node }: NodeView,
-  links: ReadonlyArray<AxisLink>,
+  { node, links }: NodeView,
   removable: (value: ValueId, axis: number) => number,
 ): ReadonlyArray<AxisLink> => {
+  if (links === 'opaque') return []
   const best = (group: ReadonlyArray<AxisLink>, score: (link: AxisLink) => number): AxisLink | undefined =>
-    group.reduce<AxisLink | undefined>((a, b) => (a === undefined || score(b) > score(a) ? b : a), undefined)
-  return links.filter((link) => {
-    const merged = links.filter(
-      (l) => l.input === link.input && l.output === link.output && l.outputAxis === link.outputAxis,
-    )
-    const split = links.filter(
-      (l) => l.input === link.input && l.output === link.output && l.inputAxis === link.inputAxis,
-    )
-    return (
-      best(merged, (l) => removable(node.inputs[l.input] ?? '', l.inputAxis)) === link &&
-      best(split, (l) => removable(node.outputs[l.output] ?? '', l.outputAxis)) === link
-    )
-  })
+    group.length < 2
+      ? group[0]
+      : group.reduce<AxisLink | undefined>((a, b) => (a === undefined || score(b) > score(a) ? b : a), undefined)
+  return pairsOf(links).flatMap((pair) =>
+    pair.filter((link) => {
+      const merged = pair.filter((l) => l.outputAxis === link.outputAxis)
+      const split = pair.filter((l) => l.inputAxis === link.inputAxis)
+      return (
+        best(merged, (l) => removable(node.inputs[l.input] ?? '', l.inputAxis)) === link &&
+        best(split, (l) => removable(node.outputs[l.output] ?? '', l.outputAxis)) === link
+      )
+    }),
+  )
 }
 
 const uniteLink = (
-  link: AxisLink,
+  { input, inputAxis, output, outputAxis, from, into }: AxisLink,
   idOf: (value: ValueId, axis: number) => number | undefined,
   { node, ctx }: NodeView,
   unite: (a: number, b: number) => void,
 ): void => {
-  const from = idOf(node.inputs[link.input] ?? '', link.inputAxis)
-  const to = idOf(node.outputs[link.output] ?? '', link.outputAxis)
-  if (from === undefined || to === undefined) return
-  if (link.from !== undefined) {
-    link.from.forEach((i, o) => {
-      if (i >= 0) unite(from + i, to + o)
-    })
-  } else if (link.into !== undefined) {
-    link.into.forEach((o, i) => {
-      if (o >= 0) unite(from + i, to + o)
-    })
+  const source = idOf(node.inputs[input] ?? '', inputAxis)
+  const target = idOf(node.outputs[output] ?? '', outputAxis)
+  if (source === undefined || target === undefined) return
+  if (from !== undefined) {
+    for (let o = from.first; o < from.end; o++) unite(source + from.at(o), target + o)
+  } else if (into !== undefined) {
+    for (let i = into.first; i < into.end; i++) unite(source + i, target + into.at(i))
   } else {
-    const type = ctx.outputs[link.output]
-    const size = type?.kind === 'tensor' ? type.shape?.[link.outputAxis] : undefined
-    for (let i = 0; i < Number(size ?? 0); i++) unite(from + i, to + i)
+    const type = ctx.outputs[output]
+    const size = type?.kind === 'tensor' ? type.shape?.[outputAxis] : undefined
+    for (let i = 0; i < Number(size ?? 0); i++) unite(source + i, target + i)
   }
 }

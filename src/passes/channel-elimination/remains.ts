@@ -4,26 +4,28 @@
  * finite then has to be computed as before. Known is a number; what an operator that is `total` makes; and what is only
  * passed on (`x + 0`) of a channel that did not change, or is known to be finite.
  */
+import { copied } from '../../ir/families/movement.ts'
 import type { Graph } from '../../ir/graph.ts'
-import type { ValueId } from '../../ir/op.ts'
-import { axesOf, type ChannelFacts, type Endangered, sliceReader, viewsOf } from './analyse.ts'
+import type { SliceFact, ValueId } from '../../ir/op.ts'
+import { type ChannelFacts, type Endangered, type Known, linksTo, type SliceReader, sliceReader } from './analyse.ts'
 import type { Decision } from './decide.ts'
+import { trackingOf } from './tracking.ts'
+import { axesOf, viewsOf } from './views.ts'
 
 /** What channels of a value hold after shrinking, where that is known, and which of them hold something else than before. */
 interface Remains {
-  readonly known: ReadonlyArray<Float64Array | undefined>
-  readonly changed: ReadonlyArray<Float64Array | undefined>
+  readonly known: ReadonlyArray<Known>
+  readonly changed: ReadonlyArray<Known>
   /** The number that all of the value holds, if there is one. */
   readonly uniform: number | undefined
 }
 
 export const endangeredBy = (graph: Graph, facts: ChannelFacts, decision: Decision): ReadonlyArray<Endangered> => {
+  const tracking = trackingOf(graph)
   const remains = new Map<ValueId, Remains>()
   const endangered: Endangered[] = []
-  const known = (value: ValueId, axis: number): Float64Array | undefined =>
-    remains.get(value)?.known[axis] ?? facts.constants(value, axis)
-  const changed = (value: ValueId, axis: number): Float64Array =>
-    remains.get(value)?.changed[axis] ?? new Float64Array(axesOf(graph, value)[axis] ?? 0)
+  const known = (value: ValueId, axis: number): Known => remains.get(value)?.known[axis] ?? facts.known(value, axis)
+  const changed = (value: ValueId, axis: number): Known => remains.get(value)?.changed[axis] ?? 0
   const uniform = (value: ValueId): number | undefined => remains.get(value)?.uniform ?? facts.uniform(value)
   for (const { node, op, ctx, links, contraction: c } of viewsOf(graph)) {
     const reached = node.inputs.some((input) => remains.has(input))
@@ -31,27 +33,35 @@ export const endangeredBy = (graph: Graph, facts: ChannelFacts, decision: Decisi
     for (const [k, value] of node.outputs.entries()) {
       if (value === '' || decision.vanished(value)) continue
       const found = axesOf(graph, value).map((size = 0, axis) => {
-        const kept = decision.kept(value, axis) ?? Int32Array.from({ length: size }, (_, i) => i)
-        const exact = facts.exact(value, axis)
-        const after = Float64Array.from(facts.constants(value, axis) ?? new Float64Array(size).fill(NaN))
-        const marks = new Float64Array(size)
-        const safe = new Uint8Array(size)
-        const isMade = c?.payable === true && k === 0 && axis === c.outputAxis
+        // Along an axis that is not tracked one index stands for all.
+        const tracked = tracking.tracked(value, axis)
+        const count = tracked ? size : Math.min(1, size)
+        const kept =
+          (tracked ? decision.kept(value, axis) : undefined) ?? Int32Array.from({ length: count }, (_, i) => i)
+        const before = facts.known(value, axis)
+        const after = new Float64Array(count).map((_, i) => (typeof before === 'number' ? before : (before[i] ?? NaN)))
+        const marks = new Float64Array(count)
+        const safe = new Uint8Array(count)
+        const isSummed = c !== undefined && axis === c.outputAxis
+        const isMade = isSummed && c.payable && k === 0
+        const isDead = deadAlong(value, axis, tracked, facts)
+        const linked = linksTo(links, k, axis)
         const reads = node.inputs.map((input, port) => ({
-          known: sliceReader(input, port, k, axis, links, known, uniform),
-          changed: sliceReader(input, port, k, axis, links, changed, (x) => (remains.has(x) ? 1 : 0)),
+          known: sliceReader(input, linked.get(port) ?? [], size, known, uniform),
+          changed: sliceReader(input, linked.get(port) ?? [], size, changed, (x) => (remains.has(x) ? 1 : 0)),
         }))
+        const isSame = (reader: SliceReader, i: number): boolean => (reader.at(tracked ? i : reader.first) ?? 0) === 0
         for (const i of kept) {
-          if (exact?.[i] !== 0) continue
-          const isSummed = c !== undefined && axis === c.outputAxis
-          if (!isSummed && reads.every((read) => (read.changed(i) ?? 0) === 0)) continue
+          if (!isDead(i)) continue
+          if (!isSummed && reads.every((read) => isSame(read.changed, i))) continue
           marks[i] = 1
-          const slices = reads.map((read) => read.known(i))
-          after[i] = isMade ? 0 : (op.constant?.(ctx, slices, k, axis) ?? NaN)
+          const slices = reads.map((read) => (tracked ? read.known.at(i) : wholeFact(read.known)))
+          const constant = op.constant === 'copied' ? copied(slices) : op.constant?.(ctx, slices, k, axis)
+          after[i] = isMade ? 0 : (constant ?? NaN)
           const isCopy = op.passes?.(ctx, slices) !== undefined
           if (Number.isFinite(after[i]) || (c === undefined && (op.total === true || isCopy))) safe[i] = 1
         }
-        return { axis, kept, marks, after, safe }
+        return { axis, tracked, kept, marks, after, safe }
       })
       if (!found.some(({ marks }) => marks.includes(1))) continue
       // One number along one axis is that number along all of them.
@@ -61,8 +71,8 @@ export const endangeredBy = (graph: Graph, facts: ChannelFacts, decision: Decisi
         after.fill(one ?? NaN)
       }
       remains.set(value, {
-        known: found.map(({ after }) => after),
-        changed: found.map(({ marks }) => marks),
+        known: found.map(({ tracked, after }) => (tracked ? after : (after[0] ?? NaN))),
+        changed: found.map(({ tracked, marks }) => (tracked ? marks : (marks[0] ?? 0))),
         uniform: one,
       })
       if (found.some(({ kept, after }) => kept.length > 0 && kept.every((i) => Number.isFinite(after[i])))) continue
@@ -75,6 +85,17 @@ export const endangeredBy = (graph: Graph, facts: ChannelFacts, decision: Decisi
   }
   return endangered
 }
+
+/** Whether channels along an axis are neither needed nor constant. */
+const deadAlong = (value: ValueId, axis: number, tracked: boolean, facts: ChannelFacts): ((i: number) => boolean) => {
+  if (facts.removable(value, axis) === 0) return () => false
+  if (!tracked) return () => Number.isNaN(facts.known(value, axis))
+  const exact = facts.exact(value, axis)
+  return (i) => exact?.[i] === 0
+}
+
+/** What a port holds for every index, where that is the same. */
+const wholeFact = ({ fact }: SliceReader): SliceFact => (fact === 'various' ? undefined : fact)
 
 /** The number that all channels in `kept` hold, if there is one. */
 const sameNumber = (kept: Int32Array, values: Float64Array): number | undefined => {

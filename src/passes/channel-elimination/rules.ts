@@ -13,8 +13,8 @@ import type { Reason } from './relate.ts'
 export type Rule = (view: NodeView, draft: Draft) => void
 
 /**
- * Groups of a grouped contraction need equally many channels, or at least one each where they are gathered. Where the size
- * of a side is not known, all of it stays.
+ * Groups of a grouped contraction need equally many channels, or at least one each where they are gathered. Where the
+ * channels of a side are not told apart, all of it stays.
  */
 const keepGroups: Rule = ({ node, contraction: c, reads }, draft) => {
   if (c === undefined || reads === undefined || c.groups === 1) return

@@ -75,8 +75,8 @@ const shrinkContext = (
       if (from === undefined) return outputs
       const kept = new Uint8Array(size)
       const made = new Uint8Array(size)
-      for (const i of from) if (i >= 0) made[i] = 1
-      for (const o of outputs) if ((from[o] ?? -1) >= 0) kept[from[o] ?? 0] = 1
+      for (let o = from.first; o < from.end; o++) made[from.at(o)] = 1
+      for (const o of outputs) if (o >= from.first && o < from.end) kept[from.at(o)] = 1
       return Int32Array.from(kept.keys()).filter((i) => kept[i] === 1 || made[i] === 0)
     }
     return undefined

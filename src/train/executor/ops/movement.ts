@@ -4,6 +4,7 @@ import type { AxisLink, OpDef } from '../../../ir/op.ts'
 import { fillOf } from '../../../ir/ops/pad.ts'
 import * as ir from '../../../ir/ops/index.ts'
 import { generate, numbersOf, stridesOf } from '../../../ir/evaluate.ts'
+import { placeOf } from '../../../ir/links.ts'
 import { integersOf, materialize } from '../../../ir/tensor.ts'
 import { normalizeAxis, sizeOf } from '../../../ir/type.ts'
 import type { Tensor } from '../../backend/backend.ts'
@@ -45,8 +46,11 @@ const picksOf = <A>(
       (l) => l.input === 0 && l.inputAxis === axis && l.output === output && l.outputAxis === axis,
     )
     const before = site.shapeOf(0)[axis] ?? 1
-    const same = (): Int32Array => Int32Array.from({ length: size }, (_, i) => i)
-    const from = link === undefined ? evaluatedSources(op, site, output, axis) : (link.from ?? same())
+    const sourceOf = (o: number): number => (link?.from === undefined ? o : placeOf(link.from, o))
+    const from =
+      link === undefined
+        ? evaluatedSources(op, site, output, axis)
+        : Int32Array.from({ length: size }, (_, o) => sourceOf(o))
     if (from === undefined) return undefined
     if (from.length === before && from.every((i, o) => i === o)) continue
     picks.push(picking(site.ops, storedAxis(axis, layout), before, from, fill))
