@@ -11,7 +11,7 @@ import { type Draft, startDraft } from './draft.ts'
 import type { Classes, Reason } from './relate.ts'
 import { inWords } from './needed-by.ts'
 import { priceOf } from './price.ts'
-import { roundWidth, rules } from './rules.ts'
+import { roundingOf, rules } from './rules.ts'
 
 export interface Decision {
   /** Indices kept along an axis, ascending; undefined when all are. */
@@ -81,13 +81,23 @@ const economise = (views: ReadonlyArray<NodeView>, draft: Draft, target: Target)
       if (draft.detours[detour].has(view.node)) draft.attempt(() => draft.straighten(detour, view), cost(false))
     }
   }
-  // One width rounded may make another odd or even.
+  // One width rounded may make another odd or even. What did not pay does not pay for another reader of the same channels.
+  const refused = new Set<string>()
   for (let changed = true; changed;) {
     changed = false
     for (const view of views) {
+      const rounding = roundingOf(view, draft, target)
+      const key = rounding?.classes.join(' ') ?? ''
+      if (rounding === undefined || refused.has(key)) continue
       const before = draft.count()
-      draft.attempt(() => roundWidth(view, draft, target), cost(true))
-      changed ||= draft.count() !== before
+      draft.attempt(() => {
+        for (const at of rounding.classes) draft.putClass(at, rounding.reason)
+      }, cost(true))
+      if (draft.count() === before) refused.add(key)
+      else {
+        refused.clear()
+        changed = true
+      }
     }
   }
 }

@@ -76,26 +76,34 @@ const keepOne: Rule = ({ node, op }, { graph, vanished, candidates, putClass }) 
 /** In order: what a later rule puts back is for the earlier ones to look at again, before it goes on. */
 export const rules: ReadonlyArray<Rule> = [keepGroups, keepUnpaid, keepOne]
 
-/** Rounds the width that a contraction reads up to what the target is fast at, by keeping dead channels. */
-export const roundWidth = (
+/** Classes that round a width up. */
+interface Rounding {
+  readonly classes: ReadonlyArray<number>
+  readonly reason: Reason
+}
+
+/** What rounds the width that a contraction reads up to what the target is fast at: dead channels that stay. */
+export const roundingOf = (
   { node, contraction: c, reads }: NodeView,
-  { kept, candidates, putClass }: Draft,
+  { kept, candidates }: Draft,
   target: Target,
-): void => {
-  if (c === undefined || reads === undefined) return
+): Rounding | undefined => {
+  if (c === undefined || reads === undefined) return undefined
   const multiple = widthMultiple(reads, target)
-  if (multiple === 1) return
+  if (multiple === 1) return undefined
   const input = node.inputs[c.port] ?? ''
   const marks = kept(input, c.axis) ?? new Uint8Array()
   const full = marks.length
   const width = marks.reduce((n, x) => n + x, 0)
   const wanted = Math.ceil(width / multiple) * multiple
-  if (width === 0 || width === full || wanted === width || wanted > full) return
+  if (width === 0 || width === full || wanted === width || wanted > full) return undefined
   const text = `rounds the ${width} channels that ${labelOf(node)} reads up to ${wanted}, which ${target} runs faster`
+  const classes: number[] = []
   let missing = wanted - width
   for (const { at, channels } of candidates(input, c.axis)) {
     if (missing <= 0) break
-    putClass(at, { kind: 'width', at: labelOf(node), text })
+    classes.push(at)
     missing -= channels
   }
+  return { classes, reason: { kind: 'width', at: labelOf(node), text } }
 }
