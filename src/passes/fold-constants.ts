@@ -1,13 +1,13 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fixedNames, freshNames, usersOf } from '../ir/analysis.ts'
-import { byteLength } from '../ir/dtype.ts'
+import { byteLength, type DType, isWide } from '../ir/dtype.ts'
 import { type Graph, withParts } from '../ir/graph.ts'
 import { constantContext } from '../ir/interpret.ts'
-import type { Node, ValueId } from '../ir/op.ts'
+import type { Node, NodeContext, ValueId } from '../ir/op.ts'
 import { Identity } from '../ir/ops/identity.ts'
 import { makeNode } from '../ir/make-node.ts'
 import { encodeAttributes, isOp, opOf } from '../ir/registry.ts'
-import { type Dense, materialize, type Tensor, tensorOf } from '../ir/tensor.ts'
+import { type Dense, isNumeric, materialize, type Tensor, tensorOf, type TensorShape } from '../ir/tensor.ts'
 import { isStatic, sizeOf, staticShape } from '../ir/type.ts'
 import type { Pass } from './pass.ts'
 
@@ -21,27 +21,57 @@ const growthInAll = 64 * 2 ** 20
 const negligible = 64 * 2 ** 10
 
 /**
+ * Steps of reference evaluation that all folds together may take beyond those that the size of the constants allows: a step
+ * is an element read or written, or a multiply-accumulate, and takes some ten nanoseconds. Where they would take more, only
+ * those that take next to none happen.
+ */
+const stepsInAll = 2 ** 24
+
+/** A Cast and a Transpose of each weight, and as much again. */
+const stepsPerElement = 16
+
+/** Steps that are next to nothing. */
+const negligibleSteps = 2 ** 14
+
+/** Bytes that the numbers of one evaluation may take, where that is more than twice its inputs and outputs take. */
+const workingBytes = 2 ** 29
+
+/** Bytes of a number while it is computed with: one of 64 bits is a BigInt on the way. */
+const bytesPerNumber = (dtype: DType): number => (isWide(dtype) ? 64 : 8)
+
+/**
  * Computes ahead of time what does not depend on the model's inputs: nodes whose inputs are all constants, by the
  * operator's reference evaluation (one rounding for each operator, as at run time), and integers of which every element
  * is known from shapes (`Graph.contents`). An operator without an evaluation (random ones, subgraphs) is never folded.
  *
  * Guards: the result takes no more bytes than the constants that nothing else reads, or at most 4 MiB more, and all
- * folds together at most 64 MiB more. A result that is a graph output is handed to it through an Identity.
+ * folds together at most 64 MiB more; the steps of all folds are bounded by the size of the constants, and so is what one
+ * evaluation needs in memory. A result that is a graph output is handed to it through an Identity.
  */
 export const foldConstants: Pass = {
   name: 'fold-constants',
   run: (graph) => {
     let current = graph
+    let elements = 0
+    for (const { shape } of graph.constants.values()) elements += sizeOf(shape)
+    const generous: Allowance = { growth: growthInAll, steps: stepsInAll + stepsPerElement * elements }
     for (;;) {
-      const next = fold(current, growthInAll) ?? fold(current, 0) ?? current
+      const next = fold(current, generous) ?? fold(current, { growth: 0, steps: 0 }) ?? current
       if (next === current) return E.right(current)
       current = next
     }
   },
 }
 
-/** One sweep; undefined where all folds together would add more than `allowance` bytes. 0 refuses each that adds any. */
-const fold = (graph: Graph, allowance: number): Graph | undefined => {
+/** What folds may add and take together; 0 refuses each that does not add, or take, next to nothing. */
+interface Allowance {
+  /** In bytes. */
+  readonly growth: number
+  readonly steps: number
+}
+
+/** One sweep; undefined where all folds together would exceed the allowance. */
+const fold = (graph: Graph, allowance: Allowance): Graph | undefined => {
   const fresh = freshNames(graph)
   const outputs = new Set<ValueId>(graph.outputs.map((output) => output.name))
   const constants = new Map<ValueId, Tensor>(graph.constants)
@@ -50,19 +80,25 @@ const fold = (graph: Graph, allowance: number): Graph | undefined => {
   const known = new Map<ValueId, Tensor>(graph.constants)
   const nodes: Node[] = []
   let growth = 0
+  let steps = 0
   let changed = false
   for (const node of graph.nodes) {
     const handsOver = isOp(node, Identity) && outputs.has(node.outputs[0] ?? '') && known.has(node.inputs[0] ?? '')
     const planned = handsOver ? undefined : (integers(graph, node) ?? plan(graph, node, known))
     const added = planned !== undefined && planned.growth > negligible ? planned.growth : 0
-    const values = added > Math.min(growthPerNode, allowance) ? undefined : planned?.compute()
+    const taken = planned !== undefined && planned.steps > negligibleSteps ? planned.steps : 0
+    const isRefused = added > Math.min(growthPerNode, allowance.growth) || taken > allowance.steps
+    // Steps count whether or not there is a result.
+    if (!isRefused) steps += taken
+    if (steps > allowance.steps) return undefined
+    const values = isRefused ? undefined : planned?.compute()
     if (values === undefined) {
       nodes.push(node)
       continue
     }
     changed = true
     growth += added
-    if (growth > allowance) return undefined
+    if (growth > allowance.growth) return undefined
     node.outputs.forEach((name, i) => {
       const value = values[i]
       if (value === undefined || name === '' || !isRead(graph, name)) return
@@ -76,9 +112,10 @@ const fold = (graph: Graph, allowance: number): Graph | undefined => {
   return changed ? withParts(graph, { nodes, constants, hints }) : graph
 }
 
-/** The constants that a node would become, and the bytes that this would add to the model. */
+/** The constants that a node would become, the bytes that this would add to the model, and the steps that it takes. */
 interface Plan {
   readonly growth: number
+  readonly steps: number
   readonly compute: () => ReadonlyArray<Dense> | undefined
 }
 
@@ -90,7 +127,7 @@ const integers = (graph: Graph, node: Node): Plan | undefined => {
   if (content === undefined || type?.kind !== 'tensor' || !content.every(isStatic)) return undefined
   const shape = staticShape(type.shape)
   if (shape === undefined || others.some((other) => other !== '' && isRead(graph, other))) return undefined
-  return { growth: 0, compute: () => [tensorOf(type.dtype, shape, content)] }
+  return { growth: 0, steps: 0, compute: () => [tensorOf(type.dtype, shape, content)] }
 }
 
 const plan = (graph: Graph, node: Node, known: ReadonlyMap<ValueId, Tensor>): Plan | undefined => {
@@ -98,18 +135,56 @@ const plan = (graph: Graph, node: Node, known: ReadonlyMap<ValueId, Tensor>): Pl
   const inputs = node.inputs.map((name) => known.get(name))
   const ctx = constantContext(graph, node, inputs)
   if (ctx === undefined) return undefined
-  let growth = -releasedBytes(graph, node, known)
+  const operands = inputs.flatMap((tensor) => tensor ?? [])
+  const results: TensorShape[] = []
   for (const type of ctx.outputs) {
     const shape = type.kind === 'tensor' ? staticShape(type.shape) : undefined
     if (type.kind !== 'tensor' || shape === undefined) return undefined
-    growth += byteLength(type.dtype, sizeOf(shape))
+    results.push({ dtype: type.dtype, shape })
   }
-  const compute = (): ReadonlyArray<Dense> | undefined =>
-    opOf(node).evaluate(
-      ctx,
-      inputs.map((tensor) => tensor && materialize(tensor)),
-    )
-  return { growth, compute }
+  if (![...operands, ...results].every(({ dtype }) => isNumeric(dtype))) return undefined
+  const [held, working] = [bytesOf([...operands, ...results]), workingBytesOf([...operands, ...results])]
+  if (working > Math.max(workingBytes, 2 * held)) return undefined
+  return {
+    growth: bytesOf(results) - releasedBytes(graph, node, known),
+    steps: evaluationSteps(ctx, [...operands, ...results]),
+    compute: () => evaluateOnce(ctx, inputs),
+  }
+}
+
+const bytesOf = (tensors: ReadonlyArray<TensorShape>): number =>
+  tensors.reduce((sum, { dtype, shape }) => sum + byteLength(dtype, sizeOf(shape)), 0)
+
+const workingBytesOf = (tensors: ReadonlyArray<TensorShape>): number =>
+  tensors.reduce((sum, { dtype, shape }) => sum + bytesPerNumber(dtype) * sizeOf(shape), 0)
+
+/** Elements read and written, and what the operator does beyond that. */
+const evaluationSteps = (ctx: NodeContext<unknown>, tensors: ReadonlyArray<TensorShape>): number => {
+  const { steps, macs } = opOf(ctx.node)
+  return tensors.reduce((sum, { shape }) => sum + sizeOf(shape), (steps ?? macs)?.(ctx) ?? 0)
+}
+
+interface Evaluated {
+  readonly inputs: ReadonlyArray<Tensor | undefined>
+  readonly results: ReadonlyArray<Dense> | undefined
+}
+
+/** Results of nodes: where a sweep gave up, or folds none of them, the next one does not compute them anew. */
+const evaluated = new WeakMap<Node, Evaluated>()
+
+const evaluateOnce = (
+  ctx: NodeContext<unknown>,
+  inputs: ReadonlyArray<Tensor | undefined>,
+): ReadonlyArray<Dense> | undefined => {
+  const { node } = ctx
+  const known = evaluated.get(node)
+  if (known !== undefined && known.inputs.every((tensor, port) => tensor === inputs[port])) return known.results
+  const results = opOf(node).evaluate(
+    ctx,
+    inputs.map((tensor) => tensor && materialize(tensor)),
+  )
+  evaluated.set(node, { inputs, results })
+  return results
 }
 
 /** Bytes of the constants that go with the node: those that nothing else reads and those among its attributes. */

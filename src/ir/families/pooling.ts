@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { isFloat } from '../dtype.ts'
 import { forEachIndex, generate, numbersOf, stridesOf } from '../evaluate.ts'
 import { tensorInput } from '../infer.ts'
-import { inputShape, sameAxes } from '../links.ts'
+import { countOf, inputShape, outputShape, sameAxes } from '../links.ts'
 import { defineOp, type InferContext, type NodeContext, type OpDef } from '../op.ts'
 import type { Schema } from '../attributes.ts'
 import { type Dense, isNumeric } from '../tensor.ts'
@@ -77,6 +77,10 @@ const alongAxis = (w: Window, axis: number): Partial<Window> => {
     strides: [w.strides?.[axis] ?? 1],
   }
 }
+
+/** Elements of all windows. */
+export const poolSteps = (ctx: NodeContext<PoolAttributes>): number =>
+  countOf(outputShape(ctx)) * sizeOf(ctx.attrs.kernel_shape ?? [])
 
 /**
  * Each window's elements (those of padding left out) and how many positions it has within the padded input, summarised by

@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { int, optionalInts, string } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
 import { isReal } from '../families/elementwise.ts'
-import { coversInput, pool, type PoolAttributes, poolType, staysInside } from '../families/pooling.ts'
+import { coversInput, pool, type PoolAttributes, poolSteps, poolType, staysInside } from '../families/pooling.ts'
 import { withPadding } from '../families/window.ts'
 import { sameAxes } from '../links.ts'
 import { defineOp } from '../op.ts'
@@ -52,6 +52,7 @@ export const AveragePool = defineOp<'AveragePool', AveragePoolAttributes>({
     if (pads.some((p, i) => p >= (kernel[i % kernel.length] ?? 0))) return undefined
     return { ...ctx.node, attrs: { ...ctx.attrs, auto_pad: 'NOTSET', pads, count_include_pad: 1 } }
   },
+  steps: poolSteps,
   evaluate: (ctx, [x]) => {
     if (!x || !isFloat(x.dtype)) return undefined
     const y = pool(x, ctx.attrs, (values, positions) => {

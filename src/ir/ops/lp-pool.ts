@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { int, optionalInts, string } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
 import { finite, isReal } from '../families/elementwise.ts'
-import { pool, type PoolAttributes, poolType, staysInside } from '../families/pooling.ts'
+import { pool, type PoolAttributes, poolSteps, poolType, staysInside } from '../families/pooling.ts'
 import { sameAxes } from '../links.ts'
 import { defineOp } from '../op.ts'
 import { norm } from '../special-functions.ts'
@@ -36,6 +36,7 @@ export const LpPool = defineOp<'LpPool', LpPoolAttributes>({
     const count = sizeOf(ctx.attrs.kernel_shape ?? [])
     return staysInside(ctx.attrs) ? finite(Math.abs(c) * count ** (1 / ctx.attrs.p)) : undefined
   },
+  steps: poolSteps,
   evaluate: (ctx, [x]) => {
     const y = x && isFloat(x.dtype) ? pool(x, ctx.attrs, (values) => norm(values, ctx.attrs.p)) : undefined
     return y && [y]

@@ -5,7 +5,7 @@ import { isFloat } from '../dtype.ts'
 import { isReal } from '../families/elementwise.ts'
 import { normaliseOver } from '../families/normalization.ts'
 import { tensorInput } from '../infer.ts'
-import { sameAxes } from '../links.ts'
+import { countOf, inputShape, sameAxes } from '../links.ts'
 import { defineOp } from '../op.ts'
 import { sumOf } from '../special-functions.ts'
 import { tensorOf } from '../tensor.ts'
@@ -32,6 +32,7 @@ export const LRN = defineOp<'LRN', LRNAttributes>({
         ),
   links: (ctx) => sameAxes(ctx, (axis) => axis !== 1),
   constant: (ctx, [x], _output, axis) => (x === 0 && axis !== 1 && isReal(ctx) ? 0 : undefined),
+  steps: (ctx) => countOf(inputShape(ctx, 0)) * Math.min(ctx.attrs.size, Number(inputShape(ctx, 0)?.[1] ?? 1)),
   evaluate: (ctx, [x]) => {
     if (!x || !isFloat(x.dtype) || x.shape.length < 2) return undefined
     const { alpha, beta, bias, size } = ctx.attrs
