@@ -56,7 +56,7 @@ export const move = (
   return dense(tensor.dtype, shape, out)
 }
 
-/** The same bytes under another shape. */
+/** The same bytes under another shape, which must hold as many. */
 export const reshaped = (tensor: Dense, shape: StaticShape): Dense =>
   tensor.strings ? { ...tensor, shape } : dense(tensor.dtype, shape, tensor.bytes)
 

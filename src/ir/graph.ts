@@ -4,12 +4,12 @@
  * well-formed.
  */
 import * as E from 'fp-ts/lib/Either.js'
-import type { DType } from './dtype.ts'
+import { type DType, isFloat } from './dtype.ts'
 import { type Failure, failure, invariant } from './failure.ts'
 import type { InferContext, Node, NodeContext, ValueId } from './op.ts'
 import { Opaque } from './ops/opaque.ts'
 import { isOp, opOf } from './registry.ts'
-import { integersOf, type Tensor } from './tensor.ts'
+import { integersOf, isNumeric, type Tensor } from './tensor.ts'
 import { type Dim, isAnonymous, isStatic, tensorType, unknownDim, unknownType, type ValueType } from './type.ts'
 
 export interface ValueInfo {
@@ -132,10 +132,32 @@ const inferNode = (
   types: ReadonlyMap<ValueId, ValueType>,
   contents: ReadonlyMap<ValueId, ReadonlyArray<Dim>>,
 ): E.Either<GraphError, ReadonlyArray<ValueType>> => {
+  const misfit = operandMisfit(node, types)
+  if (misfit !== undefined) return E.left(malformed(labelOf(node), 'operands it can work on', misfit))
   const inferred = opOf(node).inferTypes(inferContext(node, parts, types, contents))
   if (E.isLeft(inferred)) return E.left(malformed(labelOf(node), 'operands it can work on', inferred.left))
+  for (const type of inferred.right) {
+    const size = type.kind === 'tensor' ? type.shape?.find((dim) => isStatic(dim) && !isSize(dim)) : undefined
+    if (size !== undefined)
+      return E.left(malformed(labelOf(node), 'operands it can work on', `an output of size ${size}`))
+  }
   return E.right(node.outputs.map((name, i) => refine(inferred.right[i] ?? unknownType, parts.hints.get(name), name)))
 }
+
+/** An operand whose elements are no numbers to compute with (text, complex, 8-bit floats), where another one's are. */
+const operandMisfit = (node: Node, types: ReadonlyMap<ValueId, ValueType>): string | undefined => {
+  const dtypes = new Set<DType>()
+  for (const name of node.inputs) {
+    const type = types.get(name)
+    if (type?.kind === 'tensor') dtypes.add(type.dtype)
+  }
+  const odd = [...dtypes].find((dtype) => !isNumeric(dtype))
+  const float = [...dtypes].find(isFloat)
+  const fits = odd === undefined || float === undefined || isOp(node, Opaque) || opOf(node).mixesTypes === true
+  return fits ? undefined : `operands of ${odd} and of ${float}`
+}
+
+const isSize = (dim: number): boolean => dim >= 0 && Number.isSafeInteger(dim)
 
 /** `type` with what only the declaration knows; a declaration never overrides inference. */
 const refine = (type: ValueType, hint: ValueType | undefined, name: ValueId): ValueType => {

@@ -168,6 +168,8 @@ export interface OpDef<Name extends string, A> {
   /** Opset versions of the default domain that this definition covers, both inclusive. Others stay opaque. */
   readonly versions: readonly [first: number, last: number]
   readonly schema: Schema<A>
+  /** Whether operands of floats may stand beside others that are no numbers to compute with (8-bit floats). */
+  readonly mixesTypes?: boolean
   /** Types of all outputs, or why they cannot be inferred (the node is then kept as opaque). */
   readonly inferTypes: (ctx: InferContext<A>) => Either<string, ReadonlyArray<ValueType>>
   /** Known contents of integer outputs of rank 0 or 1, for shape computations. */

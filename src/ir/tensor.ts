@@ -329,8 +329,13 @@ export const encodeElements = (dtype: DType, values: Elements | ReadonlyArray<nu
   }
 }
 
+/** The elements as JavaScript numbers; undefined for types that hold none. */
+export const numbersIn = (tensor: Tensor): ReadonlyArray<number> | undefined =>
+  isNumeric(tensor.dtype) ? Array.from(elements(tensor), Number) : undefined
+
 /** An integer tensor's elements as JavaScript numbers, or undefined where one is not a safe integer. */
 export const integersOf = (tensor: Tensor): ReadonlyArray<number> | undefined => {
+  if (!isNumeric(tensor.dtype)) return undefined
   const out: number[] = []
   for (const x of elements(tensor)) {
     const n = Number(x)

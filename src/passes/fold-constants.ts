@@ -92,7 +92,7 @@ const fold = (graph: Graph, allowance: Allowance): Graph | undefined => {
     if (!isRefused) steps += taken
     if (steps > allowance.steps) return undefined
     const values = isRefused ? undefined : planned?.compute()
-    if (values === undefined) {
+    if (values === undefined || node.outputs.some((name, i) => isRead(graph, name) && values[i] === undefined)) {
       nodes.push(node)
       continue
     }

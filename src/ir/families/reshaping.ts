@@ -4,7 +4,7 @@ import { reshaped } from '../evaluate.ts'
 import type { Schema } from '../attributes.ts'
 import { inputShape, outputShape, periodic, sameIndex } from '../links.ts'
 import { type AxisLink, defineOp, type InferContext, type OpDef } from '../op.ts'
-import { sameType, type Shape } from '../type.ts'
+import { sameType, type Shape, sizeOf } from '../type.ts'
 import { movedType, targetShape } from './movement.ts'
 
 /** An axis that is not 1. */
@@ -117,6 +117,6 @@ export const reshaping = <const Name extends string, A>(
     },
     evaluate: (ctx, [x]) => {
       const to = targetShape(ctx)
-      return x && to && [reshaped(x, to)]
+      return x && to && sizeOf(x.shape) === sizeOf(to) ? [reshaped(x, to)] : undefined
     },
   })

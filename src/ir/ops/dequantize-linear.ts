@@ -18,6 +18,7 @@ export const DequantizeLinear = defineOp<'DequantizeLinear', DequantizeLinearAtt
   name: 'DequantizeLinear',
   versions: [10, Infinity],
   schema: { axis: int(1), block_size: int(0), output_dtype: int(0) },
+  mixesTypes: true,
   inferTypes: (ctx) => {
     const type = tensorInput(ctx, 0)
     if (E.isLeft(type)) return type

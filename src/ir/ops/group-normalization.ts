@@ -44,6 +44,7 @@ export const GroupNormalization = defineOp<'GroupNormalization', GroupNormalizat
     if (!x || !scale || !b || !isFloat(x.dtype) || x.shape.length < 2) return undefined
     const [batch = 0, channels = 0] = x.shape
     const { num_groups, epsilon } = ctx.attrs
+    if (!(num_groups > 0 && channels % num_groups === 0)) return undefined
     const grouped = reshaped(x, [batch, num_groups, (channels / num_groups) * sizeOf(x.shape.slice(2))])
     const ns = normaliseOver(grouped, axesFrom(2, 3), (values) => standardise(values, epsilon).values)
     const [ss, bs] = [numbersOf(scale), numbersOf(b)]

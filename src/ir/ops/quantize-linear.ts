@@ -20,6 +20,7 @@ export const QuantizeLinear = defineOp<'QuantizeLinear', QuantizeLinearAttribute
   name: 'QuantizeLinear',
   versions: [10, Infinity],
   schema: { axis: int(1), block_size: int(0), output_dtype: int(0), precision: int(0), saturate: int(1) },
+  mixesTypes: true,
   inferTypes: (ctx) => {
     const type = tensorInput(ctx, 0)
     if (E.isLeft(type)) return type

@@ -6,7 +6,7 @@ import { tensorInput } from '../infer.ts'
 import { outputShape } from '../links.ts'
 import { defineOp, type InferContext } from '../op.ts'
 import { isKnownElement } from '../sizes.ts'
-import { elements, tensorOf } from '../tensor.ts'
+import { numbersIn, tensorOf } from '../tensor.ts'
 import { type Dim, isStatic, sizeOf, tensorType, unknownDim } from '../type.ts'
 
 /** Start, limit and step where they are known. */
@@ -14,8 +14,7 @@ const boundsOf = (ctx: InferContext<unknown>): ReadonlyArray<Dim | undefined> =>
   [0, 1, 2].map((port) => {
     const tensor = ctx.constant(port)
     if (tensor === undefined) return ctx.content(port)?.[0]
-    const [value] = sizeOf(tensor.shape) === 1 ? elements(tensor) : []
-    return value === undefined ? undefined : Number(value)
+    return sizeOf(tensor.shape) === 1 ? numbersIn(tensor)?.[0] : undefined
   })
 
 /** `start, start + delta, ..` up to but not including `limit`, from three scalars of one type. */

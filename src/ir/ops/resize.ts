@@ -13,7 +13,7 @@ import { isGiven } from '../infer.ts'
 import { inputShape, outputShape, sameIndex, shapeOf } from '../links.ts'
 import { defineOp, type InferContext, type NodeContext } from '../op.ts'
 import { isKnownElement } from '../sizes.ts'
-import { elements, int64s, integersOf, tensorOf } from '../tensor.ts'
+import { numbersIn, int64s, integersOf, tensorOf } from '../tensor.ts'
 import { type Dim, isStatic, normalizeAxis, type Shape, unknownDim } from '../type.ts'
 
 export interface ResizeAttributes {
@@ -47,7 +47,7 @@ const resizedAxes = (ctx: InferContext<ResizeAttributes>, rank: number): Readonl
 const scalesOf = (ctx: InferContext<unknown>): ReadonlyArray<number> | undefined => {
   const port = scalesPort(ctx)
   const tensor = holds(ctx, port) ? ctx.constant(port) : undefined
-  return tensor && Array.from(elements(tensor), Number)
+  return tensor && numbersIn(tensor)
 }
 
 const float32Ratio = (to: number, from: number): number => Math.fround(to / from)
@@ -118,7 +118,7 @@ const resampledAxes = (
   shape: ReadonlyArray<number>,
 ): ReadonlyArray<ResampledAxis> | undefined => {
   const roi = ctx.opset >= 11 && holds(ctx, 1) ? ctx.constant(1) : undefined
-  const bounds = roi && Array.from(elements(roi), Number)
+  const bounds = roi && numbersIn(roi)
   const axes = resizedAxes(ctx, shape.length)
   const out: ResampledAxis[] = []
   for (const [axis, { size, scale }] of resizedOf(ctx, shape).entries()) {

@@ -4,7 +4,7 @@ import { movedType } from '../families/movement.ts'
 import { resample, scaledSize } from '../families/resampling.ts'
 import { inputShape, sameIndex } from '../links.ts'
 import { defineOp, type InferContext } from '../op.ts'
-import { elements } from '../tensor.ts'
+import { numbersIn } from '../tensor.ts'
 import { isStatic, unknownDim } from '../type.ts'
 
 export interface UpsampleAttributes {
@@ -15,7 +15,7 @@ export interface UpsampleAttributes {
 
 const scalesOf = (ctx: InferContext<UpsampleAttributes>): ReadonlyArray<number> | undefined => {
   const tensor = ctx.constant(1)
-  return ctx.attrs.scales ?? (tensor && Array.from(elements(tensor), Number))
+  return ctx.attrs.scales ?? (tensor && numbersIn(tensor))
 }
 
 /** Resamples every axis by a factor of at least 1; place `o` of the output lies at `o / scale`. */
