@@ -397,6 +397,17 @@ describe('reading a model', () => {
       expect(readFailure(modelBytes(reluModel({}, graph)))).toMatchObject({ _tag: 'ReadError', code })
     })
 
+    it('with U+FFFD by the thousand are found in one pass over the file', () => {
+      const count = 20_000
+      const name = (i: number): string => `\ufffd${i}`
+      const nodes = Array.from({ length: count }, (_, i) => node('Relu', [name(i)], [name(i + 1)]))
+      const bytes = modelBytes({ input: [info(name(0))], output: [info(name(count))], node: nodes })
+      const before = process.cpuUsage()
+      expect(read(bytes).nodes.length).toBe(count)
+      // Each of them sought in the whole file took minutes of processor time.
+      expect(process.cpuUsage(before).user).toBeLessThan(30_000_000)
+    })
+
     it('that are not UTF-8 are an error, wherever they are, and U+FFFD itself is not', () => {
       const branch = { name: 'b', node: [node('Relu', ['x'], ['n@@@'])], output: [info('n@@@')] }
       const body = node('If', ['x'], ['z'], { attribute: [subgraph('then_branch', branch)] })
