@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The entry of the command line; the only place that sees argv, and that sets the exit code. */
+import { printable } from '../ir/printable.ts'
 import { runProgram } from './program.ts'
 import { systemTerminal } from './terminal.ts'
 
@@ -9,6 +10,6 @@ const bugCode = 70
 try {
   process.exitCode = await runProgram(process.argv.slice(2), systemTerminal())
 } catch (thrown) {
-  process.stderr.write(`${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}\n`)
+  process.stderr.write(`${printable(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown))}\n`)
   process.exitCode = bugCode
 }

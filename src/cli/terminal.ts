@@ -1,4 +1,5 @@
 /** What commands may do to the terminal they run in. */
+import { printable, printableStyled } from '../ir/printable.ts'
 import { type Style, styleFor } from '../report/style.ts'
 import { type Environment, readEnvironment } from './environment.ts'
 
@@ -26,6 +27,8 @@ export const systemTerminal = (): Terminal => {
   const coloured = (stream: NodeJS.WriteStream): boolean => environment.colour ?? stream.isTTY === true
   const interactive = process.stderr.isTTY === true
   let shown = false
+  const shownOn = (stream: NodeJS.WriteStream, text: string): string =>
+    coloured(stream) ? printableStyled(text) : printable(text)
   const clear = (): void => {
     if (shown) process.stderr.write('\r\u001b[2K')
     shown = false
@@ -33,17 +36,21 @@ export const systemTerminal = (): Terminal => {
   return {
     print: (text) => {
       clear()
-      process.stdout.write(`${text}\n`)
+      process.stdout.write(`${shownOn(process.stdout, text)}\n`)
     },
     note: (text) => {
       clear()
-      process.stderr.write(`${text}\n`)
+      process.stderr.write(`${shownOn(process.stderr, text)}\n`)
     },
     showProgress: (text) => {
       if (!interactive) return
       clear()
       if (text === '') return
-      process.stderr.write(text.slice(0, (process.stderr.columns ?? usualColumns) - 1))
+      process.stderr.write(
+        printable(text)
+          .replaceAll('\n', ' ')
+          .slice(0, (process.stderr.columns ?? usualColumns) - 1),
+      )
       shown = true
     },
     interactive,

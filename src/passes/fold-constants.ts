@@ -30,8 +30,8 @@ const stepsInAll = 2 ** 24
 /** A Cast and a Transpose of each weight, and as much again. */
 const stepsPerElement = 16
 
-/** Steps that are next to nothing. */
-const negligibleSteps = 2 ** 14
+/** Steps that are next to nothing: those of a negligible result. */
+const negligibleSteps = 2 ** 17
 
 /** Bytes that the numbers of one evaluation may take, where that is more than twice its inputs and outputs take. */
 const workingBytes = 2 ** 29

@@ -6,6 +6,7 @@ import { Opaque } from '../ir/ops/opaque.ts'
 import { makeNode } from '../ir/make-node.ts'
 import type { Tensor } from '../ir/tensor.ts'
 import { tensorType, unknownDim, type ValueType } from '../ir/type.ts'
+import { brokenName } from '../onnx/broken-name.ts'
 import { decode, encode, without } from '../onnx/codec.ts'
 import { domainOf, sparseInitializer } from '../onnx/conventions.ts'
 import {
@@ -95,13 +96,6 @@ export const readModelBytes = (bytes: Uint8Array, options: ReadOptions = {}): E.
   return made
 }
 
-const includesBytes = (bytes: Uint8Array, wanted: Uint8Array): boolean => {
-  for (let at = bytes.indexOf(wanted[0] ?? 0); at >= 0; at = bytes.indexOf(wanted[0] ?? 0, at + 1)) {
-    if (wanted.every((byte, i) => bytes[at + i] === byte)) return true
-  }
-  return false
-}
-
 /** All names of values, in subgraphs and functions too. */
 function* valueNames(model: ModelProto, graph: GraphProto): Iterable<string> {
   for (const { name } of [...graph.input, ...graph.output, ...graph.initializer]) yield name
@@ -128,9 +122,10 @@ const checkNames = (model: ModelProto, graph: GraphProto, bytes: Uint8Array): E.
     return E.left(readError('required-field-empty', 'the graph', expected, 'none'))
   }
   for (const name of valueNames(model, graph)) {
-    if (name.includes('\ufffd') && !includesBytes(bytes, new TextEncoder().encode(name))) {
-      return E.left(readError('malformed-text', `value ${name}`, 'a name in UTF-8', 'other bytes'))
-    }
+    if (!name.includes('\ufffd')) continue
+    const broken = brokenName(bytes)
+    if (broken === undefined) break
+    return E.left(readError('malformed-text', `value ${broken}`, 'a name in UTF-8', 'other bytes'))
   }
   return E.right(undefined)
 }

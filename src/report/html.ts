@@ -1,7 +1,8 @@
 /** Pieces of HTML text. */
+import { printable } from '../ir/printable.ts'
 
-/** `text` with everything that HTML gives a meaning escaped, for content and attribute values. */
-export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
+/** `text` with everything that HTML gives a meaning, or that is not safe to show, escaped; for content and attribute values. */
+export const escapeHtml = (text: string): string => printable(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
 
 /** An element around `content`, which is HTML already. */
 export const element = (name: string, content: string, attributes: Readonly<Record<string, string>> = {}): string => {

@@ -1,11 +1,13 @@
 /** Results as JSON. */
+import { printable } from '../ir/printable.ts'
 
 /**
  * JSON text with two spaces of indentation: maps as objects, typed arrays as lists, 64-bit integers and numbers that JSON
- * has no form for (NaN, infinities) as strings. The same value gives the same text.
+ * has no form for (NaN, infinities) as strings. Characters that are not safe to show are escaped. The same value gives the
+ * same text; `indent` 0 puts it on one line.
  */
-export const toJson = (value: unknown): string =>
-  JSON.stringify(
+export const toJson = (value: unknown, indent = 2): string => {
+  const text: unknown = JSON.stringify(
     value,
     (_key, item: unknown) => {
       if (typeof item === 'number' && !Number.isFinite(item)) return String(item)
@@ -15,8 +17,11 @@ export const toJson = (value: unknown): string =>
       if (ArrayBuffer.isView(item) && !(item instanceof DataView)) return listOf(item)
       return item
     },
-    2,
+    indent,
   )
+  // There is none for undefined.
+  return printable(String(text))
+}
 
 const listOf = (view: ArrayBufferView): unknown => (isIterable(view) ? [...view] : [])
 

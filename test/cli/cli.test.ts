@@ -2,6 +2,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import * as ops from '../../src/ir/ops/index.ts'
+import { buildGraph } from '../builder.ts'
 import { chasec, interrupted, json } from './chasec.ts'
 import { net, netMasks, writeMasks, writeModel } from './nets.ts'
 
@@ -215,6 +217,30 @@ describe('what a user can get wrong is exit code 2 and a sentence', () => {
     const { code, stderr } = run(['compile', 'net.onnx', '--masks', 'wrong.safetensors', '-o', 'bad'])
     expect(code).toBe(2)
     expect(stderr).toMatch('a.weight')
+  })
+})
+
+describe('names made to drive a terminal', () => {
+  it('are escaped on stdout, on stderr, in JSON and in the package', () => {
+    const name = 'w\x1b[2J\x9b31m\u202egpj'
+    const graph = buildGraph({ x: ['N', 4] }, (b) => [b.op(ops.MatMul, ['x', b.weight(name, [4, 4])])])
+    writeModel(at('hostile.onnx'), graph)
+    const raw = /(?![\t\n])[\p{Control}\u202a-\u202e\u2028\u2066-\u2069]/u
+    for (const args of [
+      ['compile', 'hostile.onnx', '-o', 'hostile', '--why', name],
+      ['compile', 'hostile.onnx', '-o', 'hostile', '--json'],
+      ['compile', 'hostile.onnx', '-o', 'hostile', '--masks', `no${name}`],
+      ['inspect', 'hostile.onnx'],
+      [`no${name}`],
+    ]) {
+      const { stdout, stderr } = run(args)
+      expect(`${stdout}${stderr}`).not.toBe('')
+      expect(`${stdout}${stderr}`).not.toMatch(raw)
+    }
+    for (const file of ['chasec.json', 'report.html']) {
+      expect(readFileSync(at('hostile', file), 'utf8')).not.toMatch(raw)
+    }
+    expect(readFileSync(at('hostile', 'chasec.json'), 'utf8')).toMatch(JSON.stringify(name).slice(1, 8))
   })
 })
 

@@ -198,6 +198,23 @@ describe('budget', () => {
     expect(folded(graphOf([...big, '1024,1023,1', '128,128,1', '128,1,1']))).toBe(2)
   })
 
+  test('so many steps, whatever the size of the result', () => {
+    // Two constants of 1 MiB each, a product of as much, and 2^30 multiply-accumulates: seconds, and minutes for more of them.
+    const product = (size: number): string => `const s: int64[2] = [${size}, ${size}]
+      a = ConstantOfShape(s)
+      y = MatMul(a, a)
+      output y: float32[*]`
+    const ops = (size: number): ReadonlyArray<string> =>
+      right(foldConstants.run(read(product(size)))).nodes.map((n) => n.op)
+    expect(ops(1024)).toEqual(['MatMul'])
+    expect(ops(64)).toEqual(['Identity'])
+    const pooled = `const s: int64[3] = [1, 1, 100000]
+      a = ConstantOfShape(s)
+      y = MaxPool(a) { kernel_shape: [50000] }
+      output y: float32[*]`
+    expect(right(foldConstants.run(read(pooled))).nodes.map((n) => n.op)).toEqual(['MaxPool'])
+  })
+
   test('constants that nothing else reads make room for the result', () => {
     const large = (reader: string): string => `
       input x: float32[1,1100]

@@ -4,6 +4,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Failure } from '../../ir/failure.ts'
 import { decodeRequest } from '../drive/request.ts'
 import { answer, type Session } from '../drive/session.ts'
+import { toJson } from '../../report/json.ts'
 import { done, type Outcome } from '../outcome.ts'
 import type { RunCommand } from '../run-command.ts'
 import type { Terminal } from '../terminal.ts'
@@ -51,7 +52,7 @@ const drive = async (terminal: Terminal, folder: string): Promise<E.Either<Failu
     const answered = E.isLeft(request) ? request : await answer(folder, session, request.right)
     if (E.isRight(answered)) session = answered.right.session
     else failures += 1
-    terminal.print(JSON.stringify(E.isLeft(answered) ? { error: answered.left } : answered.right.answer))
+    terminal.print(toJson(E.isLeft(answered) ? { error: answered.left } : answered.right.answer, 0))
   }
   return E.right(done(JSON.stringify({ answer: 'end', requests, failures }), undefined))
 }
