@@ -228,6 +228,8 @@ export interface OpDef<Name extends string, A> {
   readonly steps?: (ctx: NodeContext<A>) => number
   /** Multiply-accumulate operations for static shapes. Absent: none. */
   readonly macs?: (ctx: NodeContext<A>) => number
+  /** Those that {@link evaluate} needs for these inputs, where it computes equal outputs once. Absent: as many. */
+  readonly evaluationMacs?: (ctx: NodeContext<A>, inputs: ReadonlyArray<Dense | undefined>) => number
 }
 
 /** Declares an operator; only fixes the type parameters. */

@@ -6,10 +6,10 @@ import { tensorInput } from '../infer.ts'
 import { countOf, inputShape, outputShape, sameAxes } from '../links.ts'
 import { defineOp, type InferContext, type NodeContext, type OpDef } from '../op.ts'
 import type { Schema } from '../attributes.ts'
-import { type Dense, isNumeric } from '../tensor.ts'
+import { type Dense, isNumeric, tensorOf } from '../tensor.ts'
 import { isStatic, type Shape, sizeOf, tensorType, type TensorType } from '../type.ts'
 import { finite, isReal } from './elementwise.ts'
-import { isUnpadded, padsOf, type Window, windowOutput } from './window.ts'
+import { distinctWindows, isUnpadded, padsOf, type Window, windowOutput, windowPlaces } from './window.ts'
 
 export interface PoolAttributes extends Window {
   readonly ceil_mode: number
@@ -94,19 +94,22 @@ export const pool = (
   const kernel = attrs.kernel_shape
   const spatial = x.shape.slice(2)
   if (kernel === undefined || !isNumeric(x.dtype)) return undefined
-  const sizes = windowOutput(attrs, spatial, kernel, attrs.ceil_mode !== 0)
-  if (E.isLeft(sizes)) return undefined
+  // Windows that read the same are summarised once.
+  const axes = distinctWindows(x, attrs, kernel, attrs.ceil_mode !== 0)
+  if (axes === undefined) return undefined
   const pads = spatial.map((size, axis) => padsOf(attrs, axis, size, kernel[axis] ?? 1) ?? [0, 0])
   const [xs, strides] = [numbersOf(x), stridesOf(x.shape)]
-  return generate(x.dtype, [...x.shape.slice(0, 2), ...sizes.right.map(Number)], (index) => {
+  const planes = x.shape.slice(0, 2)
+  const summaries = new Float64Array(sizeOf([...planes, ...axes.map(({ first }) => first.length)]))
+  forEachIndex([...planes, ...axes.map(({ first }) => first.length)], (place, to) => {
     const values: number[] = []
     let positions = 0
     forEachIndex(kernel, (tap) => {
-      let at = (index[0] ?? 0) * (strides[0] ?? 0) + (index[1] ?? 0) * (strides[1] ?? 0)
+      let at = (place[0] ?? 0) * (strides[0] ?? 0) + (place[1] ?? 0) * (strides[1] ?? 0)
       let inside = true
       for (let a = 0; a < kernel.length; a++) {
         const p =
-          (index[a + 2] ?? 0) * (attrs.strides?.[a] ?? 1) -
+          (axes[a]?.first[place[a + 2] ?? 0] ?? 0) * (attrs.strides?.[a] ?? 1) -
           (pads[a]?.[0] ?? 0) +
           (tap[a] ?? 0) * (attrs.dilations?.[a] ?? 1)
         if (p >= (spatial[a] ?? 0) + (pads[a]?.[1] ?? 0)) return
@@ -116,8 +119,15 @@ export const pool = (
       positions += 1
       if (inside) values.push(xs[at] ?? 0)
     })
-    return summarise(values, positions)
+    summaries[to] = summarise(values, positions)
   })
+  const places = windowPlaces(axes)
+  const [count, distinct] = [places.length, sizeOf(axes.map(({ first }) => first.length))]
+  const out = new Float64Array(sizeOf(planes) * count)
+  for (let plane = 0; plane < sizeOf(planes); plane++) {
+    for (let p = 0; p < count; p++) out[plane * count + p] = summaries[plane * distinct + (places[p] ?? 0)] ?? 0
+  }
+  return tensorOf(x.dtype, [...planes, ...axes.map(({ group }) => group.length)], out)
 }
 
 type GlobalVersions = readonly [first: number, last: number]

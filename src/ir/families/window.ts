@@ -73,7 +73,105 @@ export const windowOutput = (w: Window, spatial: Shape, kernel: Shape, ceil = fa
   return E.right(out)
 }
 
-/** Convolution by definition, any number of spatial axes. */
+/** Per index along `axis` of a tensor the number of its run: neighbours are in one where their slices are equal. */
+const runsAlong = (xs: Float64Array | Float32Array, shape: ReadonlyArray<number>, axis: number): Int32Array => {
+  const size = shape[axis] ?? 0
+  const inner = sizeOf(shape.slice(axis + 1))
+  const outer = sizeOf(shape.slice(0, axis))
+  const runs = new Int32Array(size)
+  let equal = size - 1
+  for (let o = 0; o < outer && equal > 0; o++) {
+    for (let i = 1; i < size; i++) {
+      if (runs[i] === 1) continue
+      const start = (o * size + i) * inner
+      for (let at = start; at < start + inner; at++) {
+        if (xs[at] === xs[at - inner]) continue
+        runs[i] = 1
+        equal -= 1
+        break
+      }
+    }
+  }
+  for (let i = 1; i < size; i++) runs[i] = (runs[i] ?? 0) + (runs[i - 1] ?? 0)
+  return runs
+}
+
+/**
+ * Which windows along one spatial axis differ in what they read: `first[group[o]]` is the first window that reads the same
+ * as window `o`. A constant that met padding varies near the border only, so a few windows stand for all.
+ */
+export interface Windows {
+  readonly first: ReadonlyArray<number>
+  readonly group: Int32Array
+}
+
+/** The windows of `x` along each spatial axis; undefined where they do not fit. `ceil` rounds their number up as pooling does. */
+export const distinctWindows = (
+  x: Dense,
+  w: Window,
+  kernel: ReadonlyArray<number>,
+  ceil = false,
+): ReadonlyArray<Windows> | undefined => {
+  const counts = windowOutput(w, x.shape.slice(2), kernel, ceil)
+  if (E.isLeft(counts)) return undefined
+  const xs = numbersOf(x)
+  return counts.right.map((count, axis) => windowsAlong(xs, x.shape, axis, Number(count), kernel[axis] ?? 1, w))
+}
+
+const windowsAlong = (
+  xs: Float64Array | Float32Array,
+  shape: ReadonlyArray<number>,
+  axis: number,
+  count: number,
+  extent: number,
+  w: Window,
+): Windows => {
+  const size = shape[axis + 2] ?? 0
+  const runs = runsAlong(xs, shape, axis + 2)
+  const [begin, end] = padsOf(w, axis, size, extent) ?? [0, 0]
+  const [stride, dilation] = [w.strides?.[axis] ?? 1, w.dilations?.[axis] ?? 1]
+  const known = new Map<string, number>()
+  const first: number[] = []
+  const group = new Int32Array(count)
+  for (let o = 0; o < count; o++) {
+    let key = ''
+    for (let t = 0; t < extent; t++) {
+      const at = o * stride - begin + t * dilation
+      // What is beyond the padding counts otherwise than padding where positions are counted.
+      key += at >= size + end ? 'x,' : at < 0 || at >= size ? 'p,' : `${runs[at] ?? 0},`
+    }
+    const found = known.get(key) ?? first.length
+    if (found === first.length) {
+      known.set(key, found)
+      first.push(o)
+    }
+    group[o] = found
+  }
+  return { first, group }
+}
+
+/** Per position of a tensor whose spatial sizes are those of `axes`, the place of its window among the distinct ones. */
+export const windowPlaces = (axes: ReadonlyArray<Windows>): Int32Array => {
+  const strides = stridesOf(axes.map(({ first }) => first.length))
+  const places = new Int32Array(sizeOf(axes.map(({ group }) => group.length)))
+  forEachIndex(
+    axes.map(({ group }) => group.length),
+    (index, flat) => {
+      let at = 0
+      for (let a = 0; a < index.length; a++) at += (axes[a]?.group[index[a] ?? 0] ?? 0) * (strides[a] ?? 0)
+      places[flat] = at
+    },
+  )
+  return places
+}
+
+/** Windows that are computed together: their patches fit the processor's cache. */
+const patchColumns = 256
+
+/**
+ * Convolution by definition, any number of spatial axes. Of windows that read the same only one is computed; a channel that
+ * is zero in all of them costs nothing.
+ */
 export const convolve = (
   x: Dense,
   w: Dense,
@@ -83,36 +181,110 @@ export const convolve = (
 ): Dense | undefined => {
   const kernel = w.shape.slice(2)
   const spatial = x.shape.slice(2)
-  const sizes = windowOutput(window, spatial, kernel)
-  if (E.isLeft(sizes)) return undefined
-  const shape = [x.shape[0] ?? 0, w.shape[0] ?? 0, ...sizes.right.map(Number)]
-  const begins = spatial.map((size, a) => padsOf(window, a, size, kernel[a] ?? 1)?.[0] ?? 0)
-  const [xs, ws] = [numbersOf(x), numbersOf(w)]
-  const bs = b && numbersOf(b)
-  const xStrides = stridesOf(x.shape)
-  const perGroup = w.shape[1] ?? 0
-  const outsPerGroup = (w.shape[0] ?? 0) / groups
-  const taps = sizeOf(kernel)
-  const out = new Float64Array(sizeOf(shape))
-  forEachIndex(shape, (index, flat) => {
-    const o = index[1] ?? 0
-    const group = Math.floor(o / outsPerGroup)
-    let sum = bs?.[o] ?? 0
-    forEachIndex(kernel, (tap, t) => {
-      let at = (index[0] ?? 0) * (xStrides[0] ?? 0)
-      for (let a = 0; a < kernel.length; a++) {
-        const p =
-          (index[a + 2] ?? 0) * (window.strides?.[a] ?? 1) -
-          (begins[a] ?? 0) +
-          (tap[a] ?? 0) * (window.dilations?.[a] ?? 1)
-        if (p < 0 || p >= (spatial[a] ?? 0)) return
-        at += p * (xStrides[a + 2] ?? 0)
-      }
+  const axes = distinctWindows(x, window, kernel)
+  if (axes === undefined) return undefined
+  const sizes = axes.map(({ group }) => group.length)
+  const [batch, outputs] = [x.shape[0] ?? 0, w.shape[0] ?? 0]
+  const [xs, ws, bs] = [numbersOf(x), numbersOf(w), b && numbersOf(b)]
+  const places = windowPlaces(axes)
+  const counts = axes.map(({ first }) => first.length)
+  const [columns, positions, taps] = [sizeOf(counts), places.length, sizeOf(kernel)]
+  const [perGroup, outsPerGroup, plane] = [w.shape[1] ?? 0, outputs / groups, sizeOf(spatial)]
+  const sources = tapSources(window, spatial, kernel, axes)
+  const isFinite = ws.every(Number.isFinite)
+  const patches = new Float64Array(perGroup * taps * Math.min(patchColumns, columns))
+  const rows = new Int32Array(perGroup * taps)
+  const sums = new Float64Array(outsPerGroup * columns)
+  const out = new Float64Array(batch * outputs * positions)
+  for (let part = 0; part < batch * groups; part++) {
+    const [n, g] = [Math.floor(part / groups), part % groups]
+    for (let o = 0; o < outsPerGroup; o++) sums.fill(bs?.[g * outsPerGroup + o] ?? 0, o * columns, (o + 1) * columns)
+    for (let start = 0; start < columns; start += patchColumns) {
+      const width = Math.min(patchColumns, columns - start)
+      let used = 0
       for (let c = 0; c < perGroup; c++) {
-        sum += (xs[at + (group * perGroup + c) * (xStrides[1] ?? 0)] ?? 0) * (ws[(o * perGroup + c) * taps + t] ?? 0)
+        const base = (n * perGroup * groups + g * perGroup + c) * plane
+        for (let t = 0; t < taps; t++) {
+          let isZero = isFinite
+          for (let u = 0; u < width; u++) {
+            const source = sources[t * columns + start + u] ?? -1
+            const value = source < 0 ? 0 : (xs[base + source] ?? 0)
+            patches[used * width + u] = value
+            if (value !== 0) isZero = false
+          }
+          if (!isZero) rows[used++] = c * taps + t
+        }
       }
+      for (let o = 0; o < outsPerGroup; o++) {
+        const weights = (g * outsPerGroup + o) * perGroup * taps
+        addRows(sums, o * columns + start, width, patches, rows, used, ws, weights)
+      }
+    }
+    for (let o = 0; o < outsPerGroup; o++) {
+      const [to, from] = [((n * groups + g) * outsPerGroup + o) * positions, o * columns]
+      for (let p = 0; p < positions; p++) out[to + p] = sums[from + (places[p] ?? 0)] ?? 0
+    }
+  }
+  return tensorOf(x.dtype, [batch, outputs, ...sizes], out)
+}
+
+/** For tap `t` and distinct window `u`, at `t · windows + u`, the place that is read in a channel; -1 for padding. */
+const tapSources = (
+  w: Window,
+  spatial: ReadonlyArray<number>,
+  kernel: ReadonlyArray<number>,
+  axes: ReadonlyArray<Windows>,
+): Int32Array => {
+  const begins = spatial.map((size, a) => padsOf(w, a, size, kernel[a] ?? 1)?.[0] ?? 0)
+  const strides = stridesOf(spatial)
+  const counts = axes.map(({ first }) => first.length)
+  const columns = sizeOf(counts)
+  const sources = new Int32Array(sizeOf(kernel) * columns)
+  forEachIndex(kernel, (tap, t) => {
+    forEachIndex(counts, (index, u) => {
+      let source = 0
+      for (let a = 0; a < kernel.length; a++) {
+        const o = axes[a]?.first[index[a] ?? 0] ?? 0
+        const at = o * (w.strides?.[a] ?? 1) - (begins[a] ?? 0) + (tap[a] ?? 0) * (w.dilations?.[a] ?? 1)
+        if (at < 0 || at >= (spatial[a] ?? 0)) source = -Infinity
+        source += at * (strides[a] ?? 0)
+      }
+      sources[t * columns + u] = Math.max(-1, source)
     })
-    out[flat] = sum
   })
-  return tensorOf(x.dtype, shape, out)
+  return sources
+}
+
+/** `sums[at + u] += Σ_r weights[first + rows[r]] · patches[r, u]` for `u < width`, four rows at a time. */
+const addRows = (
+  sums: Float64Array,
+  at: number,
+  width: number,
+  patches: Float64Array,
+  rows: Int32Array,
+  used: number,
+  weights: Float64Array | Float32Array,
+  first: number,
+): void => {
+  let r = 0
+  for (; r + 3 < used; r += 4) {
+    const w0 = weights[first + (rows[r] ?? 0)] ?? 0
+    const w1 = weights[first + (rows[r + 1] ?? 0)] ?? 0
+    const w2 = weights[first + (rows[r + 2] ?? 0)] ?? 0
+    const w3 = weights[first + (rows[r + 3] ?? 0)] ?? 0
+    const p0 = r * width
+    const [p1, p2, p3] = [p0 + width, p0 + 2 * width, p0 + 3 * width]
+    for (let u = 0; u < width; u++) {
+      sums[at + u] =
+        (sums[at + u] ?? 0) +
+        w0 * (patches[p0 + u] ?? 0) +
+        w1 * (patches[p1 + u] ?? 0) +
+        w2 * (patches[p2 + u] ?? 0) +
+        w3 * (patches[p3 + u] ?? 0)
+    }
+  }
+  for (; r < used; r++) {
+    const weight = weights[first + (rows[r] ?? 0)] ?? 0
+    for (let u = 0; u < width; u++) sums[at + u] = (sums[at + u] ?? 0) + weight * (patches[r * width + u] ?? 0)
+  }
 }

@@ -2,11 +2,11 @@ import * as E from 'fp-ts/lib/Either.js'
 import { int, optionalInts, string } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
 import { type ConvolutionAttributes, convolutionChannels } from '../families/convolution.ts'
-import { convolve, isUnpadded, windowOutput, withPadding } from '../families/window.ts'
+import { convolve, distinctWindows, isUnpadded, windowOutput, withPadding } from '../families/window.ts'
 import { sharedDtype, unknownShape } from '../infer.ts'
 import { countOf, inputShape, outputShape, shapeOf } from '../links.ts'
 import { defineOp } from '../op.ts'
-import { isStatic, tensorType, unknownDim } from '../type.ts'
+import { isStatic, sizeOf, tensorType, unknownDim } from '../type.ts'
 
 /**
  * Convolution over spatial axes: `y[n,o] = b[o] + Σ_c x[n,c] ⋆ W[o,c]`, `x[N,C,...]`, `W[M,C/group,...]`, `b[M]`.
@@ -55,4 +55,8 @@ export const Conv = defineOp<'Conv', ConvolutionAttributes>({
     return y && [y]
   },
   macs: (ctx) => countOf(outputShape(ctx)) * countOf(inputShape(ctx, 1)?.slice(1)),
+  evaluationMacs: (ctx, [x, w]) => {
+    const windows = x && w && distinctWindows(x, ctx.attrs, w.shape.slice(2))
+    return (x?.shape[0] ?? 0) * sizeOf(windows?.map(({ first }) => first.length) ?? []) * countOf(w?.shape)
+  },
 })
