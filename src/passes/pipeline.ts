@@ -3,6 +3,7 @@ import { channelElimination, type EliminationOptions } from './channel-eliminati
 import { eliminateCommon } from './eliminate-common.ts'
 import { eliminateDead } from './eliminate-dead.ts'
 import { eliminateIdentity } from './eliminate-identity.ts'
+import { expandConstants } from './expand-constants.ts'
 import { foldAffine } from './fold-affine.ts'
 import { foldConstants } from './fold-constants.ts'
 import { foldPad } from './fold-pad.ts'
@@ -23,7 +24,8 @@ export const cleanUp: ReadonlyArray<Step> = [
 
 /**
  * Everything, repeated until nothing changes, so that a compiled graph compiles to itself. Constants are propagated
- * before channels are eliminated, so that a dead branch is a constant by then; folding comes after, on smaller weights;
+ * before channels are eliminated, so that a dead branch is a constant by then, and expanded after, since a constant channel is
+ * better gone than expanded; folding comes after, on smaller weights;
  * `eliminate-dead` is last, since all others leave unread values behind.
  */
 export const pipeline = (options: EliminationOptions): ReadonlyArray<Step> => [
@@ -32,6 +34,7 @@ export const pipeline = (options: EliminationOptions): ReadonlyArray<Step> => [
       propagateConstants,
       eliminateDead,
       channelElimination(options),
+      expandConstants,
       foldAffine,
       foldPad,
       fuseLinear,

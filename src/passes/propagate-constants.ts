@@ -1,72 +1,221 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { freshNames } from '../ir/analysis.ts'
-import { contextOf, type Graph, withParts } from '../ir/graph.ts'
+import { freshNames, producersOf } from '../ir/analysis.ts'
+import { byteLength } from '../ir/dtype.ts'
+import { invariant } from '../ir/failure.ts'
+import { contextOf, type Graph, readsOf, withParts } from '../ir/graph.ts'
+import { countOf, shapeOf } from '../ir/links.ts'
+import { makeNode } from '../ir/make-node.ts'
 import type { Node, ValueId } from '../ir/op.ts'
+import { Concat } from '../ir/ops/concat.ts'
+import { Expand } from '../ir/ops/expand.ts'
+import { Gather } from '../ir/ops/gather.ts'
+import { Identity } from '../ir/ops/identity.ts'
+import { Shape } from '../ir/ops/shape.ts'
 import { opOf } from '../ir/registry.ts'
-import { type Tensor, tensorOf } from '../ir/tensor.ts'
-import { sameType, tensorType } from '../ir/type.ts'
-import { axesOf, propagateConstants as constantsOf } from './channel-elimination/analyse.ts'
-import { trackingOf } from './channel-elimination/tracking.ts'
+import { type Dense, int64s, type Tensor } from '../ir/tensor.ts'
+import { type Dim, isStatic, sameType, sizeOf, staticShape, tensorType, unknownType } from '../ir/type.ts'
+import { knownValues, type KnownValues, widened } from './known-values.ts'
 import type { Pass } from './pass.ts'
 
-/**
- * A value of which every channel is constant, read where broadcasting applies, is read as a constant of shape
- * `[1, .., C, .., 1]` instead. So the branch that computed it dies: a dead residual branch becomes a bias or nothing.
- *
- * Guard: the reading node's output types stay as they are, so the value took no part in their size.
- */
-export const propagateConstants: Pass = { name: 'propagate-constants', run: (graph) => E.right(propagate(graph)) }
+/** The largest constant that a value may become, as in constant folding. */
+const bytesPerValue = 4 * 2 ** 20
 
-const propagate = (graph: Graph): Graph => {
-  const constants = new Map<ValueId, Tensor>(graph.constants)
-  const types = new Map(graph.types)
-  const fresh = freshNames(graph)
-  const made = new Map<ValueId, ValueId | undefined>()
-  const stand = (value: ValueId): ValueId | undefined => {
-    if (made.has(value)) return made.get(value)
-    const tensor = graph.constants.has(value) ? undefined : channelConstant(graph, value)
-    const name = tensor === undefined ? undefined : fresh(`${value}_constant`)
-    made.set(value, name)
-    if (tensor !== undefined && name !== undefined) {
-      constants.set(name, tensor)
-      types.set(name, tensorType(tensor.dtype, tensor.shape))
-    }
-    return name
+/** What all of them may take. Where they would take more, only those that take next to nothing are written. */
+const bytesInAll = 64 * 2 ** 20
+
+/** A constant up to this size is next to nothing: one number for each channel. */
+const negligible = 64 * 2 ** 10
+
+/**
+ * A value that is the same for every input ({@link knownValues}) is read as a constant, so that what computed it dies: a dead
+ * residual branch becomes a bias or nothing, a layer behind a dead one goes with it.
+ *
+ *  - Where broadcasting applies and the reading node's output types stay as they are (so the value took no part in their
+ *    size), the constant has size 1 along every axis along which it does not change.
+ *  - Else, where all sizes are static, it has the shape of the value. A graph output is given by an Identity.
+ *  - Else it is expanded to the sizes of inputs of the model; a graph output, too.
+ *
+ * Guards: of the last two, only what costs less than what it makes superfluous, in multiply-accumulates and elements, so a
+ * constant that was expanded stays as it is; and not yet a value of which the channels are constant, since a constant
+ * channel is better gone (`expand-constants` is for what channel elimination leaves of them). All constants are small
+ * ({@link bytesPerValue}, {@link bytesInAll}). A node is never left with constants alone: its output is not known for a
+ * reason.
+ */
+export const propagateConstants: Pass = {
+  name: 'propagate-constants',
+  run: (graph) => E.right(withConstants(graph, false)),
+}
+
+/** {@link propagateConstants}; `channelwise` also where a value of constant channels has to be written in full or expanded. */
+export const withConstants = (graph: Graph, channelwise: boolean): Graph => {
+  const known = knownValues(graph)
+  if (known.read.size === 0) return graph
+  const plan = choose(graph, known, bytesInAll, channelwise) ?? choose(graph, known, 0, channelwise)
+  return plan === undefined ? graph : rewrite(graph, known, plan)
+}
+
+/** How a port reads a known value: as a small constant, as one of its shape, or expanded. */
+type Way = 'broadcast' | 'whole' | 'expanded'
+
+/** What is replaced. */
+interface Plan {
+  /** Per node that stays, the ports that read a constant. */
+  readonly ports: ReadonlyMap<Node, ReadonlyMap<number, Way>>
+  /** Graph outputs that are constants. */
+  readonly outputs: ReadonlySet<ValueId>
+}
+
+/** What to replace; undefined where it would take more than `allowance` bytes. 0 leaves only what is negligible. */
+const choose = (graph: Graph, known: KnownValues, allowance: number, channelwise: boolean): Plan | undefined => {
+  const limit = Math.max(negligible, Math.min(bytesPerValue, allowance))
+  const { waysOf, canBeGiven } = waysInto(graph, known, limit, channelwise)
+  const live = new Map<Node, ReadonlyMap<number, Way>>()
+  const needed = new Set<ValueId>(graph.preserved.uses)
+  const outputs = new Set<ValueId>()
+  const expanded = new Set<ValueId>()
+  for (const { name } of graph.outputs) (canBeGiven(name) ? outputs : needed).add(name)
+  for (const node of graph.nodes.toReversed()) {
+    if (!node.outputs.some((output) => needed.has(output))) continue
+    const ways = waysOf(node)
+    live.set(node, ways)
+    for (const [port, way] of ways) if (way === 'expanded') expanded.add(node.inputs[port] ?? '')
+    for (const value of computedReads(node, ways, expanded)) needed.add(value)
   }
-  let changed = false
-  const nodes = graph.nodes.map((node): Node => {
+  // What costs more than it saves is computed after all.
+  for (const value of [...outputs, ...expanded]) {
+    const back = needed.has(value) ? new Map() : comingBack(graph, value, live, waysOf, expanded)
+    if (back === undefined) continue
+    outputs.delete(value)
+    expanded.delete(value)
+    needed.add(value)
+    for (const [node, ways] of back) {
+      live.set(node, ways)
+      for (const read of computedReads(node, ways, expanded)) needed.add(read)
+    }
+  }
+  const ports = new Map<Node, ReadonlyMap<number, Way>>()
+  const sizes = new Map<string, number>()
+  for (const [node, ways] of live) {
+    const kept = new Map([...ways].filter(([port, way]) => way !== 'expanded' || expanded.has(node.inputs[port] ?? '')))
+    if (kept.size > 0) ports.set(node, kept)
+    for (const [port, way] of kept) {
+      const value = node.inputs[port] ?? ''
+      sizes.set(`${way === 'whole' ? 'whole' : 'small'} ${value}`, bytesOf(graph, known, value, way))
+    }
+  }
+  for (const value of outputs) sizes.set(`small ${value}`, bytesOf(graph, known, value, 'expanded'))
+  const bytes = [...sizes.values()].reduce((sum, size) => sum + (size > negligible ? size : 0), 0)
+  return bytes > allowance || (ports.size === 0 && outputs.size === 0) ? undefined : { ports, outputs }
+}
+
+/** What a node reads that has to be computed. */
+const computedReads = (
+  node: Node,
+  ways: ReadonlyMap<number, Way>,
+  expanded: ReadonlySet<ValueId>,
+): ReadonlyArray<ValueId> => {
+  const replaced = (input: ValueId, port: number): boolean =>
+    ways.has(port) && (ways.get(port) !== 'expanded' || expanded.has(input))
+  const replacedInputs = new Set(node.inputs.filter(replaced))
+  const others = new Set(node.inputs.filter((input, port) => input !== '' && !replaced(input, port)))
+  return readsOf(node).filter((value) => others.has(value) || !replacedInputs.has(value))
+}
+
+/**
+ * The nodes that would have to be computed if `value` were; undefined where they cost more than to expand it. A node costs
+ * its multiply-accumulates and the elements of its outputs, symbolic sizes counted as 1; computing sizes is free.
+ */
+const comingBack = (
+  graph: Graph,
+  value: ValueId,
+  live: ReadonlyMap<Node, unknown>,
+  waysOf: (node: Node) => ReadonlyMap<number, Way>,
+  expanded: ReadonlySet<ValueId>,
+): ReadonlyMap<Node, ReadonlyMap<number, Way>> | undefined => {
+  const producers = producersOf(graph)
+  const price = countOf(shapeOf(graph.types.get(value)))
+  const back = new Map<Node, ReadonlyMap<number, Way>>()
+  const waiting = [value]
+  let cost = 0
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const node = producers.get(next)
+    if (node === undefined || live.has(node) || back.has(node)) continue
+    cost += costOf(graph, node)
+    if (cost > price) return undefined
+    const ways = waysOf(node)
+    back.set(node, ways)
+    const others = next === value ? new Set([...expanded].filter((name) => name !== value)) : expanded
+    waiting.push(...computedReads(node, ways, others))
+  }
+  return back
+}
+
+const costOf = (graph: Graph, node: Node): number => {
+  const macs = opOf(node).macs?.(contextOf(graph, node)) ?? 0
+  const isComputed = (name: ValueId): boolean => name !== '' && !graph.contents.has(name)
+  return node.outputs.filter(isComputed).reduce((sum, name) => sum + countOf(shapeOf(graph.types.get(name))), macs)
+}
+
+/** Bytes of the constant that a known value is read as. */
+const bytesOf = (graph: Graph, known: KnownValues, value: ValueId, way: Way): number => {
+  const tensor = known.read.get(value)?.tensor
+  if (tensor === undefined) return 0
+  const shape = way === 'whole' ? (staticShape(shapeOf(graph.types.get(value))) ?? []) : tensor.shape
+  return byteLength(tensor.dtype, sizeOf(shape))
+}
+
+/** How nodes can read known values as constants of up to `limit` bytes, and which graph outputs can be such. */
+const waysInto = (graph: Graph, known: KnownValues, limit: number, channelwise: boolean) => {
+  const types = new Map(graph.types)
+  const constants = new Map<ValueId, Tensor>(graph.constants)
+  const fresh = freshNames(graph)
+  const names = new Map<ValueId, ValueId>()
+  const fits = (value: ValueId, way: Way): boolean =>
+    known.read.has(value) &&
+    !graph.contents.has(value) &&
+    (way === 'broadcast' || channelwise || known.read.get(value)?.isChannelwise === false) &&
+    bytesOf(graph, known, value, way) <= limit
+  const canExpand = (value: ValueId): boolean => {
+    const shape = shapeOf(graph.types.get(value))
+    return fits(value, 'expanded') && opsetOf(graph) >= firstExpand && sizesOf(graph, shape) !== undefined
+  }
+  const isStaticValue = (value: ValueId): boolean => staticShape(shapeOf(graph.types.get(value))) !== undefined
+  const found = new Map<Node, ReadonlyMap<number, Way>>()
+  const waysOf = (node: Node): ReadonlyMap<number, Way> => {
+    const before = found.get(node)
+    if (before) return before
+    const ways = new Map<number, Way>()
     const op = opOf(node)
     let current = node
     node.inputs.forEach((input, port) => {
-      if (input === '' || op.broadcasts?.(port) !== true) return
-      const name = stand(input)
-      if (name === undefined) return
-      const next = { ...current, inputs: current.inputs.map((i, p) => (p === port ? name : i)) }
-      if (keepsTypes(graph, next, types, constants)) current = next
+      const tensor = known.read.get(input)?.tensor
+      if (tensor === undefined) return
+      if (op.broadcasts?.(port) === true && fits(input, 'broadcast')) {
+        const name = names.get(input) ?? fresh(input)
+        names.set(input, name)
+        constants.set(name, tensor)
+        types.set(name, tensorType(tensor.dtype, tensor.shape))
+        const next = { ...current, inputs: current.inputs.map((i, p) => (p === port ? name : i)) }
+        if (keepsTypes(graph, next, types, constants)) {
+          current = next
+          ways.set(port, 'broadcast')
+          return
+        }
+      }
+      if (isStaticValue(input)) {
+        if (fits(input, 'whole')) ways.set(port, 'whole')
+      } else if (canExpand(input)) ways.set(port, 'expanded')
     })
-    changed ||= current !== node
-    return current
-  })
-  if (!changed) return graph
-  const used = new Set(nodes.flatMap((node) => node.inputs))
-  for (const name of made.values()) if (name !== undefined && !used.has(name)) constants.delete(name)
-  return withParts(graph, { nodes, constants })
-}
-
-const channelConstant = (graph: Graph, value: ValueId): Tensor | undefined => {
-  const type = graph.types.get(value)
-  if (type?.kind !== 'tensor') return undefined
-  const [facts, tracking] = [constantsOf(graph), trackingOf(graph)]
-  for (const axis of axesOf(graph, value).keys()) {
-    // Along an axis on which channels are not told apart one number stands for all.
-    const known = facts.known(value, axis)
-    const one = typeof known === 'number' && !tracking.tracked(value, axis)
-    const values = one ? [known] : facts.along(value, axis)
-    if (values === undefined || values.length === 0 || values.some(Number.isNaN)) continue
-    const shape = (type.shape ?? []).map((_, a) => (a === axis ? values.length : 1))
-    return tensorOf(type.dtype, shape, values)
+    // A node of which all inputs are known and the output is not is no constant for a reason: it must not be folded either.
+    const isRead = (input: ValueId, port: number): boolean =>
+      input !== '' && !graph.constants.has(input) && (ways.get(port) ?? 'expanded') === 'expanded'
+    const result = node.inputs.some(isRead) ? ways : new Map<number, Way>()
+    found.set(node, result)
+    return result
   }
-  return undefined
+  const canBeGiven = (value: ValueId): boolean =>
+    !graph.preserved.uses.includes(value) && (isStaticValue(value) ? fits(value, 'whole') : canExpand(value))
+  return { waysOf, canBeGiven }
 }
 
 const keepsTypes = (
@@ -84,4 +233,139 @@ const keepsTypes = (
       return before !== undefined && sameType(type, before)
     })
   )
+}
+
+const opsetOf = (graph: Graph): number => graph.opsets.get('') ?? 1
+
+/** The first opsets with Expand, and with a Shape of some axes. */
+const firstExpand = 8
+const firstShapeOfAxes = 15
+
+/** A size that is an axis of a graph input. */
+interface InputAxis {
+  readonly input: ValueId
+  readonly axis: number
+}
+
+/** Where each symbol of a shape is a size of a graph input; undefined where one is of none. */
+const sizesOf = (
+  graph: Graph,
+  shape: ReadonlyArray<Dim> | undefined,
+): ReadonlyArray<number | InputAxis> | undefined => {
+  const out: Array<number | InputAxis> = []
+  for (const dim of shape ?? ['']) {
+    const found = isStatic(dim) ? dim : inputAxisOf(graph, dim)
+    if (found === undefined) return undefined
+    out.push(found)
+  }
+  return out
+}
+
+const inputAxisOf = (graph: Graph, symbol: string): InputAxis | undefined => {
+  for (const { name } of graph.inputs) {
+    const axis = shapeOf(graph.types.get(name))?.indexOf(symbol) ?? -1
+    if (axis >= 0) return { input: name, axis }
+  }
+  return undefined
+}
+
+const rewrite = (graph: Graph, known: KnownValues, plan: Plan): Graph => {
+  const fresh = freshNames(graph)
+  const constants = new Map<ValueId, Tensor>(graph.constants)
+  const nodes: Node[] = []
+  const made = new Map<string, ValueId>()
+  const once = (key: string, make: () => ValueId): ValueId => {
+    const name = made.get(key) ?? make()
+    made.set(key, name)
+    return name
+  }
+  const constant = (hint: string, tensor: Tensor): ValueId => {
+    const name = fresh(hint)
+    constants.set(name, tensor)
+    return name
+  }
+  const tensorFor = (value: ValueId): Dense => {
+    const tensor = known.read.get(value)?.tensor
+    invariant(tensor !== undefined, `${value} is not known`)
+    return tensor
+  }
+  const small = (value: ValueId): ValueId =>
+    once(`small ${value}`, () => constant(`${value}_constant`, tensorFor(value)))
+  const whole = (value: ValueId): ValueId => {
+    const shape = staticShape(shapeOf(graph.types.get(value))) ?? []
+    const tensor = widened(tensorFor(value), shape)
+    return tensor === tensorFor(value)
+      ? small(value)
+      : once(`whole ${value}`, () => constant(`${value}_constant`, tensor))
+  }
+  const sizeOfAxis = ({ input, axis }: InputAxis): ValueId =>
+    once(`size ${axis} ${input}`, () => {
+      const size = fresh(`${input}_size`)
+      if (opsetOf(graph) >= firstShapeOfAxes) {
+        nodes.push(makeNode(Shape, [input], [size], { start: axis, end: axis + 1 }))
+        return size
+      }
+      const all = fresh(`${input}_sizes`)
+      nodes.push(makeNode(Shape, [input], [all]))
+      nodes.push(makeNode(Gather, [all, constant(`${input}_axis`, int64s([axis]))], [size], { axis: 0 }))
+      return size
+    })
+  /** The sizes that a constant is widened to: 1 where it has the static size already. */
+  const target = (value: ValueId): ValueId => {
+    const { shape } = tensorFor(value)
+    const sizes = sizesOf(graph, shapeOf(graph.types.get(value))) ?? []
+    const entries = sizes.map((size, axis) => (size === shape[axis] ? 1 : size))
+    const key = entries.map((entry) => (typeof entry === 'number' ? entry : `${entry.input} ${entry.axis}`)).join()
+    return once(`target ${key}`, () => {
+      const pieces: ValueId[] = []
+      let run: number[] = []
+      const close = (): void => {
+        if (run.length > 0) pieces.push(constant('sizes', int64s(run)))
+        run = []
+      }
+      for (const entry of entries) {
+        if (typeof entry === 'number') run.push(entry)
+        else {
+          close()
+          pieces.push(sizeOfAxis(entry))
+        }
+      }
+      close()
+      const [only = '', ...others] = pieces
+      if (others.length === 0) return only
+      const name = fresh('sizes')
+      nodes.push(makeNode(Concat, pieces, [name], { axis: 0 }))
+      return name
+    })
+  }
+  const expanded = (value: ValueId): ValueId =>
+    once(`expanded ${value}`, () => {
+      const name = fresh(`${value}_expanded`)
+      nodes.push(makeNode(Expand, [small(value), target(value)], [name]))
+      return name
+    })
+  const read = { broadcast: small, whole, expanded }
+  for (const node of graph.nodes) {
+    const ways = plan.ports.get(node)
+    const inputs = node.inputs.map((input, port) => {
+      const way = ways?.get(port)
+      return way === undefined ? input : read[way](input)
+    })
+    const given = node.outputs.filter((output) => plan.outputs.has(output))
+    const outputs = node.outputs.map((output) => (given.includes(output) ? fresh(`${output}_computed`) : output))
+    nodes.push(ways === undefined && given.length === 0 ? node : { ...node, inputs, outputs })
+    for (const output of given) {
+      const isWhole = staticShape(shapeOf(graph.types.get(output))) !== undefined
+      const operands = isWhole ? [whole(output)] : [small(output), target(output)]
+      nodes.push(isWhole ? makeNode(Identity, operands, [output]) : makeNode(Expand, operands, [output]))
+    }
+  }
+  const next = withParts(graph, { nodes, constants })
+  for (const { name } of graph.outputs) {
+    invariant(
+      sameType(next.types.get(name) ?? unknownType, graph.types.get(name) ?? unknownType),
+      `the type of ${name} changed`,
+    )
+  }
+  return next
 }

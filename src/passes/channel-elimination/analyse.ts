@@ -54,7 +54,7 @@ export interface ChannelFacts {
 
 /** Facts of a graph. Endangered channels count as needed even though no output depends on them. */
 export const analyse = (graph: Graph, endangered: ReadonlyArray<Endangered> = []): ChannelFacts => {
-  const constants = propagateConstants(graph)
+  const constants = channelConstants(graph)
   const { live: marks, needed } = propagateLiveness(graph, constants, endangered)
   const liveAlong = (value: ValueId, axis: number): Marks => marks.get(value)?.[axis] ?? 0
   const live = (value: ValueId, axis: number): Uint8Array | undefined => {
@@ -115,6 +115,8 @@ export interface Constants {
   readonly along: (value: ValueId, axis: number) => Float64Array | undefined
   /** The number that all of a value holds, if there is one. */
   readonly uniform: (value: ValueId) => number | undefined
+  /** How far what a runtime computes may be from any of the constants of a computed value. */
+  readonly error: (value: ValueId) => number
 }
 
 /** Along an axis the constants of its channels, and how far what a runtime computes may be from each. */
@@ -126,7 +128,7 @@ interface Measured {
 const nothing: Measured = { values: NaN, errors: 0 }
 
 /** The forward analysis alone. */
-export const propagateConstants = memoized((graph): Constants => {
+export const channelConstants = memoized((graph): Constants => {
   const facts = new Map<ValueId, ReadonlyArray<Measured>>()
   const tracking = trackingOf(graph)
   const known = (value: ValueId, axis: number): Known => {
@@ -141,6 +143,11 @@ export const propagateConstants = memoized((graph): Constants => {
     }
     return undefined
   }
+  const error = (value: ValueId): number => {
+    const [first] = facts.get(value)?.filter(({ values }) => typeof values !== 'number' || !Number.isNaN(values)) ?? []
+    const errors = first?.errors ?? 0
+    return typeof errors === 'number' ? errors : errors.reduce((a, b) => Math.max(a, b), 0)
+  }
   const constants: Constants = {
     known,
     along: (value, axis) => {
@@ -149,16 +156,11 @@ export const propagateConstants = memoized((graph): Constants => {
       return Number.isNaN(values) ? undefined : new Float64Array(axesOf(graph, value)[axis] ?? 0).fill(values)
     },
     uniform,
+    error,
   }
   const sources: Sources = {
     constants,
     errors: (value, axis) => facts.get(value)?.[axis]?.errors ?? 0,
-    largestError: (value) => {
-      const [first] =
-        facts.get(value)?.filter(({ values }) => typeof values !== 'number' || !Number.isNaN(values)) ?? []
-      const errors = first?.errors ?? 0
-      return typeof errors === 'number' ? errors : errors.reduce((a, b) => Math.max(a, b), 0)
-    },
   }
   for (const view of viewsOf(graph)) {
     view.node.outputs.forEach((output, k) => {
@@ -176,7 +178,6 @@ export const propagateConstants = memoized((graph): Constants => {
 interface Sources {
   readonly constants: Constants
   readonly errors: (value: ValueId, axis: number) => Known
-  readonly largestError: (value: ValueId) => number
 }
 
 const constantsOfAxis = (
@@ -184,7 +185,7 @@ const constantsOfAxis = (
   output: number,
   axis: number,
   size: number,
-  { constants, errors, largestError }: Sources,
+  { constants, errors }: Sources,
   tracked: boolean,
 ): Measured => {
   const type = ctx.outputs[output]
@@ -202,7 +203,9 @@ const constantsOfAxis = (
   const values = node.inputs.map((input, port) =>
     sliceReader(input, linked.get(port) ?? [], size, constants.known, constants.uniform),
   )
-  const offs = node.inputs.map((input, port) => sliceReader(input, linked.get(port) ?? [], size, errors, largestError))
+  const offs = node.inputs.map((input, port) =>
+    sliceReader(input, linked.get(port) ?? [], size, errors, constants.error),
+  )
   const unit = 2 ** -precisionOf(type.dtype).digits
   if (constant === 'copied') return copyOf(type.dtype, values, offs, size, unit, tracked)
   /** The constant of one index, and its error. */
