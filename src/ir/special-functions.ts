@@ -1,4 +1,5 @@
 /** Functions of real numbers that JavaScript lacks, to double precision. */
+import type { Precision } from './numerics.ts'
 
 /**
  * Error function, by the series `2/√π · e^(-x²) · Σ 2ⁿ x^(2n+1) / (2n+1)!!`, whose terms all have one sign; beyond 6 it is
@@ -35,6 +36,21 @@ export const norm = (values: ReadonlyArray<number>, p: number): number => {
   let sum = 0
   for (const v of values) sum += Math.abs(v) ** p
   return sum ** (1 / p)
+}
+
+/**
+ * The norm of `count` equal numbers; undefined where a runtime's powers of them leave the normal numbers of their type, so
+ * that it computes another one, or infinity.
+ */
+export const normOfEqual = (
+  c: number,
+  count: number,
+  p: number,
+  { normal, largest }: Precision,
+): number | undefined => {
+  if (c === 0) return 0
+  const power = Math.abs(c) ** p
+  return power >= normal && count * power <= largest ? Math.abs(c) * count ** (1 / p) : undefined
 }
 
 export const sumOf = (values: ReadonlyArray<number>): number => {

@@ -3,24 +3,33 @@ import { readdirSync } from 'node:fs'
 import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, test } from 'vitest'
 import { isFloat } from '../../src/ir/dtype.ts'
-import { numbersOf } from '../../src/ir/evaluate.ts'
 import { emptyGroups, planGroups } from '../../src/ir/families/groups.ts'
 import { constantOutputs, neededInputs, type Reads, readsOfContraction } from '../../src/ir/families/contraction.ts'
-import { copied } from '../../src/ir/families/movement.ts'
 import { contextOf, type Graph } from '../../src/ir/graph.ts'
-import { evaluateNode } from '../../src/ir/interpret.ts'
 import { placeOf } from '../../src/ir/links.ts'
 import { precisionOf } from '../../src/ir/numerics.ts'
-import type { AxisLink, Node, NodeContext, SliceFact } from '../../src/ir/op.ts'
+import type { AxisLink } from '../../src/ir/op.ts'
 import { allOps, type AnyOp, decodeAttributes, encodeAttributes } from '../../src/ir/registry.ts'
-import { sliceConstants, uniformValue } from '../../src/ir/slices.ts'
 import { type Dense, elements, gather, materialize, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
 import { type Dim, isStatic, sizeOf, tensorType, unknownDim, unknownType, type ValueType } from '../../src/ir/type.ts'
 import { uniforms } from '../inflate.ts'
 import { difference, graphOf, inputName, nodeOf, type Operand, outputName, type Sample, valuesOf } from './helpers.ts'
 import { runSample } from './onnx-runtime.ts'
-import * as samples from './samples/index.ts'
-import { closure, compatible, dropFrom, type Drops, evaluateRewrite, evaluateShrunk, indicesAt } from './slicing.ts'
+import {
+  type Case,
+  cases,
+  factOf,
+  fill,
+  isComputed,
+  type Problem,
+  problemOf,
+  samplesByName,
+  sliceOf,
+  sourceOf,
+  transferOf,
+  withInputs,
+} from './problems.ts'
+import { closure, compatible, dropFrom, type Drops, evaluateRewrite, evaluateShrunk } from './slicing.ts'
 
 /** Operators of which only the types are modelled, and those that stand for nothing ONNX has. */
 const withoutEvaluation: ReadonlySet<string> = new Set<string>([
@@ -38,47 +47,6 @@ const withoutEvaluation: ReadonlySet<string> = new Set<string>([
   'DequantizeLinear',
   'DynamicQuantizeLinear',
 ])
-
-const samplesByName: ReadonlyMap<string, ReadonlyArray<Sample>> = new Map<string, ReadonlyArray<Sample>>(
-  Object.entries(samples),
-)
-
-interface Case {
-  readonly op: AnyOp
-  readonly sample: Sample
-}
-
-const cases: ReadonlyArray<readonly [string, Case]> = allOps.flatMap((op) =>
-  (samplesByName.get(op.name) ?? []).map((sample) => [`${op.name}, ${sample.label}`, { op, sample }] as const),
-)
-
-/** A sample with numbers: its graph, node, context, input values and the outputs that the evaluator gives. */
-interface Problem {
-  readonly op: AnyOp
-  readonly graph: Graph
-  readonly node: Node
-  readonly ctx: NodeContext<unknown>
-  readonly inputs: ReadonlyArray<Dense | undefined>
-  readonly outputs: ReadonlyArray<Dense> | undefined
-}
-
-const problemOf = ({ op, sample }: Case, seed: number): Problem => {
-  const inputs = valuesOf(sample, seed)
-  const graph = graphOf(op, sample, inputs)
-  const node = nodeOf(op, sample)
-  const outputs = evaluateNode(graph, node, inputs)?.slice(0, sample.outputs)
-  return { op, graph, node, ctx: contextOf(graph, node), inputs, outputs }
-}
-
-/** The problem with other inputs. */
-const withInputs = (p: Problem, inputs: ReadonlyArray<Dense | undefined>): ReadonlyArray<Dense> => {
-  const outputs = evaluateNode(p.graph, p.node, inputs)
-  if (outputs === undefined) throw new Error(`${p.node.op} is not evaluated`)
-  return outputs
-}
-
-const isComputed = (p: Problem, port: number): boolean =>
-  p.inputs[port] !== undefined && !p.graph.constants.has(inputName(port))
 
 test('every operator with an evaluation has samples, and every sample file is listed', () => {
   const missing = allOps.map((op) => op.name).filter((name) => !withoutEvaluation.has(name) && !samplesByName.has(name))
@@ -312,32 +280,13 @@ test.each(cases.filter(([, { op }]) => op.ignores !== undefined))(
 /** Numbers that slices are set to. */
 const candidates = [0, 1, -1, 0.5, 2]
 
-/** `tensor` with slice `index` along `axis` set to `c`; everything without an axis. */
-const fill = (tensor: Dense, axis: number | undefined, index: number, c: number): Dense => {
-  const values = Float64Array.from(numbersOf(tensor))
-  const inner = tensor.shape.slice((axis ?? 0) + 1).reduce((n, d) => n * d, 1)
-  const size = axis === undefined ? 1 : (tensor.shape[axis] ?? 1)
-  for (let i = 0; i < values.length; i++) {
-    if (axis === undefined || Math.floor(i / inner) % size === index) values[i] = c
-  }
-  return tensorOf(tensor.dtype, tensor.shape, values)
-}
-
-/** All numbers of slice `index` along `axis`. */
-const sliceOf = (tensor: Dense, axis: number, index: number): ReadonlyArray<number> => {
-  const inner = tensor.shape.slice(axis + 1).reduce((n, d) => n * d, 1)
-  const size = tensor.shape[axis] ?? 1
-  return Array.from(numbersOf(tensor)).filter((_, i) => Math.floor(i / inner) % size === index)
-}
-
 describe('constants', () => {
   const informed = new Set<string>()
 
   test.each(cases)('%s: a constant slice is what the operator says', (_, one) => {
     const p = problemOf(one, 3)
     const { op, ctx, outputs } = p
-    const constant =
-      op.constant === 'copied' ? (_ctx: unknown, slices: ReadonlyArray<SliceFact>) => copied(slices) : op.constant
+    const constant = transferOf(op)
     const computed = p.inputs.flatMap((x, port) =>
       x !== undefined && isFloat(x.dtype) && isComputed(p, port) ? [port] : [],
     )
@@ -399,34 +348,6 @@ describe('constants', () => {
   const silentByNature: ReadonlyArray<string> = []
 
   const isHalf = (tensor: Dense | undefined): boolean => tensor?.dtype === 'float16' || tensor?.dtype === 'bfloat16'
-
-  const sourceOf = (link: AxisLink, index: number): number =>
-    link.from !== undefined
-      ? placeOf(link.from, index)
-      : link.into !== undefined
-        ? (indicesAt(link.into, index)[0] ?? -1)
-        : index
-
-  const factOf = (
-    p: Problem,
-    x: Dense | undefined,
-    port: number,
-    here: ReadonlyArray<AxisLink>,
-    index: number,
-    chosen: ReadonlyArray<number>,
-    value: number,
-  ): SliceFact => {
-    if (x === undefined) return null
-    const link = here.find((l) => l.input === port)
-    const at = link === undefined ? 0 : sourceOf(link, index)
-    if (at < 0) return null
-    // Several inputs in one output index: only one of them is set, so nothing is known.
-    if (link?.into !== undefined && indicesAt(link.into, index).length > 1) return undefined
-    if (isComputed(p, port)) return chosen.includes(port) ? value : undefined
-    if (link === undefined) return uniformValue(x)
-    const known = sliceConstants(x, link.inputAxis)[at] ?? NaN
-    return Number.isNaN(known) ? undefined : known
-  }
 })
 
 describe('finite numbers', () => {

@@ -5,6 +5,7 @@ import type { Schema } from '../attributes.ts'
 import { type DType, isFloat, isWide } from '../dtype.ts'
 import { broadcastElements } from '../evaluate.ts'
 import { broadcastShapes, tensorInput } from '../infer.ts'
+import { type Precision, precisionOf } from '../numerics.ts'
 import { broadcastLinks, inputShape, sameAxes } from '../links.ts'
 import { type ChannelAffine, defineOp, type InferContext, type NodeContext, type OpDef } from '../op.ts'
 import { uniformValue } from '../slices.ts'
@@ -21,6 +22,12 @@ export type NoAttributes = Record<never, never>
 export const isReal = (ctx: NodeContext<unknown>): boolean => {
   const [type] = ctx.outputs
   return type?.kind === 'tensor' && isFloat(type.dtype)
+}
+
+/** The precision of output 0, for which constants are tracked; undefined where it holds no real numbers. */
+export const outputPrecision = (ctx: NodeContext<unknown>): Precision | undefined => {
+  const [type] = ctx.outputs
+  return type?.kind === 'tensor' && isFloat(type.dtype) ? precisionOf(type.dtype) : undefined
 }
 
 /** A constant fact: a number that is not finite is none. */

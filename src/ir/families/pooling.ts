@@ -8,7 +8,8 @@ import { defineOp, type InferContext, type NodeContext, type OpDef } from '../op
 import type { Schema } from '../attributes.ts'
 import { type Dense, isNumeric, tensorOf } from '../tensor.ts'
 import { isStatic, type Shape, sizeOf, tensorType, type TensorType } from '../type.ts'
-import { finite, isReal } from './elementwise.ts'
+import type { Precision } from '../numerics.ts'
+import { finite, outputPrecision } from './elementwise.ts'
 import { distinctWindows, isUnpadded, padsOf, type Window, windowOutput, windowPlaces } from './window.ts'
 
 export interface PoolAttributes extends Window {
@@ -139,7 +140,7 @@ export const globalPool = <const Name extends string, A>(
   schema: Schema<A>,
   summarise: (values: ReadonlyArray<number>, attrs: A) => number,
   /** What `count` times the number c gives; `count` is undefined where the number of positions is not known. */
-  repeated: (c: number, count: number | undefined, attrs: A) => number | undefined,
+  repeated: (c: number, count: number | undefined, attrs: A, precision: Precision) => number | undefined,
 ): OpDef<Name, A> =>
   defineOp<Name, A>({
     name,
@@ -158,10 +159,12 @@ export const globalPool = <const Name extends string, A>(
       ])
     },
     links: (ctx) => sameAxes(ctx, (axis) => axis < 2),
-    constant: (ctx, [c]) =>
-      typeof c === 'number' && isReal(ctx)
-        ? finite(repeated(c, spatialCount(inputShape(ctx, 0)), ctx.attrs))
-        : undefined,
+    constant: (ctx, [c]) => {
+      const precision = outputPrecision(ctx)
+      return typeof c === 'number' && precision !== undefined
+        ? finite(repeated(c, spatialCount(inputShape(ctx, 0)), ctx.attrs, precision))
+        : undefined
+    },
     evaluate: (ctx, [x]) => {
       if (!x || !isFloat(x.dtype)) return undefined
       const positions = sizeOf(x.shape.slice(2))

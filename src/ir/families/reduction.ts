@@ -8,7 +8,8 @@ import { inputShape, sameIndex, shapeOf } from '../links.ts'
 import { type AxisLink, defineOp, type InferContext, type OpDef } from '../op.ts'
 import { type Dense, elements, isNumeric, tensorOf } from '../tensor.ts'
 import { type Dim, isStatic, normalizeAxis, type Shape, sizeOf, tensorType } from '../type.ts'
-import { finite, isReal } from './elementwise.ts'
+import { type Precision, precisionOf } from '../numerics.ts'
+import { finite, outputPrecision } from './elementwise.ts'
 
 export interface ReductionAttributes {
   /** Before the axes became an input. */
@@ -62,7 +63,7 @@ export interface Reduction {
   /** The element that `values` become. */
   readonly compute: (values: ReadonlyArray<number>) => number
   /** What `count` times the number c becomes; `count` is undefined where it is not known. */
-  readonly repeated: (c: number, count: number | undefined) => number | undefined
+  readonly repeated: (c: number, count: number | undefined, precision: Precision) => number | undefined
   /** On 64-bit integers; absent: not evaluated for them, and integers have no known contents. */
   readonly wide?: (values: ReadonlyArray<bigint>) => bigint
   /** What sizes that are partly symbols become. */
@@ -97,7 +98,8 @@ export const reduction = <const Name extends string>(
   }
   const keeps = (ctx: Context): boolean => ctx.attrs.keepdims !== 0
   /** A reduction over no axis is left alone: what it does to each element differs between runtimes. */
-  const isNoop = (ctx: Context): boolean => reducedAxes(ctx) === 'none' && repeated(-2, 1) !== -2
+  const isNoop = (ctx: Context): boolean =>
+    reducedAxes(ctx) === 'none' && repeated(-2, 1, precisionOf('float32')) !== -2
   return defineOp<Name, ReductionAttributes>({
     name,
     versions,
@@ -131,8 +133,9 @@ export const reduction = <const Name extends string>(
     constant: (ctx, [c]) => {
       const shape = inputShape(ctx, 0)
       const reduced = shape && reducedOf(ctx, shape.length)
-      if (typeof c !== 'number' || !isReal(ctx) || !shape || !reduced || isNoop(ctx)) return undefined
-      return finite(repeated(c, countAlong(shape, reduced)))
+      const precision = outputPrecision(ctx)
+      if (typeof c !== 'number' || precision === undefined || !shape || !reduced || isNoop(ctx)) return undefined
+      return finite(repeated(c, countAlong(shape, reduced), precision))
     },
     evaluate: (ctx, [x]) => {
       const reduced = x && reducedOf(ctx, x.shape.length)

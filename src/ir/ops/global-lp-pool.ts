@@ -1,6 +1,6 @@
 import { int } from '../attributes.ts'
 import { globalPool } from '../families/pooling.ts'
-import { norm } from '../special-functions.ts'
+import { norm, normOfEqual } from '../special-functions.ts'
 
 /** `(Σ |x|^p)^(1/p)` over all positions of each channel. */
 export const GlobalLpPool = globalPool(
@@ -8,5 +8,5 @@ export const GlobalLpPool = globalPool(
   [2, Infinity],
   { p: int(2) },
   (values, { p }) => norm(values, p),
-  (c, count, { p }) => (c === 0 ? 0 : count === undefined ? undefined : Math.abs(c) * count ** (1 / p)),
+  (c, count, { p }, precision) => (c === 0 ? 0 : count === undefined ? undefined : normOfEqual(c, count, p, precision)),
 )

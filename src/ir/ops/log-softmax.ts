@@ -5,8 +5,8 @@ import { exponentials, maximumOf, sumOf } from '../special-functions.ts'
 export const LogSoftmax = softmax(
   'LogSoftmax',
   (values) => {
-    const shift = maximumOf(values) + Math.log(sumOf(exponentials(values)))
-    return values.map((v) => v - shift)
+    const [most, rest] = [maximumOf(values), Math.log(sumOf(exponentials(values)))]
+    return values.map((v) => v - most - rest)
   },
   (count) => -Math.log(count),
 )

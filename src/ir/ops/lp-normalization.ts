@@ -1,12 +1,12 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { int } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
-import { finite, isReal } from '../families/elementwise.ts'
+import { finite, outputPrecision } from '../families/elementwise.ts'
 import { normaliseOver } from '../families/normalization.ts'
 import { tensorInput } from '../infer.ts'
 import { inputShape, sameAxes } from '../links.ts'
 import { defineOp } from '../op.ts'
-import { norm } from '../special-functions.ts'
+import { norm, normOfEqual } from '../special-functions.ts'
 import { tensorOf } from '../tensor.ts'
 import { isStatic, normalizeAxis } from '../type.ts'
 
@@ -31,8 +31,10 @@ export const LpNormalization = defineOp<'LpNormalization', { readonly axis: numb
   constant: (ctx, [x]) => {
     const shape = inputShape(ctx, 0) ?? []
     const count = shape[normalizeAxis(ctx.attrs.axis, shape.length) ?? -1]
-    if (typeof x !== 'number' || !isReal(ctx)) return undefined
-    return x === 0 ? 0 : isStatic(count) ? finite(Math.sign(x) / count ** (1 / ctx.attrs.p)) : undefined
+    const precision = outputPrecision(ctx)
+    if (typeof x !== 'number' || precision === undefined) return undefined
+    const length = isStatic(count) ? normOfEqual(x, count, ctx.attrs.p, precision) : undefined
+    return x === 0 ? 0 : length === undefined ? undefined : finite(x / length)
   },
   evaluate: (ctx, [x]) => {
     const axis = x && normalizeAxis(ctx.attrs.axis, x.shape.length)

@@ -1,11 +1,11 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { int, optionalInts, string } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
-import { finite, isReal } from '../families/elementwise.ts'
+import { finite, outputPrecision } from '../families/elementwise.ts'
 import { pool, type PoolAttributes, poolSteps, poolType, staysInside } from '../families/pooling.ts'
 import { sameAxes } from '../links.ts'
 import { defineOp } from '../op.ts'
-import { norm } from '../special-functions.ts'
+import { norm, normOfEqual } from '../special-functions.ts'
 import { sizeOf } from '../type.ts'
 
 export interface LpPoolAttributes extends PoolAttributes {
@@ -31,10 +31,11 @@ export const LpPool = defineOp<'LpPool', LpPoolAttributes>({
   },
   links: (ctx) => sameAxes(ctx, (axis) => axis < 2),
   constant: (ctx, [c]) => {
-    if (typeof c !== 'number' || !isReal(ctx)) return undefined
+    const precision = outputPrecision(ctx)
+    if (typeof c !== 'number' || precision === undefined) return undefined
     if (c === 0) return 0
     const count = sizeOf(ctx.attrs.kernel_shape ?? [])
-    return staysInside(ctx.attrs) ? finite(Math.abs(c) * count ** (1 / ctx.attrs.p)) : undefined
+    return staysInside(ctx.attrs) ? finite(normOfEqual(c, count, ctx.attrs.p, precision) ?? NaN) : undefined
   },
   steps: poolSteps,
   evaluate: (ctx, [x]) => {

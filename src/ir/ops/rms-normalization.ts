@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { float, int } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
 import { generate } from '../evaluate.ts'
-import { finite, isReal } from '../families/elementwise.ts'
+import { finite, outputPrecision } from '../families/elementwise.ts'
 import { axesFrom, broadcastAt, normaliseOver } from '../families/normalization.ts'
 import { tensorInput } from '../infer.ts'
 import { broadcastLinks, inputShape, sameAxes } from '../links.ts'
@@ -39,10 +39,15 @@ export const RMSNormalization = defineOp<'RMSNormalization', RMSNormalizationAtt
     ]
   },
   constant: (ctx, [x, scale]) => {
-    if (!isReal(ctx)) return undefined
-    if (x === 0 || scale === 0) return 0
+    const precision = outputPrecision(ctx)
+    const { epsilon } = ctx.attrs
+    if (precision === undefined) return undefined
+    if (scale === 0 || (x === 0 && epsilon > 0)) return 0
     if (typeof x !== 'number' || typeof scale !== 'number') return undefined
-    return finite((x / Math.sqrt(x * x + ctx.attrs.epsilon)) * scale)
+    // Squares that leave the normal numbers of the type, or whose sum does, give something else.
+    const { normal, largest } = precision
+    if ((x * x < normal && epsilon < normal) || x * x > largest * 2 ** -24) return undefined
+    return finite((x / Math.sqrt(x * x + epsilon)) * scale)
   },
   evaluate: (ctx, [x, scale]) => {
     const first = x && normalizeAxis(ctx.attrs.axis, x.shape.length)
