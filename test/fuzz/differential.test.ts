@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { checkProgram, programCases } from './property.ts'
+import { floatTypes } from './numbers.ts'
+import { checkProgram, edgeCases, programCases } from './property.ts'
 
 test('random graphs under random masks compute what the masked graphs compute', async () => {
   let smaller = 0
@@ -12,4 +13,18 @@ test('random graphs under random masks compute what the masked graphs compute', 
   )
   // The property proves little unless channels really go.
   expect(smaller).toBeGreaterThan(60)
+})
+
+test('so do programs at the edges of their types', async () => {
+  let [smaller, compared] = [0, 0]
+  await fc.assert(
+    fc.asyncProperty(edgeCases(floatTypes), async (one) => {
+      const outcome = await checkProgram(one)
+      if (outcome.smaller) smaller += 1
+      if (outcome.compared) compared += 1
+    }),
+    { seed: 20, numRuns: 300 },
+  )
+  expect(smaller).toBeGreaterThan(60)
+  expect(compared).toBeGreaterThan(150)
 })

@@ -243,6 +243,7 @@ const keepers: ReadonlyArray<Keep> = [
   (b, x) => b.emit(ops.Softmax, [x.name], { axis: -1 }, x.shape),
   (b, x) => b.emit(ops.LogSoftmax, [x.name], { axis: -1 }, x.shape),
   (b, x) =>
+    Math.min(...x.shape.slice(2)) > 1 &&
     isImage(x) &&
     b.emit(ops.LpPool, [x.name], { kernel_shape: [2, 2], strides: [1, 1] }, [
       ...x.shape.slice(0, 2),
@@ -485,7 +486,7 @@ const degenerateOf = (conv: Apply): Apply =>
     if (!isImage(x) || channelsOf(x) > 16) return conv(b, step, x, y)
     const outs = choose([4, 8, 6], p, 4)
     const [tiny, huge] = formats[b.dtype].exponents
-    const magnitude = 10 ** choose([tiny, tiny / 2, -5, 0, 2, huge / 2, huge], q, 0)
+    const magnitude = 10 ** choose([tiny, tiny / 2, -5, 0, 2, huge / 2, Math.min(huge, huge / 2 + 4)], q, 0)
     const biases = Array.from({ length: outs }, () => (b.uniform() < 0.4 ? 1 : magnitude) * (2 * b.uniform() - 1))
     const z = plainConv(b, x, outs, 1, false, b.numbers([outs], biases))
     if (r % 2 === 0) b.emit(ops.Relu, [z.name], {}, z.shape)
@@ -499,6 +500,70 @@ const degenerateOf = (conv: Apply): Apply =>
     )
   }
 
+/** Grouped convolutions whose groups lose unequal numbers of channels on either side, or all of them. */
+const grouped: Apply = (b, { choices: [p, q, r, s] }, x) => {
+  if (!isImage(x) || channelsOf(x) > 16) return
+  const groups = choose([2, 3, 4, 2], p, 2)
+  const [ins, outs] = [groups * choose([2, 3, 4], q, 2), groups * choose([2, 3, 4, 8], r, 2)]
+  const biased = s % 2 === 0
+  const y = plainConv(b, x, ins, 1, false, biased ? b.weights([ins], 0.5) : '')
+  b.emit(opNamed(choose(['Relu', 'Tanh', 'Sigmoid', 'Softplus'], p + q, 'Relu')), [y.name], {}, y.shape)
+  const z = last(b, y)
+  const grouped = plainConv(
+    b,
+    z,
+    outs,
+    s % 3 === 0 ? 1 : 3,
+    s % 5 !== 0,
+    r % 2 === 0 ? b.weights([outs], 0.5) : '',
+    groups,
+  )
+  if (grouped === z) return
+  const act = activate(b, grouped, p)
+  // A sum with something alive keeps some of its channels.
+  if (q % 3 === 0) {
+    const other = plainConv(b, z, outs, s % 3 === 0 ? 1 : 3, s % 5 !== 0, '')
+    b.emit(ops.Add, [act.name, other.name], {}, act.shape)
+  }
+  plainConv(b, last(b, act), choose([3, 4, 8], s, 3), 1, false, '')
+}
+
+/** Layers of which all or nearly all filters are constant, in front of padding, strides, dilations and pooling. */
+const bordered: Apply = (b, { choices: [p, q, r, s] }, x) => {
+  if (!isImage(x) || channelsOf(x) > 16) return
+  const outs = choose([4, 8, 6, 16], p, 4)
+  const live = choose([0, 1, 2, 3], q, 0)
+  const ins = channelsOf(x)
+  const weight = Array.from({ length: outs * ins }, (_, i) => (Math.floor(i / ins) < live ? 2 * b.uniform() - 1 : 0))
+  const bias = Array.from({ length: outs }, () => 4 * b.uniform() - 1)
+  const attrs = { kernel_shape: [1, 1], pads: [0, 0, 0, 0], strides: [1, 1], dilations: [1, 1], group: 1 }
+  b.emit(ops.Conv, [x.name, b.numbers([outs, ins, 1, 1], weight), b.numbers([outs], bias)], attrs, [
+    x.shape[0] ?? 1,
+    outs,
+    ...x.shape.slice(2),
+  ])
+  const y = activate(b, last(b, x), r)
+  const [h, w] = [y.shape[2] ?? 1, y.shape[3] ?? 1]
+  const [pad, stride, dilation] = [choose([1, 2, 0], s, 1), choose([1, 2], p, 1), choose([1, 1, 2], q, 1)]
+  const size = (n: number): number => Math.floor((n + 2 * pad - 2 * dilation - 1) / stride) + 1
+  if (size(h) < 1 || size(w) < 1) return
+  const next = choose([4, 5, 8], s, 4)
+  b.emit(
+    ops.Conv,
+    [y.name, sparse(b, [next, outs, 3, 3], r % 2 === 0), ...(r % 3 === 0 ? [] : [b.weights([next], 0.3)])],
+    {
+      kernel_shape: [3, 3],
+      pads: [pad, pad, pad, pad],
+      strides: [stride, stride],
+      dilations: [dilation, dilation],
+      group: 1,
+    },
+    [x.shape[0] ?? 1, next, size(h), size(w)],
+  )
+  const z = activate(b, last(b, y), p)
+  if (q % 2 === 0) plainConv(b, z, 4, 3, true, '')
+}
+
 export const edgeSteps = (conv: Apply, gemm: Apply) => ({
   tails,
   carriers,
@@ -510,4 +575,6 @@ export const edgeSteps = (conv: Apply, gemm: Apply) => ({
   pair: pairOf(gemm),
   gemmFactors,
   degenerate: degenerateOf(conv),
+  grouped,
+  bordered,
 })

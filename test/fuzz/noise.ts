@@ -4,7 +4,7 @@
  * of its type; how far its outputs differ bounds what another exact way to write it may change.
  */
 import * as E from 'fp-ts/lib/Either.js'
-import { forEachIndex, reshaped } from '../../src/ir/evaluate.ts'
+import { forEachIndex, numbersOf, reshaped } from '../../src/ir/evaluate.ts'
 import { broadcastAt, normaliseOver, standardise } from '../../src/ir/families/normalization.ts'
 import { sizeOf } from '../../src/ir/type.ts'
 import { evaluateGraph, evaluateNode } from '../../src/ir/interpret.ts'
@@ -101,29 +101,30 @@ const normalisations: ReadonlySet<string> = new Set([
 
 /**
  * How many bits of a sum with a constant a rewrite may lose to cancellation, as `cancels` in `src/ir/numerics.ts` has it:
- * half the digits less two, ten at most.
+ * half the digits less two, ten at most; and three more, since it takes numbers for 1 of which only weights are known.
  */
-const cancelledBits = (type: FloatType): number => Math.min(10, Math.floor(formats[type].precision / 2) - 2)
+const cancelledBits = (type: FloatType): number => Math.min(10, Math.floor(formats[type].precision / 2) - 2) + 3
 
 /** Units in the last place that a number is moved by at most: more than one operator's rounding. */
-const units = 8
+const units = 4
 
 const isFloatType = (dtype: string): dtype is FloatType => floatTypes.some((t) => t === dtype)
 
 type Uniform = () => number
 
-/** A tensor whose numbers are moved by up to `units` of what `unit` gives for each. Zeros stay. */
+/** A tensor whose numbers are moved by up to `units` of what `unit` gives for each. Zeros stay, unless told otherwise. */
 const moved = (
   { dtype, shape }: Dense,
   values: ArrayLike<number | bigint>,
   uniform: Uniform,
   unit: (i: number, x: number) => number,
+  zeros = false,
 ): Dense => {
   const out = new Float64Array(values.length)
   for (let i = 0; i < out.length; i++) {
     const x = Number(values[i])
     out[i] = x
-    if (x !== 0 && Number.isFinite(x)) out[i] = x + units * (2 * uniform() - 1) * unit(i, x)
+    if ((x !== 0 || zeros) && Number.isFinite(x)) out[i] = x + units * (2 * uniform() - 1) * unit(i, x)
   }
   return tensorOf(dtype, shape, out)
 }
@@ -165,17 +166,26 @@ const noisyNode = (
     const constant = isSum ? node.inputs.findIndex((name) => graph.constants.has(name)) : -1
     const computed = constant < 0 ? undefined : inputs[1 - constant]
     const terms = computed && computed.shape.join() === y.shape.join() ? elements(computed) : undefined
+    const both = isSum ? inputs.flatMap((t) => (t && t.shape.join() === y.shape.join() ? [elements(t)] : [])) : []
     const off = normalisations.has(node.op) ? normalisationNoise(node, inputs, type) : undefined
     const argument = absolute.has(node.op) && inputs[0] !== undefined ? elements(inputs[0]) : undefined
-    return moved(target, values, uniform, (i, x) => {
-      // A sum with a constant is about as inexact as the number that it is added to; a rounding far above that is what the
-      // sum is there for.
-      if (terms !== undefined) return Math.min(ulp(type, x), 2 ** cancelledBits(type) * ulp(type, Number(terms[i])))
-      if (off !== undefined) return ulp(type, x) + (off[i] ?? 0)
-      if (argument !== undefined)
-        return Math.max(ulp(type, x), ulp(type, 1) * Math.min(1, Math.abs(Number(argument[i]))))
-      return ulp(type, x)
-    })
+    return moved(
+      target,
+      values,
+      uniform,
+      (i, x) => {
+        // A constant far above what it is added to is there for its rounding, which is part of the model.
+        if (terms !== undefined)
+          return Math.abs(x) > 2 ** cancelledBits(type) * Math.abs(Number(terms[i])) ? 0 : ulp(type, x)
+        // Two computed terms: each is as inexact as its own last place, also where they are one value or cancel.
+        if (isSum && constant < 0) return Math.max(ulp(type, x), ...both.map((term) => ulp(type, Number(term[i] ?? 0))))
+        if (off !== undefined) return ulp(type, x) + (off[i] ?? 0)
+        if (argument !== undefined)
+          return Math.max(ulp(type, x), ulp(type, 1) * Math.min(1, Math.abs(Number(argument[i]))))
+        return ulp(type, x)
+      },
+      both.length === 2,
+    )
   })
 }
 
@@ -204,6 +214,16 @@ export const noisyOutputs = (graph: Graph, feeds: Values, uniform: Uniform): Val
       return v ? [[name, v] as const] : []
     }),
   )
+}
+
+/** Whether computing the graph meets a number that is not finite, which an operator (Shrink, Relu) may swallow again. */
+export const meetsInfinity = (graph: Graph, feeds: Values): boolean => {
+  const values = evaluateGraph(graph, feeds)
+  if (E.isLeft(values)) return false
+  for (const tensor of values.right.values()) {
+    if (isFloatType(tensor.dtype)) for (const x of elements(tensor)) if (!Number.isFinite(Number(x))) return true
+  }
+  return false
 }
 
 /** Outputs of the graph as the operators' reference evaluation computes them in the graph's own types. */
@@ -247,6 +267,47 @@ export const deviations = (
   }
   return out
 }
+
+/**
+ * The largest number that computing the graph in double meets, terms of sums with constant weights included: their weights
+ * and inputs count without signs. Infinite where a constant of the graph is.
+ */
+export const largestTerm = (graph: Graph, feeds: Values): number => {
+  const values = new Map<string, Dense>()
+  for (const [name, tensor] of feeds) values.set(name, widened(tensor))
+  for (const [name, tensor] of graph.constants) values.set(name, widened(materialize(tensor)))
+  let most = 0
+  const count = (tensor: Dense): void => {
+    for (const x of elements(tensor))
+      if (!(Math.abs(Number(x)) <= most)) most = Number.isFinite(Number(x)) ? Math.abs(Number(x)) : Infinity
+  }
+  for (const name of graph.constants.keys()) {
+    const tensor = values.get(name)
+    if (tensor?.dtype === 'float64') count(tensor)
+  }
+  for (const node of graph.nodes) {
+    const inputs = node.inputs.map((name) => values.get(name))
+    const outputs = evaluateNode(graph, node, inputs)
+    if (outputs === undefined) return Infinity
+    const isSum = ['Conv', 'ConvTranspose', 'Gemm', 'MatMul'].includes(node.op)
+    const terms = isSum
+      ? evaluateNode(
+          graph,
+          node,
+          inputs.map((x) => x && magnitudes(x)),
+        )
+      : undefined
+    for (const tensor of [...outputs, ...(terms ?? [])]) if (tensor.dtype === 'float64') count(tensor)
+    node.outputs.forEach((name, i) => {
+      const value = outputs[i]
+      if (name !== '' && value !== undefined) values.set(name, value)
+    })
+  }
+  return most
+}
+
+const magnitudes = (tensor: Dense): Dense =>
+  tensorOf(tensor.dtype, tensor.shape, Float64Array.from(numbersOf(tensor), Math.abs))
 
 /** Which channel an element belongs to: its index along axis 1. */
 export const channelIndex = ({ shape }: Dense): { readonly count: number; readonly of: (i: number) => number } => {

@@ -477,6 +477,10 @@ const edgeNames = [
   'degenerate',
   'degenerate',
   'degenerate',
+  'grouped',
+  'grouped',
+  'bordered',
+  'bordered',
 ] as const
 
 /** A program at the edges takes its steps from these; half of them are ordinary ones. */

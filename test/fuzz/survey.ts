@@ -5,14 +5,14 @@ import { applyMasks } from '../../src/passes/apply-masks.ts'
 import { compile } from '../../src/passes/compile.ts'
 import { uniforms } from '../inflate.ts'
 import { orThrow } from './differential.ts'
-import { checkEdges, type EdgeCase, edgeCases } from './edges.ts'
+import { checkProgram, edgeCases, type ProgramCase } from './property.ts'
 import { randomMasks } from './masks.ts'
 import type { FloatType } from './numbers.ts'
 import { buildProgram, stepName } from './program.ts'
 
-const messageOf = async (one: EdgeCase): Promise<string | undefined> => {
+const messageOf = async (one: ProgramCase): Promise<string | undefined> => {
   try {
-    await checkEdges(one)
+    await checkProgram(one)
     return undefined
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
@@ -20,9 +20,9 @@ const messageOf = async (one: EdgeCase): Promise<string | undefined> => {
 }
 
 /** Fewer steps, no masks and plainer settings as long as it still fails. */
-const shrink = async (start: EdgeCase): Promise<EdgeCase> => {
+const shrink = async (start: ProgramCase): Promise<ProgramCase> => {
   let best = start
-  const attempt = async (next: EdgeCase): Promise<boolean> => {
+  const attempt = async (next: ProgramCase): Promise<boolean> => {
     if ((await messageOf(next)) === undefined) return false
     best = next
     return true
