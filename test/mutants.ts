@@ -302,6 +302,48 @@ const mutants: ReadonlyArray<Mutant> = [
     to: 'if (c.groups < 1) return refuse',
     tests: 'test/passes',
   },
+  {
+    guard: 'verification tries large and tiny inputs',
+    file: 'src/run/inputs.ts',
+    from: '[1e-12, 1e-3, 1e3, 1e12]',
+    to: '[]',
+    tests: 'test/run/verify.test.ts',
+  },
+  {
+    guard: 'at another magnitude nothing is compared where the masked model is not finite',
+    file: 'src/run/verify.ts',
+    from: 'if (magnitude !== undefined && countNonFinite(x.right) > usual)',
+    to: 'if (magnitude !== undefined && countNonFinite(x.right) < 0)',
+    tests: 'test/run/verify.test.ts',
+  },
+  {
+    guard: 'an output that is the same for all inputs proves nothing',
+    file: 'src/run/verify.ts',
+    from: "if (isConstant) return 'constant'",
+    to: "if (!isConstant) return 'constant'",
+    tests: 'test/run/verify.test.ts',
+  },
+  {
+    guard: 'a saturated output is said to be one',
+    file: 'src/run/compare.ts',
+    from: 'if (x !== 0 && x !== 1 && x !== -1) saturated = false',
+    to: 'saturated = false',
+    tests: 'test/run/verify.test.ts',
+  },
+  {
+    guard: 'no norm is known whose powers leave the normal numbers',
+    file: 'src/ir/special-functions.ts',
+    from: 'power >= normal && count * power <= largest',
+    to: 'power >= 0 && count * power >= 0 * normal * largest',
+    tests: 'test/ir/tails.test.ts',
+  },
+  {
+    guard: 'no root mean square is known whose squares overflow',
+    file: 'src/ir/ops/rms-normalization.ts',
+    from: '|| x * x > largest * 2 ** -24',
+    to: '|| x * x > Infinity * largest',
+    tests: 'test/ir/tails.test.ts',
+  },
 ]
 
 const root = fileURLToPath(new URL('..', import.meta.url))
