@@ -13,6 +13,7 @@ import { methodNames } from './comparison-runs.ts'
 import { benchCompile } from './compile.ts'
 import { watchMachine } from './machine.ts'
 import type { BenchResult } from './result.ts'
+import { benchScale, type ScaleOptions } from './scale.ts'
 import { benchSlimming, type SlimmingOptions } from './slimming.ts'
 import { benchTrainStep, type TrainStepOptions } from './train-step.ts'
 import { benchThroughput, type ThroughputOptions } from './throughput.ts'
@@ -121,6 +122,28 @@ program
   .option('--out <file>', 'write the result as JSON')
   .action(({ models = [], masks = boundMasks, seeds, out }: Partial<BoundOptions> & { seeds: number; out?: string }) =>
     finish(benchBound({ models, masks, seeds }), watchMachine(), out),
+  )
+
+const numbers = (text: string, before: ReadonlyArray<number> | undefined): ReadonlyArray<number> => [
+  ...(before ?? []),
+  Number(text),
+]
+
+program
+  .command('scale')
+  .description('time and peak memory of compiling without verification, against nodes and against bytes of weights')
+  .option('--nodes <counts...>', 'sizes of networks; 10000, 32000 and 100000 unless told otherwise', numbers)
+  .option('--gigabytes <sizes...>', 'bytes of weights; 0.5, 1, 2.5 and 5 unless told otherwise', numbers)
+  .option('--plot <file>', 'draw the result as SVG')
+  .option('--out <file>', 'write the result as JSON')
+  .action(
+    ({
+      nodes = [10_000, 32_000, 100_000],
+      gigabytes = [0.5, 1, 2.5, 5],
+      plot,
+      out,
+    }: Partial<ScaleOptions> & { out?: string }) =>
+      finish(benchScale({ nodes, gigabytes, ...(plot === undefined ? {} : { plot }) }), watchMachine(), out),
   )
 
 await program.parseAsync()
