@@ -1,7 +1,8 @@
 /** The commands, their help, and what happens when the command line makes no sense. */
 import { Command, CommanderError } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
-import { failure } from '../ir/failure.ts'
+import { externalFailure } from '../ir/external-failure.ts'
+import { type Failure, failure } from '../ir/failure.ts'
 import { version } from '../version.ts'
 import { benchCommand } from './commands/bench.ts'
 import { compileCommand } from './commands/compile.ts'
@@ -43,13 +44,20 @@ const commands = [
   doctorCommand,
 ] as const
 
+/** A file that could not be read in the midst of work is told like any other error. */
+const unreadable = (thrown: unknown): E.Either<Failure, never> => {
+  const found = externalFailure(thrown)
+  if (found === undefined) throw thrown
+  return E.left(found)
+}
+
 /** Does what `args` say; gives the exit code. */
 export const runProgram = async (args: ReadonlyArray<string>, terminal: Terminal): Promise<ExitCode> => {
   const json = args.includes('--json')
   let exitCode: ExitCode = 0
   let complaint = ''
   const run: RunCommand = async (flags, work) => {
-    exitCode = tell(terminal, flags.json === true, await work(terminal))
+    exitCode = tell(terminal, flags.json === true, await work(terminal).catch(unreadable))
   }
   const program = new Command('chasec')
     .description('Compiles sparse neural networks into small, fast, ordinary ONNX models.')

@@ -150,8 +150,12 @@ const checkTarget = async (
     const kind = await fileSystem.kindOf(folder)
     if (kind === undefined) return E.right(false)
     if (kind !== 'folder') return E.left(writeError(target, 'a folder or nothing', 'a file or a link', help))
-    const foreign = await unless(['ENOENT'], () => foreignFiles(folder, digests, fileSystem))
-    // Another process has taken it, or a file of it, away meanwhile.
+    const foreign = await unless(['ENOENT'], async () => {
+      const before = await fileSystem.stateOf(folder)
+      const found = await foreignFiles(folder, digests, fileSystem)
+      return (await fileSystem.stateOf(folder)) === before ? found : undefined
+    })
+    // Another process has taken it away meanwhile, or put another one in its place: not one folder has been looked at.
     if (foreign === undefined) continue
     if (foreign.length === 0) return E.right(true)
     const shown = foreign.length > 5 ? [...foreign.slice(0, 5), `${foreign.length - 5} more`] : foreign

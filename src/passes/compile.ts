@@ -5,6 +5,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { type Bindings, bindInputs } from '../ir/bind.ts'
+import { readingFiles } from '../ir/external-failure.ts'
 import { contextOf, type Graph, labelOf } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
 import { Opaque } from '../ir/ops/opaque.ts'
@@ -88,9 +89,12 @@ export interface Compiled {
 
 /**
  * Compiles `model` with every weight multiplied by its mask. Fails where a mask does not fit the model, or where a pass
- * cannot do its work; nothing else.
+ * cannot do its work, or a file that tensors are in has changed; nothing else.
  */
-export const compile = (model: Graph, masks: Masks, options: CompileOptions = {}): E.Either<PassError, Compiled> => {
+export const compile = (model: Graph, masks: Masks, options: CompileOptions = {}): E.Either<PassError, Compiled> =>
+  readingFiles(() => compileRead(model, masks, options))
+
+const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Either<PassError, Compiled> => {
   const target = options.target ?? 'cpu'
   const bindings = options.sizes ?? new Map<string, number>()
   const changes = new Map<string, number>()

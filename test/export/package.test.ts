@@ -509,6 +509,26 @@ describe('several writers of one package', () => {
     expect([versionAt(target), besides(target)]).toEqual([2, []])
   })
 
+  it('do not take two packages for one when another is put in the place of the one they look at', async () => {
+    const target = join(emptyFolder(), 'package')
+    const other = join(emptyFolder(), 'other')
+    await ok(target, version(1))
+    await ok(other, version(2))
+    let swapped = false
+    const swapping: FileSystem = {
+      ...nodeFileSystem,
+      async *read(path) {
+        yield* nodeFileSystem.read(path)
+        if (swapped || path !== join(target, manifestName)) return
+        swapped = true
+        renameSync(target, `${other}-old`)
+        renameSync(other, target)
+      },
+    }
+    expect(await writeFiles(target, version(3), { fileSystem: swapping })()).toEqual(E.right(undefined))
+    expect([swapped, versionAt(target), besides(target)]).toEqual([true, 3, []])
+  })
+
   it('say so when one takes the unfinished folder of another away', async () => {
     const target = join(emptyFolder(), 'package')
     const thief: FileSystem = {
@@ -551,7 +571,7 @@ const transpiled = (): string => {
 }
 
 describe('a process that is killed while it replaces a package', () => {
-  it('leaves the old one or the new one, 100 times', async () => {
+  it('leaves the old one or the new one, 100 times', { timeout: 0 }, async () => {
     const folder = transpiled()
     try {
       const target = join(emptyFolder(), 'package')

@@ -7,7 +7,10 @@ import * as E from 'fp-ts/lib/Either.js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Graph } from '../../src/ir/graph.ts'
 import { elements, type Tensor } from '../../src/ir/tensor.ts'
+import { sizeOf } from '../../src/ir/type.ts'
 import { lower } from '../../src/export/lower.ts'
+import { elementMask } from '../../src/masks/mask.ts'
+import { compile } from '../../src/passes/compile.ts'
 import {
   AttributeProto_AttributeType as Type,
   TensorProto_DataLocation,
@@ -268,6 +271,11 @@ describe('external data', () => {
       expect(lower(read.right)).toMatchObject({
         left: { _tag: 'WriteError', found: expect.stringContaining('has changed') },
       })
+    if (E.isRight(read)) {
+      const changed = { _tag: 'ReadError', found: expect.stringContaining('has changed') }
+      const masks = new Map([['w', elementMask(weight.shape, new Uint8Array(sizeOf(weight.shape)))]])
+      expect(compile(read.right, masks)).toMatchObject({ left: changed })
+    }
     rmSync(path('changing.bin'))
     expect(() => elements(weight)).toThrow('ENOENT')
   })

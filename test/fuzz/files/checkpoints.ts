@@ -26,7 +26,15 @@ const network: Network = {
   ],
 }
 
-const policy = chase({ density: 0.4, channels: 0.5, steps: 100, softUntil: 0.8, channelsUntil: 0.8 })
+const policy = chase({
+  density: 0.4,
+  channels: 0.5,
+  steps: 100,
+  every: 10,
+  channelsEvery: 10,
+  softUntil: 80,
+  channelsUntil: 80,
+})
 
 const state = init(network, policy, 1)
 

@@ -1,0 +1,20 @@
+/** Files that tensors are read from while a model is worked on: they may change or go meanwhile. */
+import * as E from 'fp-ts/lib/Either.js'
+import { type Failure, failure } from './failure.ts'
+
+/** What reading a file has thrown, as data; undefined for anything else. */
+export const externalFailure = (thrown: unknown): Failure<'ReadError'> | undefined =>
+  thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' && !thrown.code.startsWith('ERR_')
+    ? failure('ReadError', 'a file beside the model', 'its bytes', thrown.message, 'Read the model again, then retry.')
+    : undefined
+
+/** What `work` gives, or why a file could not be read that its tensors are in. */
+export const readingFiles = <L, A>(work: () => E.Either<L, A>): E.Either<L | Failure<'ReadError'>, A> => {
+  try {
+    return work()
+  } catch (thrown) {
+    const found = externalFailure(thrown)
+    if (found === undefined) throw thrown
+    return E.left(found)
+  }
+}
