@@ -135,8 +135,12 @@ const inferNode = (
   const misfit = operandMisfit(node, types)
   if (misfit !== undefined) return E.left(malformed(labelOf(node), 'operands it can work on', misfit))
   const inferred = opOf(node).inferTypes(inferContext(node, parts, types, contents))
-  if (E.isLeft(inferred)) return E.left(malformed(labelOf(node), 'operands it can work on', inferred.left))
+  if (E.isLeft(inferred))
+    return E.left(malformed(labelOf(node), 'operands it can work on', inferred.left.slice(0, 300)))
   for (const type of inferred.right) {
+    const rank = type.kind === 'tensor' ? (type.shape?.length ?? 0) : 0
+    if (rank > rankLimit)
+      return E.left(malformed(labelOf(node), 'operands it can work on', `an output of rank ${rank}`))
     const size = type.kind === 'tensor' ? type.shape?.find((dim) => isStatic(dim) && !isSize(dim)) : undefined
     if (size !== undefined)
       return E.left(malformed(labelOf(node), 'operands it can work on', `an output of size ${size}`))
@@ -156,6 +160,9 @@ const operandMisfit = (node: Node, types: ReadonlyMap<ValueId, ValueType>): stri
   const fits = odd === undefined || float === undefined || isOp(node, Opaque) || opOf(node).mixesTypes === true
   return fits ? undefined : `operands of ${odd} and of ${float}`
 }
+
+/** Axes of the value with the most axes; what nobody trains or runs is not looked into. */
+const rankLimit = 256
 
 const isSize = (dim: number): boolean => dim >= 0 && Number.isSafeInteger(dim)
 

@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fixedNames, freshNames, usersOf } from '../ir/analysis.ts'
 import { byteLength, type DType, isWide } from '../ir/dtype.ts'
-import { type Graph, withParts } from '../ir/graph.ts'
+import { type Graph, type GraphError, makeGraph } from '../ir/graph.ts'
 import { constantContext } from '../ir/interpret.ts'
 import type { Node, NodeContext, ValueId } from '../ir/op.ts'
 import { Identity } from '../ir/ops/identity.ts'
@@ -56,9 +56,10 @@ export const foldConstants: Pass = {
     for (const { shape } of graph.constants.values()) elements += sizeOf(shape)
     const generous: Allowance = { growth: growthInAll, steps: stepsInAll + stepsPerElement * elements }
     for (;;) {
-      const next = fold(current, generous) ?? fold(current, { growth: 0, steps: 0 }) ?? current
-      if (next === current) return E.right(current)
-      current = next
+      const folded = fold(current, generous) ?? fold(current, { growth: 0, steps: 0 }) ?? E.right(current)
+      if (E.isLeft(folded)) return folded
+      if (folded.right === current) return folded
+      current = folded.right
     }
   },
 }
@@ -70,8 +71,11 @@ interface Allowance {
   readonly steps: number
 }
 
-/** One sweep; undefined where all folds together would exceed the allowance. */
-const fold = (graph: Graph, allowance: Allowance): Graph | undefined => {
+/**
+ * One sweep; undefined where all folds together would exceed the allowance. Left: a node that does not fit what its operands
+ * turn out to be.
+ */
+const fold = (graph: Graph, allowance: Allowance): E.Either<GraphError, Graph> | undefined => {
   const fresh = freshNames(graph)
   const outputs = new Set<ValueId>(graph.outputs.map((output) => output.name))
   const constants = new Map<ValueId, Tensor>(graph.constants)
@@ -109,7 +113,7 @@ const fold = (graph: Graph, allowance: Allowance): Graph | undefined => {
       if (constant !== name) nodes.push(makeNode(Identity, [constant], [name], {}, node.name))
     })
   }
-  return changed ? withParts(graph, { nodes, constants, hints }) : graph
+  return changed ? makeGraph({ ...graph, nodes, constants, hints }) : E.right(graph)
 }
 
 /** The constants that a node would become, the bytes that this would add to the model, and the steps that it takes. */

@@ -198,6 +198,17 @@ describe('budget', () => {
     expect(folded(graphOf([...big, '1024,1023,1', '128,128,1', '128,1,1']))).toBe(2)
   })
 
+  test('a node that does not fit what its operands turn out to be is an error', () => {
+    const sizes = Array.from({ length: 100 }, () => '1').join(', ')
+    const text = `const start: int64[1] = [0]
+      const one: int64[100] = [${sizes}]
+      input x: float32[4]
+      s = Add(one, start)
+      y = Split(x, s)
+      output y: float32[*]`
+    expect(foldConstants.run(read(text))).toMatchObject({ left: { _tag: 'GraphError' } })
+  })
+
   test('so many steps, whatever the size of the result', () => {
     // Two constants of 1 MiB each, a product of as much, and 2^30 multiply-accumulates: seconds, and minutes for more of them.
     const product = (size: number): string => `const s: int64[2] = [${size}, ${size}]

@@ -120,7 +120,7 @@ export const trackingOf = memoized((graph): Tracking => {
   for (const value of graph.types.keys()) {
     if (graph.constants.has(value)) continue
     starts.set(value, sizes.length)
-    sizes.push(...axesOf(graph, value))
+    for (const size of axesOf(graph, value)) sizes.push(size)
   }
   const idOf = (value: ValueId, axis: number): number | undefined => {
     const start = starts.get(value)
