@@ -358,3 +358,11 @@ describe('policies', () => {
     })
   })
 })
+
+it('tells the first of many entries that mean nothing, and how many there are', () => {
+  const many = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`${'x'.repeat(100)}${i}`, 1]))
+  const decoded = decodeRecipe({ method: { name: 'dense' }, ...many })
+  const problems = E.isLeft(decoded) ? decoded.left : []
+  expect(problems.length).toBe(21)
+  expect(problems.at(-1)).toMatchObject({ found: 'it and 49979 more' })
+})
