@@ -1,5 +1,5 @@
 /** Building blocks of reference evaluation: plain loops over numbers, computed in double and rounded once. */
-import { bitsOf, type DType, isWide } from './dtype.ts'
+import { bitsOf, type DType, isFloat, isWide } from './dtype.ts'
 import { dense, type Dense, elementBuffer, type Elements, elements, isNumeric, tensorOf } from './tensor.ts'
 import { sizeOf } from './type.ts'
 
@@ -46,7 +46,7 @@ export const move = (
   fill?: Uint8Array,
 ): Dense | undefined => {
   const width = bitsOf(tensor.dtype) / 8
-  if (tensor.strings || width < 1) return undefined
+  if (tensor.strings || width < 1 || (fill !== undefined && fill.byteLength !== width)) return undefined
   const out = new Uint8Array(sizeOf(shape) * width)
   forEachIndex(shape, (index, flat) => {
     const at = source(index)
@@ -107,7 +107,7 @@ export const broadcastElements = (
   const values: ReadonlyArray<Elements> = operands.map((o) => elements(o))
   const size = sizeOf(shape)
   if (values.some((v) => v instanceof BigInt64Array || v instanceof BigUint64Array)) {
-    if (wide === undefined) return undefined
+    if (wide === undefined || operands.some((o) => isFloat(o.dtype))) return undefined
     const results: Array<bigint | number> = new Array<bigint>(size)
     forEachIndex(shape, (index, flat) => {
       const offset = (k: number): number => index.reduce((at, i, a) => at + i * (strides[k]?.[a] ?? 0), 0)

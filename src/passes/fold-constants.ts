@@ -130,7 +130,8 @@ const integers = (graph: Graph, node: Node): Plan | undefined => {
   const type = graph.types.get(name)
   if (content === undefined || type?.kind !== 'tensor' || !content.every(isStatic)) return undefined
   const shape = staticShape(type.shape)
-  if (shape === undefined || others.some((other) => other !== '' && isRead(graph, other))) return undefined
+  if (shape === undefined || sizeOf(shape) !== content.length) return undefined
+  if (others.some((other) => other !== '' && isRead(graph, other))) return undefined
   return { growth: 0, steps: 0, compute: () => [tensorOf(type.dtype, shape, content)] }
 }
 

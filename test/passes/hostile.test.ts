@@ -120,6 +120,18 @@ const models: ReadonlyArray<readonly [string, GraphInit]> = [
     },
   ],
   [
+    'a padding of another type',
+    {
+      initializer: [raw('x', 3, [2, 3], 6), ints('p', [0, 1, 0, 1]), { ...floats('v', [2]), dims: [] }],
+      node: [node('Pad', ['x', 'p', 'v'], ['y'])],
+    },
+  ],
+  [
+    'a maximum of floats and integers',
+    { initializer: [ints('a', [1, 2]), floats('b', [NaN, 0.5])], node: [node('Max', ['a', 'b'], ['y'])] },
+  ],
+  ['a scalar made of nothing', { initializer: [ints('s', [])], node: [node('Reshape', ['s', 's'], ['y'])] }],
+  [
     'sizes that are known after folding, and do not fit',
     {
       input: [info('x', [4])],
