@@ -47,7 +47,7 @@ describe('chasec/promise', () => {
     const written = await writePackage(compiled, join(folder, 'package'), { lowered, verification: difference })
     expect(written.manifest.report.layers[0]?.outputs).toMatchObject({
       before: 16,
-      after: 12,
+      after: 8,
       kept: expect.any(String),
     })
     const read = await readModel(join(folder, 'package', 'model.onnx'))

@@ -199,7 +199,7 @@ describe('compile --masks', () => {
     expect(ran.stderr).toBe('')
     expect(ran.stdout).toMatch('1 mask found its weight: 1 by name.')
     const matching = { matched: [{ mask: 'module._orig_mod.a.weight', weight: 'a.weight', way: 'name' }] }
-    const report = { layers: [{ outputs: { before: 16, after: 12 } }, {}] }
+    const report = { layers: [{ outputs: { before: 16, after: 8 } }, {}] }
     expect(json(run(...args, '--json'))).toMatchObject({ matching, report })
     expect(JSON.parse(readFileSync(at('out', 'chasec.json'), 'utf8'))).toMatchObject({ matching })
     const page = readFileSync(at('out', 'report.html'), 'utf8')

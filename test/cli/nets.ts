@@ -9,8 +9,8 @@ import { buildGraph, convNormRelu } from '../builder.ts'
 import { right } from '../passes/laws.ts'
 
 /** Convolution, normalisation, Relu, convolution; 16 channels in between, 8 of which {@link netMasks} mask. */
-export const net = (): Graph =>
-  buildGraph({ x: ['N', 3, 8, 8] }, (b) => {
+export const net = (sizes: readonly [number | string, number | string] = [8, 8]): Graph =>
+  buildGraph({ x: ['N', 3, ...sizes] }, (b) => {
     const hidden = convNormRelu(b, 'a', 'x', [16, 3, 3])
     return [b.op(ops.Conv, [hidden, b.weight('b.weight', [4, 16, 3, 3])], { pads: [1, 1, 1, 1] })]
   })
