@@ -115,16 +115,16 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     guard: 'graph outputs are pinned',
-    file: 'src/passes/channel-elimination/relate.ts',
-    from: 'for (const { name } of graph.outputs)',
-    to: 'for (const { name } of graph.outputs.slice(0, 0))',
+    file: 'src/passes/channel-elimination/tracking.ts',
+    from: 'for (const { name } of graph.outputs) pinAll',
+    to: 'for (const { name } of graph.outputs.slice(0, 0)) pinAll',
     tests: elimination,
   },
   {
     guard: 'an axis that an operator mixes is pinned',
-    file: 'src/passes/channel-elimination/relate.ts',
-    from: 'if (!summed && !chosen.some((l) => l.input === port && l.inputAxis === axis)) pin(value, axis, mixed)',
-    to: 'if (summed && !chosen.some((l) => l.input === port && l.inputAxis === axis)) pin(value, axis, mixed)',
+    file: 'src/passes/channel-elimination/tracking.ts',
+    from: 'if (read[port]?.includes(axis) !== true && op.ignores?.(ctx, port, axis) !== true) pin(value, axis, mixed)',
+    to: 'if (op.ignores?.(ctx, port, axis) === true) pin(value, axis, mixed)',
     tests: elimination,
   },
   {

@@ -36,8 +36,8 @@ export interface Tracking {
   readonly channels: number
 }
 
-/** The most channels that are told apart: some 4 GB of memory. */
-const channelLimit = 2 ** 27
+/** The most channels that are told apart: half as many as a Map can hold, some 600 MB of memory. */
+const channelLimit = 2 ** 23
 
 /** The most channels along connected axes between which no constant makes a difference. */
 const partLimit = 2 ** 20
