@@ -57,7 +57,7 @@ export const roundTo = (dtype: DType, x: number): number => {
 }
 
 /** How many units in the last place of what it comes from a new constant may be off. */
-const unitsLost = 8
+const unitsLost = 2
 
 /**
  * Whether `x`, rounded to the type of `precision`, keeps its digits: it is normal, or its error is at most a few units in
