@@ -1,19 +1,17 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { onlyReader, soleProducer } from '../ir/analysis.ts'
-import { numbersOf } from '../ir/evaluate.ts'
+import { isFloat } from '../ir/dtype.ts'
+import { generate, numbersOf } from '../ir/evaluate.ts'
 import { readsOfContraction } from '../ir/families/contraction.ts'
 import { rowSums, scaleWeight } from '../ir/families/weights.ts'
 import { contextOf, type Graph } from '../ir/graph.ts'
-import { evaluateNode } from '../ir/interpret.ts'
 import { makeNode } from '../ir/make-node.ts'
 import { inputShape } from '../ir/links.ts'
 import { cancels, precisionOf, type Refusal } from '../ir/numerics.ts'
 import type { ChannelAffine, Contraction, Naming, Node, Rewrite, ValueId } from '../ir/op.ts'
 import { Add } from '../ir/ops/add.ts'
-import { Mul } from '../ir/ops/mul.ts'
 import { opOf } from '../ir/registry.ts'
-import { tensorOf } from '../ir/tensor.ts'
-import { sameShape } from '../ir/type.ts'
+import { type Dense, materialize, type Tensor } from '../ir/tensor.ts'
 import { type Found, namingOf, type Names, refuse, rewritePass, type Rule } from './rewrite.ts'
 
 /**
@@ -60,9 +58,8 @@ const foldBehindBorder: Rule = (graph, node, names) => {
     const affine = opOf(node).affine?.(contextOf(graph, node), c.outputAxis)
     if (affine === undefined || node.inputs[affine.port] !== value) continue
     if (onlyReader(graph, value) !== node || onlyReader(graph, inner ?? '') !== sum) continue
-    const factors = tensorOf(constant.dtype, alongAxis(constant.shape, c.outputAxis, affine.scale.length), affine.scale)
-    const border = evaluateNode(graph, makeNode(Mul, ['K', 's'], ['sK']), [constant, factors])?.[0]
-    if (border === undefined || !sameShape(border.shape, constant.shape)) continue
+    if (constant.shape[c.outputAxis] !== affine.scale.length || !isFloat(constant.dtype)) continue
+    const border = scaledAlong(constant, c.outputAxis, affine.scale)
     if (numbersOf(border).some((x) => !Number.isFinite(x))) return refuse(node, `${added} scaled is not finite`)
     const output = names.fresh(`${node.outputs[0] ?? ''}_inner`)
     const scaled = scaleOutputs(graph, linear, c, affine, namingOf(linear, names), [output])
@@ -78,9 +75,15 @@ const foldBehindBorder: Rule = (graph, node, names) => {
   return undefined
 }
 
-/** A shape that has `size` along an axis and broadcasts along the others. */
-const alongAxis = (shape: ReadonlyArray<number>, axis: number, size: number): ReadonlyArray<number> =>
-  shape.map((_, a) => (a === axis ? size : 1))
+/** Every slice along an axis times its factor, in double and rounded once. */
+const scaledAlong = (tensor: Tensor, axis: number, factors: Float64Array): Dense => {
+  const values = numbersOf(materialize(tensor))
+  return generate(
+    tensor.dtype,
+    tensor.shape,
+    (index, flat) => (values[flat] ?? NaN) * (factors[index[axis] ?? 0] ?? NaN),
+  )
+}
 
 const contractionOf = (graph: Graph, node: Node): Contraction | undefined =>
   opOf(node).contraction?.(contextOf(graph, node))

@@ -9,16 +9,8 @@ import { makeNode } from '../ir/make-node.ts'
 import { encodeAttributes, isOp, opOf } from '../ir/registry.ts'
 import { type Dense, isNumeric, materialize, type Tensor, tensorOf, type TensorShape } from '../ir/tensor.ts'
 import { isStatic, sizeOf, staticShape } from '../ir/type.ts'
+import { growthInAll, growthPerValue, negligibleGrowth } from './growth.ts'
 import type { Pass } from './pass.ts'
-
-/** A node may make its constants larger by this much: tract's allowance for constant propagation. */
-const growthPerNode = 4 * 2 ** 20
-
-/** What all folds together may add. Where they would add more, only those that add next to nothing happen. */
-const growthInAll = 64 * 2 ** 20
-
-/** A result up to this size is next to nothing: shapes, axes, scales. */
-const negligible = 64 * 2 ** 10
 
 /**
  * Steps of reference evaluation that all folds together may take beyond those that the size of the constants allows: a step
@@ -30,7 +22,7 @@ const stepsInAll = 2 ** 24
 /** A Cast and a Transpose of each weight, and as much again. */
 const stepsPerElement = 16
 
-/** Steps that are next to nothing: those of a negligible result. */
+/** Steps that are next to nothing: those of a negligibleGrowth result. */
 const negligibleSteps = 2 ** 17
 
 /** Bytes that the numbers of one evaluation may take, where that is more than twice its inputs and outputs take. */
@@ -89,9 +81,9 @@ const fold = (graph: Graph, allowance: Allowance): E.Either<GraphError, Graph> |
   for (const node of graph.nodes) {
     const handsOver = isOp(node, Identity) && outputs.has(node.outputs[0] ?? '') && known.has(node.inputs[0] ?? '')
     const planned = handsOver ? undefined : (integers(graph, node) ?? plan(graph, node, known))
-    const added = planned !== undefined && planned.growth > negligible ? planned.growth : 0
+    const added = planned !== undefined && planned.growth > negligibleGrowth ? planned.growth : 0
     const taken = planned !== undefined && planned.steps > negligibleSteps ? planned.steps : 0
-    const isRefused = added > Math.min(growthPerNode, allowance.growth) || taken > allowance.steps
+    const isRefused = added > Math.min(growthPerValue, allowance.growth) || taken > allowance.steps
     // Steps count whether or not there is a result.
     if (!isRefused) steps += taken
     if (steps > allowance.steps) return undefined

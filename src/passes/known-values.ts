@@ -39,7 +39,7 @@ export interface KnownValues {
 }
 
 /**
- * The most that evaluating a graph's known values may cost, in multiply-accumulates: 4·10⁹, some seven seconds. What would
+ * The most that evaluating a graph's known values may cost, in multiply-accumulates: 4·10⁹, seconds to some twenty. What would
  * cost more is not known. The evaluation of an element costs as much as {@link elementCost} of them.
  */
 export const workLimit = 4e9

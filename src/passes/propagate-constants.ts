@@ -14,17 +14,9 @@ import { Shape } from '../ir/ops/shape.ts'
 import { opOf } from '../ir/registry.ts'
 import { type Dense, int64s, type Tensor } from '../ir/tensor.ts'
 import { type Dim, isStatic, sameType, sizeOf, staticShape, tensorType, unknownType } from '../ir/type.ts'
+import { growthInAll, growthPerValue, negligibleGrowth } from './growth.ts'
 import { knownValues, type KnownValues, widened } from './known-values.ts'
 import type { Pass } from './pass.ts'
-
-/** The largest constant that a value may become, as in constant folding. */
-const bytesPerValue = 4 * 2 ** 20
-
-/** What all of them may take. Where they would take more, only those that take next to nothing are written. */
-const bytesInAll = 64 * 2 ** 20
-
-/** A constant up to this size is next to nothing: one number for each channel. */
-const negligible = 64 * 2 ** 10
 
 /**
  * A value that is the same for every input ({@link knownValues}) is read as a constant, so that what computed it dies: a dead
@@ -38,7 +30,7 @@ const negligible = 64 * 2 ** 10
  * Guards: of the last two, only what costs less than what it makes superfluous, in multiply-accumulates and elements, so a
  * constant that was expanded stays as it is; and not yet a value of which the channels are constant, since a constant
  * channel is better gone (`expand-constants` is for what channel elimination leaves of them). All constants are small
- * ({@link bytesPerValue}, {@link bytesInAll}). A node is never left with constants alone: its output is not known for a
+ * ({@link growthPerValue}, {@link growthInAll}). A node is never left with constants alone: its output is not known for a
  * reason.
  */
 export const propagateConstants: Pass = {
@@ -50,7 +42,7 @@ export const propagateConstants: Pass = {
 export const withConstants = (graph: Graph, channelwise: boolean): Graph => {
   const known = knownValues(graph)
   if (known.read.size === 0) return graph
-  const plan = choose(graph, known, bytesInAll, channelwise) ?? choose(graph, known, 0, channelwise)
+  const plan = choose(graph, known, growthInAll, channelwise) ?? choose(graph, known, 0, channelwise)
   return plan === undefined ? graph : rewrite(graph, known, plan)
 }
 
@@ -67,7 +59,7 @@ interface Plan {
 
 /** What to replace; undefined where it would take more than `allowance` bytes. 0 leaves only what is negligible. */
 const choose = (graph: Graph, known: KnownValues, allowance: number, channelwise: boolean): Plan | undefined => {
-  const limit = Math.max(negligible, Math.min(bytesPerValue, allowance))
+  const limit = Math.max(negligibleGrowth, Math.min(growthPerValue, allowance))
   const { waysOf, canBeGiven } = waysInto(graph, known, limit, channelwise)
   const live = new Map<Node, ReadonlyMap<number, Way>>()
   const needed = new Set<ValueId>(graph.preserved.uses)
@@ -104,7 +96,7 @@ const choose = (graph: Graph, known: KnownValues, allowance: number, channelwise
     }
   }
   for (const value of outputs) sizes.set(`small ${value}`, bytesOf(graph, known, value, 'expanded'))
-  const bytes = [...sizes.values()].reduce((sum, size) => sum + (size > negligible ? size : 0), 0)
+  const bytes = [...sizes.values()].reduce((sum, size) => sum + (size > negligibleGrowth ? size : 0), 0)
   return bytes > allowance || (ports.size === 0 && outputs.size === 0) ? undefined : { ports, outputs }
 }
 

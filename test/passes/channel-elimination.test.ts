@@ -11,7 +11,7 @@ import { tensorOf } from '../../src/ir/tensor.ts'
 import { noMasks } from '../../src/masks/mask.ts'
 import { compile, type LayerReport } from '../../src/passes/compile.ts'
 import { buildGraph, convNormRelu, type GraphBuilder, type Zeros } from '../builder.ts'
-import { compareCompiled } from '../fuzz/differential.ts'
+import { compareCompiled, orThrow } from '../fuzz/differential.ts'
 
 const image = { x: ['N', 4, 8, 8] as const }
 
@@ -70,6 +70,18 @@ describe('constants', () => {
     expect(width('conv0')).toBe('4 -> 8')
     // The normalisation behind it is folded all the same.
     expect(nodes).toEqual(['Conv', 'Relu', 'Conv', 'Add', 'Relu'])
+  })
+  test('of a large image, constants that meet padding ride on a carrier', () => {
+    const network = (size: number) =>
+      buildGraph({ x: ['N', 4, size, size] }, (b) => {
+        const y = convNormRelu(b, 'a', 'x', [16, 4, 1], { rows: range(8) })
+        return [convNormRelu(b, 'b', y, [32, 16, 3])]
+      })
+    const width = (size: number): number | undefined =>
+      orThrow(compile(network(size), noMasks)).report.layers[0]?.outputs.after
+    // 32 channels of 181 by 181 floats are the last below 4 MiB.
+    expect(width(181)).toBe(8)
+    expect(width(182)).toBe(9)
   })
   test('where sizes are not known, constants that meet padding ride on a carrier', async () => {
     const { width, why } = await compiled(

@@ -307,6 +307,23 @@ describe('carried weights', () => {
   })
 })
 
+describe('borders', () => {
+  test('stay finite output by output', () => {
+    // Each of 256 outputs gets 9 taps of 40 at most; all together they are beyond float16.
+    const body = (c: number): string => `input x: float16[N,1,4,4]
+      const v: float16[16,1,1,1] = [${Array.from({ length: 16 }, (_, i) => (i < 8 ? 0 : 0.5)).join(', ')}]
+      const b: float16[16] = [${Array.from({ length: 16 }, (_, i) => (i < 8 ? 10 : 0.25)).join(', ')}]
+      const w: float16[256,16,3,3] = [${Array.from({ length: 256 * 144 }, () => c).join(', ')}]
+      h = Conv(x, v, b)
+      a = Relu(h)
+      y = Conv(a, w) { pads: [1, 1, 1, 1] }
+      output y: float16[N,256,4,4]`
+    const after = (c: number) => right(compile(read(body(c)), noMasks)).report.layers[0]
+    expect(after(0.5)?.outputs.after).toBe(8)
+    expect(after(100)?.stays.map(({ reason }) => reason.kind)).toContain('numbers')
+  })
+})
+
 describe('normalisations of constants', () => {
   test('are not known without an epsilon', () => {
     const body = (epsilon: string): string =>

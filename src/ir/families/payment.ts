@@ -103,11 +103,15 @@ const payAtBorder = (
 ): E.Either<Unpaid, Payment> => {
   const sums = tapSums(r, owed, (i) => constants[i] ?? NaN)
   const { largest } = precisionOf(r.weight.dtype)
-  let size = 0
-  for (const x of elements(sums)) size += Math.abs(Number(x))
-  if (!(size <= largest)) {
-    const channels = [...new Set(owed.flatMap((debt) => debt.channels))]
-    return E.left({ kind: 'numbers', channels, reason: `what they add up to may be too large for ${r.weight.dtype}` })
+  // The taps of an output lie together, and a position adds up some of them.
+  const values = elements(sums)
+  const taps = values.length / r.outputs
+  for (const { output, channels } of owed) {
+    let size = 0
+    for (let k = output * taps; k < (output + 1) * taps; k++) size += Math.abs(Number(values[k]))
+    if (!(size <= largest)) {
+      return E.left({ kind: 'numbers', channels, reason: `what they add up to may be too large for ${r.weight.dtype}` })
+    }
   }
   const added = (): Dense => {
     const found = border(sums)

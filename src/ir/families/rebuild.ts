@@ -12,7 +12,7 @@ import { elements, gather, int64s, type Tensor, tensorOf } from '../tensor.ts'
 import { type Reads, readsOfContraction } from './contraction.ts'
 import { type Grouping, planGroups } from './groups.ts'
 import { payFor } from './payment.ts'
-import { selectWeight } from './weights.ts'
+import { marksOf, selectWeight } from './weights.ts'
 
 const all = (length: number): Int32Array => new Int32Array(length).map((_, i) => i)
 
@@ -86,12 +86,6 @@ export const shrinkContraction = (s: ShrinkContext<unknown>, c: Contraction): Re
     nodes.push(makeNode(Gather, [whole, index], [y], { axis: c.outputAxis }))
   }
   return { nodes, constants }
-}
-
-const marksOf = (length: number, kept: Int32Array): Uint8Array => {
-  const out = new Uint8Array(length)
-  for (const i of kept) out[i] = 1
-  return out
 }
 
 const merged = (kept: Int32Array, back: ReadonlyArray<number>): Int32Array =>

@@ -47,7 +47,7 @@ export interface Factors {
   readonly inputs?: Float64Array
 }
 
-/** The largest normal number that may be left out of a check: what is above needs no look at its last digits. */
+/** Whether a number is normal and finite in its type, so that rounding takes no more than its last place. */
 const isPlain = (x: number, { normal, largest }: Precision): boolean => {
   const size = Math.abs(x)
   return size >= normal && size <= largest
@@ -260,7 +260,7 @@ export const selectWeight = (r: Reads, selection: Selection, label: string): Sel
     const rows = gather(r.weight, c.weightOutputAxis, outputs)
     return { weight: gather(rows, c.weightInputAxis, inputs), groups: 1 }
   }
-  const [keptIn, keptOut] = [marks(r.inputs, inputs), marks(r.outputs, outputs)]
+  const [keptIn, keptOut] = [marksOf(r.inputs, inputs), marksOf(r.outputs, outputs)]
   const plan = planGroups(r, c.groups, { input: keptIn, output: keptOut })
   invariant(
     plan.backInputs.length + plan.backOutputs.length === 0,
@@ -306,7 +306,8 @@ export const selectWeight = (r: Reads, selection: Selection, label: string): Sel
   return { weight: tensorOf(r.weight.dtype, shape, result), groups }
 }
 
-const marks = (length: number, kept: Int32Array): Uint8Array => {
+/** 1 for each index that is kept. */
+export const marksOf = (length: number, kept: Int32Array): Uint8Array => {
   const out = new Uint8Array(length)
   for (const i of kept) out[i] = 1
   return out

@@ -3,8 +3,11 @@
  * most once but for attempts that are undone, so that whatever puts them back ends.
  */
 import { producersOf, usersOf } from '../../ir/analysis.ts'
+import { byteLength } from '../../ir/dtype.ts'
 import { type Graph, labelOf } from '../../ir/graph.ts'
-import type { Node, ValueId } from '../../ir/op.ts'
+import { countOf } from '../../ir/links.ts'
+import type { Node, NodeContext, ValueId } from '../../ir/op.ts'
+import { growthInAll, growthPerValue } from '../growth.ts'
 import type { Target } from '../target.ts'
 import { axesOf, type ChannelFacts, type NodeView, viewsOf } from './analyse.ts'
 import type { Classes, Reason } from './relate.ts'
@@ -76,8 +79,15 @@ export const startDraft = (
   /** What has been done since an attempt began; undefined outside of one. */
   let journal: Change[] | undefined
   const detours = { border: new Set<Node>(), gatherInput: new Set<Node>(), gatherOutput: new Set<Node>() }
-  for (const { node, contraction: c } of viewsOf(graph)) {
-    if (c?.border !== undefined && target !== undefined) detours.border.add(node)
+  let growth = 0
+  for (const { node, ctx, contraction: c } of viewsOf(graph)) {
+    if (c?.border !== undefined && target !== undefined && holdsConstants(facts, node.inputs[c.port] ?? '', c.axis)) {
+      const size = borderBytes(ctx)
+      if (size <= growthPerValue && growth + size <= growthInAll) {
+        detours.border.add(node)
+        growth += size
+      }
+    }
     if (c === undefined || c.groups === 1 || target === undefined) continue
     detours.gatherInput.add(node)
     detours.gatherOutput.add(node)
@@ -209,6 +219,16 @@ export const startDraft = (
       if (after <= cost(nodes)) redo(changes)
     },
   }
+}
+
+/** Whether a channel holds a constant other than zero. */
+const holdsConstants = (facts: ChannelFacts, value: ValueId, axis: number): boolean =>
+  facts.constants(value, axis)?.some((x) => !Number.isNaN(x) && x !== 0) === true
+
+/** Bytes of a constant for each position of output 0, the same for all samples of a batch. */
+const borderBytes = (ctx: NodeContext<unknown>): number => {
+  const [type] = ctx.outputs
+  return type?.kind === 'tensor' ? byteLength(type.dtype, countOf(type.shape?.slice(1))) : Infinity
 }
 
 interface Members {
