@@ -76,6 +76,13 @@ export interface AxisLink {
  */
 export type SliceFact = number | undefined | null
 
+/** Channels along an axis that no input of the model changes, but that differ from position to position. */
+export interface Patterns {
+  readonly has: (channel: number) => boolean
+  /** What one of them holds in each sample of a batch, in row-major order of the other axes. */
+  readonly slice: (channel: number) => Float64Array
+}
+
 /**
  * A contraction: `out[.., o, ..] = Σ_c x[.., c, ..] · W[o, c] (+ bias)`, summed over channels `c` of input `port`.
  * Where the operator is grouped, output `o` of group `g = floor(o / (outs / groups))` reads the inputs of group `g` only.
@@ -103,13 +110,21 @@ export interface Contraction {
   readonly biasSize: (output: number) => number
   /** Factor on the sum (Gemm's alpha). */
   readonly scale: number
-  /**
-   * What each output position adds up from an input of ones: `sums` is a weight that reads one channel of each group.
-   * Float64 `[1,M,...]`; absent where that is the same at all positions, or the size of the output is not known.
-   */
-  readonly border?: ((sums: Dense) => Dense | undefined) | undefined
+  /** The sum by definition; absent where the sizes of the axes that are not summed over are not known. */
+  readonly contract?: Summation | undefined
   /** The node with another weight and bias, or why that cannot be: its bias is computed or would not be finite. */
   readonly rebuild: (change: Rebuilding, names: Naming) => Either<Refusal, Rewrite>
+}
+
+/** The sum of a contraction of its own sizes, for some of its channels. */
+export interface Summation {
+  /** The shape of one sample of input {@link Contraction.port}. */
+  readonly shape: ReadonlyArray<number>
+  /**
+   * `Σ_c x[.., c, ..] · W[o, c]`, without scale and bias, in float64. `x` is of {@link shape} but for its channels, which are
+   * those that `weight` reads in `groups` groups, and the number of samples.
+   */
+  readonly sum: (x: Dense, weight: Tensor, groups: number) => Dense | undefined
 }
 
 /** What a contraction becomes. Its weight is admissible already (`families/weights.ts`); the bias is checked by `rebuild`. */
@@ -157,9 +172,11 @@ export interface ShrinkContext<A> extends NodeContext<A>, Naming {
   readonly keptOutput: (output: number, axis: number) => Int32Array | undefined
   /** Constants of the slices along an input axis; NaN where a slice is not constant. */
   readonly constantsOf: (port: number, axis: number) => Float64Array | undefined
-  /** Whether what constants add where they meet padding is added to the result, as a constant for each position. */
+  /** Slices along an input axis that no input of the model changes, but that differ from position to position. */
+  readonly patternsOf: (port: number, axis: number) => Patterns | undefined
+  /** Whether what given channels add differently at each position is added to the result, as a constant for each position. */
   readonly isBordered: boolean
-  /** Which output slices must keep their numbers: those that are needed or known to be constant. 1 must. */
+  /** Which output slices must keep their numbers: those that are needed, and those that no input changes. 1 must. */
   readonly exactOutput: (output: number, axis: number) => Uint8Array | undefined
 }
 

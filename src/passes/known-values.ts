@@ -2,24 +2,30 @@
  * Known values: tensors that are the same for every input of the model, also where they differ from position to position, as
  * a constant does that met padding. Computed forwards by the operators' reference evaluation.
  */
-import * as E from 'fp-ts/lib/Either.js'
 import { fixedNames, memoized, usersOf } from '../ir/analysis.ts'
-import { bindInputs } from '../ir/bind.ts'
-import { bitsOf, byteLength, type DType, isFloat } from '../ir/dtype.ts'
-import { sameTensor } from '../ir/equal.ts'
-import { numbersOf, stridesOf } from '../ir/evaluate.ts'
-import { channelsOf } from '../ir/families/contraction.ts'
+import { bitsOf, byteLength, isFloat } from '../ir/dtype.ts'
+import { stridesOf } from '../ir/evaluate.ts'
 import { strided } from '../ir/families/movement.ts'
-import { contextOf, type Graph } from '../ir/graph.ts'
+import type { Graph } from '../ir/graph.ts'
 import { constantContext, evaluateNode } from '../ir/interpret.ts'
-import { shapeOf } from '../ir/links.ts'
-import { isAccurate, precisionOf } from '../ir/numerics.ts'
+import { precisionOf } from '../ir/numerics.ts'
 import type { Contraction, Node, NodeContext, ValueId } from '../ir/op.ts'
-import { type Draws, drawsFrom, seededRandom } from '../ir/random.ts'
 import { opOf } from '../ir/registry.ts'
-import { copyElements, type Dense, isNumeric, materialize, type Tensor, tensorOf } from '../ir/tensor.ts'
-import { isStatic, sizeOf, staticShape } from '../ir/type.ts'
-import { axesOf, channelConstants } from './channel-elimination/analyse.ts'
+import { type Dense, isNumeric, materialize, type Tensor, tensorOf } from '../ir/tensor.ts'
+import { sizeOf, staticShape } from '../ir/type.ts'
+import {
+  type Approximation,
+  contractionVariances,
+  elementCost,
+  type Errors,
+  evaluateMoved,
+  evaluationsMoved,
+  judged,
+  linkedAlike,
+  singleShape,
+} from './approximate.ts'
+import { channelConstants } from './channel-elimination/constants.ts'
+import { axesOf } from './channel-elimination/views.ts'
 
 /** A value that no input changes. */
 export interface KnownValue {
@@ -43,24 +49,13 @@ export interface KnownValues {
  * cost more is not known. The evaluation of an element costs as much as {@link elementCost} of them.
  */
 export const workLimit = 4e9
-const elementCost = 16
 
 /** The most bytes of known values that are held at one time. */
 export const memoryLimit = 64 * 2 ** 20
 
 /**
  * The known values of a graph. A value is known when all inputs of its node are, or when all its channels are constant.
- *
- * Along a symbolic axis a known value is held once, since it is the same at every index. That an output then is, too, is
- * proved by the links of its operator, asked with batches of 2: where every symbolic axis of the inputs is linked, index by
- * index, with an axis of the output of the same symbol and the other way round, dropping an index leaves the rest of the
- * output unchanged, so the output of n equal slices is n times the output of one.
- *
- * What is computed here is computed in double and rounded to the type of each value. A runtime rounds more often: errors
- * are taken for independent (N. J. Higham and T. Mary, A new approach to probabilistic rounding error analysis, SIAM J. Sci.
- * Comput. 41, 2019) and followed as root mean squares, through contractions by the sums of squares of their weights, else
- * by evaluating with moved inputs. A value is known only while that is small against the root mean square of its elements,
- * and while none of them is in the tail of a function.
+ * Along a symbolic axis a known value is held once, since it is the same at every index ({@link linkedAlike}).
  */
 export const knownValues = memoized((graph): KnownValues => evaluateKnown(graph, workLimit, memoryLimit))
 
@@ -183,227 +178,38 @@ const planOf = (
     op.macs?.(ctx) ??
     0
   const work = macs + elementCount * elementCost
-  const errors = node.inputs.map((name) => held.get(name)?.error)
-  return isWeighted
-    ? { work, compute: () => contracted(graph, ctx, c, inputs, errors[c.port] ?? 0) }
-    : { work: work * (1 + 2 * drawCount), compute: () => moved(graph, node, inputs, errors) }
-}
-
-/** The shape of a value with size 1 along symbolic axes. */
-const singleShape = (graph: Graph, value: ValueId): ReadonlyArray<number> | undefined =>
-  shapeOf(graph.types.get(value))?.map((dim) => (isStatic(dim) ? dim : 1))
-
-/**
- * Whether every symbolic axis of the computed inputs of a node and of its outputs is linked index by index with one of the
- * same symbol at the other end.
- */
-const linkedAlike = (graph: Graph): ((node: Node, computed: ReadonlyArray<number>) => boolean) => {
-  let bound: { readonly graph: Graph | undefined } | undefined
-  const symbolsOf = (value: ValueId): ReadonlyMap<number, string> | undefined => {
-    const shape = shapeOf(graph.types.get(value))
-    if (shape === undefined) return undefined
-    return new Map(shape.flatMap((dim, axis) => (isStatic(dim) ? [] : [[axis, dim] as const])))
-  }
-  return (node, computed) => {
-    const inputs = computed.map((port) => ({ port, symbols: symbolsOf(node.inputs[port] ?? '') }))
-    const outputs = node.outputs.flatMap((name, k) => (name === '' ? [] : [{ k, symbols: symbolsOf(name) }]))
-    if (![...inputs, ...outputs].every(({ symbols }) => symbols !== undefined)) return false
-    const symbolic = inputs.filter(({ symbols }) => symbols !== undefined && symbols.size > 0)
-    if (symbolic.length === 0) return outputs.every(({ symbols }) => symbols?.size === 0)
-    const op = opOf(node)
-    bound ??= { graph: withBatchOfTwo(graph) }
-    const links = bound.graph === undefined || op.links === 'opaque' ? 'opaque' : op.links(contextOf(bound.graph, node))
-    if (links === 'opaque') return false
-    return symbolic.every(({ port, symbols: from }) =>
-      outputs.every(({ k, symbols: to }) => {
-        const paired = links.filter(
-          (link) =>
-            link.input === port &&
-            link.output === k &&
-            link.from === undefined &&
-            link.into === undefined &&
-            from?.has(link.inputAxis) === true &&
-            from.get(link.inputAxis) === to?.get(link.outputAxis),
-        )
-        const [inputAxes, outputAxes] = [paired.map((l) => l.inputAxis), paired.map((l) => l.outputAxis)]
-        return new Set(inputAxes).size === from?.size && new Set(outputAxes).size === to?.size
+  const errors = node.inputs.map((name): Errors | undefined => {
+    const error = held.get(name)?.error
+    return error === undefined ? undefined : { axis: undefined, sizes: Float64Array.of(error) }
+  })
+  const weighted = isWeighted ? errors[c.port] : undefined
+  return {
+    work: weighted === undefined ? work * evaluationsMoved : work,
+    compute: () =>
+      (c !== undefined && weighted !== undefined
+        ? contracted(graph, ctx, c, inputs, weighted)
+        : evaluateMoved(graph, node, inputs, errors, undefined)
+      )?.map(({ tensor, errors: { sizes } }) => {
+        const error = sizes[0] ?? Infinity
+        return error === Infinity ? undefined : { tensor: compact(tensor), error, isChannelwise: false }
       }),
-    )
   }
 }
 
-/** The graph with 2 for every symbol that is the first size of an input, and usual sizes for the others. */
-const withBatchOfTwo = (graph: Graph): Graph | undefined => {
-  const bindings = new Map<string, number>()
-  for (const { type } of graph.inputs) {
-    const first = shapeOf(type)?.[0]
-    if (first !== undefined && !isStatic(first)) bindings.set(first, 2)
-  }
-  const bound = bindInputs(graph, bindings)
-  return E.isRight(bound) ? bound.right.graph : undefined
-}
-
-/** The outputs of a contraction of input `c.port`, which is off by `error`, with constants. */
+/** The outputs of a contraction of input `c.port`, which is off by `errors`, with constants. */
 const contracted = (
   graph: Graph,
   ctx: NodeContext<unknown>,
   c: Contraction,
   inputs: ReadonlyArray<Tensor | undefined>,
-  error: number,
-): ReadonlyArray<KnownValue | undefined> | undefined => {
+  errors: Errors,
+): ReadonlyArray<Approximation> | undefined => {
   const outputs = evaluateNode(graph, ctx.node, inputs)
   const [x, weight, output] = [inputs[c.port], inputs[c.weightPort], outputs?.[0]]
   if (x === undefined || weight === undefined || output === undefined || !isFloat(output.dtype)) return undefined
-  const unit = 2 ** -precisionOf(output.dtype).digits
-  const variance = c.scale ** 2 * varianceOf(c, weight, materialize(x), error, unit)
-  return [accurate(output, Math.sqrt(variance) + unit * rootMeanSquare(numbersOf(output)))]
-}
-
-/** The mean square, over the outputs, of errors in inputs that are off by `error` and products that are rounded by `unit`. */
-const varianceOf = (c: Contraction, weight: Tensor, x: Dense, error: number, unit: number): number => {
-  const values = numbersOf(materialize(weight))
-  const { outputs, outputsPerGroup, inputsPerGroup } = channelsOf(weight, c)
-  const [rows = 0, columns = 0, ...rest] = weight.shape
-  const inner = sizeOf(rest)
-  const offsets = meanSquares(x, c.axis).map((square) => error ** 2 + unit ** 2 * square)
-  let sum = 0
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) {
-      const [line, column] = c.weightOutputAxis === 0 ? [i, j] : [j, i]
-      const channel = c.grouped === 'input' ? Math.floor(line / outputsPerGroup) * inputsPerGroup + column : column
-      const start = (i * columns + j) * inner
-      let squares = 0
-      for (let at = start; at < start + inner; at++) squares += (values[at] ?? 0) ** 2
-      sum += squares * (offsets[channel] ?? 0)
-    }
-  }
-  return sum / outputs
-}
-
-/** Per index along an axis the mean of the squares of its slice. */
-const meanSquares = (tensor: Dense, axis: number): Float64Array => {
-  const values = numbersOf(tensor)
-  const size = tensor.shape[axis] ?? 0
-  const inner = sizeOf(tensor.shape.slice(axis + 1))
-  const out = new Float64Array(size)
-  for (let start = 0; start < values.length; start += inner) {
-    const i = (start / inner) % size
-    let sum = 0
-    for (let at = start; at < start + inner; at++) sum += (values[at] ?? 0) ** 2
-    out[i] = (out[i] ?? 0) + sum
-  }
-  return out.map((sum) => sum / (values.length / size))
-}
-
-/** How often inputs are moved at random; each time by a draw and by its opposite. */
-const drawCount = 2
-
-/** The outputs of any operator, and how far they move when its computed inputs do by what they are off by. */
-const moved = (
-  graph: Graph,
-  node: Node,
-  inputs: ReadonlyArray<Tensor | undefined>,
-  errors: ReadonlyArray<number | undefined>,
-): ReadonlyArray<KnownValue | undefined> | undefined => {
-  const outputs = evaluateNode(graph, node, inputs)
-  if (outputs === undefined) return undefined
-  const changes = outputs.map(() => 0)
-  const isMoved = (tensor: Tensor | undefined, port: number): tensor is Tensor =>
-    tensor !== undefined && errors[port] !== undefined && isFloat(tensor.dtype)
-  const draws = drawsFrom(seededRandom(drawCount, node.outputs.join()))
-  for (let draw = 0; draw < (inputs.some(isMoved) ? drawCount : 0); draw++) {
-    const offsets = inputs.map((tensor, port) =>
-      isMoved(tensor, port) ? offsetsOf(tensor, errors[port] ?? 0, draws) : undefined,
-    )
-    for (const sign of [1, -1]) {
-      const others = evaluateNode(
-        graph,
-        node,
-        inputs.map((tensor, port) => {
-          const by = offsets[port]
-          return tensor && by ? shifted(tensor, by, sign) : tensor
-        }),
-      )
-      outputs.forEach((output, k) => {
-        const other = others?.[k]
-        const change = other === undefined ? Infinity : distance(output, other)
-        changes[k] = Math.max(changes[k] ?? 0, change)
-      })
-    }
-  }
-  const sizes = accuracySizes(graph, node, inputs)
-  return outputs.map((output, k) => {
-    if (!isFloat(output.dtype)) return accurate(output, changes[k] ?? 0)
-    const { digits } = precisionOf(output.dtype)
-    const values = numbersOf(output)
-    if (sizes?.some((size, i) => isTail(output.dtype, values[i] ?? 0, size)) === true) return undefined
-    return accurate(output, (changes[k] ?? 0) + 2 ** -digits * rootMeanSquare(values))
-  })
-}
-
-/** Whether a result is small against what it is accurate to, other than a certain zero. */
-const isTail = (dtype: DType, value: number, size: number): boolean => {
-  const precision = precisionOf(dtype)
-  return size > 0 && !isAccurate(precision, value, 2 ** -precision.digits * size)
-}
-
-/** For every element of the first input the magnitude that a runtime's result is accurate to; see `accurateTo` in `OpDef`. */
-const accuracySizes = (
-  graph: Graph,
-  node: Node,
-  inputs: ReadonlyArray<Tensor | undefined>,
-): Float64Array | undefined => {
-  const { accurateTo } = opOf(node)
-  const [x] = inputs
-  const ctx = accurateTo && constantContext(graph, node, inputs)
-  if (ctx === undefined || accurateTo === undefined || x === undefined || !isFloat(x.dtype)) return undefined
-  const values = numbersOf(materialize(x))
-  const out = new Float64Array(values.length)
-  for (let i = 0; i < out.length; i++) out[i] = accurateTo(ctx, [values[i]])
-  return out
-}
-
-/** An offset of random sign for every element: what it is off by, at least a unit in its last place. */
-const offsetsOf = (tensor: Tensor, error: number, draws: Draws): Float64Array => {
-  const unit = 2 ** (1 - precisionOf(tensor.dtype).digits)
-  const values = numbersOf(materialize(tensor))
-  const out = new Float64Array(values.length)
-  for (let i = 0; i < out.length; i++) {
-    const size = Math.max(error, unit * Math.abs(values[i] ?? 0))
-    out[i] = draws.next() < 0.5 ? -size : size
-  }
-  return out
-}
-
-const shifted = (tensor: Tensor, offsets: Float64Array, sign: number): Dense => {
-  const values = copyElements(tensor)
-  for (let i = 0; i < offsets.length; i++) values[i] = (values[i] ?? 0) + sign * (offsets[i] ?? 0)
-  return tensorOf(tensor.dtype, tensor.shape, values)
-}
-
-/** The root mean square of differences; infinite where they are no floats and differ, or anything is not finite. */
-const distance = (a: Dense, b: Dense): number => {
-  if (a.shape.join() !== b.shape.join() || a.dtype !== b.dtype) return Infinity
-  if (!isFloat(a.dtype)) return sameTensor(a, b) ? 0 : Infinity
-  const [x, y] = [numbersOf(a), numbersOf(b)]
-  let sum = 0
-  for (let i = 0; i < x.length; i++) sum += ((x[i] ?? 0) - (y[i] ?? 0)) ** 2
-  return Number.isNaN(sum) ? Infinity : Math.sqrt(sum / Math.max(1, x.length))
-}
-
-const rootMeanSquare = (values: Float64Array | Float32Array): number => {
-  let sum = 0
-  for (const value of values) sum += value * value
-  return Math.sqrt(sum / Math.max(1, values.length))
-}
-
-/** The value, if it is finite and accurate enough to be known; integers have to be certain. */
-const accurate = (tensor: Dense, error: number): KnownValue | undefined => {
-  const found = { tensor: compact(tensor), error, isChannelwise: false }
-  if (!isFloat(tensor.dtype)) return error === 0 ? found : undefined
-  const values = numbersOf(tensor)
-  const isKnown = values.every(Number.isFinite) && isAccurate(precisionOf(tensor.dtype), rootMeanSquare(values), error)
-  return isKnown ? found : undefined
+  const variances = contractionVariances(c, weight, materialize(x), errors, precisionOf(output.dtype).digits)
+  const mean = variances.reduce((sum, variance) => sum + variance, 0) / variances.length
+  return [judged(output, undefined, Float64Array.of(Math.sqrt(mean)))]
 }
 
 /** A tensor with size 1 along every axis along which all its slices are equal. */

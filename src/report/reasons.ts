@@ -11,6 +11,7 @@ export const reasonMeanings: Readonly<Record<ReasonKind, string>> = {
   mixed: 'an operator mixes the channels of this axis',
   live: 'they go together with channels that are needed',
   carrier: 'one channel carries the constants that meet padding',
+  pattern: 'they differ from position to position, and adding them behind a layer would cost more',
   numbers: 'their numbers would lose digits or not be finite',
   width: 'a width is rounded up to one that the target runs faster',
   groups: 'groups of a grouped operator keep one size',

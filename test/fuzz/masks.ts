@@ -1,5 +1,5 @@
 /** Random masks of the shapes that pruning leaves, for every weight that a layer sums over. */
-import { viewsOf } from '../../src/passes/channel-elimination/analyse.ts'
+import { viewsOf } from '../../src/passes/channel-elimination/views.ts'
 import type { Graph } from '../../src/ir/graph.ts'
 import { elementMask, type Mask, type Masks } from '../../src/masks/mask.ts'
 import { sizeOf } from '../../src/ir/type.ts'

@@ -8,9 +8,9 @@ import { constantOutputs, neededInputs, type Reads, readsOfContraction } from '.
 import { contextOf, type Graph } from '../../src/ir/graph.ts'
 import { placeOf } from '../../src/ir/links.ts'
 import { precisionOf } from '../../src/ir/numerics.ts'
-import type { AxisLink } from '../../src/ir/op.ts'
+import type { AxisLink, Patterns } from '../../src/ir/op.ts'
 import { allOps, type AnyOp, decodeAttributes, encodeAttributes } from '../../src/ir/registry.ts'
-import { type Dense, elements, gather, materialize, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
+import { copyElements, type Dense, elements, gather, materialize, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
 import { type Dim, isStatic, sizeOf, tensorType, unknownDim, unknownType, type ValueType } from '../../src/ir/type.ts'
 import { uniforms } from '../inflate.ts'
 import { difference, graphOf, inputName, nodeOf, type Operand, outputName, type Sample, valuesOf } from './helpers.ts'
@@ -423,6 +423,32 @@ describe('contractions', () => {
   }
 
   /** The inputs with some channels of the contracted one set to constants. */
+  /** Some channels of x, the same in all samples; the first sample of each. */
+  const patternsOf = (p: Contracted, channels: ReadonlyArray<number>): Patterns => {
+    const { axis } = p.reads.contraction
+    const slices = new Map(
+      channels.map((i) => {
+        const all = sliceOf(p.x, axis, i)
+        return [i, Float64Array.from(all.slice(0, all.length / (p.x.shape[0] ?? 1)))] as const
+      }),
+    )
+    return { has: (i) => slices.has(i), slice: (i) => slices.get(i) ?? new Float64Array() }
+  }
+
+  /** `x` with the patterns in place. */
+  const withPatterns = (p: Contracted, patterns: Patterns): Contracted => {
+    const { axis } = p.reads.contraction
+    const values = copyElements(p.x)
+    const inner = sizeOf(p.x.shape.slice(axis + 1))
+    values.forEach((_, k) => {
+      const channel = Math.floor(k / inner) % p.reads.inputs
+      const slice = patterns.slice(channel)
+      if (axis !== 1 || !patterns.has(channel)) return
+      values[k] = slice[k % inner] ?? NaN
+    })
+    return { ...p, x: tensorOf(p.x.dtype, p.x.shape, values) }
+  }
+
   const withChannels = (p: Contracted, constants: Float64Array): ReadonlyArray<Dense | undefined> => {
     const { port, axis } = p.reads.contraction
     let x = p.x
@@ -481,19 +507,26 @@ describe('contractions', () => {
     const some = (n: number, share: number): Uint8Array => new Uint8Array(n).map(() => (uniform() < share ? 1 : 0))
     let shrunken = 0
     for (let round = 0; round < 40; round++) {
-      const p = contractedOf(one, 40 + round)
-      const { contraction: c, inputs: into, outputs: out } = p.reads
-      const links = linksOfProblem(p)
+      const drawn = contractedOf(one, 40 + round)
+      const { contraction: c, inputs: into, outputs: out } = drawn.reads
+      const links = linksOfProblem(drawn)
       const constants = new Float64Array(into).map(() =>
         uniform() < 0.6 ? (candidates[Math.floor(uniform() * candidates.length)] ?? 0) : NaN,
       )
-      const input = some(into, 0.5).map((kept, i) => (Number.isNaN(constants[i] ?? NaN) ? 1 : kept))
+      const patterned = some(into, c.contract === undefined ? 0 : 0.5)
+      const isPattern = (i: number): boolean => patterned[i] === 1 && Number.isNaN(constants[i] ?? NaN)
+      const patterns = patternsOf(
+        drawn,
+        Array.from(patterned.keys()).filter((i) => isPattern(i)),
+      )
+      const p = withPatterns(drawn, patterns)
+      const input = some(into, 0.5).map((kept, i) => (Number.isNaN(constants[i] ?? NaN) && !isPattern(i) ? 1 : kept))
       const output = some(out, round % 4 === 0 ? 1.1 : 0.7)
       if (c.groups > 1 && round % 4 === 0) dropGroups(p.reads, some(c.groups, 0.5), constants, input, output)
       if (c.groups > 1 && round % 4 === 2) thinGroups(p.reads, round % c.groups, constants, input, output)
       const inexact = some(out, round % 3 === 0 ? 0.3 : 0)
-      const detours = { isBordered: round % 2 === 1 && c.border !== undefined, isGathered: round % 5 === 1 }
-      if (!settle(p, links, constants, input, output, detours)) continue
+      const detours = { isBordered: round % 2 === 1 && c.contract !== undefined, isGathered: round % 5 === 1 }
+      if (!settle(p, links, constants, patterns, input, output, detours)) continue
       const drops = closure(
         [
           ...[...input.keys()]
@@ -512,6 +545,7 @@ describe('contractions', () => {
       if (whole === undefined) throw new Error('no output')
       const shrunk = evaluateShrunk(p.op, p.graph, p.node, drops, inputs, [whole], {
         constantsOf: (port, axis) => (port === c.port && axis === c.axis ? constants : undefined),
+        patternsOf: (port, axis) => (port === c.port && axis === c.axis ? patterns : undefined),
         isBordered: detours.isBordered,
         exactOutput: (k, axis) => (k === 0 && axis === c.outputAxis ? inexact.map((d) => 1 - d) : undefined),
       }).get(outputName(0))
@@ -575,6 +609,7 @@ describe('contractions', () => {
     p: Contracted,
     links: ReadonlyArray<AxisLink>,
     constants: Float64Array,
+    patterns: Patterns,
     input: Uint8Array,
     output: Uint8Array,
     { isBordered, isGathered }: { readonly isBordered: boolean; readonly isGathered: boolean },
@@ -598,6 +633,7 @@ describe('contractions', () => {
         if (input[i] === 1) put(output, o)
         if (output[o] === 1) put(input, i)
       }
+      if (!isBordered) for (const i of input.keys()) if (patterns.has(i)) put(input, i)
       if (!(c.uniform && c.payable) && !isBordered) {
         for (let o = 0; o < p.reads.outputs; o++) {
           if (output[o] === 0) continue

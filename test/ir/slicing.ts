@@ -3,7 +3,16 @@ import { gatherOperands } from '../../src/ir/gather-operands.ts'
 import { contextOf, type Graph } from '../../src/ir/graph.ts'
 import { evaluateNode } from '../../src/ir/interpret.ts'
 import { placeOf } from '../../src/ir/links.ts'
-import type { AxisLink, IndexMap, Node, NodeContext, Rewrite, ShrinkContext, ValueId } from '../../src/ir/op.ts'
+import type {
+  AxisLink,
+  IndexMap,
+  Node,
+  NodeContext,
+  Patterns,
+  Rewrite,
+  ShrinkContext,
+  ValueId,
+} from '../../src/ir/op.ts'
 import type { AnyOp } from '../../src/ir/registry.ts'
 import { type Dense, gather, materialize } from '../../src/ir/tensor.ts'
 
@@ -89,6 +98,7 @@ export const dropFrom = (tensor: Dense, side: 'input' | 'output', port: number, 
 
 export interface Facts {
   readonly constantsOf?: (port: number, axis: number) => Float64Array | undefined
+  readonly patternsOf?: (port: number, axis: number) => Patterns | undefined
   readonly isBordered?: boolean
   readonly exactOutput?: (output: number, axis: number) => Uint8Array | undefined
 }
@@ -111,6 +121,7 @@ export const shrinkContext = (
     keptOutput: (output, axis) =>
       keptAlong(drops, { side: 'output', port: output, axis }, outputs[output]?.shape[axis] ?? 0),
     constantsOf: facts.constantsOf ?? (() => undefined),
+    patternsOf: facts.patternsOf ?? (() => undefined),
     isBordered: facts.isBordered ?? false,
     exactOutput: facts.exactOutput ?? (() => undefined),
     rename: (_port, hint) => fresh(hint),

@@ -45,6 +45,102 @@ const conv = (
   return b.op(ops.Conv, bias ? [...inputs, b.weight(`${name}.bias`, [outs])] : inputs, { pads: [pad, pad, pad, pad] })
 }
 
+describe('channels that differ from position to position, but not from input to input', () => {
+  const live = { rows: even(96) }
+  const depthwise = (b: GraphBuilder, name: string, x: string, channels: number, stride = 1): string => {
+    const inputs = [x, b.weight(name, [channels, 1, 3, 3]), b.weight(`${name}.bias`, [channels])]
+    return b.op(ops.Conv, inputs, { group: channels, pads: [1, 1, 1, 1], strides: [stride, stride] })
+  }
+  /** An inverted residual block; filters of its first layer are masked, biases are not. */
+  const inverted = (b: GraphBuilder, x: string, middle: (y: string) => string = (y) => y): string => {
+    const y = convNormRelu(b, 'expand', x, [96, 16, 1], live, false)
+    const z = b.op(ops.Sigmoid, [depthwise(b, 'depthwise', y, 96)])
+    return b.op(ops.Add, [x, conv(b, 'project', middle(z), [16, 96, 1], {}, true)])
+  }
+  const block = (
+    middle?: (b: GraphBuilder, y: string) => string,
+    x = 'x',
+  ): Promise<Awaited<ReturnType<typeof compiled>>> =>
+    compiled(
+      buildGraph({ x: ['N', 16, 12, 12] }, (b) => [
+        inverted(b, b.op(ops.Relu, [x]), middle === undefined ? undefined : (y) => middle(b, y)),
+      ]),
+    )
+  test('go behind a padded depthwise convolution, and are added behind the next layer', async () => {
+    const { width, ops: nodes } = await block()
+    expect([width('conv0'), width('conv1'), width('conv2')]).toEqual(['16 -> 48', '48 -> 48', '48 -> 16'])
+    expect(nodes).toEqual(['Relu', 'Conv', 'Conv', 'Sigmoid', 'Conv', 'Add', 'Add'])
+  })
+  test('through concatenation, shuffling, splitting and pooling', async () => {
+    const { width } = await block((b, y) => {
+      const joined = b.op(ops.Concat, [y, y], { axis: 1 })
+      const grouped = b.op(ops.Reshape, [joined, b.ints('grouped', [0, 2, 96, 12, 12])])
+      const shuffled = b.op(ops.Transpose, [grouped], { perm: [0, 2, 1, 3, 4] })
+      const flat = b.op(ops.Reshape, [shuffled, b.ints('flat', [0, 192, 12, 12])])
+      const half = b.op(ops.Split, [flat, b.ints('halves', [96, 96])], { axis: 1 }, 2)
+      return b.op(ops.AveragePool, [half], { kernel_shape: [3, 3], pads: [1, 1, 1, 1], count_include_pad: 1 })
+    })
+    expect(width('conv0')).toBe('16 -> 24')
+  })
+  test('times a gate that is constant, made from what is the same at all positions again', async () => {
+    const { width, ops: nodes } = await block((b, y) => {
+      const squeezed = b.op(ops.Relu, [conv(b, 'squeeze', b.op(ops.GlobalAveragePool, [y]), [8, 96, 1], {}, true)])
+      const gate = b.op(ops.Sigmoid, [conv(b, 'excite', squeezed, [96, 8, 1], live, true)])
+      return b.op(ops.Mul, [y, gate])
+    })
+    // The squeezing layer reads means over the positions: one number for each channel, which its bias takes.
+    expect(['conv0', 'conv1', 'conv2', 'conv3', 'conv4'].map(width)).toEqual([
+      '16 -> 48',
+      '48 -> 48',
+      '48 -> 8',
+      '8 -> 48',
+      '48 -> 16',
+    ])
+    expect(nodes.filter((op) => op === 'Add')).toHaveLength(2)
+  })
+  test('stay with a channel of a gate that is needed', async () => {
+    const { width, why } = await block((b, y) => {
+      const gate = b.op(ops.Sigmoid, [conv(b, 'excite', b.op(ops.GlobalAveragePool, [y]), [96, 96, 1], {}, true)])
+      return b.op(ops.Mul, [y, gate])
+    })
+    expect(width('conv0')).toBe('16 -> 96')
+    expect(why('conv0')).toContain('goes with a channel of')
+  })
+  test('stay where adding them costs more than they do', async () => {
+    const { width, why } = await compiled(
+      buildGraph({ x: ['N', 16, 12, 12] }, (b) => {
+        const y = convNormRelu(b, 'expand', 'x', [96, 16, 1], { rows: range(2) })
+        return [conv(b, 'project', depthwise(b, 'depthwise', y, 96), [64, 96, 1])]
+      }),
+    )
+    expect(width('conv0')).toBe('16 -> 96')
+    expect(why('conv0')).toContain('is not the same at all positions behind Conv conv2')
+  })
+  test('stay where sizes are not known, and where samples of a batch differ', async () => {
+    const unknown = await compiled(buildGraph({ x: ['N', 16, 'H', 12] }, (b) => [inverted(b, b.op(ops.Relu, ['x']))]))
+    expect(unknown.width('conv0')).toBe('16 -> 96')
+    const batches = async (samples: number) =>
+      compiled(
+        buildGraph({ x: [2, 16, 12, 12] }, (b) => [
+          inverted(b, b.op(ops.Relu, ['x']), (y) => b.op(ops.Add, [y, b.weight('places', [samples, 96, 12, 12])])),
+        ]),
+      )
+    expect((await batches(1)).width('conv0')).toBe('16 -> 48')
+    expect((await batches(2)).width('conv0')).toBe('16 -> 96')
+  })
+  test('meet the padding of a layer that sums over them', async () => {
+    const { width } = await compiled(
+      buildGraph({ x: ['N', 16, 12, 12] }, (b) => {
+        const y = convNormRelu(b, 'expand', 'x', [96, 16, 1], live, false)
+        const z = b.op(ops.Sigmoid, [depthwise(b, 'depthwise', y, 96, 2)])
+        const t = b.op(ops.ConvTranspose, [z, b.weight('up', [96, 8, 3, 3])], { strides: [2, 2], pads: [0, 1, 1, 0] })
+        return [t, convNormRelu(b, 'c', z, [8, 96, 3])]
+      }),
+    )
+    expect(width('conv0')).toBe('16 -> 48')
+  })
+})
+
 describe('constants', () => {
   test('a constant into an unpadded convolution goes into its bias', async () => {
     const { width, ops } = await compiled(

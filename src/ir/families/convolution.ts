@@ -3,9 +3,9 @@ import * as E from 'fp-ts/lib/Either.js'
 import { isFloat } from '../dtype.ts'
 import { gatherOperands, replaceOperands } from '../gather-operands.ts'
 import { inputShape, outputShape, periodic, sameIndex } from '../links.ts'
-import type { AxisLink, Contraction, NodeContext, OpDef } from '../op.ts'
-import { type Dense, elements, gather, tensorOf } from '../tensor.ts'
-import { isStatic, sizeOf, staticShape } from '../type.ts'
+import type { AxisLink, Contraction, NodeContext, OpDef, Summation } from '../op.ts'
+import { type Dense, elements, gather, materialize, tensorOf } from '../tensor.ts'
+import { isStatic, staticShape } from '../type.ts'
 import { channelsOf } from './contraction.ts'
 import { changesBias, otherOperands, rebiased, shrinkContraction } from './rebuild.ts'
 import type { Window } from './window.ts'
@@ -70,7 +70,7 @@ const contractionOf = <A extends ConvolutionAttributes>(
     bias: biasOf,
     biasSize: (o) => Math.abs(biasOf(o) ?? Infinity),
     scale: 1,
-    border: uniform ? undefined : borderOf(ctx, layout),
+    contract: summationOf(ctx, layout),
     rebuild: (change, names) => {
       const { outputs } = change
       const operands = otherOperands(ctx, change, [1, 2])
@@ -89,15 +89,16 @@ const contractionOf = <A extends ConvolutionAttributes>(
   }
 }
 
-/** The convolution of ones of the size of the input, one channel for each group. */
-const borderOf = <A extends ConvolutionAttributes>(
+const summationOf = <A extends ConvolutionAttributes>(
   ctx: NodeContext<A>,
   layout: Layout<A>,
-): ((sums: Dense) => Dense | undefined) | undefined => {
-  const spatial = staticShape(inputShape(ctx, 0)?.slice(2))
-  if (spatial === undefined || staticShape(outputShape(ctx)?.slice(2)) === undefined) return undefined
-  const shape = [1, ctx.attrs.group, ...spatial]
-  return (sums) => layout.convolve(tensorOf('float64', shape, new Float64Array(sizeOf(shape)).fill(1)), sums, ctx.attrs)
+): Summation | undefined => {
+  const shape = staticShape(inputShape(ctx, 0)?.slice(1))
+  if (shape === undefined || staticShape(outputShape(ctx)?.slice(2)) === undefined) return undefined
+  return {
+    shape: [1, ...shape],
+    sum: (x, weight, group) => layout.convolve(x, materialize(weight), { ...ctx.attrs, group }),
+  }
 }
 
 const convolutionLinks = (ctx: NodeContext<unknown>, c: Contraction | undefined): ReadonlyArray<AxisLink> => {

@@ -1,15 +1,18 @@
 /**
- * What removed constant channels added to a contraction is paid for exactly: into the bias where their share is the same
- * at all positions, `shift[o] = scale · Σ c · ΣW[o,c]`, else onto a *carrier*, a constant channel k that stays:
- * `W'[o,k] = W[o,k] + Σ (c/k) · W[o,c]`, exact at padded borders too, or as a constant `[1,M,...]` that is added to the
- * result, one number for each position.
+ * What removed channels that no input changes added to a contraction is paid for exactly: into the bias where their share is
+ * the same at all positions, `shift[o] = scale · Σ c · ΣW[o,c]`; onto a *carrier*, a constant channel k that stays:
+ * `W'[o,k] = W[o,k] + Σ (c/k) · W[o,c]`, exact at padded borders too; or as a constant `[1,M,...]` that is added to the result,
+ * one number for each position. Patterns, which differ from position to position, can be paid for in the last way only.
  */
 import * as E from 'fp-ts/lib/Either.js'
+import { numbersOf } from '../evaluate.ts'
 import { invariant } from '../failure.ts'
 import { carrierRatio, precisionOf, type Refusal } from '../numerics.ts'
 import type { Reads } from './contraction.ts'
-import { type Dense, elementReader, elements } from '../tensor.ts'
-import { type Carried, carriedBlock, tapSums } from './weights.ts'
+import type { Patterns, Summation } from '../op.ts'
+import { type Dense, elementReader, gather, tensorOf } from '../tensor.ts'
+import { sizeOf } from '../type.ts'
+import { blockSize, type Carried, carriedBlock, marksOf } from './weights.ts'
 
 /** Which channels stay, and what is known of them. */
 export interface Removal {
@@ -17,6 +20,8 @@ export interface Removal {
   readonly keepsOutput: (o: number) => boolean
   /** Constants of the input channels, NaN where there is none. */
   readonly constants: Float64Array | undefined
+  /** Input channels that no input of the model changes, but that differ from position to position. */
+  readonly patterns: Patterns | undefined
   /** Whether an output has to stay what it is. */
   readonly isExact: (o: number) => boolean
   /** Whether a constant for each position may be added to the result. */
@@ -33,7 +38,7 @@ export interface Payment {
 
 /** Channels that have to come back, and why. */
 export interface Unpaid {
-  readonly kind: 'carrier' | 'numbers'
+  readonly kind: 'carrier' | 'numbers' | 'pattern'
   readonly channels: ReadonlyArray<number>
   readonly reason: Refusal
 }
@@ -42,30 +47,51 @@ const nothing: Payment = { shift: undefined, carried: [] }
 
 /** How what goes is paid for, or what has to come back so that it can be. */
 export const payFor = (r: Reads, removal: Removal): E.Either<Unpaid, Payment> => {
-  const { constants } = removal
-  if (constants === undefined) return E.right(nothing)
-  const owed = owedBy(r, removal, constants)
+  const { patterns, isBordered } = removal
+  const owed = owedBy(r, removal)
   if (owed.length === 0) return E.right(nothing)
-  const { uniform, payable, border } = r.contraction
-  if (uniform && payable) return payIntoBias(r, owed, constants)
-  if (removal.isBordered && border !== undefined) return payAtBorder(r, owed, constants, border)
-  return payOntoCarriers(r, removal, owed, constants)
+  const { uniform, payable, contract } = r.contraction
+  const isPattern = (i: number): boolean => patterns?.has(i) === true
+  const intoBias = uniform && payable ? only(owed, (i) => !isPattern(i)) : []
+  const rest = uniform && payable ? only(owed, isPattern) : owed
+  const bias = payIntoBias(r, intoBias, removal)
+  if (E.isLeft(bias) || rest.length === 0) return bias
+  if (isBordered && contract !== undefined) {
+    const border = payAtBorder(r, rest, removal, contract)
+    return E.isLeft(border) ? border : E.right({ ...bias.right, border: border.right })
+  }
+  const back = [...new Set(only(rest, isPattern).flatMap(({ channels }) => channels))]
+  if (back.length === 0) return payOntoCarriers(r, removal, rest)
+  return E.left({
+    kind: 'pattern',
+    channels: back,
+    reason: contract === undefined ? 'there is no sum for each position' : 'to add it there costs more than it saves',
+  })
 }
 
-/** An output and the removed channels with a constant other than zero that it reads. */
+/** An output and the removed channels that it reads and that hold something else than zero. */
 interface Debt {
   readonly output: number
   readonly channels: ReadonlyArray<number>
 }
 
-const owedBy = (r: Reads, removal: Removal, constants: Float64Array): ReadonlyArray<Debt> => {
+/** The debts to some channels. */
+const only = (owed: ReadonlyArray<Debt>, which: (i: number) => boolean): ReadonlyArray<Debt> =>
+  owed.flatMap(({ output, channels }) => {
+    const some = channels.filter(which)
+    return some.length === 0 ? [] : [{ output, channels: some }]
+  })
+
+const owedBy = (r: Reads, { constants, patterns, ...removal }: Removal): ReadonlyArray<Debt> => {
   const owed: Debt[] = []
+  if (constants === undefined && patterns === undefined) return owed
   const { groups } = r.contraction
   for (let group = 0; group < groups; group++) {
     const gone: number[] = []
     for (let i = group * r.inputsPerGroup; i < (group + 1) * r.inputsPerGroup; i++) {
-      const value = constants[i] ?? NaN
-      if (!Number.isNaN(value) && value !== 0 && !removal.keepsInput(i)) gone.push(i)
+      const value = constants?.[i] ?? NaN
+      const isOwed = Number.isNaN(value) ? patterns?.has(i) === true : value !== 0
+      if (isOwed && !removal.keepsInput(i)) gone.push(i)
     }
     if (gone.length === 0) continue
     for (let o = group * r.outputsPerGroup; o < (group + 1) * r.outputsPerGroup; o++) {
@@ -78,12 +104,13 @@ const owedBy = (r: Reads, removal: Removal, constants: Float64Array): ReadonlyAr
   return owed
 }
 
-const payIntoBias = (r: Reads, owed: ReadonlyArray<Debt>, constants: Float64Array): E.Either<Unpaid, Payment> => {
+const payIntoBias = (r: Reads, owed: ReadonlyArray<Debt>, { constants }: Removal): E.Either<Unpaid, Payment> => {
+  if (owed.length === 0) return E.right(nothing)
   const { largest } = precisionOf(r.weight.dtype)
   const shift = new Float64Array(r.outputs)
   for (const { output, channels } of owed) {
     let sum = 0
-    for (const i of channels) sum += (constants[i] ?? NaN) * r.sum(output, i)
+    for (const i of channels) sum += (constants?.[i] ?? NaN) * r.sum(output, i)
     sum *= r.contraction.scale
     const bias = r.contraction.bias(output)
     const size = bias === undefined ? r.contraction.biasSize(output) + Math.abs(sum) : Math.abs(bias + sum)
@@ -95,38 +122,70 @@ const payIntoBias = (r: Reads, owed: ReadonlyArray<Debt>, constants: Float64Arra
   return E.right({ shift, carried: [] })
 }
 
+/** The constant `[1,M,...]` of what is owed, zero for outputs that owe nothing. */
 const payAtBorder = (
   r: Reads,
   owed: ReadonlyArray<Debt>,
-  constants: Float64Array,
-  border: (sums: Dense) => Dense | undefined,
-): E.Either<Unpaid, Payment> => {
-  const sums = tapSums(r, owed, (i) => constants[i] ?? NaN)
+  { constants, patterns }: Removal,
+  { shape, sum }: Summation,
+): E.Either<Unpaid, () => Dense> => {
+  const c = r.contraction
   const { largest } = precisionOf(r.weight.dtype)
-  // The taps of an output lie together, and a position adds up some of them.
-  const values = elements(sums)
-  const taps = values.length / r.outputs
+  const at = elementReader(r.weight)
+  const heldBy = (i: number): Float64Array => {
+    const number = constants?.[i] ?? NaN
+    return (Number.isNaN(number) ? patterns?.slice(i) : undefined) ?? Float64Array.of(number)
+  }
+  const sizes = new Map<number, number>()
+  const sizeOfChannel = (i: number): number => {
+    const known = sizes.get(i) ?? heldBy(i).reduce((size, x) => Math.max(size, Math.abs(x)), 0)
+    sizes.set(i, known)
+    return known
+  }
   for (const { output, channels } of owed) {
     let size = 0
-    for (let k = output * taps; k < (output + 1) * taps; k++) size += Math.abs(Number(values[k]))
-    if (!(size <= largest)) {
+    for (const i of channels) size += blockSize(r, at, output, i) * sizeOfChannel(i)
+    if (!(Math.abs(c.scale) * size <= largest)) {
       return E.left({ kind: 'numbers', channels, reason: `what they add up to may be too large for ${r.weight.dtype}` })
     }
   }
-  const added = (): Dense => {
-    const found = border(sums)
-    invariant(found !== undefined, 'a convolution of ones that cannot be evaluated')
-    return found
-  }
-  return E.right({ ...nothing, border: added })
+  return E.right(() => {
+    const paid = new Set(owed.flatMap(({ channels }) => channels))
+    const all = Array.from({ length: r.inputs }, (_, i) => i)
+    // All channels of a grouped contraction, those that are not owed as zeros.
+    const read = c.groups === 1 ? all.filter((i) => paid.has(i)) : all
+    const inner = sizeOf(shape.slice(c.axis + 1))
+    const outer = sizeOf(shape.slice(0, c.axis))
+    const x = new Float64Array(outer * read.length * inner)
+    for (const [k, i] of read.entries()) {
+      if (!paid.has(i)) continue
+      const held = heldBy(i)
+      for (let n = 0; n < outer * inner; n++) {
+        x[(Math.floor(n / inner) * read.length + k) * inner + (n % inner)] = held[n % held.length] ?? NaN
+      }
+    }
+    const input = tensorOf(
+      'float64',
+      shape.map((size, axis) => (axis === c.axis ? read.length : size)),
+      x,
+    )
+    const weight = c.groups === 1 ? gather(r.weight, c.weightInputAxis, Int32Array.from(read)) : r.weight
+    const sums = sum(input, weight, c.groups)
+    invariant(sums !== undefined, 'a sum by definition that cannot be evaluated')
+    const owes = marksOf(
+      r.outputs,
+      Int32Array.from(owed, ({ output }) => output),
+    )
+    const rows = sizeOf(sums.shape.slice(c.outputAxis + 1))
+    const border = numbersOf(sums).map((added, k) =>
+      owes[Math.floor(k / rows) % r.outputs] === 1 ? c.scale * added : 0,
+    )
+    return tensorOf('float64', sums.shape, border)
+  })
 }
 
-const payOntoCarriers = (
-  r: Reads,
-  removal: Removal,
-  owed: ReadonlyArray<Debt>,
-  constants: Float64Array,
-): E.Either<Unpaid, Payment> => {
+const payOntoCarriers = (r: Reads, removal: Removal, owed: ReadonlyArray<Debt>): E.Either<Unpaid, Payment> => {
+  const constants = removal.constants ?? new Float64Array()
   const carried: Carried[] = []
   const at = elementReader(r.weight)
   const sizeOf = (i: number): number => Math.abs(constants[i] ?? 0)

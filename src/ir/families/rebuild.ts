@@ -34,6 +34,7 @@ export const shrinkContraction = (s: ShrinkContext<unknown>, c: Contraction): Re
     keepsInput: (i) => keptIn[i] === 1,
     keepsOutput: (o) => keptOut[o] === 1,
     constants: s.constantsOf(c.port, c.axis),
+    patterns: s.patternsOf(c.port, c.axis),
     isExact: (o) => exact?.[o] !== 0,
     isBordered: s.isBordered,
   })

@@ -5,16 +5,7 @@ import { invariant } from '../failure.ts'
 import { fits, growthLimit, type Precision, precisionOf, type Refusal } from '../numerics.ts'
 import type { Contraction } from '../op.ts'
 import { keepBlocks } from '../slices.ts'
-import {
-  copyElements,
-  type Dense,
-  elementReader,
-  elements,
-  gather,
-  materialize,
-  type Tensor,
-  tensorOf,
-} from '../tensor.ts'
+import { copyElements, elementReader, elements, gather, materialize, type Tensor, tensorOf } from '../tensor.ts'
 import { sizeOf } from '../type.ts'
 import { type Channels, channelsOf, type Reads } from './contraction.ts'
 import { planGroups } from './groups.ts'
@@ -210,30 +201,13 @@ export const carriedBlock = (
   return out
 }
 
-/**
- * `Σ value · W[o, i]` over channels `i`, tap by tap, as a weight that reads one channel of each group; `debts` says which
- * channels each output adds up.
- */
-export const tapSums = (
-  r: Reads,
-  debts: ReadonlyArray<{ readonly output: number; readonly channels: ReadonlyArray<number> }>,
-  value: (input: number) => number,
-): Dense => {
-  const c = r.contraction
-  const { taps, start } = layoutOf(r.weight.shape, c, r)
-  const shape = r.weight.shape.map((d, a) => (a !== c.weightInputAxis ? d : c.grouped === 'input' ? 1 : c.groups))
-  const one: Channels = { ...r, inputs: c.groups, inputsPerGroup: 1 }
-  const to = layoutOf(shape, c, one)
-  const at = elementReader(r.weight)
-  const out = new Float64Array(sizeOf(shape))
-  for (const { output, channels } of debts) {
-    const target = to.start(output, Math.floor(output / r.outputsPerGroup))
-    for (const i of channels) {
-      const source = start(output, i)
-      for (let k = 0; k < taps; k++) out[target + k] = (out[target + k] ?? 0) + value(i) * at(source + k)
-    }
-  }
-  return tensorOf('float64', shape, out)
+/** `Σ|W[o, i, ...]|` over the elements of one block. */
+export const blockSize = (r: Reads, at: (element: number) => number, o: number, i: number): number => {
+  const { taps, start } = layoutOf(r.weight.shape, r.contraction, r)
+  const first = start(o, i)
+  let sum = 0
+  for (let k = first; k < first + taps; k++) sum += Math.abs(at(k))
+  return sum
 }
 
 export interface Selection {

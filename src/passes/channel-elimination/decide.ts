@@ -6,12 +6,13 @@
 import type { Graph } from '../../ir/graph.ts'
 import type { Node, ValueId } from '../../ir/op.ts'
 import type { Target } from '../target.ts'
-import { axesOf, type ChannelFacts, type NodeView, viewsOf } from './analyse.ts'
+import type { ChannelFacts } from './analyse.ts'
 import { type Draft, startDraft } from './draft.ts'
-import type { Classes, Reason } from './relate.ts'
 import { inWords } from './needed-by.ts'
 import { priceOf } from './price.ts'
+import type { Classes, Reason } from './relate.ts'
 import { roundingOf, rules } from './rules.ts'
+import { axesOf, type NodeView, viewsOf } from './views.ts'
 
 export interface Decision {
   /** Indices kept along an axis, ascending; undefined when all are. */

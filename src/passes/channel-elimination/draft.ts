@@ -6,11 +6,12 @@ import { producersOf, usersOf } from '../../ir/analysis.ts'
 import { byteLength } from '../../ir/dtype.ts'
 import { type Graph, labelOf } from '../../ir/graph.ts'
 import { countOf } from '../../ir/links.ts'
-import type { Node, NodeContext, ValueId } from '../../ir/op.ts'
+import type { Contraction, Node, NodeContext, ValueId } from '../../ir/op.ts'
 import { growthInAll, growthPerValue } from '../growth.ts'
 import type { Target } from '../target.ts'
-import { axesOf, type ChannelFacts, type NodeView, viewsOf } from './analyse.ts'
+import type { ChannelFacts } from './analyse.ts'
 import type { Classes, Reason } from './relate.ts'
+import { axesOf, type NodeView, viewsOf } from './views.ts'
 
 /** A class that goes, with how many channels of the axis asked about are in it. */
 export interface Candidate {
@@ -49,7 +50,7 @@ export interface Draft {
 
 /** Contractions around which something is done instead of putting channels back. */
 export interface Detours {
-  /** What constants add where they meet padding is added behind them, position by position. */
+  /** What given channels add differently at each position is added behind them. */
   readonly border: ReadonlySet<Node>
   /** Channels that do not fall into groups of one size are gathered in front of them, or behind them. */
   readonly gatherInput: ReadonlySet<Node>
@@ -60,7 +61,7 @@ type Change =
   | { readonly kind: 'class'; readonly at: number; readonly reason: Reason }
   | { readonly kind: 'detour'; readonly of: keyof Detours; readonly node: Node }
 
-/** Everything goes that is not pinned, and not both live and unknown. `touched` hears of the nodes around what comes back. */
+/** Everything goes that is not pinned, and not both live and not given. `touched` hears of the nodes around what comes back. */
 export const startDraft = (
   graph: Graph,
   facts: ChannelFacts,
@@ -81,7 +82,7 @@ export const startDraft = (
   const detours = { border: new Set<Node>(), gatherInput: new Set<Node>(), gatherOutput: new Set<Node>() }
   let growth = 0
   for (const { node, ctx, contraction: c } of viewsOf(graph)) {
-    if (c?.border !== undefined && target !== undefined && holdsConstants(facts, node.inputs[c.port] ?? '', c.axis)) {
+    if (c?.contract !== undefined && target !== undefined && mayOweBorder(facts, node.inputs[c.port] ?? '', c)) {
       const size = borderBytes(ctx)
       if (size <= growthPerValue && growth + size <= growthInAll) {
         detours.border.add(node)
@@ -112,11 +113,10 @@ export const startDraft = (
       if (start === undefined) return
       const pinned = classes.pinned(value, axis)
       const live = facts.live(value, axis)
-      const constants = facts.constants(value, axis)
       for (let i = 0; i < size; i++) {
         const at = classOf[start + i] ?? 0
         if (pinned !== undefined) put(at, pinned)
-        else if (live?.[i] === 1 && Number.isNaN(constants?.[i] ?? NaN))
+        else if (live?.[i] === 1 && !facts.isGiven(value, axis, i))
           put(at, { kind: 'live', at: value, text: '', channel: { value, axis, index: i } })
       }
     })
@@ -221,9 +221,10 @@ export const startDraft = (
   }
 }
 
-/** Whether a channel holds a constant other than zero. */
-const holdsConstants = (facts: ChannelFacts, value: ValueId, axis: number): boolean =>
-  facts.constants(value, axis)?.some((x) => !Number.isNaN(x) && x !== 0) === true
+/** Whether a channel may add something that differs from position to position. */
+const mayOweBorder = (facts: ChannelFacts, value: ValueId, { axis, uniform, payable }: Contraction): boolean =>
+  facts.patterns(value, axis) !== undefined ||
+  (!(uniform && payable) && facts.constants(value, axis)?.some((x) => !Number.isNaN(x) && x !== 0) === true)
 
 /** Bytes of a constant for each position of output 0, the same for all samples of a batch. */
 const borderBytes = (ctx: NodeContext<unknown>): number => {

@@ -2,11 +2,11 @@
 import type { Reads } from '../../ir/families/contraction.ts'
 import { type Graph, withParts } from '../../ir/graph.ts'
 import type { Node, ValueId } from '../../ir/op.ts'
-import { viewsOf } from './analyse.ts'
 import type { Elimination } from './index.ts'
 import type { Reason } from './relate.ts'
+import { viewsOf } from './views.ts'
 
-/** A channel that is dead or constant but stays. */
+/** A channel that is dead or given (constant, or a pattern) but stays. */
 export interface Stay {
   readonly side: 'input' | 'output'
   readonly index: number
@@ -61,11 +61,9 @@ export const explain = ({ before, facts, decision }: Elimination): ReadonlyArray
     const gone = decision.vanished(output)
     const none = new Int32Array()
     const live = facts.live(output, c.outputAxis)
-    const made = facts.constants(output, c.outputAxis)
-    const read = facts.constants(input, c.axis)
-    const isWanted = (o: number): boolean => live?.[o] !== 0 && Number.isNaN(made?.[o] ?? NaN)
+    const isWanted = (o: number): boolean => live?.[o] !== 0 && !facts.isGiven(output, c.outputAxis, o)
     const needed = facts.needed(node)
-    const isNeeded = (i: number): boolean => needed?.[i] === 1 && Number.isNaN(read?.[i] ?? NaN)
+    const isNeeded = (i: number): boolean => needed?.[i] === 1 && !facts.isGiven(input, c.axis, i)
     const stays: Stay[] = []
     const stay = (
       side: Stay['side'],

@@ -11,7 +11,7 @@ import { relate } from './relate.ts'
 import { endangeredBy } from './remains.ts'
 import { shrink } from './shrink.ts'
 
-export type { Channel, ChannelFacts } from './analyse.ts'
+export type { ChannelFacts } from './analyse.ts'
 export type { Decision } from './decide.ts'
 export type { Reason } from './relate.ts'
 

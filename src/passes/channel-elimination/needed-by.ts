@@ -2,8 +2,9 @@
 import { memoized, usersOf } from '../../ir/analysis.ts'
 import { type Graph, labelOf } from '../../ir/graph.ts'
 import type { Node, ValueId } from '../../ir/op.ts'
-import { type Channel, type ChannelFacts, type NodeView, viewsOf } from './analyse.ts'
+import type { ChannelFacts } from './analyse.ts'
 import type { Reason } from './relate.ts'
+import { type Channel, type NodeView, viewsOf } from './views.ts'
 
 /** The reason with who needs the channel that keeps a class, if that is what keeps it. */
 export const inWords = (graph: Graph, facts: ChannelFacts, reason: Reason, value: ValueId): Reason => {

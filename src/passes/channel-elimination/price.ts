@@ -5,8 +5,8 @@
 import { planGroups } from '../../ir/families/groups.ts'
 import { countOf, outputShape } from '../../ir/links.ts'
 import { widthMultiple } from '../target.ts'
-import type { NodeView } from './analyse.ts'
 import type { Draft } from './draft.ts'
+import type { NodeView } from './views.ts'
 
 /** A float read and written takes the time of about this many multiply-accumulates of a convolution. */
 const elementPrice = 32

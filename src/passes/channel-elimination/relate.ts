@@ -5,9 +5,9 @@
  */
 import type { Graph } from '../../ir/graph.ts'
 import type { AxisLink, ValueId } from '../../ir/op.ts'
-import type { Channel, ChannelFacts } from './analyse.ts'
+import type { ChannelFacts } from './analyse.ts'
 import { disjointSets, pairsOf, pinAxes, type Reason, type Tracking, trackingOf } from './tracking.ts'
-import { axesOf, type NodeView, viewsOf } from './views.ts'
+import { axesOf, type Channel, type NodeView, viewsOf } from './views.ts'
 
 export type { Reason } from './tracking.ts'
 

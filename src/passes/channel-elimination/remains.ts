@@ -7,8 +7,9 @@
 import { copied } from '../../ir/families/movement.ts'
 import type { Graph } from '../../ir/graph.ts'
 import type { SliceFact, ValueId } from '../../ir/op.ts'
-import { type ChannelFacts, type Endangered, type Known, linksTo, type SliceReader, sliceReader } from './analyse.ts'
+import type { ChannelFacts, Endangered } from './analyse.ts'
 import type { Decision } from './decide.ts'
+import { type Known, linksTo, type SliceReader, sliceReader } from './slice-readers.ts'
 import { trackingOf } from './tracking.ts'
 import { axesOf, viewsOf } from './views.ts'
 

@@ -5,9 +5,9 @@ import { payFor } from '../../ir/families/payment.ts'
 import { labelOf } from '../../ir/graph.ts'
 import type { ValueId } from '../../ir/op.ts'
 import { type Target, widthMultiple } from '../target.ts'
-import { axesOf, type NodeView } from './analyse.ts'
 import type { Draft } from './draft.ts'
 import type { Reason } from './relate.ts'
+import { axesOf, type NodeView } from './views.ts'
 
 /** Puts back what the node asks for. It reads and changes channels of the node's own inputs and outputs only. */
 export type Rule = (view: NodeView, draft: Draft) => void
@@ -42,15 +42,17 @@ const keepUnpaid: Rule = ({ node, contraction: c, reads }, { facts, goes, putCha
       keepsInput: (i) => !goes(input, c.axis, i),
       keepsOutput: (o) => !goes(output, c.outputAxis, o),
       constants: facts.constants(input, c.axis),
+      patterns: facts.patterns(input, c.axis),
       isExact: (o) => exact?.[o] !== 0,
       isBordered: detours.border.has(node),
     })
     if (E.isRight(payment)) return
     const { kind, channels, reason } = payment.left
-    const text =
-      kind === 'carrier'
-        ? `carries the constants that meet the padding of ${labelOf(node)}`
-        : `cannot be paid for in ${labelOf(node)}: ${reason}`
+    const text = {
+      carrier: `carries the constants that meet the padding of ${labelOf(node)}`,
+      pattern: `is not the same at all positions behind ${labelOf(node)}: ${reason}`,
+      numbers: `cannot be paid for in ${labelOf(node)}: ${reason}`,
+    }[kind]
     for (const i of channels) putChannel(input, c.axis, i, { kind, at: labelOf(node), text })
   }
 }

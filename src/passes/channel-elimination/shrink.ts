@@ -4,8 +4,9 @@ import { gatherOperands } from '../../ir/gather-operands.ts'
 import { type Graph, withParts } from '../../ir/graph.ts'
 import type { Node, ShrinkContext, ValueId } from '../../ir/op.ts'
 import type { Tensor } from '../../ir/tensor.ts'
-import { axesOf, type ChannelFacts, type NodeView, viewsOf } from './analyse.ts'
+import type { ChannelFacts } from './analyse.ts'
 import type { Decision } from './decide.ts'
+import { axesOf, type NodeView, viewsOf } from './views.ts'
 
 export const shrink = (graph: Graph, facts: ChannelFacts, decision: Decision): Graph => {
   if (!decision.changes) return graph
@@ -90,6 +91,7 @@ const shrinkContext = (
       return graph.constants.has(value) ? keptOperand(port, axis) : decision.kept(value, axis)
     },
     constantsOf: (port, axis) => facts.constants(node.inputs[port] ?? '', axis),
+    patternsOf: (port, axis) => facts.patterns(node.inputs[port] ?? '', axis),
     isBordered: decision.isBordered(node),
     exactOutput: (output, axis) => facts.exact(node.outputs[output] ?? '', axis),
     rename: (port, hint) => {

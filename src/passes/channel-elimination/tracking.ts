@@ -14,7 +14,8 @@ import { axesOf, type Channel, type NodeView, viewsOf } from './views.ts'
 
 /** Why a channel has to stay, in words, with the value or node at fault. */
 export interface Reason {
-  readonly kind: 'output' | 'input' | 'opaque' | 'mixed' | 'live' | 'carrier' | 'numbers' | 'width' | 'groups' | 'empty'
+  readonly kind:
+    'output' | 'input' | 'opaque' | 'mixed' | 'live' | 'carrier' | 'pattern' | 'numbers' | 'width' | 'groups' | 'empty'
   readonly at: string
   readonly text: string
   /** Of a class that is `live` the channel that is needed; `needed-by.ts` says by what. */

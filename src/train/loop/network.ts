@@ -3,7 +3,7 @@ import { shapeOf } from '../../ir/links.ts'
 import type { Graph } from '../../ir/graph.ts'
 import type { ValueId } from '../../ir/op.ts'
 import { type Layer as GraphLayer, layersOf, readersOfWeights, resolveWeights } from '../../masks/weights.ts'
-import { axesOf, type NodeView, viewsOf } from '../../passes/channel-elimination/analyse.ts'
+import { axesOf, type NodeView, viewsOf } from '../../passes/channel-elimination/views.ts'
 import { type Classes, relate } from '../../passes/channel-elimination/relate.ts'
 import type { Layer, Network, Slot, Stream } from '../sparse/index.ts'
 
