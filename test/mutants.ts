@@ -23,6 +23,13 @@ const constants = 'test/passes/propagate-constants.test.ts'
 
 const mutants: ReadonlyArray<Mutant> = [
   {
+    guard: 'a node that contradicts what was known of its operands is a bug, not opaque',
+    file: 'src/ir/graph.ts',
+    from: 'was === undefined || is === undefined ? was === is : !contradict(was, is)',
+    to: 'was === undefined || is === undefined ? was === is : !contradict(was, was)',
+    tests: 'test/ir/graph.test.ts',
+  },
+  {
     guard: 'a known value is the same at every index of a batch only where links say so',
     file: 'src/passes/known-values.ts',
     from: 'return new Set(inputAxes).size === from?.size && new Set(outputAxes).size === to?.size',

@@ -48,18 +48,18 @@ const setValue = (proto: AttributeProto, raw: RawAttribute): void => {
   }
 }
 
-/** The node as the file holds it: an opaque one as it was read, its inputs and outputs replaced by the node's. */
+/** The node as the file holds it: an opaque one as it was, its inputs and outputs replaced by the node's. */
 export const writeNode = (node: Node): NodeProto => {
-  const opaque = isOp(node, Opaque)
-  const proto = restore(NodeProtoSchema, opaque ? node.attrs.payload : node.meta)
+  const opaque = isOp(node, Opaque) ? node.attrs : undefined
+  const proto = restore(NodeProtoSchema, opaque === undefined ? node.meta : opaque.payload)
   proto.input = [...node.inputs]
   proto.output = [...node.outputs]
-  if (opaque) return proto
-  proto.opType = node.op
+  if (opaque !== undefined && opaque.attributes === undefined) return proto
+  proto.opType = opaque?.opType ?? node.op
   if (node.name !== '') proto.name = node.name
   const kept = new Map(proto.attribute.map((attribute) => [attribute.name, attribute]))
   proto.attribute = []
-  for (const [name, raw] of encodeAttributes(node)) {
+  for (const [name, raw] of opaque?.attributes ?? encodeAttributes(node)) {
     const attribute = kept.get(name) ?? create(AttributeProtoSchema, { name })
     setValue(attribute, raw)
     proto.attribute.push(attribute)

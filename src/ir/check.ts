@@ -10,7 +10,7 @@ import { Identity } from './ops/identity.ts'
 import { Opaque } from './ops/opaque.ts'
 import { decodeAttributes, encodeAttributes, findOp, isOp } from './registry.ts'
 import type { Dense, External, Tensor } from './tensor.ts'
-import { isStatic, printType, sameType, sizeOf, unknownType, type ValueType } from './type.ts'
+import { contradict, printType, sameType, sizeOf, unknownType, type ValueType } from './type.ts'
 
 export type CheckError = Failure<'CheckError'>
 
@@ -114,29 +114,20 @@ const checkTypes: Spec = (graph) => {
   return extra === undefined ? undefined : wrong(`value ${extra}`, 'no type and no contents', 'some')
 }
 
-/** Why two types cannot both be of one value; symbols fit everything. */
-const contradiction = (a: ValueType, b: ValueType): boolean => {
-  if (a.kind === 'other' || b.kind === 'other') return false
-  if (a.dtype !== b.dtype) return true
-  const [x, y] = [a.shape, b.shape]
-  if (x === undefined || y === undefined) return false
-  return x.length !== y.length || x.some((dim, axis) => isStatic(dim) && isStatic(y[axis]) && dim !== y[axis])
-}
-
 const checkInterface: Spec = (graph) => {
   const inputs = new Map(graph.inputs.map((input) => [input.name, input.type]))
   for (const [name, tensor] of graph.defaults) {
     const type = inputs.get(name)
     if (type === undefined) return wrong(`default ${name}`, 'a graph input of this name', 'none')
     const own: ValueType = { kind: 'tensor', dtype: tensor.dtype, shape: tensor.shape }
-    if (contradiction(type, own)) return wrong(`default ${name}`, printType(type), printType(own))
+    if (contradict(type, own)) return wrong(`default ${name}`, printType(type), printType(own))
   }
   const names = new Set<ValueId>()
   for (const { name, type } of graph.outputs) {
     if (names.has(name)) return wrong(`graph output ${name}`, 'one output of this name', 'several')
     names.add(name)
     const computed = graph.types.get(name) ?? unknownType
-    if (contradiction(type, computed)) return wrong(`graph output ${name}`, printType(type), printType(computed))
+    if (contradict(type, computed)) return wrong(`graph output ${name}`, printType(type), printType(computed))
   }
   return undefined
 }

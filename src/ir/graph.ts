@@ -7,10 +7,21 @@ import * as E from 'fp-ts/lib/Either.js'
 import { type DType, isFloat } from './dtype.ts'
 import { type Failure, failure, invariant } from './failure.ts'
 import type { InferContext, Node, NodeContext, ValueId } from './op.ts'
+import { makeNode } from './make-node.ts'
 import { Opaque } from './ops/opaque.ts'
-import { isOp, opOf } from './registry.ts'
+import { encodeAttributes, isOp, opOf } from './registry.ts'
 import { integersOf, isNumeric, type Tensor } from './tensor.ts'
-import { type Dim, isAnonymous, isStatic, tensorType, unknownDim, unknownType, type ValueType } from './type.ts'
+import {
+  contradict,
+  type Dim,
+  isAnonymous,
+  isStatic,
+  rankLimit,
+  tensorType,
+  unknownDim,
+  unknownType,
+  type ValueType,
+} from './type.ts'
 
 export interface ValueInfo {
   readonly name: ValueId
@@ -65,7 +76,7 @@ const contentLimit = 64
  */
 export const makeGraph = (
   parts: GraphParts,
-  demote?: (node: Node, reason: string) => Node,
+  demote?: (node: Node, reason: string, types: ReadonlyMap<ValueId, ValueType>) => Node,
 ): E.Either<GraphError, Graph> => {
   const nodes: Node[] = []
   const types = new Map<ValueId, ValueType>()
@@ -84,7 +95,7 @@ export const makeGraph = (
       if (!types.has(input)) return E.left(malformed(`${label}, input ${input}`, 'a value defined earlier', 'none'))
     }
     const inferred = inferNode(given, parts, types, contents)
-    const node = E.isLeft(inferred) && demote !== undefined ? demote(given, inferred.left.found) : given
+    const node = E.isLeft(inferred) && demote !== undefined ? demote(given, inferred.left.found, types) : given
     const outputs = node === given ? inferred : inferNode(node, parts, types, contents)
     if (E.isLeft(outputs)) return outputs
     nodes.push(node)
@@ -103,16 +114,56 @@ export const makeGraph = (
   return E.right({ ...parts, nodes, types, contents })
 }
 
-/** A graph with some parts replaced. The parts come from our own passes, so a malformed result is our bug. */
+/**
+ * A graph with some parts replaced. The parts come from our own passes, so a malformed result is our bug; but for a node that
+ * could never work, which shows only now that more is known of its operands: it becomes opaque, as when a model is read.
+ */
 export const withParts = (graph: Graph, changed: Partial<GraphParts>): Graph => {
   const { types: _types, contents: _contents, ...parts } = graph
-  const next = makeGraph({ ...parts, ...changed })
+  const whole = { ...parts, ...changed }
+  const made = makeGraph(whole)
+  const next = E.isRight(made) ? made : withMisfits(graph, whole)
   invariant(
     E.isRight(next),
     E.isLeft(next) ? `${next.left.subject}: expected ${next.left.expected}, found ${next.left.found}` : '',
   )
   return next.right
 }
+
+/** A graph in which nodes that fit what `before` knows of their operands, but not what is known now, are opaque. */
+const withMisfits = (before: Graph, parts: GraphParts): E.Either<GraphError, Graph> => {
+  const hints = new Map(parts.hints)
+  // A pass that gives other names to what a node reads and makes leaves its attributes, or else one of its outputs.
+  const origins = new Map<unknown, Node>()
+  for (const node of before.nodes)
+    for (const key of [node.attrs, ...node.outputs]) if (key !== '') origins.set(key, node)
+  return makeGraph({ ...parts, hints }, (node, reason, types) => {
+    const origin = [...node.outputs, node.attrs]
+      .map((key) => origins.get(key))
+      .find((one) => one !== undefined && learnsOnly(before, one, node, types))
+    if (origin === undefined) return node
+    for (const [i, output] of node.outputs.entries()) {
+      const type = before.types.get(origin.outputs[i] ?? '')
+      if (output !== '' && type !== undefined && !hints.has(output)) hints.set(output, type)
+    }
+    return makeNode(
+      Opaque,
+      node.inputs,
+      node.outputs,
+      { opType: node.op, payload: node.meta ?? new Uint8Array(), attributes: encodeAttributes(node), reason },
+      node.name,
+    )
+  })
+}
+
+/** Whether `node` is `origin`, and nothing that this knows of its operands is contradicted by what `node` knows of them. */
+const learnsOnly = (before: Graph, origin: Node, node: Node, types: ReadonlyMap<ValueId, ValueType>): boolean =>
+  origin.op === node.op &&
+  origin.inputs.length === node.inputs.length &&
+  origin.inputs.every((input, port) => {
+    const [was, is] = [before.types.get(input), types.get(node.inputs[port] ?? '')]
+    return was === undefined || is === undefined ? was === is : !contradict(was, is)
+  })
 
 export const labelOf = (node: Node): string => {
   const kind = isOp(node, Opaque) ? node.attrs.opType : node.op
@@ -137,6 +188,9 @@ const inferNode = (
   const inferred = opOf(node).inferTypes(inferContext(node, parts, types, contents))
   if (E.isLeft(inferred))
     return E.left(malformed(labelOf(node), 'operands it can work on', inferred.left.slice(0, 300)))
+  const extra = node.outputs.slice(inferred.right.length).find((name) => name !== '')
+  if (extra !== undefined)
+    return E.left(malformed(labelOf(node), `at most ${inferred.right.length} outputs`, `${node.outputs.length}`))
   for (const type of inferred.right) {
     const rank = type.kind === 'tensor' ? (type.shape?.length ?? 0) : 0
     if (rank > rankLimit)
@@ -160,9 +214,6 @@ const operandMisfit = (node: Node, types: ReadonlyMap<ValueId, ValueType>): stri
   const fits = odd === undefined || float === undefined || isOp(node, Opaque) || opOf(node).mixesTypes === true
   return fits ? undefined : `operands of ${odd} and of ${float}`
 }
-
-/** Axes of the value with the most axes; what nobody trains or runs is not looked into. */
-const rankLimit = 256
 
 const isSize = (dim: number): boolean => dim >= 0 && Number.isSafeInteger(dim)
 

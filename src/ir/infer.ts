@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { DType } from './dtype.ts'
 import type { InferContext } from './op.ts'
-import { type Dim, type Shape, type TensorType, unknownDim } from './type.ts'
+import { type Dim, isStatic, rankLimit, type Shape, type TensorType, unknownDim } from './type.ts'
 
 /** The tensor on an input port. */
 export const tensorInput = (ctx: InferContext<unknown>, port: number): E.Either<string, TensorType> => {
@@ -34,6 +34,10 @@ export const sharedDtype = (ctx: InferContext<unknown>, ports: ReadonlyArray<num
 /** The shape of a value of which only the rank is known. */
 export const unknownShape = (value: string, rank: number): Shape =>
   Array.from({ length: rank }, (_, axis) => unknownDim(value, axis))
+
+/** {@link unknownShape} of a rank that a file computes; more axes than any value has are as good as unknown. */
+export const unknownShapeOf = (value: string, rank: Dim | undefined): Shape | undefined =>
+  isStatic(rank) && rank <= rankLimit ? unknownShape(value, rank) : undefined
 
 /** Whether an optional port is given. */
 export const isGiven = (ctx: InferContext<unknown>, port: number): boolean => ctx.inputs[port] !== undefined

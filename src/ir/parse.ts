@@ -384,18 +384,10 @@ const parseNode = (s: Scanner, outputs: ReadonlyArray<ValueId>, draft: Draft, op
   s.list('(', ')', () => inputs.push(readPort(s)))
   const isOpaque = opName === Opaque.name
   const opaque: Partial<Mutable<OpaqueAttributes>> = {}
-  const raw = new Map<string, RawAttribute>()
-  if (s.peek('{')) {
-    s.list('{', '}', () => {
-      const key = s.token(attributeName, 'the name of an attribute')
-      const read = (): RawAttribute => {
-        s.expect(':')
-        return readAttribute(s, options)
-      }
-      if (isOpaque) readOpaque(s, key, opaque)
-      else define(s, raw, key, read)
-    })
-  }
+  let raw = new Map<string, RawAttribute>()
+  if (s.peek('{') && isOpaque) {
+    s.list('{', '}', () => readOpaque(s, s.token(attributeName, 'the name of an attribute'), opaque, options))
+  } else if (s.peek('{')) raw = readAttributes(s, options)
   const name = s.take('name') ? s.quoted('the name of the node in quotes') : ''
   const meta = readMeta(s)
   if (op === undefined || s.mismatch() !== undefined) return
@@ -408,13 +400,26 @@ const parseNode = (s: Scanner, outputs: ReadonlyArray<ValueId>, draft: Draft, op
   else draft.nodes.push({ op: opName, attrs: attrs.right, inputs, outputs, name, ...meta })
 }
 
-const readOpaque = (s: Scanner, key: string, into: Partial<Mutable<OpaqueAttributes>>): void => {
+const readAttributes = (s: Scanner, options: ParseOptions): Map<string, RawAttribute> => {
+  const out = new Map<string, RawAttribute>()
+  s.list('{', '}', () => {
+    const read = (): RawAttribute => {
+      s.expect(':')
+      return readAttribute(s, options)
+    }
+    define(s, out, s.token(attributeName, 'the name of an attribute'), read)
+  })
+  return out
+}
+
+const readOpaque = (s: Scanner, key: string, into: Partial<Mutable<OpaqueAttributes>>, options: ParseOptions): void => {
   const place = s.place()
   s.expect(':')
   if (key === 'domain' || key === 'opType' || key === 'reason') into[key] = s.quoted('a string in quotes')
   else if (key === 'captures' || key === 'defines') into[key] = readList(s, () => readName(s))
   else if (key === 'payload') into.payload = s.base64()
-  else s.reject('domain, opType, captures, defines, reason or payload', key, place)
+  else if (key === 'attributes') into.attributes = readAttributes(s, options)
+  else s.reject('domain, opType, captures, defines, reason, payload or attributes', key, place)
 }
 
 const readAttribute = (s: Scanner, options: ParseOptions): RawAttribute => {

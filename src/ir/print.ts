@@ -12,7 +12,7 @@
  * may be left out, and `hint` lines declared types of inner values. Bytes that the IR only carries are base64.
  */
 import { fixedNames } from './analysis.ts'
-import type { RawAttribute } from './attributes.ts'
+import type { RawAttribute, RawAttributes } from './attributes.ts'
 import { toBase64 } from './base64.ts'
 import { digestOf } from './digest.ts'
 import type { Graph, ValueInfo } from './graph.ts'
@@ -153,7 +153,7 @@ const printIndices = (kept: Int32Array): string => {
 }
 
 const printNode = (graph: Graph, node: Node, spell: (name: ValueId) => string, isNamed: boolean): string => {
-  const attributes = isOp(node, Opaque) ? printOpaque(node.attrs, spell) : printAttributes(node)
+  const attributes = isOp(node, Opaque) ? printOpaque(node.attrs, spell) : printAttributes(encodeAttributes(node))
   const types = node.outputs.map((name) =>
     name === '' ? '_' : printType(graph.types.get(name) ?? { kind: 'other', encoded: undefined }),
   )
@@ -166,8 +166,8 @@ const printNode = (graph: Graph, node: Node, spell: (name: ValueId) => string, i
   ].join('')
 }
 
-const printAttributes = (node: Node): ReadonlyArray<string> =>
-  [...encodeAttributes(node)].map(([key, raw]) => `${key}: ${printAttribute(raw)}`)
+const printAttributes = (attributes: RawAttributes): ReadonlyArray<string> =>
+  [...attributes].map(([key, raw]) => `${key}: ${printAttribute(raw)}`)
 
 const printAttribute = (raw: RawAttribute): string => {
   switch (raw.kind) {
@@ -195,4 +195,5 @@ const printOpaque = (attrs: OpaqueAttributes, spell: (name: ValueId) => string):
   `defines: [${attrs.defines.map(spell).join(', ')}]`,
   `reason: ${JSON.stringify(attrs.reason)}`,
   `payload: "${toBase64(attrs.payload)}"`,
+  ...(attrs.attributes === undefined ? [] : [`attributes: { ${printAttributes(attrs.attributes).join(', ')} }`]),
 ]

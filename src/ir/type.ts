@@ -59,6 +59,18 @@ export const sameType = (a: ValueType, b: ValueType): boolean => {
   return b.kind === 'other' && a.encoded === b.encoded
 }
 
+/** Axes of the value with the most axes; what nobody trains or runs is not looked into. */
+export const rankLimit = 256
+
+/** Whether two types cannot both be of one value; symbols, and what is not known, fit everything. */
+export const contradict = (a: ValueType, b: ValueType): boolean => {
+  if (a.kind === 'other' || b.kind === 'other') return false
+  if (a.dtype !== b.dtype) return true
+  const [x, y] = [a.shape, b.shape]
+  if (x === undefined || y === undefined) return false
+  return x.length !== y.length || x.some((dim, axis) => isStatic(dim) && isStatic(y[axis]) && dim !== y[axis])
+}
+
 /** `axis` counted from the front; ONNX allows -rank .. rank-1. Undefined when out of range. */
 export const normalizeAxis = (axis: number, rank: number): number | undefined => {
   const at = axis < 0 ? axis + rank : axis

@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fixedNames, freshNames, usersOf } from '../ir/analysis.ts'
 import { byteLength, type DType, isWide } from '../ir/dtype.ts'
-import { type Graph, type GraphError, makeGraph } from '../ir/graph.ts'
+import { type Graph, withParts } from '../ir/graph.ts'
 import { constantContext } from '../ir/interpret.ts'
 import type { Node, NodeContext, ValueId } from '../ir/op.ts'
 import { Identity } from '../ir/ops/identity.ts'
@@ -48,10 +48,9 @@ export const foldConstants: Pass = {
     for (const { shape } of graph.constants.values()) elements += sizeOf(shape)
     const generous: Allowance = { growth: growthInAll, steps: stepsInAll + stepsPerElement * elements }
     for (;;) {
-      const folded = fold(current, generous) ?? fold(current, { growth: 0, steps: 0 }) ?? E.right(current)
-      if (E.isLeft(folded)) return folded
-      if (folded.right === current) return folded
-      current = folded.right
+      const folded = fold(current, generous) ?? fold(current, { growth: 0, steps: 0 }) ?? current
+      if (folded === current) return E.right(current)
+      current = folded
     }
   },
 }
@@ -63,11 +62,8 @@ interface Allowance {
   readonly steps: number
 }
 
-/**
- * One sweep; undefined where all folds together would exceed the allowance. Left: a node that does not fit what its operands
- * turn out to be.
- */
-const fold = (graph: Graph, allowance: Allowance): E.Either<GraphError, Graph> | undefined => {
+/** One sweep; undefined where all folds together would exceed the allowance. */
+const fold = (graph: Graph, allowance: Allowance): Graph | undefined => {
   const fresh = freshNames(graph)
   const outputs = new Set<ValueId>(graph.outputs.map((output) => output.name))
   const constants = new Map<ValueId, Tensor>(graph.constants)
@@ -105,7 +101,7 @@ const fold = (graph: Graph, allowance: Allowance): E.Either<GraphError, Graph> |
       if (constant !== name) nodes.push(makeNode(Identity, [constant], [name], {}, node.name))
     })
   }
-  return changed ? makeGraph({ ...graph, nodes, constants, hints }) : E.right(graph)
+  return changed ? withParts(graph, { nodes, constants, hints }) : graph
 }
 
 /** The constants that a node would become, the bytes that this would add to the model, and the steps that it takes. */

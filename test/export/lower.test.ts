@@ -6,7 +6,7 @@ import type { Node } from '../../src/ir/op.ts'
 import * as ops from '../../src/ir/ops/index.ts'
 import { makeNode } from '../../src/ir/make-node.ts'
 import { dense, elements, gather, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
-import { tensorType } from '../../src/ir/type.ts'
+import { type Dim, tensorType } from '../../src/ir/type.ts'
 import { codeOf } from '../../src/onnx/types.ts'
 import { AttributeProto_AttributeType as Type, type ModelProto, type ValueInfoProto } from '../../src/onnx/onnx_pb.ts'
 import { buildGraph } from '../builder.ts'
@@ -156,6 +156,15 @@ describe('lowering', () => {
     expect(model.graph?.node[0]?.attribute).toMatchObject([
       { name: 'auto_pad', type: Type.STRING, s: new TextEncoder().encode('VALID') },
     ])
+  })
+
+  it('writes a node that became opaque as the node that it was', () => {
+    const of = (graph: Graph, channels: Dim): Graph =>
+      withParts(graph, { inputs: [{ name: 'x', type: tensorType('float32', ['N', channels, 6, 6]) }] })
+    const graph = of(convolution(), 'C')
+    const unfit = of(graph, 5)
+    expect(unfit.nodes.map(({ op }) => op)).toEqual(['Opaque', 'Relu', 'Relu', 'Relu'])
+    expect(write(unfit).graph?.node).toEqual(write(graph).graph?.node)
   })
 
   describe('the producer', () => {

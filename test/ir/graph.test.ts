@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { fixedNames, freshNames, producersOf, usersOf } from '../../src/ir/analysis.ts'
 import { renderError } from '../../src/ir/failure.ts'
 import { type Graph, type GraphParts, makeGraph, withParts } from '../../src/ir/graph.ts'
+import { Concat } from '../../src/ir/ops/concat.ts'
 import { Opaque } from '../../src/ir/ops/opaque.ts'
 import { Relu } from '../../src/ir/ops/relu.ts'
 import { parse } from '../../src/ir/parse.ts'
@@ -140,6 +141,56 @@ describe('withParts', () => {
     expect(() => withParts(graph, { nodes: [] })).toThrow(
       'graph output y: expected a value of the graph, found none. Please report this as a bug.',
     )
+  })
+
+  const open = read(`input x: float32[?,4]
+    input t: float32[3,4]
+    y = Concat(x, t) { axis: 1 } name "both" meta "MgFk"
+    z = Add(y, y)
+    output z: float32[?,?]`)
+  const inputs = (...shape: ReadonlyArray<number>) => [
+    { name: 'x', type: tensorType('float32', shape) },
+    ...open.inputs.slice(1),
+  ]
+
+  test('a node that could never work, which shows only when more is known of its operands, becomes opaque', () => {
+    const known = withParts(open, { inputs: inputs(2, 4) })
+    expect(known.nodes.map((node) => node.op)).toStrictEqual(['Opaque', 'Add'])
+    expect(known.nodes[0]).toMatchObject({
+      inputs: ['x', 't'],
+      outputs: ['y'],
+      name: 'both',
+      attrs: {
+        opType: 'Concat',
+        payload: Uint8Array.of(50, 1, 100),
+        attributes: new Map([['axis', { kind: 'int', value: 1n }]]),
+        reason: 'inputs differ in size along axis 0: 2, 3',
+      },
+    })
+    expect(known.types.get('y')).toStrictEqual(open.types.get('y'))
+    expect(withParts(known, { outputs: [] }).nodes).toStrictEqual(known.nodes)
+  })
+
+  test('under other names, too', () => {
+    const other = (name: string): string => (name === 'y' ? 'u' : name)
+    const nodes = open.nodes.map((node) => ({
+      ...node,
+      inputs: node.inputs.map(other),
+      outputs: node.outputs.map(other),
+    }))
+    expect(withParts(open, { inputs: inputs(2, 4), nodes }).nodes.map((node) => node.op)).toStrictEqual([
+      'Opaque',
+      'Add',
+    ])
+  })
+
+  test('a node that contradicts what was known is our bug, and so is one that was not there', () => {
+    expect(() => withParts(open, { inputs: inputs(2, 5) })).toThrow('invariant broken: Concat both')
+    const [both, sum] = open.nodes
+    const added = makeNode(Concat, ['t', 'x'], ['v'], { axis: 1 })
+    const nodes = [both, added, sum].flatMap((node) => node ?? [])
+    expect(withParts(open, { nodes }).nodes).toHaveLength(3)
+    expect(() => withParts(open, { inputs: inputs(2, 4), nodes })).toThrow('invariant broken: Concat v')
   })
 })
 

@@ -78,7 +78,7 @@ test.each<readonly [body: string, complaint: string]>([
   ['input x: float32[2]\ny = Relu(x) { a: [] }', 'line 3, column 19: expected ints[], floats[] or strings[], found []'],
   [
     'input x: float32[2]\ny = Opaque(x) { kind: "a" }',
-    'line 3, column 17: expected domain, opType, captures, defines, reason or payload, found kind',
+    'line 3, column 17: expected domain, opType, captures, defines, reason, payload or attributes, found kind',
   ],
   ['input x: float32[2]\ny = Relu(x) and more', 'line 3, column 13: expected the end of the line, found and'],
   ['input x: float32[2]\n"y = Relu(x)', 'line 3, column 1: expected a name, found "y = Relu(x)'],

@@ -9,6 +9,7 @@ import * as ops from '../../src/ir/ops/index.ts'
 import { parse } from '../../src/ir/parse.ts'
 import { print } from '../../src/ir/print.ts'
 import { makeNode } from '../../src/ir/make-node.ts'
+import { encodeAttributes } from '../../src/ir/registry.ts'
 import { dense, type Dense, type External, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
 import { sizeOf, tensorType, unknownDim, type ValueType } from '../../src/ir/type.ts'
 import { readModelBytes } from '../../src/read/model.ts'
@@ -194,6 +195,10 @@ const anyNode = (reads: ReadonlyArray<string>, writes: readonly [string, string,
             domain,
           ),
         ),
+      constant.map((attrs): Node => {
+        const attributes = encodeAttributes(makeNode(ops.Constant, [], [y], attrs))
+        return makeNode(ops.Opaque, [], [y], { opType: 'Constant', attributes })
+      }),
       fc.constant<Node>(makeNode(ops.Opaque, [], [], { opType: 'Nothing' })),
     ),
   )

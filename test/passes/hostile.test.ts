@@ -140,6 +140,48 @@ const models: ReadonlyArray<readonly [string, GraphInit]> = [
     },
   ],
   [
+    'a size that only a part of it knows, and that does not fit another reader',
+    {
+      input: [info('x', ['n'])],
+      initializer: [ints('s', [2]), zeros('w', [3])],
+      node: [
+        node('Relu', ['x'], ['r']),
+        node('Split', ['r', 's'], ['z']),
+        node('Add', ['r', 'w'], ['v']),
+        node('Sub', ['z', 'v'], ['y']),
+      ],
+    },
+  ],
+  [
+    'an operand that is known behind an average of one',
+    {
+      initializer: [ints('s', [2, 64])],
+      node: [node('Mean', ['s'], ['m']), node('Tile', ['m', 'm'], ['y'])],
+    },
+  ],
+  [
+    'a second output of an operator with one',
+    {
+      input: [info('x', [4, 3])],
+      initializer: [zeros('w', [4, 5])],
+      node: [node('Gemm', ['x', 'w'], ['z', 'y'], { attribute: [{ name: 'transA', type: Type.INT, i: 1n }] })],
+    },
+  ],
+  ...['ConstantOfShape', 'Reshape', 'Expand'].map((op): readonly [string, GraphInit] => [
+    `as many axes as a Range of billions has, for ${op}`,
+    {
+      initializer: [...[0, 2 ** 40, 1].map((n, i) => ints(`r${i}`, [n], [])), zeros('c', [1])],
+      node: [node('Range', ['r0', 'r1', 'r2'], ['r']), node(op, op === 'ConstantOfShape' ? ['r'] : ['c', 'r'], ['y'])],
+    },
+  ]),
+  [
+    'a split into billions',
+    {
+      input: [info('x', [2 ** 40])],
+      node: [node('Split', ['x'], ['y'], { attribute: [{ name: 'num_outputs', type: Type.INT, i: 2n ** 36n }] })],
+    },
+  ],
+  [
     'a product that takes minutes',
     {
       initializer: [ints('s', [1000, 1000])],

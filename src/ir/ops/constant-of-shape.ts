@@ -3,6 +3,7 @@ import { optionalTensor } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
 import { move } from '../evaluate.ts'
 import { targetShape } from '../families/movement.ts'
+import { unknownShapeOf } from '../infer.ts'
 import { shapeOf } from '../links.ts'
 import { defineOp } from '../op.ts'
 import { isKnownElement } from '../sizes.ts'
@@ -29,8 +30,7 @@ export const ConstantOfShape = defineOp<'ConstantOfShape', ConstantOfShapeAttrib
     if (target?.some((dim) => isStatic(dim) && dim < 0)) return E.left(`a shape of [${target.join(',')}]`)
     const rank = shapeOf(ctx.inputs[0])?.[0]
     const shape =
-      target?.map((dim, axis) => (isKnownElement(dim) ? dim : unknownDim(name, axis))) ??
-      (isStatic(rank) ? Array.from({ length: rank }, (_, axis) => unknownDim(name, axis)) : undefined)
+      target?.map((dim, axis) => (isKnownElement(dim) ? dim : unknownDim(name, axis))) ?? unknownShapeOf(name, rank)
     return E.right([tensorType(dtype, shape)])
   },
   contents: (ctx) => {

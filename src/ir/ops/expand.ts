@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { stridesOf } from '../evaluate.ts'
 import { keptSize, movedType, strided, targetShape, withAmounts, withOperand } from '../families/movement.ts'
 import { gatherOperands } from '../gather-operands.ts'
-import { broadcastShapes } from '../infer.ts'
+import { broadcastShapes, unknownShapeOf } from '../infer.ts'
 import { broadcastLinks, inputShape, outputShape, shapeOf } from '../links.ts'
 import { defineOp, type InferContext, type NodeContext } from '../op.ts'
 import { isKnownElement } from '../sizes.ts'
@@ -15,7 +15,7 @@ const targetOf = (ctx: InferContext<unknown>): Shape | undefined => {
   const rank = shapeOf(ctx.inputs[1])?.[0]
   const content = ctx.content(1)
   if (content) return content.map((dim, axis) => (isKnownElement(dim) ? dim : unknownDim(name, axis)))
-  return isStatic(rank) ? Array.from({ length: rank }, (_, axis) => unknownDim(name, axis)) : undefined
+  return unknownShapeOf(name, rank)
 }
 
 /** The element of the target that output axis `axis` is widened to; 1 where the target has none. */

@@ -1,4 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
+import type { RawAttributes } from '../attributes.ts'
 import { defineOp, type ValueId } from '../op.ts'
 import { unknownType } from '../type.ts'
 
@@ -6,8 +7,10 @@ import { unknownType } from '../type.ts'
 export interface OpaqueAttributes {
   readonly domain: string
   readonly opType: string
-  /** The whole serialised NodeProto; its input and output names are replaced by the node's when it is written. */
+  /** The serialised NodeProto; its input and output names are replaced by the node's when it is written. */
   readonly payload: Uint8Array
+  /** Of a node that the compiler had looked into: its attributes, which with its name and operator are not in the payload. */
+  readonly attributes: RawAttributes | undefined
   /** Outer values that its subgraphs read by name; these values keep their names. */
   readonly captures: ReadonlyArray<ValueId>
   /** Names that its subgraphs define; no new value takes one. */
@@ -25,6 +28,7 @@ export const Opaque = defineOp({
     domain: kept<string>(''),
     opType: kept<string>(''),
     payload: kept<Uint8Array>(new Uint8Array()),
+    attributes: kept<RawAttributes | undefined>(undefined),
     captures: kept<ReadonlyArray<ValueId>>([]),
     defines: kept<ReadonlyArray<ValueId>>([]),
     reason: kept<string>(''),

@@ -3,6 +3,7 @@ import { int } from '../attributes.ts'
 import { keptSize, withAmounts, withOperand } from '../families/movement.ts'
 import { reshapeLinks, reshaping } from '../families/reshaping.ts'
 import { gatherOperands } from '../gather-operands.ts'
+import { unknownShapeOf } from '../infer.ts'
 import { inputShape, outputShape, shapeOf } from '../links.ts'
 import type { InferContext, NodeContext, OpDef } from '../op.ts'
 import { isKnownElement, quotientOf } from '../sizes.ts'
@@ -72,7 +73,7 @@ const base = reshaping<'Reshape', ReshapeAttributes>('Reshape', [5, Infinity], {
   if (target !== undefined) return shapeFrom(ctx, from, target)
   const rank = shapeOf(ctx.inputs[1])?.[0]
   const name = ctx.outputNames[0] ?? ''
-  return E.right(isStatic(rank) ? Array.from({ length: rank }, (_, a) => unknownDim(name, a)) : undefined)
+  return E.right(unknownShapeOf(name, rank))
 })
 
 /**

@@ -23,6 +23,7 @@ const sizesOf = (ctx: InferContext<SplitAttributes>, size: unknown): ReadonlyArr
   if (given !== undefined || ctx.inputs[1] !== undefined) return given
   const count = ctx.attrs.num_outputs ?? ctx.outputNames.length
   if (typeof size !== 'number' || count < 1) return undefined
+  if (count !== ctx.outputNames.length) return []
   const chunk = Math.ceil(size / count)
   // Until opset 18 chunks are equal; from then on only the last may be smaller.
   if ((ctx.opset < 18 && size % count !== 0) || (count - 1) * chunk > size) return []
