@@ -227,6 +227,8 @@ export interface OpDef<Name extends string, A> {
   readonly total?: boolean
   /** The input port that a slice of output 0 equals, given the constants of the others (`x + 0`), if there is one. */
   readonly passes?: (ctx: NodeContext<A>, slices: ReadonlyArray<SliceFact>) => number | undefined
+  /** Whether output 0 holds the bytes of input 0 under another shape, so that a runtime moves nothing. */
+  readonly isView?: boolean
   /** Input ports that may become empty and are then left out (Concat). */
   readonly mayLoseInputs?: boolean
   /** Output ports may become empty and are then left out (Split). */

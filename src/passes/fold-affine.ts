@@ -12,6 +12,7 @@ import type { ChannelAffine, Contraction, Naming, Node, Rewrite, ValueId } from 
 import { Add } from '../ir/ops/add.ts'
 import { opOf } from '../ir/registry.ts'
 import { type Dense, materialize, type Tensor } from '../ir/tensor.ts'
+import { sizeOf } from '../ir/type.ts'
 import { type Found, namingOf, type Names, refuse, rewritePass, type Rule } from './rewrite.ts'
 
 /**
@@ -62,7 +63,8 @@ const foldBehindBorder: Rule = (graph, node, names) => {
     const border = scaledAlong(constant, c.outputAxis, affine.scale)
     if (numbersOf(border).some((x) => !Number.isFinite(x))) return refuse(node, `${added} scaled is not finite`)
     const output = names.fresh(`${node.outputs[0] ?? ''}_inner`)
-    const scaled = scaleOutputs(graph, linear, c, affine, namingOf(linear, names), [output])
+    const others = largestAlong(constant, c.outputAxis)
+    const scaled = scaleOutputs(graph, linear, c, affine, namingOf(linear, names), [output], others)
     if (E.isLeft(scaled)) return refuse(node, scaled.left)
     if (scaled.right === undefined) continue
     const name = names.replacing(added ?? '')
@@ -85,9 +87,22 @@ const scaledAlong = (tensor: Tensor, axis: number, factors: Float64Array): Dense
   )
 }
 
+/** Per index along an axis the largest magnitude. */
+const largestAlong = (tensor: Tensor, axis: number): Float64Array => {
+  const out = new Float64Array(tensor.shape[axis] ?? 0)
+  const values = numbersOf(materialize(tensor))
+  const inner = sizeOf(tensor.shape.slice(axis + 1))
+  values.forEach((x, at) => {
+    const index = Math.floor(at / inner) % out.length
+    out[index] = Math.max(out[index] ?? 0, Math.abs(x))
+  })
+  return out
+}
+
 const contractionOf = (graph: Graph, node: Node): Contraction | undefined =>
   opOf(node).contraction?.(contextOf(graph, node))
 
+/** The contraction that computes `scale · y + shift`; `others` are the largest of what else each output is the sum of. */
 const scaleOutputs = (
   graph: Graph,
   linear: Node,
@@ -95,6 +110,7 @@ const scaleOutputs = (
   { scale, shift }: ChannelAffine,
   names: Naming,
   outputs: ReadonlyArray<ValueId>,
+  others?: Float64Array,
 ): E.Either<Refusal, Rewrite | undefined> => {
   const reads = readsOfContraction(contextOf(graph, linear), c)
   if (reads.outputs !== scale.length) return E.right(undefined)
@@ -111,7 +127,7 @@ const scaleOutputs = (
     const after = Math.min(Math.abs(s * bias + t), Math.abs(s) === 1 ? Math.abs(bias) : Infinity)
     if (!cancels(precision, before, after)) continue
     terms ??= rowSums(reads)
-    const size = Math.abs(s) * (terms[o] ?? 0)
+    const size = Math.abs(s) * ((terms[o] ?? 0) + (others?.[o] ?? 0))
     if (size > 0 && cancels(precision, before, after, size)) {
       return E.left(`its sums with ${t} keep few digits, which a bias of ${s * bias} would not do`)
     }

@@ -11,7 +11,7 @@ import { constantContext, evaluateNode } from '../ir/interpret.ts'
 import { precisionOf } from '../ir/numerics.ts'
 import type { Contraction, Node, NodeContext, ValueId } from '../ir/op.ts'
 import { opOf } from '../ir/registry.ts'
-import { type Dense, isNumeric, materialize, type Tensor, tensorOf } from '../ir/tensor.ts'
+import { copyElements, type Dense, isNumeric, materialize, type Tensor, tensorOf } from '../ir/tensor.ts'
 import { sizeOf, staticShape } from '../ir/type.ts'
 import {
   type Approximation,
@@ -24,8 +24,10 @@ import {
   linkedAlike,
   singleShape,
 } from './approximate.ts'
-import { channelConstants } from './channel-elimination/constants.ts'
+import { channelConstants, type Constants } from './channel-elimination/constants.ts'
+import type { PatternFact } from './channel-elimination/patterns.ts'
 import { axesOf } from './channel-elimination/views.ts'
+import { negligibleGrowth } from './growth.ts'
 
 /** A value that no input changes. */
 export interface KnownValue {
@@ -33,7 +35,7 @@ export interface KnownValue {
   readonly tensor: Dense
   /** About how far what a runtime computes is from it: the root mean square over the elements, in absolute terms. */
   readonly error: number
-  /** Whether the channels along one of its axes are constant, so that channel elimination knows it too. */
+  /** Whether all channels along one of its axes are given, so that channel elimination knows it too. */
   readonly isChannelwise: boolean
 }
 
@@ -54,21 +56,21 @@ export const workLimit = 4e9
 export const memoryLimit = 64 * 2 ** 20
 
 /**
- * The known values of a graph. A value is known when all inputs of its node are, or when all its channels are constant.
+ * The known values of a graph. A value is known when all inputs of its node are, or when all its channels are given.
  * Along a symbolic axis a known value is held once, since it is the same at every index ({@link linkedAlike}).
  */
 export const knownValues = memoized((graph): KnownValues => evaluateKnown(graph, workLimit, memoryLimit))
 
 /** {@link knownValues} at a cost of up to `work` multiply-accumulates and `memory` bytes. */
 export const evaluateKnown = (graph: Graph, work: number, memory: number): KnownValues => {
-  const channels = channelConstants(graph)
+  const constants = channelConstants(graph)
   const names = new Set<ValueId>()
   const held = new Map<ValueId, KnownValue>()
   const unread = new Map<ValueId, number>()
   const links = linkedAlike(graph)
   let [workLeft, memoryLeft] = [work, memory]
   for (const node of graph.nodes) {
-    const seeds = node.outputs.map((output) => channelConstant(graph, output, channels))
+    const seeds = node.outputs.map((output) => givenValue(graph, output, constants))
     const isSeeded = node.outputs.every((output, k) => output === '' || seeds[k] !== undefined)
     const plan = isSeeded ? undefined : planOf(graph, node, held, links, memoryLeft)
     const isAffordable = plan !== undefined && plan.work <= workLeft
@@ -87,7 +89,8 @@ export const evaluateKnown = (graph: Graph, work: number, memory: number): Known
       names.add(output)
       held.set(output, value)
       // Constants of channels are small and known without an evaluation: they are kept.
-      if (seeds[k] === undefined) unread.set(output, usersOf(graph).get(output)?.length ?? 0)
+      if (seeds[k] === undefined || bytes > negligibleGrowth)
+        unread.set(output, usersOf(graph).get(output)?.length ?? 0)
     }
     if (!isKnown) continue
     for (const input of new Set(node.inputs)) {
@@ -102,22 +105,47 @@ export const evaluateKnown = (graph: Graph, work: number, memory: number): Known
   return { has: (value) => names.has(value), read: held }
 }
 
-/** A float value of which every channel along one of its axes is constant. */
-const channelConstant = (
-  graph: Graph,
-  value: ValueId,
-  { known, error }: ReturnType<typeof channelConstants>,
-): KnownValue | undefined => {
+/** A float value of which every channel along one of its axes is constant or a pattern. */
+const givenValue = (graph: Graph, value: ValueId, constants: Constants): KnownValue | undefined => {
   const type = graph.types.get(value)
-  if (type?.kind !== 'tensor' || type.shape === undefined) return undefined
+  const shape = singleShape(graph, value)
+  if (type?.kind !== 'tensor' || shape === undefined) return undefined
   for (const [axis, size] of axesOf(graph, value).entries()) {
-    const found = known(value, axis)
+    if (size === undefined || size === 0) continue
+    const given = constants.given(value, axis)
+    if (given === 0 || (given !== 1 && given.includes(0))) continue
+    const found = constants.known(value, axis)
     const values = typeof found === 'number' ? Float64Array.of(found) : found
-    if (size === undefined || size === 0 || values.some(Number.isNaN)) continue
-    const shape = type.shape.map((_, a) => (a === axis ? values.length : 1))
-    return { tensor: tensorOf(type.dtype, shape, values), error: error(value), isChannelwise: true }
+    const small = shape.map((_, a) => (a === axis ? values.length : 1))
+    const tensor = tensorOf(type.dtype, small, values)
+    const patterns = constants.patterns(value, axis)
+    if (patterns === undefined) return { tensor, error: constants.error(value), isChannelwise: true }
+    return { ...patternedValue(widened(tensor, shape), axis, patterns, constants.error(value)), isChannelwise: true }
   }
   return undefined
+}
+
+/** A value of constant channels, which are off by up to `error`, with its patterns in their places. */
+const patternedValue = (
+  constants: Dense,
+  axis: number,
+  patterns: PatternFact,
+  error: number,
+): Pick<KnownValue, 'tensor' | 'error'> => {
+  const { dtype, shape } = constants
+  const size = shape[axis] ?? 0
+  const inner = sizeOf(shape.slice(axis + 1))
+  const values = copyElements(constants)
+  let squares = 0
+  for (let channel = 0; channel < size; channel++) {
+    squares += (patterns.has(channel) ? patterns.error(channel) : error) ** 2
+    const slice = patterns.has(channel) ? patterns.slice(channel) : new Float64Array()
+    for (let at = 0; slice.length > 0 && at < values.length / size; at++) {
+      const outer = Math.floor(at / inner)
+      values[(outer * size + channel) * inner + (at % inner)] = slice[at % slice.length] ?? NaN
+    }
+  }
+  return { tensor: compact(tensorOf(dtype, shape, values)), error: Math.sqrt(squares / size) }
 }
 
 /** An evaluation that is possible, and what it costs. */

@@ -242,14 +242,14 @@ describe('carriers', () => {
       output y: float32[N,1,H,W]
       output q: float32[N,1,H,W]`
   test('of the magnitude of what they carry', () => {
-    // 8 channels depend on the input. A carrier too small for what goes gets another one, and 10 are rounded up to 12.
+    // 8 channels depend on the input. A carrier too small for what goes gets another one beside it.
     for (const [kept, gone, width] of [
       [1, 1, 9],
       [0.25, 1, 9],
-      [0.2, 1, 12],
-      [1e-7, 1, 12],
+      [0.2, 1, 10],
+      [1e-7, 1, 10],
       [1, 1e-7, 9],
-      [1e-30, 1e3, 12],
+      [1e-30, 1e3, 10],
     ] as const) {
       const { report } = compiled(padded(kept, gone), 0.5, 16)
       expect(report.layers[0]?.outputs.after, `${kept} for ${gone}`).toBe(width)
@@ -321,6 +321,22 @@ describe('borders', () => {
     const after = (c: number) => right(compile(read(body(c)), noMasks)).report.layers[0]
     expect(after(0.5)?.outputs.after).toBe(8)
     expect(after(100)?.stays.map(({ reason }) => reason.kind)).toContain('numbers')
+  })
+  test('are terms of the sum that a constant behind them rounds', () => {
+    const body = (weight: number, border: number): string => `input x: float32[N,1,2,2]
+      const w: float32[1,1,1,1] = [${weight}]
+      const k: float32[1,1,2,2] = [0, 0, 0, ${border}]
+      const t: float32[1,1,1] = [12582912]
+      const u: float32[1,1,1] = [-12582912]
+      a = Conv(x, w)
+      b = Add(a, k)
+      c = Add(b, t)
+      y = Add(c, u)
+      output y: float32[N,1,2,2]`
+    const left = (weight: number, border: number): number =>
+      right(foldAffine.run(read(body(weight, border)))).nodes.length
+    // Rounded to whole numbers, as long as there is anything to round.
+    expect([left(0.3, 0.4), left(0, 0.4), left(0, 0)]).toEqual([4, 4, 2])
   })
 })
 

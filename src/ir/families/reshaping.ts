@@ -109,6 +109,7 @@ export const reshaping = <const Name extends string, A>(
     links: (ctx) => reshapeLinks(inputShape(ctx, 0), outputShape(ctx)),
     constant: (_ctx, [x]) => x ?? undefined,
     total: true,
+    isView: true,
     identity: (ctx) => {
       const [input, output] = [ctx.inputs[0], ctx.outputs[0]]
       return input && output && input.kind === 'tensor' && input.shape !== undefined && sameType(input, output)

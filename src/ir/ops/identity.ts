@@ -16,5 +16,6 @@ export const Identity = defineOp<'Identity', Record<never, never>>({
   constant: (_ctx, [x]) => x ?? undefined,
   identity: () => 0,
   total: true,
+  isView: true,
   evaluate: (_ctx, [x]) => x && [x],
 })

@@ -1,10 +1,10 @@
 /** Who needs a channel, for the reasons of those that stay with it. */
-import { memoized, usersOf } from '../../ir/analysis.ts'
+import { usersOf } from '../../ir/analysis.ts'
 import { type Graph, labelOf } from '../../ir/graph.ts'
-import type { Node, ValueId } from '../../ir/op.ts'
+import type { ValueId } from '../../ir/op.ts'
 import type { ChannelFacts } from './analyse.ts'
 import type { Reason } from './relate.ts'
-import { type Channel, type NodeView, viewsOf } from './views.ts'
+import { type Channel, viewOf } from './views.ts'
 
 /** The reason with who needs the channel that keeps a class, if that is what keeps it. */
 export const inWords = (graph: Graph, facts: ChannelFacts, reason: Reason, value: ValueId): Reason => {
@@ -30,7 +30,3 @@ const readersOf = (graph: Graph, facts: ChannelFacts, { value, axis, index }: Ch
 }
 
 const plural = (others: number): string => (others === 1 ? 'another node' : `${others} other nodes`)
-
-const viewOf = (graph: Graph, node: Node): NodeView | undefined => viewsByNode(graph).get(node)
-
-const viewsByNode = memoized((graph) => new Map(viewsOf(graph).map((view) => [view.node, view])))

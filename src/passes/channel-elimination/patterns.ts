@@ -149,9 +149,10 @@ const givenSlices = (
       continue
     }
     const given = constants.given(input, link.inputAxis)
+    if (others.length > 0 || (given === 0 && link.from === undefined && link.into === undefined))
+      return new Int32Array()
     const place = placeIn(link)
-    if (others.length > 0 || place === undefined) return new Int32Array()
-    if (given === 0 && link.from === undefined) return new Int32Array()
+    if (place === undefined) return new Int32Array()
     readers.push((i) => place(i) < 0 || at(given, place(i)) === 1)
   }
   if (readers.length === 0) return new Int32Array()

@@ -28,6 +28,10 @@ export const viewsOf = memoized((graph): ReadonlyArray<NodeView> =>
   }),
 )
 
+export const viewOf = (graph: Graph, node: Node): NodeView | undefined => viewsByNode(graph).get(node)
+
+const viewsByNode = memoized((graph) => new Map(viewsOf(graph).map((view) => [view.node, view])))
+
 /** Sizes of a value's axes, undefined where not static. */
 export const axesOf = (graph: Graph, value: ValueId): ReadonlyArray<number | undefined> =>
   shapeOf(graph.types.get(value))?.map((dim) => (isStatic(dim) ? dim : undefined)) ?? []
