@@ -72,6 +72,13 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: constants,
   },
   {
+    guard: 'known values take no longer than the size of a model allows',
+    file: 'src/passes/known-values.ts',
+    from: 'evaluateKnown(graph, Math.min(workLimit, workFor(graph)), memoryLimit)',
+    to: 'evaluateKnown(graph, Math.max(workLimit, workFor(graph)), memoryLimit)',
+    tests: constants,
+  },
+  {
     guard: 'known values stay within their budget of memory',
     file: 'src/passes/known-values.ts',
     from: 'value === undefined || bytes > memoryLeft',

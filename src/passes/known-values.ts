@@ -27,6 +27,7 @@ import {
 import { channelConstants, type Constants } from './channel-elimination/constants.ts'
 import type { PatternFact } from './channel-elimination/patterns.ts'
 import { axesOf } from './channel-elimination/views.ts'
+import { workFor } from './effort.ts'
 import { negligibleGrowth } from './growth.ts'
 
 /** A value that no input changes. */
@@ -47,8 +48,9 @@ export interface KnownValues {
 }
 
 /**
- * The most that evaluating a graph's known values may cost, in multiply-accumulates: 4·10⁹, seconds to some twenty. What would
- * cost more is not known. The evaluation of an element costs as much as {@link elementCost} of them.
+ * The most that evaluating a graph's known values may cost, in multiply-accumulates: 4·10⁹, seconds to some twenty, and less for
+ * a small model ({@link workFor}). What would cost more is not known. The evaluation of an element costs as much as
+ * {@link elementCost} of them.
  */
 export const workLimit = 4e9
 
@@ -59,7 +61,9 @@ export const memoryLimit = 64 * 2 ** 20
  * The known values of a graph. A value is known when all inputs of its node are, or when all its channels are given.
  * Along a symbolic axis a known value is held once, since it is the same at every index ({@link linkedAlike}).
  */
-export const knownValues = memoized((graph): KnownValues => evaluateKnown(graph, workLimit, memoryLimit))
+export const knownValues = memoized((graph): KnownValues =>
+  evaluateKnown(graph, Math.min(workLimit, workFor(graph)), memoryLimit),
+)
 
 /** {@link knownValues} at a cost of up to `work` multiply-accumulates and `memory` bytes. */
 export const evaluateKnown = (graph: Graph, work: number, memory: number): KnownValues => {

@@ -6,7 +6,7 @@ import { tensorOf } from '../../src/ir/tensor.ts'
 import type { Shape } from '../../src/ir/type.ts'
 import { axisMask, noMasks } from '../../src/masks/mask.ts'
 import { compile } from '../../src/passes/compile.ts'
-import { evaluateKnown, knownValues, memoryLimit, workLimit } from '../../src/passes/known-values.ts'
+import { evaluateKnown, type KnownValues, knownValues, memoryLimit, workLimit } from '../../src/passes/known-values.ts'
 import { propagateConstants } from '../../src/passes/propagate-constants.ts'
 import { readModelBytes } from '../../src/read/model.ts'
 import { buildGraph, convNormRelu, type GraphBuilder, type GraphOptions } from '../builder.ts'
@@ -256,6 +256,24 @@ describe('budgets', () => {
     expect(knows(1000, memoryLimit)).toBe(false)
     expect(knows(workLimit, 8 * 8 * 8 * 4)).toBe(false)
     expect(knows(0, 0)).toBe(false)
+  })
+  test('a small model may not take long', () => {
+    const side = 1024
+    const sums = buildGraph({ x: [side, side] }, (b) => {
+      const ramp = tensorOf(
+        'float32',
+        [side, 1],
+        Float32Array.from({ length: side }, (_, i) => i),
+      )
+      const zero = b.op(ops.Mul, ['x', b.floats('zero', [0])])
+      const columns = b.op(ops.Add, [zero, b.constant('columns', ramp)])
+      const rows = b.op(ops.Transpose, [columns], { perm: [1, 0] })
+      return [b.op(ops.Mul, [b.op(ops.Sin, [b.op(ops.Mul, [columns, rows])]), 'x'])]
+    })
+    const isKnown = ({ read }: KnownValues): boolean =>
+      [...read.values()].some(({ tensor }) => tensor.bytes.length > 2 ** 20)
+    expect(isKnown(evaluateKnown(sums, workLimit, memoryLimit))).toBe(true)
+    expect(isKnown(knownValues(sums))).toBe(false)
   })
   test('a constant that would take more than 4 MiB is not written', async () => {
     const wide = (size: number) =>

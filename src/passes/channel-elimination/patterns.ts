@@ -25,6 +25,7 @@ import {
   linkedAlike,
   singleShape,
 } from '../approximate.ts'
+import { workFor } from '../effort.ts'
 import type { Constants } from './constants.ts'
 import { at, type Known, linksTo, type Marks } from './slice-readers.ts'
 import type { NodeView } from './views.ts'
@@ -69,7 +70,7 @@ export type PatternFinder = (
 /** A finder for the nodes of one graph, in order; it stops when the limits of work and memory are reached. */
 export const patternFinder = (graph: Graph): PatternFinder => {
   const isLinkedAlike = linkedAlike(graph)
-  let [work, memory] = [workLimit, memoryLimit]
+  let [work, memory] = [Math.min(workLimit, workFor(graph)), memoryLimit]
   return (view, output, axis, size, before, sources) => {
     const { node, ctx, links, contraction } = view
     const type = ctx.outputs[output]
