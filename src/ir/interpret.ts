@@ -40,7 +40,7 @@ export const evaluateNode = (
   const ctx = constantContext(parts, node, inputs)
   return (
     ctx &&
-    opOf(node).evaluate(
+    opOf(node).evaluate?.(
       ctx,
       inputs.map((tensor) => tensor && materialize(tensor)),
     )

@@ -242,7 +242,10 @@ export interface OpDef<Name extends string, A> {
   /** A simpler equivalent, looking at this node and its constant operands only. */
   readonly simplify?: (ctx: NodeContext<A>, fresh: (hint: string) => ValueId) => Rewrite | undefined
   /** Reference evaluation; undefined where this case is not implemented. Computes in double, rounds once. */
-  readonly evaluate: (ctx: NodeContext<A>, inputs: ReadonlyArray<Dense | undefined>) => ReadonlyArray<Dense> | undefined
+  readonly evaluate?: (
+    ctx: NodeContext<A>,
+    inputs: ReadonlyArray<Dense | undefined>,
+  ) => ReadonlyArray<Dense> | undefined
   /** Steps that `evaluate` takes for static shapes beyond one for each element of inputs and outputs. Absent: `macs`. */
   readonly steps?: (ctx: NodeContext<A>) => number
   /** Multiply-accumulate operations for static shapes. Absent: none. */

@@ -56,7 +56,7 @@ export const resolveWeights = memoized((graph): ResolvedWeights => {
 /** The tensor that a node without inputs and with one output always gives. */
 const constantOf = (graph: Graph, node: Node): Tensor | undefined => {
   if (node.inputs.length > 0 || node.outputs.length !== 1) return undefined
-  return opOf(node).evaluate(contextOf(graph, node), [])?.[0]
+  return opOf(node).evaluate?.(contextOf(graph, node), [])?.[0]
 }
 
 /** A layer: a node that sums over channels with a constant weight. */

@@ -172,7 +172,7 @@ const evaluateOnce = (
   const { node } = ctx
   const known = evaluated.get(node)
   if (known !== undefined && known.inputs.every((tensor, port) => tensor === inputs[port])) return known.results
-  const results = opOf(node).evaluate(
+  const results = opOf(node).evaluate?.(
     ctx,
     inputs.map((tensor) => tensor && materialize(tensor)),
   )

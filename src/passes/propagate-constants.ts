@@ -30,8 +30,8 @@ import type { Pass } from './pass.ts'
  * Guards: of the last two, only what costs less than what it makes superfluous, in multiply-accumulates and elements, so a
  * constant that was expanded stays as it is; and not yet a value of which the channels are constant, since a constant
  * channel is better gone (`expand-constants` is for what channel elimination leaves of them). All constants are small
- * ({@link growthPerValue}, {@link growthInAll}). A node is never left with constants alone: its output is not known for a
- * reason.
+ * ({@link growthPerValue}, {@link growthInAll}). A node that can be evaluated is never left with constants
+ * alone: its output is not known for a reason.
  */
 export const propagateConstants: Pass = {
   name: 'propagate-constants',
@@ -198,10 +198,11 @@ const waysInto = (graph: Graph, known: KnownValues, limit: number, channelwise: 
         if (fits(input, 'whole')) ways.set(port, 'whole')
       } else if (canExpand(input)) ways.set(port, 'expanded')
     })
-    // A node of which all inputs are known and the output is not is no constant for a reason: it must not be folded either.
+    // A node of which all inputs are known and the output is not, though it can be evaluated, is no constant for a reason: it
+    // must not be folded either.
     const isRead = (input: ValueId, port: number): boolean =>
       input !== '' && !graph.constants.has(input) && (ways.get(port) ?? 'expanded') === 'expanded'
-    const result = node.inputs.some(isRead) ? ways : new Map<number, Way>()
+    const result = op.evaluate === undefined || node.inputs.some(isRead) ? ways : new Map<number, Way>()
     found.set(node, result)
     return result
   }

@@ -57,5 +57,4 @@ export const recurrent = <const Name extends string, A extends RecurrentAttribut
       return E.right([tensorType(dtype.right, all), ...finals])
     },
     links: 'opaque',
-    evaluate: () => undefined,
   })

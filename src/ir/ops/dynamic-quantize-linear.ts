@@ -14,5 +14,4 @@ export const DynamicQuantizeLinear = defineOp<'DynamicQuantizeLinear', Record<ne
     return E.right([tensorType('uint8', type.right.shape), tensorType('float32', []), tensorType('uint8', [])])
   },
   links: 'opaque',
-  evaluate: () => undefined,
 })

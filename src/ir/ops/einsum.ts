@@ -26,7 +26,6 @@ export const Einsum = defineOp<'Einsum', EinsumAttributes>({
     return E.isLeft(dtype) ? dtype : E.right([tensorType(dtype.right, outputShape(ctx))])
   },
   links: 'opaque',
-  evaluate: () => undefined,
 })
 
 /** Shape that an equation without an ellipsis gives. */

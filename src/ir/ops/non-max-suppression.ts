@@ -14,5 +14,4 @@ export const NonMaxSuppression = defineOp<'NonMaxSuppression', NonMaxSuppression
   schema: { center_point_box: int(0) },
   inferTypes: (ctx) => E.right([tensorType('int64', [unknownDim(ctx.outputNames[0] ?? '', 0), 3])]),
   links: 'opaque',
-  evaluate: () => undefined,
 })

@@ -35,5 +35,4 @@ export const Opaque = defineOp({
   },
   inferTypes: (ctx) => E.right(ctx.outputNames.map(() => unknownType)),
   links: 'opaque',
-  evaluate: () => undefined,
 })

@@ -38,5 +38,4 @@ export const RoiAlign = defineOp<'RoiAlign', RoiAlignAttributes>({
     ])
   },
   links: (ctx) => (isStatic(inputShape(ctx, 0)?.[1]) ? [sameIndex(0, 1, 0, 1)] : []),
-  evaluate: () => undefined,
 })

@@ -28,5 +28,4 @@ export const Unique = defineOp<'Unique', UniqueAttributes>({
     return E.right([tensorType(dtype, distinct), ...[1, 2, 3].map((k) => tensorType('int64', [unknown(k)]))])
   },
   links: 'opaque',
-  evaluate: () => undefined,
 })

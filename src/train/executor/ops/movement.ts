@@ -25,7 +25,7 @@ const evaluatedSources = <A>(
     const constant = site.constant(port)
     return port === 0 ? indices : constant && materialize(constant)
   })
-  const result = op.evaluate(site, inputs)?.[output]
+  const result = op.evaluate?.(site, inputs)?.[output]
   if (result === undefined) return undefined
   const [numbers, stride] = [numbersOf(result), stridesOf(result.shape)[axis] ?? 1]
   return Int32Array.from({ length: result.shape[axis] ?? 0 }, (_, o) => numbers[o * stride] ?? 0)

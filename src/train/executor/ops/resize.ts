@@ -29,7 +29,7 @@ const matrixAlong = <A>(op: OpDef<string, A>, site: Site<A>, axis: number): Floa
   const ctx = constantContext({ opsets: new Map([['', site.opset]]) }, site.node, inputs)
   const result =
     ctx &&
-    op.evaluate(
+    op.evaluate?.(
       { ...ctx, attrs: site.attrs, node: site.node },
       inputs.map((t) => t && materialize(t)),
     )?.[0]
