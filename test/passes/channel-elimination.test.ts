@@ -106,6 +106,13 @@ describe('channels that differ from position to position, but not from input to 
     expect(width('conv0')).toBe('16 -> 96')
     expect(why('conv0')).toContain('goes with a channel of')
   })
+  test('stay where something that depends on the input is multiplied with all of them', async () => {
+    const { width } = await block((b, y) => {
+      const mask = b.op(ops.Sigmoid, [conv(b, 'mask', b.op(ops.Relu, ['x']), [1, 16, 1])])
+      return b.op(ops.Mul, [y, mask])
+    })
+    expect(width('conv0')).toBe('16 -> 96')
+  })
   test('stay where adding them costs more than they do', async () => {
     const { width, why } = await compiled(
       buildGraph({ x: ['N', 16, 12, 12] }, (b) => {
