@@ -61,7 +61,7 @@ const measureOne = (network: string, make: () => Graph, external: boolean): Prom
     // The model, what is compiled from it, and something to spare.
     if (bavail * bsize < 2.5 * modelBytes) throw new Error(`${formatBytes(2.5 * modelBytes)} of disk space are needed`)
     const written = await writeFiles(join(folder, 'source'), [
-      { name: 'model.onnx', chunks: model.chunks },
+      { name: 'model.onnx', chunks: model.chunks() },
       ...(data === undefined ? [] : [{ name: data.name, chunks: data.chunks() }]),
     ])()
     if (E.isLeft(written)) throw new Error(renderError(written.left))

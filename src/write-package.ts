@@ -100,7 +100,7 @@ const lowerFiles = (compiled: Compiled, { external }: PackageOptions): E.Either<
   pipe(
     lowerInPieces(compiled.graph, { producer: version, ...(external === undefined ? {} : { external }) }),
     E.map(({ model, external: data }) => [
-      { name: 'model.onnx', chunks: () => model.chunks },
+      { name: 'model.onnx', chunks: model.chunks },
       ...(data === undefined ? [] : [data]),
     ]),
   )

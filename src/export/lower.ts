@@ -6,7 +6,7 @@ import { type Graph, readsOf } from '../ir/graph.ts'
 import type { Node, ValueId } from '../ir/op.ts'
 import { Opaque } from '../ir/ops/opaque.ts'
 import { isOp } from '../ir/registry.ts'
-import type { Tensor } from '../ir/tensor.ts'
+import { sizeInBytes, type Tensor } from '../ir/tensor.ts'
 import { tensorType } from '../ir/type.ts'
 import { domainOf, sparseInitializer } from '../onnx/conventions.ts'
 import {
@@ -25,7 +25,7 @@ import { assemble, concatenate, type Pieces } from './assemble.ts'
 import { type WriteError, writeError } from '../disk/error.ts'
 import { writeNode } from './node.ts'
 import { restore } from './restore.ts'
-import { rawChunks, sizeInBytes, writeExternalTensor, writeTensor } from './tensor.ts'
+import { rawChunks, writeExternalTensor, writeHeader } from './tensor.ts'
 import { declareConstant, writeInnerValues, writeValueInfo } from './values.ts'
 
 export interface LowerOptions {
@@ -79,10 +79,26 @@ const needsExternal = 'Write the tensors to a file beside the model (external da
 export const lower = (graph: Graph, options: LowerOptions = {}): E.Either<WriteError, Lowered> =>
   pipe(
     lowerInPieces(graph, options),
-    E.map(({ model, ...rest }) => ({ model: concatenate(model), ...rest })),
+    E.chain(({ model, ...rest }) =>
+      pipe(
+        inMemory(model),
+        E.map((bytes) => ({ model: bytes, ...rest })),
+      ),
+    ),
   )
 
-/** The same with the model in pieces, which share their bytes with the tensors of the graph: for writing to a file. */
+const inMemory = (model: Pieces): E.Either<WriteError, Uint8Array> => {
+  try {
+    return E.right(concatenate(model))
+  } catch (thrown) {
+    if (!(thrown instanceof Error && 'code' in thrown)) throw thrown
+    return E.left(
+      writeError('a tensor in an external file', 'its bytes', thrown.message, 'Read the model again, then retry.'),
+    )
+  }
+}
+
+/** The same with the model in pieces, tensors read or made while they are written: for writing to a file. */
 export const lowerInPieces = (graph: Graph, options: LowerOptions = {}): E.Either<WriteError, LoweredPieces> => {
   const names = initializerNames(graph)
   const tensors = new Map<ValueId, Tensor>()
@@ -98,29 +114,23 @@ export const lowerInPieces = (graph: Graph, options: LowerOptions = {}): E.Eithe
   }
   const location = options.externalName ?? 'model.onnx_data'
   const layout = external ? layOut(tensors) : { offsets: new Map<ValueId, number>(), length: 0 }
-  try {
-    const model = writeModel(graph, options, (proto) => {
-      for (const [name, tensor] of tensors) {
-        const offset = layout.offsets.get(name)
-        proto.push(
-          offset === undefined ? writeTensor(name, tensor) : writeExternalTensor(name, tensor, location, offset),
-        )
-      }
-    })
-    const pieces = assemble(model)
-    if (pieces.length > messageLimit) {
-      const found = `${pieces.length} bytes`
-      return E.left(writeError('the model', `at most ${messageLimit} bytes`, found, needsExternal))
+  const contents = new Map<TensorProto, Tensor>()
+  const model = writeModel(graph, options, (initializers) => {
+    for (const [name, tensor] of tensors) {
+      const offset = layout.offsets.get(name)
+      const proto =
+        offset === undefined ? writeHeader(name, tensor) : writeExternalTensor(name, tensor, location, offset)
+      if (offset === undefined) contents.set(proto, tensor)
+      initializers.push(proto)
     }
-    if (layout.offsets.size === 0) return E.right({ model: pieces })
-    const chunks = (): Iterable<Uint8Array> => externalChunks(tensors, layout.offsets)
-    return E.right({ model: pieces, external: { name: location, length: layout.length, chunks } })
-  } catch (thrown) {
-    if (!(thrown instanceof Error && 'code' in thrown)) throw thrown
-    return E.left(
-      writeError('a tensor in an external file', 'its bytes', thrown.message, 'Read the model again, then retry.'),
-    )
+  })
+  const pieces = assemble(model, contents)
+  if (pieces.length > messageLimit) {
+    return E.left(writeError('the model', `at most ${messageLimit} bytes`, `${pieces.length} bytes`, needsExternal))
   }
+  if (layout.offsets.size === 0) return E.right({ model: pieces })
+  const chunks = (): Iterable<Uint8Array> => externalChunks(tensors, layout.offsets)
+  return E.right({ model: pieces, external: { name: location, length: layout.length, chunks } })
 }
 
 /** Constants that something reads, in the order of first reading, then values of inputs that nothing reads. */

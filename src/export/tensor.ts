@@ -1,8 +1,6 @@
 /** Tensor to TensorProto, and to bytes of an external file. */
 import { create } from '@bufbuild/protobuf'
-import { byteLength } from '../ir/dtype.ts'
-import { materialize, type Tensor } from '../ir/tensor.ts'
-import { sizeOf } from '../ir/type.ts'
+import { materialize, pieces, sizeInBytes, type Tensor } from '../ir/tensor.ts'
 import {
   StringStringEntryProtoSchema,
   type TensorProto,
@@ -11,12 +9,6 @@ import {
 } from '../onnx/onnx_pb.ts'
 import { codeOf } from '../onnx/types.ts'
 import { restore } from './restore.ts'
-
-/** How much of an external tensor is in memory at once. */
-const chunkBytes = 2 ** 26
-
-/** Bytes of a tensor's elements; 0 for strings, which are never written as raw bytes. */
-export const sizeInBytes = (tensor: Tensor): number => byteLength(tensor.dtype, sizeOf(tensor.shape))
 
 const header = (name: string, tensor: Tensor): TensorProto => {
   const proto = restore(TensorProtoSchema, tensor.meta)
@@ -28,10 +20,16 @@ const header = (name: string, tensor: Tensor): TensorProto => {
 
 /** A tensor with its elements in the message: strings in string_data, all else in raw_data. Empty ones hold no data. */
 export const writeTensor = (name: string, tensor: Tensor): TensorProto => {
+  const proto = writeHeader(name, tensor)
+  const { bytes } = materialize(tensor)
+  if (bytes.byteLength > 0) proto.rawData = bytes
+  return proto
+}
+
+/** The same without raw data, which is to follow. */
+export const writeHeader = (name: string, tensor: Tensor): TensorProto => {
   const proto = header(name, tensor)
-  const { bytes, strings } = materialize(tensor)
-  if (strings !== undefined) proto.stringData = [...strings]
-  else if (bytes.byteLength > 0) proto.rawData = bytes
+  if (tensor.dtype === 'string') proto.stringData = [...(materialize(tensor).strings ?? [])]
   return proto
 }
 
@@ -46,13 +44,7 @@ export const writeExternalTensor = (name: string, tensor: Tensor, location: stri
   return proto
 }
 
-/** A tensor's raw bytes piece by piece. Nothing is kept: a gather is computed again by whoever needs it next. */
+/** A tensor's raw bytes piece by piece. Nothing large is kept: it is made again by whoever needs it next. */
 export function* rawChunks(tensor: Tensor): Iterable<Uint8Array> {
-  if (tensor.tag !== 'External') {
-    yield materialize({ ...tensor }).bytes
-    return
-  }
-  for (let at = 0; at < tensor.length; at += chunkBytes) {
-    yield tensor.read(tensor.offset + at, Math.min(chunkBytes, tensor.length - at))
-  }
+  for (const { rows } of pieces(tensor)) yield rows.bytes
 }

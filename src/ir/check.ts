@@ -9,8 +9,8 @@ import { Constant } from './ops/constant.ts'
 import { Identity } from './ops/identity.ts'
 import { Opaque } from './ops/opaque.ts'
 import { decodeAttributes, encodeAttributes, findOp, isOp } from './registry.ts'
-import type { Dense, External, Tensor } from './tensor.ts'
-import { contradict, printType, sameType, sizeOf, unknownType, type ValueType } from './type.ts'
+import type { Dense, Edited, External, Tensor } from './tensor.ts'
+import { contradict, printType, sameShape, sameType, sizeOf, unknownType, type ValueType } from './type.ts'
 
 export type CheckError = Failure<'CheckError'>
 
@@ -83,7 +83,13 @@ const checkTensor = (subject: string, tensor: Tensor): CheckError | undefined =>
   return checkData(`${subject}, source`, source)
 }
 
-const checkData = (subject: string, tensor: Dense | External): CheckError | undefined => {
+const checkData = (subject: string, tensor: Dense | External | Edited): CheckError | undefined => {
+  if (tensor.tag === 'Edited') {
+    const { dtype, shape, source } = tensor
+    return dtype === source.dtype && sameShape(shape, source.shape)
+      ? checkTensor(`${subject}, source`, source)
+      : wrong(subject, `${source.dtype}[${source.shape.join(',')}]`, `${dtype}[${shape.join(',')}]`)
+  }
   const count = sizeOf(tensor.shape)
   const expected = byteLength(tensor.dtype, count)
   const found = tensor.tag === 'External' ? tensor.length : tensor.bytes.length

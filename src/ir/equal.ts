@@ -1,5 +1,5 @@
 /** Equality of what tensors hold. */
-import { materialize, type Tensor } from './tensor.ts'
+import { pieces, type Tensor } from './tensor.ts'
 import { sameShape } from './type.ts'
 
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => {
@@ -18,6 +18,11 @@ const sameStrings = (a: ReadonlyArray<Uint8Array> = [], b: ReadonlyArray<Uint8Ar
 export const sameTensor = (a: Tensor, b: Tensor): boolean => {
   if (a === b) return true
   if (a.dtype !== b.dtype || !sameShape(a.shape, b.shape) || !sameBytes(a.meta ?? none, b.meta ?? none)) return false
-  const [x, y] = [materialize(a), materialize(b)]
-  return sameBytes(x.bytes, y.bytes) && sameStrings(x.strings, y.strings)
+  const others = pieces(b)[Symbol.iterator]()
+  for (const { rows } of pieces(a)) {
+    const other = others.next()
+    if (other.done === true || !sameBytes(rows.bytes, other.value.rows.bytes)) return false
+    if (!sameStrings(rows.strings, other.value.rows.strings)) return false
+  }
+  return true
 }

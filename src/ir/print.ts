@@ -20,7 +20,7 @@ import type { Node, ValueId } from './op.ts'
 import { Opaque, type OpaqueAttributes } from './ops/opaque.ts'
 import { encodeAttributes, isOp } from './registry.ts'
 import { spellElements, spellFloat, spellName, spellSymbol } from './spelling.ts'
-import { type Dense, type External, type Tensor } from './tensor.ts'
+import { type Dense, type External, materialize, type Tensor } from './tensor.ts'
 import { printType, sizeOf, unknownDim, type ValueType } from './type.ts'
 
 export interface PrintOptions {
@@ -116,7 +116,8 @@ const printTensor = (tensor: Tensor, data: 'full' | 'elide', between: string): s
 const printData = (tensor: Tensor, data: 'full' | 'elide'): string => {
   switch (tensor.tag) {
     case 'Dense':
-      return printDense(tensor, data)
+    case 'Edited':
+      return printDense(materialize(tensor), data)
     case 'External':
       return printExternal(tensor)
     case 'Gather': {

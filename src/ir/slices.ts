@@ -1,6 +1,6 @@
 /** What the slices of a constant tensor hold. Scans are remembered per tensor. */
 import { isFloat } from './dtype.ts'
-import { elementReader, elements, isNumeric, type Tensor } from './tensor.ts'
+import { elementReader, elements, isNumeric, pieces, type Tensor } from './tensor.ts'
 import { sizeOf } from './type.ts'
 
 const uniforms = new WeakMap<Tensor, { readonly value: number | undefined }>()
@@ -60,8 +60,23 @@ export const sliceConstants = (tensor: Tensor, axis: number): Float64Array => {
 export interface Blocks {
   readonly outputs: number
   readonly inputs: number
-  /** 1 where block (o, c), at `o * inputs + c`, has an element other than zero. */
-  readonly nonZero: Uint8Array
+  /** A bit for each block, 1 where it has an element other than zero: bit `c % 32` of word `o * words + c / 32`. */
+  readonly nonZero: Uint32Array
+  /** Words that hold the bits of one output. */
+  readonly words: number
+}
+
+const noBlocks = (outputs: number, inputs: number): Blocks => {
+  const words = Math.ceil(inputs / 32)
+  return { outputs, inputs, words, nonZero: new Uint32Array(outputs * words) }
+}
+
+export const isNonZero = ({ nonZero, words }: Blocks, o: number, c: number): boolean =>
+  (((nonZero[o * words + (c >>> 5)] ?? 0) >>> (c & 31)) & 1) === 1
+
+const setNonZero = ({ nonZero, words }: Blocks, o: number, c: number): void => {
+  const at = o * words + (c >>> 5)
+  nonZero[at] = (nonZero[at] ?? 0) | (1 << (c & 31))
 }
 
 const blocks = new WeakMap<Tensor, Map<number, Blocks>>()
@@ -90,35 +105,34 @@ export const keepBlocks = (from: Tensor, to: Tensor): void => {
 const selectedBlocks = (tensor: Tensor, outputAxis: number, inputAxis: number): Blocks | undefined => {
   if (tensor.tag !== 'Gather' || tensor.indices.slice(2).some((kept) => kept !== null)) return undefined
   const from = weightBlocks(tensor.source, outputAxis, inputAxis)
-  const outputs = tensor.shape[outputAxis] ?? 0
-  const inputs = tensor.shape[inputAxis] ?? 0
   const [rows, columns] = [tensor.indices[outputAxis], tensor.indices[inputAxis]]
-  const nonZero = new Uint8Array(outputs * inputs)
-  for (let o = 0; o < outputs; o++) {
-    const row = (rows?.[o] ?? o) * from.inputs
-    for (let i = 0; i < inputs; i++) nonZero[o * inputs + i] = from.nonZero[row + (columns?.[i] ?? i)] ?? 0
+  const result = noBlocks(tensor.shape[outputAxis] ?? 0, tensor.shape[inputAxis] ?? 0)
+  for (let o = 0; o < result.outputs; o++) {
+    const row = rows?.[o] ?? o
+    if (columns) columns.forEach((c, i) => isNonZero(from, row, c) && setNonZero(result, o, i))
+    else result.nonZero.set(from.nonZero.subarray(row * from.words, (row + 1) * from.words), o * result.words)
   }
-  return { outputs, inputs, nonZero }
+  return result
 }
 
 const scanBlocks = (tensor: Tensor, outputAxis: number, inputAxis: number): Blocks => {
-  const outputs = tensor.shape[outputAxis] ?? 0
-  const inputs = tensor.shape[inputAxis] ?? 0
-  const nonZero = new Uint8Array(outputs * inputs)
-  const valueAt = elementReader(tensor)
+  const result = noBlocks(tensor.shape[outputAxis] ?? 0, tensor.shape[inputAxis] ?? 0)
   const block = sizeOf(tensor.shape.slice(2))
-  const [rows = 0, columns = 0] = tensor.shape
-  const transposed = outputAxis !== 0
-  let start = 0
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      let k = start
-      start += block
-      while (k < start && valueAt(k) === 0) k += 1
-      if (k < start) nonZero[transposed ? column * inputs + row : row * columns + column] = 1
+  const columns = tensor.shape[1] ?? 0
+  for (const { first, rows } of pieces(tensor)) {
+    const valueAt = elementReader(rows)
+    const count = rows.shape[0] ?? 0
+    let start = 0
+    for (let row = first; row < first + count; row++) {
+      for (let column = 0; column < columns; column++) {
+        let k = start
+        start += block
+        while (k < start && valueAt(k) === 0) k += 1
+        if (k < start) setNonZero(result, outputAxis === 0 ? row : column, outputAxis === 0 ? column : row)
+      }
     }
   }
-  return { outputs, inputs, nonZero }
+  return result
 }
 
 /** Sum of the elements of block (o, c) of a weight whose elements `valueAt` reads. */

@@ -1,11 +1,13 @@
 /**
  * Constant tensors. Structure is rebuilt freely; bytes are shared and never written to after a tensor was made.
  *
- * `Dense` holds little-endian bytes in memory, `External` a range of a file, `Gather` a selection of indices per axis
- * of one of those. A gather of a gather composes into one gather; bytes are gathered once, by {@link materialize}.
+ * `Dense` holds little-endian bytes in memory, `External` a range of a file, `Gather` a selection of indices per axis of
+ * another tensor, `Edited` another tensor with new numbers. The bytes of all but the first are made whenever they are read, so
+ * that a graph holds no large weight: row by row by {@link pieces}, or at once by {@link materialize}.
  */
 import { bitsOf, byteLength, type DType, fromBfloat16, fromFloat16, isWide, toBfloat16, toFloat16 } from './dtype.ts'
 import { invariant } from './failure.ts'
+import { pick } from './pick.ts'
 import { sizeOf } from './type.ts'
 
 export interface TensorShape {
@@ -27,7 +29,7 @@ export interface Dense extends TensorShape {
 
 export interface External extends TensorShape {
   readonly tag: 'External'
-  /** Where the bytes are; `read` returns them, and throws when the file has changed or gone. */
+  /** Where the bytes are; `read` returns them in new memory, and throws when the file has changed or gone. */
   readonly location: string
   readonly offset: number
   readonly length: number
@@ -37,13 +39,22 @@ export interface External extends TensorShape {
 
 export interface Gather extends TensorShape {
   readonly tag: 'Gather'
-  readonly source: Dense | External
+  readonly source: Dense | External | Edited
   /** Per axis of the source the indices kept, in order; null keeps the axis whole. */
   readonly indices: ReadonlyArray<Int32Array | null>
   readonly meta?: TensorMeta
 }
 
-export type Tensor = Dense | Gather | External
+export interface Edited extends TensorShape {
+  readonly tag: 'Edited'
+  /** Of the same type and shape, with elements of whole bytes. */
+  readonly source: Tensor
+  /** The new bytes of rows (indices along axis 0) from `first` on; the old ones, which it is given, it may write to. */
+  readonly edit: (rows: Uint8Array, first: number) => Uint8Array
+  readonly meta?: TensorMeta
+}
+
+export type Tensor = Dense | External | Gather | Edited
 
 /** Numbers of a tensor. 64-bit integers keep their exact value; everything else fits a double. */
 export type Elements = Float64Array | Float32Array | BigInt64Array | BigUint64Array
@@ -86,94 +97,138 @@ export const gather = (tensor: Tensor, axis: number, kept: Int32Array): Tensor =
   }
 }
 
-const materialized = new WeakMap<Gather, Dense>()
+/** Bytes up to which the elements of a tensor are made once and remembered. */
+const smallBytes = 2 ** 20
 
-/** The tensor's bytes in memory. A gather is computed once and remembered; an external range is read on every call. */
+/** Bytes of larger tensors that are remembered, those that were read last; one of more than half of it never is. */
+const recentBytes = 2 ** 27
+
+/** Bytes of a tensor that are in memory at once while it is read piece by piece, where its rows are not longer. */
+const pieceBytes = 2 ** 24
+
+/** Bytes of a tensor's elements; 0 for strings, which are never written as raw bytes. */
+export const sizeInBytes = ({ dtype, shape }: TensorShape): number => byteLength(dtype, sizeOf(shape))
+
+/** `source` with other numbers; see {@link Edited}. What is written of it besides is `meta`. Small tensors are made at once. */
+export const edited = (source: Tensor, edit: Edited['edit'], meta?: TensorMeta): Tensor => {
+  const { dtype, shape } = source
+  invariant(bitsOf(dtype) >= 8, `rows of ${dtype} to be changed`)
+  const tensor: Edited = { tag: 'Edited', dtype, shape, source, edit, ...(meta === undefined ? {} : { meta }) }
+  return sizeInBytes(source) <= smallBytes ? materialize(tensor) : tensor
+}
+
+/** `source` with its elements changed in place by `edit`, which is given those of rows from `first` on; each rounded once. */
+export const editElements = (
+  source: Tensor,
+  edit: (values: Float32Array | Float64Array, first: number) => void,
+): Tensor => {
+  const { dtype, shape } = source
+  return edited(source, (bytes, first) => {
+    const rows = bytes.byteLength / Math.max(1, byteLength(dtype, sizeOf(shape.slice(1))))
+    const values = copyElements(dense(dtype, shape.length === 0 ? [] : [rows, ...shape.slice(1)], bytes))
+    edit(values, first)
+    return encodeElements(dtype, values)
+  })
+}
+
+const materialized = new WeakMap<Tensor, Dense>()
+
+/** What {@link materialize} has made of larger tensors, the latest last. */
+const recent = new Map<Tensor, Dense>()
+
+/** The tensor's bytes in memory. An external range is read on every call, what is made of one is remembered for a while. */
 export const materialize = (tensor: Tensor): Dense => {
   if (tensor.tag === 'Dense') return tensor
-  if (tensor.tag === 'External')
-    return dense(tensor.dtype, tensor.shape, tensor.read(tensor.offset, tensor.length), tensor.meta)
-  const known = materialized.get(tensor)
-  if (known) return known
-  const result = gatherBytes(tensor)
-  materialized.set(tensor, result)
+  if (tensor.tag === 'External') return wholeOf(tensor)
+  const size = sizeInBytes(tensor)
+  if (size > recentBytes / 2) return wholeOf(tensor)
+  const result = materialized.get(tensor) ?? recent.get(tensor) ?? wholeOf(tensor)
+  if (size <= smallBytes) {
+    materialized.set(tensor, result)
+    return result
+  }
+  recent.delete(tensor)
+  recent.set(tensor, result)
+  let sum = [...recent.keys()].reduce((bytes, one) => bytes + sizeInBytes(one), 0)
+  for (const [other] of recent) {
+    if (sum <= recentBytes) break
+    recent.delete(other)
+    sum -= sizeInBytes(other)
+  }
   return result
 }
 
-const gatherBytes = (tensor: Gather): Dense => {
-  const source = materialize(tensor.source)
-  if (source.strings) return { ...gatherStrings(source, source.strings, tensor) }
-  const bits = bitsOf(tensor.dtype)
-  if (bits < 8) {
-    const picked = pick(unpack(source), source.shape, tensor, 1)
-    return dense(tensor.dtype, tensor.shape, pack(tensor.dtype, picked), tensor.meta)
+const wholeOf = (tensor: Exclude<Tensor, Dense>): Dense => {
+  const { dtype, shape, meta } = tensor
+  if (tensor.tag === 'External') return dense(dtype, shape, tensor.read(tensor.offset, tensor.length), meta)
+  if (tensor.tag === 'Gather' && bitsOf(dtype) < 8) return gatherPacked(tensor)
+  return dense(dtype, shape, rowsOf(tensor, 0, shape[0] ?? 1), meta)
+}
+
+/** Some rows of a tensor: indices along axis 0 from `first` on. */
+export interface Piece {
+  readonly first: number
+  readonly rows: Dense
+}
+
+/**
+ * The rows of a tensor piece by piece, each of which is read or made when it is asked for and takes at most `bytes`, or one
+ * row; elements of less than a byte, and strings, all at once.
+ */
+export function* pieces(tensor: Tensor, bytes = pieceBytes): Iterable<Piece> {
+  const [count = 1, ...inner] = tensor.shape
+  const each = byteLength(tensor.dtype, sizeOf(inner))
+  const step = Math.max(1, Math.floor(bytes / Math.max(1, each)))
+  if (bitsOf(tensor.dtype) < 8 || count <= step) {
+    yield { first: 0, rows: materialize(tensor) }
+    return
   }
-  return dense(tensor.dtype, tensor.shape, pick(source.bytes, source.shape, tensor, bits / 8), tensor.meta)
+  for (let first = 0; first < count; first += step) {
+    const end = Math.min(count, first + step)
+    yield { first, rows: dense(tensor.dtype, [end - first, ...inner], rowsOf(tensor, first, end)) }
+  }
+}
+
+/** Bytes of the rows of a tensor with elements of whole bytes; a scalar is one row. */
+const rowsOf = (tensor: Tensor, first: number, end: number): Uint8Array => {
+  const inner = tensor.shape.slice(1)
+  const each = byteLength(tensor.dtype, sizeOf(inner))
+  switch (tensor.tag) {
+    case 'Dense':
+      return tensor.bytes.subarray(first * each, end * each)
+    case 'External':
+      return tensor.read(tensor.offset + first * each, (end - first) * each)
+    case 'Edited': {
+      const rows = rowsOf(tensor.source, first, end)
+      return tensor.edit(tensor.source.tag === 'Dense' ? rows.slice() : rows, first)
+    }
+    case 'Gather': {
+      const { source, indices } = tensor
+      const kept = indices[0]?.subarray(first, end)
+      const low = kept?.reduce((a, b) => Math.min(a, b), Infinity) ?? first
+      const high = kept?.reduce((a, b) => Math.max(a, b), -1) ?? end - 1
+      if (high < low) return new Uint8Array(0)
+      const from = rowsOf(source, low, high + 1)
+      const shape = [high + 1 - low, ...source.shape.slice(1)]
+      const selected = [kept?.map((i) => i - low) ?? null, ...indices.slice(1)]
+      return pick(from, shape, selected, bitsOf(tensor.dtype) / 8)
+    }
+  }
+}
+
+/** A selection of strings, or of elements under 8 bits. */
+const gatherPacked = (tensor: Gather): Dense => {
+  const source = materialize(tensor.source)
+  if (source.strings) return gatherStrings(source, source.strings, tensor)
+  const picked = pick(unpack(source), source.shape, tensor.indices, 1)
+  return dense(tensor.dtype, tensor.shape, pack(tensor.dtype, picked), tensor.meta)
 }
 
 const gatherStrings = (source: Dense, strings: ReadonlyArray<Uint8Array>, tensor: Gather): Dense => {
   const order = new Int32Array(sizeOf(source.shape)).map((_, i) => i)
-  const bytes = pick(new Uint8Array(order.buffer), source.shape, tensor, 4)
+  const bytes = pick(new Uint8Array(order.buffer), source.shape, tensor.indices, 4)
   const picked = Array.from(new Int32Array(bytes.buffer), (i) => strings[i] ?? new Uint8Array())
   return { tag: 'Dense', dtype: 'string', shape: tensor.shape, bytes: new Uint8Array(), strings: picked }
-}
-
-/** Copies the selected elements of `width` bytes; whole trailing blocks at once where trailing axes are kept whole. */
-const pick = (from: Uint8Array, shape: ReadonlyArray<number>, tensor: Gather, width: number): Uint8Array => {
-  const rank = shape.length
-  let inner = rank
-  let block = width
-  while (inner > 0 && tensor.indices[inner - 1] === null) {
-    inner -= 1
-    block *= shape[inner] ?? 1
-  }
-  const out = new Uint8Array(sizeOf(tensor.shape) * width)
-  if (out.length === 0) return out
-  // Byte strides of the selected axes, and an odometer over all of them but the last.
-  const strides = new Array<number>(inner)
-  let stride = block
-  for (let a = inner - 1; a >= 0; a--) {
-    strides[a] = stride
-    stride *= shape[a] ?? 1
-  }
-  const counts = tensor.shape.slice(0, inner)
-  const at = new Int32Array(inner)
-  const offsetOf = (a: number): number => (tensor.indices[a]?.[at[a] ?? 0] ?? at[a] ?? 0) * (strides[a] ?? 0)
-  const last = inner - 1
-  const lastIndices = tensor.indices[last]
-  const lastCount = counts[last] ?? 0
-  const lastStride = strides[last] ?? 0
-  const words = block === 4 ? new DataView(from.buffer, from.byteOffset, from.byteLength) : undefined
-  const out32 = block === 4 ? new Uint32Array(out.buffer) : undefined
-  let to = 0
-  for (;;) {
-    let base = 0
-    for (let a = 0; a < last; a++) base += offsetOf(a)
-    if (words && out32) {
-      for (let i = 0; i < lastCount; i++) {
-        out32[to++] = words.getUint32(base + (lastIndices?.[i] ?? i) * lastStride, true)
-      }
-    } else if (block < 128) {
-      for (let i = 0; i < lastCount; i++) {
-        const start = base + (lastIndices?.[i] ?? i) * lastStride
-        for (let b = 0; b < block; b++) out[to++] = from[start + b] ?? 0
-      }
-    } else {
-      for (let i = 0; i < lastCount; i++) {
-        const start = base + (lastIndices?.[i] ?? i) * lastStride
-        out.set(from.subarray(start, start + block), to)
-        to += block
-      }
-    }
-    let a = last - 1
-    while (a >= 0) {
-      at[a] = (at[a] ?? 0) + 1
-      if ((at[a] ?? 0) < (counts[a] ?? 0)) break
-      at[a] = 0
-      a -= 1
-    }
-    if (a < 0) return out
-  }
 }
 
 /** One byte per element of a packed type, sign-less. */
@@ -206,18 +261,24 @@ export const float32View = (tensor: Dense): Float32Array => {
     : new Float32Array(new Uint8Array(bytes).buffer)
 }
 
-/**
- * Reads single elements as numbers. Unlike {@link elements} it copies no float32 tensor whose bytes are not aligned, which
- * those inside a protobuf message rarely are, and remembers no gathered bytes beyond the reader's own life.
- */
+/** Reads single elements as numbers. Unlike {@link elements} it copies no floats, however their bytes are aligned. */
 export const elementReader = (tensor: Tensor): ((index: number) => number) => {
-  const source = tensor.tag === 'Gather' ? (materialized.get(tensor) ?? gatherBytes(tensor)) : materialize(tensor)
-  if (source.dtype === 'float32') {
-    const view = new DataView(source.bytes.buffer, source.bytes.byteOffset, source.bytes.byteLength)
-    return (index) => view.getFloat32(4 * index, true)
+  const source = materialize(tensor)
+  const view = new DataView(source.bytes.buffer, source.bytes.byteOffset, source.bytes.byteLength)
+  switch (source.dtype) {
+    case 'float32':
+      return (index) => view.getFloat32(4 * index, true)
+    case 'float64':
+      return (index) => view.getFloat64(8 * index, true)
+    case 'float16':
+      return (index) => fromFloat16(view.getUint16(2 * index, true))
+    case 'bfloat16':
+      return (index) => fromBfloat16(view.getUint16(2 * index, true))
+    default: {
+      const values = elements(source)
+      return (index) => Number(values[index])
+    }
   }
-  const values = elements(source)
-  return (index) => Number(values[index])
 }
 
 /** An array to compute a tensor's elements in, whose stores round at most once to `dtype` or to double. */
@@ -226,7 +287,7 @@ export const elementBuffer = (dtype: DType, size: number): Float32Array | Float6
 
 /** The elements in a new array to compute in; stores round at most once to the tensor's type or to double. */
 export const copyElements = (tensor: Tensor): Float32Array | Float64Array => {
-  const source = tensor.tag === 'Gather' ? (materialized.get(tensor) ?? gatherBytes(tensor)) : materialize(tensor)
+  const source = materialize(tensor)
   if (source.dtype === 'float32') return new Float32Array(new Uint8Array(source.bytes).buffer)
   const values = elements(source)
   return values instanceof BigInt64Array || values instanceof BigUint64Array

@@ -88,6 +88,17 @@ export const expandMask = (mask: Mask): Uint8Array => {
   return out
 }
 
+/** What a mask says of the rows (indices along axis 0) from `first` to before `end`; a scalar is one row. */
+export const maskRows = ({ shape, elements, axes }: Mask, first: number, end: number): Mask => {
+  if (shape.length === 0) return { shape, elements, axes }
+  const inner = sizeOf(shape.slice(1))
+  return {
+    shape: [end - first, ...shape.slice(1)],
+    elements: elements?.subarray(first * inner, end * inner),
+    axes: axes.map((kept, axis) => (axis === 0 ? kept?.subarray(first, end) : kept)),
+  }
+}
+
 /** How many elements a mask keeps. */
 export const keptCount = (mask: Mask): number => {
   if (mask.elements === undefined) {

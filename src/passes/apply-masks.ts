@@ -1,11 +1,11 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { bitsOf } from '../ir/dtype.ts'
+import { bitsOf, byteLength } from '../ir/dtype.ts'
 import { type Failure, failure } from '../ir/failure.ts'
 import { type Graph, withParts } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
-import { dense, elements, isNumeric, materialize, type Tensor, tensorOf } from '../ir/tensor.ts'
-import { sameShape } from '../ir/type.ts'
-import { expandMask, intersectMask, type Mask, type Masks } from '../masks/mask.ts'
+import { edited, elements, isNumeric, pieces, type Tensor, tensorOf } from '../ir/tensor.ts'
+import { sameShape, sizeOf } from '../ir/type.ts'
+import { expandMask, intersectMask, type Mask, maskRows, type Masks } from '../masks/mask.ts'
 import { resolveWeights } from '../masks/weights.ts'
 
 export type MaskError = Failure<'MaskError'>
@@ -13,7 +13,7 @@ export type MaskError = Failure<'MaskError'>
 /**
  * The masked model: every weight that has a mask multiplied by it, element by element. A constant that is called by
  * several names is masked once, by what all of their masks keep. A constant whose masked elements are zero already stays
- * the same tensor, and a graph of which all do stays the same graph; the bytes of the others are copied, never written to.
+ * the same tensor, and a graph of which all do stays the same graph; the bytes of the others are never written to.
  *
  * Fails where a mask names no constant, has another shape than the constant, or masks something that holds no numbers.
  */
@@ -49,11 +49,11 @@ export const applyMasks = (graph: Graph, masks: Masks): E.Either<MaskError, Grap
 
 /** `tensor · mask`; the same tensor where that changes nothing. */
 const multiply = (tensor: Tensor, mask: Mask): Tensor => {
-  const kept = expandMask(mask)
-  if (!kept.includes(0)) return tensor
-  const source = materialize(tensor)
+  const masksAny = [mask.elements, ...mask.axes].some((kept) => kept?.includes(0))
+  if (!masksAny) return tensor
   if (bitsOf(tensor.dtype) < 8) {
-    const values = Float64Array.from(elements(source), Number)
+    const kept = expandMask(mask)
+    const values = Float64Array.from(elements(tensor), Number)
     if (!values.some((x, i) => x !== 0 && kept[i] === 0)) return tensor
     const masked = tensorOf(
       tensor.dtype,
@@ -62,26 +62,36 @@ const multiply = (tensor: Tensor, mask: Mask): Tensor => {
     )
     return tensor.meta === undefined ? masked : { ...masked, meta: tensor.meta }
   }
-  const masked = maskBytes(source.bytes, kept, bitsOf(tensor.dtype) / 8)
-  return masked === undefined ? tensor : dense(tensor.dtype, tensor.shape, masked, tensor.meta)
+  const inner = byteLength(tensor.dtype, sizeOf(tensor.shape.slice(1)))
+  const keptIn = (rows: Uint8Array, first: number): Uint8Array =>
+    expandMask(maskRows(mask, first, first + rows.byteLength / inner))
+  const width = bitsOf(tensor.dtype) / 8
+  for (const { first, rows } of pieces(tensor)) {
+    if (hidesAny(rows.bytes, keptIn(rows.bytes, first), width)) {
+      return edited(tensor, (bytes, at) => hide(bytes, keptIn(bytes, at), width), tensor.meta)
+    }
+  }
+  return tensor
 }
 
-/**
- * Elements of `width` bytes, the masked ones zero; zero bits are the number 0 in every numeric type. Undefined where all
- * masked elements are zero bits already.
- */
-const maskBytes = (bytes: Uint8Array, kept: Uint8Array, width: number): Uint8Array | undefined => {
-  const isZero = (i: number): boolean => {
-    for (let b = i * width; b < (i + 1) * width; b++) if (bytes[b] !== 0) return false
-    return true
+/** Whether some masked element of `width` bytes is not zero bits, which are the number 0 in every numeric type. */
+const hidesAny = (bytes: Uint8Array, kept: Uint8Array, width: number): boolean => {
+  for (let i = 0; i < kept.length; i++) {
+    if (kept[i] !== 0) continue
+    for (let b = i * width; b < (i + 1) * width; b++) if (bytes[b] !== 0) return true
   }
-  if (!kept.some((keep, i) => keep === 0 && !isZero(i))) return undefined
-  const out = new Uint8Array(bytes)
-  if (width === 4) {
-    const words = new Uint32Array(out.buffer)
-    for (let i = 0; i < kept.length; i++) if (kept[i] === 0) words[i] = 0
-  } else for (let i = 0; i < kept.length; i++) if (kept[i] === 0) out.fill(0, i * width, (i + 1) * width)
-  return out
+  return false
+}
+
+/** Writes zeros to the masked elements of `width` bytes. */
+const hide = (bytes: Uint8Array, kept: Uint8Array, width: number): Uint8Array => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let i = 0; i < kept.length; i++) {
+    if (kept[i] !== 0) continue
+    if (width === 4) view.setUint32(4 * i, 0)
+    else bytes.fill(0, i * width, (i + 1) * width)
+  }
+  return bytes
 }
 
 const noSuchWeight = (graph: Graph, name: ValueId): MaskError => {

@@ -161,6 +161,7 @@ const scaleInputs = (
   const reads = readsOfContraction(contextOf(graph, linear), c)
   if (reads.inputs !== scale.length) return undefined
   const added = new Float64Array(reads.outputs)
+  const sumOf = reads.sums()
   for (let o = 0; o < reads.outputs; o++) {
     const [first, end] = reads.inputsOf(o)
     let sum = 0
@@ -169,7 +170,7 @@ const scaleInputs = (
       if (t === 0 || !reads.reads(o, i)) continue
       if (!c.uniform) return refuse(node, `what it adds meets the padding of ${linear.op}`)
       if (Math.abs(scale[i] ?? 0) === 1) return refuse(node, `its sums are exact where they cancel`)
-      sum += t * reads.sum(o, i)
+      sum += t * sumOf(o, i)
     }
     added[o] = c.scale * sum
   }

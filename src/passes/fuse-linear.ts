@@ -76,13 +76,14 @@ const fuse = (graph: Graph, first: Linear, second: Linear, form: Linear, names: 
   if (E.isLeft(composed)) return refuse(second.node, composed.left)
   const { weight, terms } = composed.right
   const bias = new Float64Array(second.reads.outputs)
+  const sumOf = second.reads.sums()
   for (let o = 0; o < bias.length; o++) {
     const own = c2.bias(o) ?? NaN
     let sum = 0
     let largest = Math.abs(own)
     for (const [m, b] of inner.entries()) {
       if (b === 0) continue
-      const share = c2.scale * b * second.reads.sum(o, m)
+      const share = c2.scale * b * sumOf(o, m)
       sum += share
       largest = Math.max(largest, Math.abs(share))
     }

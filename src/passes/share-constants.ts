@@ -4,7 +4,7 @@ import { digestOf } from '../ir/digest.ts'
 import { type Graph, withParts } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
 import { sameTensor } from '../ir/equal.ts'
-import { materialize, type Tensor } from '../ir/tensor.ts'
+import { pieces, type Tensor } from '../ir/tensor.ts'
 import type { Pass } from './pass.ts'
 
 /**
@@ -48,12 +48,17 @@ const groupBy = (named: Iterable<Named>, key: (tensor: Tensor) => string): Reado
 const typeKey = (tensor: Tensor): string => `${tensor.dtype}[${tensor.shape.join(',')}]`
 
 /** Weights that differ at all differ in their first bytes nearly always. */
-const startKey = (tensor: Tensor): string => digestOf(materialize(tensor).bytes.subarray(0, 256))
+const startKey = (tensor: Tensor): string => {
+  for (const { rows } of pieces(tensor, startBytes)) return digestOf(rows.bytes.subarray(0, startBytes))
+  return ''
+}
+
+const startBytes = 256
 
 const digests = new WeakMap<Tensor, string>()
 
 const digestKey = (tensor: Tensor): string => {
-  const digest = digests.get(tensor) ?? digestOf(materialize(tensor).bytes)
+  const digest = digests.get(tensor) ?? Array.from(pieces(tensor), ({ rows }) => digestOf(rows.bytes)).join()
   digests.set(tensor, digest)
   return digest
 }

@@ -10,7 +10,7 @@ import { parse } from '../../src/ir/parse.ts'
 import { print } from '../../src/ir/print.ts'
 import { makeNode } from '../../src/ir/make-node.ts'
 import { encodeAttributes } from '../../src/ir/registry.ts'
-import { dense, type Dense, type External, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
+import { dense, type Dense, type External, materialize, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
 import { sizeOf, tensorType, unknownDim, type ValueType } from '../../src/ir/type.ts'
 import { readModelBytes } from '../../src/read/model.ts'
 import { inflate } from '../inflate.ts'
@@ -38,6 +38,7 @@ const plain = (graph: Graph, elided: boolean) => {
     const base = { tag, dtype, shape, meta }
     if (tag === 'Gather') return { ...base, source: data(tensor.source), indices: tensor.indices }
     if (tag === 'External') return { ...base, location: tensor.location, offset: tensor.offset, length: tensor.length }
+    if (tag === 'Edited') return data(materialize(tensor))
     if (elided && sizeOf(shape) > 16) return base
     return { ...base, bytes: Buffer.from(tensor.bytes), strings: tensor.strings?.map((s) => Buffer.from(s)) }
   }

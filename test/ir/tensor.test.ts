@@ -16,12 +16,14 @@ import { sameTensor } from '../../src/ir/equal.ts'
 import {
   dense,
   type Dense,
+  editElements,
   elements,
   encodeElements,
   type External,
   gather,
   isNumeric,
   materialize,
+  pieces,
   type Tensor,
   tensorOf,
 } from '../../src/ir/tensor.ts'
@@ -165,6 +167,86 @@ test('a selection is computed once, a range of a file read for each call', () =>
   materialize(file)
   materialize(file)
   expect(reads).toBe(3)
+})
+
+describe('pieces', () => {
+  test('are the rows of the tensor, one after the other', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(anyDense, anyStrings),
+        selections,
+        fc.nat(40),
+        fc.boolean(),
+        (source, chosen, size, changed) => {
+          let tensor: Tensor = source.strings ? source : externalOf(source)
+          if (changed && bitsOf(source.dtype) >= 8) {
+            const each = byteLength(source.dtype, sizeOf(source.shape.slice(1)))
+            tensor = {
+              ...source,
+              tag: 'Edited',
+              source: tensor,
+              edit: (rows, first) => rows.map((byte, i) => byte ^ (first + Math.floor(i / each))),
+            }
+          }
+          for (const [at, picks] of chosen) {
+            const axis = at % source.shape.length
+            const kept = picks.map((p) => p % (tensor.shape[axis] ?? 1))
+            tensor = gather(tensor, axis, Int32Array.from(kept))
+          }
+          const whole = rawElements(materialize(tensor))
+          const found: string[] = []
+          const inner = sizeOf(tensor.shape.slice(1))
+          for (const { first, rows } of pieces(tensor, size)) {
+            expect(first * inner).toBe(found.length)
+            expect(rows.bytes.length).toBeLessThanOrEqual(
+              bitsOf(tensor.dtype) < 8 ? Infinity : Math.max(size, byteLength(tensor.dtype, inner)),
+            )
+            found.push(...rawElements(rows))
+          }
+          expect(found).toStrictEqual(whole)
+        },
+      ),
+      { numRuns: 500 },
+    )
+  })
+
+  test('only those that are asked for are read', () => {
+    const reads: number[] = []
+    const file: External = { ...externalOf(tensorOf('float32', [4, 2], [1, 2, 3, 4, 5, 6, 7, 8])) }
+    const counted: External = { ...file, read: (offset, length) => (reads.push(length), file.read(offset, length)) }
+    for (const { rows } of pieces(gather(counted, 0, Int32Array.of(1, 2)), 8)) {
+      expect([...elements(rows)]).toStrictEqual([3, 4])
+      break
+    }
+    expect(reads).toStrictEqual([8])
+  })
+})
+
+describe('edited', () => {
+  const negated = (source: Tensor): Tensor =>
+    editElements(source, (values, first) => {
+      values.forEach((x, i) => (values[i] = -x + first))
+    })
+
+  test('changes numbers, not the tensor that it is made from', () => {
+    const source = tensorOf('float16', [2, 2], [1, 2, 3, 4])
+    expect([...elements(negated(source))]).toStrictEqual([-1, -2, -3, -4])
+    expect([...elements(source)]).toStrictEqual([1, 2, 3, 4])
+  })
+
+  test('of a large tensor are made whenever they are read, with the numbers of all rows before', () => {
+    const values = Float32Array.from({ length: 9 * 2 ** 19 }, (_, i) => i % 1000)
+    const source = tensorOf('float32', [9, 2 ** 19], values)
+    const tensor = negated(source)
+    expect(tensor.tag).toBe('Edited')
+    // Rows are of 2 MiB, pieces of 16: the last row is a piece of its own.
+    const found = Array.from(pieces(tensor), ({ first, rows }) => [first, elements(rows)[1]])
+    expect(found).toStrictEqual([
+      [0, -1],
+      [8, 8 - (values[8 * 2 ** 19 + 1] ?? NaN)],
+    ])
+    expect(values[1]).toBe(1)
+  })
 })
 
 describe('elements', () => {

@@ -6,7 +6,7 @@
 import { invariant } from '../failure.ts'
 import { precisionOf } from '../numerics.ts'
 import type { Contraction, NodeContext } from '../op.ts'
-import { blockSum, weightBlocks } from '../slices.ts'
+import { type Blocks, blockSum, isNonZero, weightBlocks } from '../slices.ts'
 import { elementReader, type Tensor } from '../tensor.ts'
 
 /** Channel counts of a contraction, for reading its weight by global channel indices. */
@@ -29,13 +29,14 @@ export const channelsOf = (weight: Tensor, c: Contraction): Channels => {
 export interface Reads extends Channels {
   readonly contraction: Contraction
   readonly weight: Tensor
-  /** 1 at `row(o) + c` where output `o` has a non-zero weight for input `c` of the same group; for hot loops. */
-  readonly nonZero: Uint8Array
-  readonly row: (o: number) => number
+  /** Where the weight is not zero, in its own rows and columns, which count within a group along the grouped axis. */
+  readonly blocks: Blocks
+  readonly rowOf: (o: number) => number
+  readonly columnOf: (o: number, c: number) => number
   /** Whether output `o` has a non-zero weight for input `c` of the same group. */
   readonly reads: (o: number, c: number) => boolean
-  /** Sum of the weights of output `o` for input `c` of the same group. */
-  readonly sum: (o: number, c: number) => number
+  /** Sums of the weights of output `o` for input `c` of the same group; the weight is in memory while the answer is. */
+  readonly sums: () => (o: number, c: number) => number
   /** First input channel that output `o` can read, and the one after the last. */
   readonly inputsOf: (o: number) => readonly [number, number]
 }
@@ -45,22 +46,24 @@ export const readsOfContraction = (ctx: NodeContext<unknown>, c: Contraction): R
   invariant(weight !== undefined, `the weight of contraction ${ctx.node.name} is not a constant`)
   const channels = channelsOf(weight, c)
   const { inputsPerGroup, outputsPerGroup } = channels
-  const { nonZero, inputs: columns } = weightBlocks(weight, c.weightOutputAxis, c.weightInputAxis)
-  // The grouped axis of the weight counts within a group.
+  const blocks = weightBlocks(weight, c.weightOutputAxis, c.weightInputAxis)
   const first = (o: number): number => Math.floor(o / outputsPerGroup) * inputsPerGroup
-  const row = (o: number): number => (c.grouped === 'input' ? o * columns - first(o) : (o % outputsPerGroup) * columns)
-  let valueAt: ((index: number) => number) | undefined
+  const rowOf = (o: number): number => (c.grouped === 'input' ? o : o % outputsPerGroup)
+  const columnOf = (o: number, i: number): number => (c.grouped === 'input' ? i - first(o) : i)
   return {
     ...channels,
     contraction: c,
     weight,
-    nonZero,
-    row,
-    reads: (o, i) => nonZero[row(o) + i] === 1,
-    sum: (o, i) => {
-      valueAt ??= elementReader(weight)
-      const [line, column] = c.grouped === 'input' ? [o, i - first(o)] : [o % outputsPerGroup, i]
-      return blockSum(weight, valueAt, c.weightOutputAxis, line, column)
+    blocks,
+    rowOf,
+    columnOf,
+    reads: (o, i) => isNonZero(blocks, rowOf(o), columnOf(o, i)),
+    sums: () => {
+      let valueAt: ((index: number) => number) | undefined
+      return (o, i) => {
+        valueAt ??= elementReader(weight)
+        return blockSum(weight, valueAt, c.weightOutputAxis, rowOf(o), columnOf(o, i))
+      }
     },
     inputsOf: (o) => [first(o), first(o) + inputsPerGroup],
   }
@@ -80,18 +83,20 @@ export const constantOutputs = (r: Reads, inputs: Float64Array | undefined, inpu
   const values = new Float64Array(r.outputs).fill(NaN)
   const errors = new Float64Array(r.outputs)
   const unit = 2 ** -precisionOf(r.weight.dtype).digits
+  const sumOf = r.sums()
   for (let o = 0; o < r.outputs; o++) {
     const bias = r.contraction.bias(o)
     if (bias === undefined) continue
     const [first, end] = r.inputsOf(o)
-    const row = r.row(o)
     let sum = 0
     let error = 0
     for (let i = first; i < end && !Number.isNaN(sum); i++) {
-      if (r.nonZero[row + i] === 0) continue
+      if (!r.reads(o, i)) continue
       const value = inputs?.[i] ?? NaN
       if (value === 0) continue
-      const weight = r.contraction.uniform ? r.contraction.scale * r.sum(o, i) : NaN
+      // The weight is read only where that can make a difference.
+      const isKnown = r.contraction.uniform && !Number.isNaN(value)
+      const weight = isKnown ? r.contraction.scale * sumOf(o, i) : NaN
       sum += value * weight
       error += Math.abs(weight) * Math.max(inputErrors?.[i] ?? 0, unit * Math.abs(value))
     }
@@ -104,18 +109,19 @@ export const constantOutputs = (r: Reads, inputs: Float64Array | undefined, inpu
 /** Input channels that some output in `wanted` reads. 1 is read. */
 export const neededInputs = (r: Reads, wanted: (o: number) => boolean): Uint8Array => {
   const out = new Uint8Array(r.inputs)
-  const { nonZero, outputsPerGroup } = r
-  let missing = 0
-  for (let o = 0; o < r.outputs; o++) {
-    const [first, end] = r.inputsOf(o)
-    if (o % outputsPerGroup === 0) missing = end - first
-    // Most layers read all of a group's inputs in its first rows.
-    if (missing === 0 || !wanted(o)) continue
-    const row = r.row(o)
+  const { nonZero, words } = r.blocks
+  const read = new Uint32Array(words)
+  for (let start = 0; start < r.outputs; start += r.outputsPerGroup) {
+    read.fill(0)
+    for (let o = start; o < start + r.outputsPerGroup; o++) {
+      if (!wanted(o)) continue
+      const row = r.rowOf(o) * words
+      for (let w = 0; w < words; w++) read[w] = (read[w] ?? 0) | (nonZero[row + w] ?? 0)
+    }
+    const [first, end] = r.inputsOf(start)
     for (let i = first; i < end; i++) {
-      if (nonZero[row + i] === 0 || out[i] === 1) continue
-      out[i] = 1
-      missing -= 1
+      const column = r.columnOf(start, i)
+      out[i] = ((read[column >>> 5] ?? 0) >>> (column & 31)) & 1
     }
   }
   return out

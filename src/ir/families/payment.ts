@@ -96,8 +96,7 @@ const owedBy = (r: Reads, { constants, patterns, ...removal }: Removal): Readonl
     if (gone.length === 0) continue
     for (let o = group * r.outputsPerGroup; o < (group + 1) * r.outputsPerGroup; o++) {
       if (!removal.keepsOutput(o) || !removal.isExact(o)) continue
-      const row = r.row(o)
-      const channels = gone.filter((i) => r.nonZero[row + i] === 1)
+      const channels = gone.filter((i) => r.reads(o, i))
       if (channels.length > 0) owed.push({ output: o, channels })
     }
   }
@@ -108,9 +107,10 @@ const payIntoBias = (r: Reads, owed: ReadonlyArray<Debt>, { constants }: Removal
   if (owed.length === 0) return E.right(nothing)
   const { largest } = precisionOf(r.weight.dtype)
   const shift = new Float64Array(r.outputs)
+  const sumOf = r.sums()
   for (const { output, channels } of owed) {
     let sum = 0
-    for (const i of channels) sum += (constants?.[i] ?? NaN) * r.sum(output, i)
+    for (const i of channels) sum += (constants?.[i] ?? NaN) * sumOf(output, i)
     sum *= r.contraction.scale
     const bias = r.contraction.bias(output)
     const size = bias === undefined ? r.contraction.biasSize(output) + Math.abs(sum) : Math.abs(bias + sum)

@@ -5,7 +5,7 @@ import { invariant } from '../failure.ts'
 import { fits, growthLimit, type Precision, precisionOf, type Refusal } from '../numerics.ts'
 import type { Contraction } from '../op.ts'
 import { keepBlocks } from '../slices.ts'
-import { copyElements, elementReader, elements, gather, materialize, type Tensor, tensorOf } from '../tensor.ts'
+import { editElements, elementBuffer, elementReader, elements, gather, type Tensor, tensorOf } from '../tensor.ts'
 import { sizeOf } from '../type.ts'
 import { type Channels, channelsOf, type Reads } from './contraction.ts'
 import { planGroups } from './groups.ts'
@@ -50,11 +50,26 @@ const isPlain = (x: number, { normal, largest }: Precision): boolean => {
  */
 export const scaleWeight = (weight: Tensor, c: Contraction, factors: Factors): E.Either<Refusal, Tensor> => {
   invariant(isFloat(weight.dtype), `a weight of ${weight.dtype}`)
-  const precision = precisionOf(weight.dtype)
   const channels = channelsOf(weight, c)
+  const refusal = scalingRefused(weight, c, channels, factors)
+  if (refusal !== undefined) return E.left(refusal)
+  const { inputsPerGroup, outputsPerGroup } = channels
+  const scaled = editBlocks(weight, c, (row, column, values, begin, taps) => {
+    const group = c.grouped === 'input' ? Math.floor(row / outputsPerGroup) : Math.floor(column / inputsPerGroup)
+    const [o, i] =
+      c.grouped === 'input' ? [row, group * inputsPerGroup + column] : [group * outputsPerGroup + row, column]
+    const factor = (factors.outputs?.[o] ?? 1) * (factors.inputs?.[i] ?? 1)
+    for (let k = begin; k < begin + taps; k++) values[k] = (values[k] ?? NaN) * factor
+  })
+  if (!factors.outputs?.includes(0) && !factors.inputs?.includes(0)) keepBlocks(weight, scaled)
+  return E.right(scaled)
+}
+
+const scalingRefused = (weight: Tensor, c: Contraction, channels: Channels, factors: Factors): Refusal | undefined => {
+  const precision = precisionOf(weight.dtype)
   const { inputsPerGroup, outputsPerGroup } = channels
   const { taps, start } = layoutOf(weight.shape, c, channels)
-  const out = copyElements(weight)
+  const at = elementReader(weight)
   const limit = growthLimit(precision)
   for (let o = 0; o < channels.outputs; o++) {
     const byOutput = factors.outputs?.[o] ?? 1
@@ -64,23 +79,38 @@ export const scaleWeight = (weight: Tensor, c: Contraction, factors: Factors): E
       const factor = byOutput * (factors.inputs?.[i] ?? 1)
       const begin = start(o, i)
       for (let k = begin; k < begin + taps; k++) {
-        const w = out[k] ?? NaN
+        const w = at(k)
         const product = w * factor
-        out[k] = product
         sum += Math.abs(product)
         if (isPlain(product, precision) || w === 0) continue
         const size = Math.abs(factor) * Math.max(Math.abs(w), precision.normal)
         const lost = product === 0 && factor !== 0
         if (lost || !fits(precision, product, size)) {
-          return E.left(`a weight ${w} times ${factor} has no ${weight.dtype} as exact as it was`)
+          return `a weight ${w} times ${factor} has no ${weight.dtype} as exact as it was`
         }
       }
     }
-    if (Math.abs(byOutput) > limit && sum > 1) return E.left(`the factor ${byOutput} might overflow before sums cancel`)
+    if (Math.abs(byOutput) > limit && sum > 1) return `the factor ${byOutput} might overflow before sums cancel`
   }
-  const scaled = tensorOf(weight.dtype, weight.shape, out)
-  if (!factors.outputs?.includes(0) && !factors.inputs?.includes(0)) keepBlocks(weight, scaled)
-  return E.right(scaled)
+  return undefined
+}
+
+/** Changes the block of each output row and input column of the weight, `taps` elements from `begin` on, in place. */
+const editBlocks = (
+  weight: Tensor,
+  { weightOutputAxis }: Contraction,
+  edit: (row: number, column: number, values: Float32Array | Float64Array, begin: number, taps: number) => void,
+): Tensor => {
+  const taps = sizeOf(weight.shape.slice(2))
+  const second = weight.shape[1] ?? 0
+  return editElements(weight, (values, first) => {
+    const blocks = taps === 0 ? 0 : values.length / taps
+    for (let at = 0; at < blocks; at++) {
+      const [a, b] = [first + Math.floor(at / second), at % second]
+      if (weightOutputAxis === 0) edit(a, b, values, at * taps, taps)
+      else edit(b, a, values, at * taps, taps)
+    }
+  })
 }
 
 /** Σ|W[o, i, ...]| of each output. */
@@ -128,7 +158,7 @@ export const composeWeights = (first: Reads, second: Reads, form: Reads): E.Eith
   let largest = 0
   for (const w of w1) largest = Math.max(largest, Math.abs(Number(w)))
   const limit = growthLimit(precision) * largest
-  const out = new Float64Array(sizeOf(shape))
+  const out = elementBuffer(form.weight.dtype, sizeOf(shape))
   const terms = new Float64Array(outputs)
   const row = new Float64Array(inputs * taps)
   const sizes = new Float64Array(inputs * taps)
@@ -226,14 +256,43 @@ export interface Selected {
 }
 
 /** The weight of the channels that are kept; a view where nothing else changes. */
-export const selectWeight = (r: Reads, selection: Selection, label: string): Selected => {
+export const selectWeight = (r: Reads, selection: Selection, label: string): Selected =>
+  r.contraction.groups === 1 ? selectWhole(r, selection) : selectGroups(r, selection, label)
+
+/** What outputs carry, by output. */
+const byOutputOf = (carried: ReadonlyArray<Carried>): ReadonlyMap<number, ReadonlyArray<Carried>> => {
+  const out = new Map<number, Carried[]>()
+  for (const one of carried) {
+    const known = out.get(one.output)
+    if (known === undefined) out.set(one.output, [one])
+    else known.push(one)
+  }
+  return out
+}
+
+const selectWhole = (r: Reads, { inputs, outputs, isZeroInput, isZeroOutput, carried }: Selection): Selected => {
+  const c = r.contraction
+  const kept = gather(gather(r.weight, c.weightOutputAxis, outputs), c.weightInputAxis, inputs)
+  const zeroRows = Uint8Array.from(outputs, (o) => (isZeroOutput(o) ? 1 : 0))
+  const zeroColumns = Uint8Array.from(inputs, (i) => (isZeroInput?.(i) === true ? 1 : 0))
+  if (carried.length === 0 && !zeroRows.includes(1) && !zeroColumns.includes(1)) return { weight: kept, groups: 1 }
+  const valueAt = carried.length === 0 ? () => NaN : elementReader(r.weight)
+  const owed = byOutputOf(carried)
+  const carriers = Array.from(outputs, (o, row) => {
+    const ofOutput = zeroRows[row] === 1 ? undefined : owed.get(o)
+    return ofOutput && { to: ofOutput[0]?.to, block: carriedBlock(r, valueAt, ofOutput) }
+  })
+  const weight = editBlocks(kept, c, (row, column, values, begin, taps) => {
+    const carrier = carriers[row]
+    if (zeroRows[row] === 1 || zeroColumns[column] === 1) values.fill(0, begin, begin + taps)
+    else if (carrier?.block !== undefined && carrier.to === inputs[column]) values.set(carrier.block, begin)
+  })
+  return { weight, groups: 1 }
+}
+
+const selectGroups = (r: Reads, selection: Selection, label: string): Selected => {
   const { inputs, outputs, isZeroInput, isZeroOutput, carried } = selection
   const c = r.contraction
-  const zeros = outputs.some(isZeroOutput) || (isZeroInput !== undefined && inputs.some(isZeroInput))
-  if (c.groups === 1 && !zeros && carried.length === 0) {
-    const rows = gather(r.weight, c.weightOutputAxis, outputs)
-    return { weight: gather(rows, c.weightInputAxis, inputs), groups: 1 }
-  }
   const [keptIn, keptOut] = [marksOf(r.inputs, inputs), marksOf(r.outputs, outputs)]
   const plan = planGroups(r, c.groups, { input: keptIn, output: keptOut })
   invariant(
@@ -252,19 +311,14 @@ export const selectWeight = (r: Reads, selection: Selection, label: string): Sel
     return a === c.weightInputAxis ? (c.grouped === 'input' ? channels.inputsPerGroup : channels.inputs) : d
   })
   const [from, to] = [layoutOf(r.weight.shape, c, r), layoutOf(shape, c, channels)]
-  const values = elements(materialize(r.weight))
-  const result = new Float64Array(sizeOf(shape))
-  const byOutput = new Map<number, Carried[]>()
-  for (const one of carried) {
-    const known = byOutput.get(one.output)
-    if (known === undefined) byOutput.set(one.output, [one])
-    else known.push(one)
-  }
+  const valueAt = elementReader(r.weight)
+  const result = elementBuffer(r.weight.dtype, sizeOf(shape))
+  const byOutput = byOutputOf(carried)
   for (let at = 0; at < outputs.length; at++) {
     const o = outputs[at] ?? 0
     if (isZeroOutput(o)) continue
     const owed = byOutput.get(o)
-    const block = owed && carriedBlock(r, (k) => Number(values[k]), owed)
+    const block = owed && carriedBlock(r, valueAt, owed)
     const [firstOld, endOld] = r.inputsOf(o)
     const first = Math.floor(at / channels.outputsPerGroup) * channels.inputsPerGroup
     for (let j = first; j < first + channels.inputsPerGroup; j++) {
@@ -273,7 +327,7 @@ export const selectWeight = (r: Reads, selection: Selection, label: string): Sel
       const [source, target] = [from.start(o, i), to.start(at, j)]
       const carries = block !== undefined && owed?.[0]?.to === i
       for (let k = 0; k < from.taps; k++) {
-        result[target + k] = carries ? (block[k] ?? NaN) : Number(values[source + k])
+        result[target + k] = carries ? (block[k] ?? NaN) : valueAt(source + k)
       }
     }
   }

@@ -7,6 +7,7 @@
  */
 import { isFloat } from '../../ir/dtype.ts'
 import { numbersOf } from '../../ir/evaluate.ts'
+import { neededInputs } from '../../ir/families/contraction.ts'
 import type { Graph } from '../../ir/graph.ts'
 import { constantContext } from '../../ir/interpret.ts'
 import { placeOf } from '../../ir/links.ts'
@@ -122,9 +123,8 @@ const givenOutputs = (
   for (let o = 0; o < reads.outputs; o++) {
     if (!isOpen(o) || c.bias(o) === undefined) continue
     const [first, end] = reads.inputsOf(o)
-    const row = reads.row(o)
     let isGiven = true
-    for (let i = first; i < end && isGiven; i++) isGiven = reads.nonZero[row + i] === 0 || at(given, i) === 1
+    for (let i = first; i < end && isGiven; i++) isGiven = !reads.reads(o, i) || at(given, i) === 1
     if (isGiven) found.push(o)
   }
   return Int32Array.from(found)
@@ -247,12 +247,8 @@ const planSum = (
 
 /** The input channels that some of `outputs` read. */
 const columnsOf = (r: NonNullable<NodeView['reads']>, outputs: Int32Array): Int32Array => {
-  const marks = new Uint8Array(r.inputs)
-  for (const o of outputs) {
-    const [first, end] = r.inputsOf(o)
-    const row = r.row(o)
-    for (let i = first; i < end; i++) marks[i] = (marks[i] ?? 0) | (r.nonZero[row + i] ?? 0)
-  }
+  const wanted = new Set(outputs)
+  const marks = neededInputs(r, (o) => wanted.has(o))
   return Int32Array.from(marks.keys()).filter((i) => marks[i] === 1)
 }
 
