@@ -104,11 +104,11 @@ export const compileCommand = (run: RunCommand): Command =>
 
 const compileModel = async (
   terminal: Terminal,
-  model: string,
+  path: string,
   flags: CompileFlags,
 ): Promise<E.Either<Failure, Outcome>> => {
   const say = progressOn(terminal, flags.progress === true)
-  const inputs = await readInputs(model, flags, say)
+  const inputs = await readInputs(path, flags, say)
   if (E.isLeft(inputs)) return inputs
   const sizes = bindSizes(inputs.right.graph, flags.shape)
   if (E.isLeft(sizes)) return sizes
@@ -126,15 +126,19 @@ const compileModel = async (
   const fates = why === undefined ? E.right(undefined) : explainName(watch.seen, why, target)
   if (E.isLeft(fates)) return fates
   const external = flags.externalData === undefined ? {} : { external: true }
-  const lowered = lowerCompiled(compiled.right, external)
+  // Where it is not run, the model is made while it is written and never in memory.
+  const lowered = flags.verify || flags.measure ? lowerCompiled(compiled.right, external) : E.right(undefined)
   if (E.isLeft(lowered)) return lowered
+  const model = lowered.right
 
-  const verification = flags.verify ? await verifyIt(inputs.right, lowered.right, flags, say) : E.right(undefined)
+  const verification =
+    model !== undefined && flags.verify ? await verifyIt(inputs.right, model, flags, say) : E.right(undefined)
   if (E.isLeft(verification)) return verification
   if (verification.right?.equal === false) return E.right(refused(terminal, compiled.right, verification.right))
-  const speed = flags.measure ? await measureBoth(inputs.right, lowered.right, flags, say) : E.right(undefined)
+  const speed =
+    model !== undefined && flags.measure ? await measureBoth(inputs.right, model, flags, say) : E.right(undefined)
   if (E.isLeft(speed)) return speed
-  const sources = await digestInputs(model, flags.masks)
+  const sources = await digestInputs(path, flags.masks)
   if (E.isLeft(sources)) return sources
 
   const measured = flags.reportTimings ? measuredOf(verification.right, speed.right) : {}
@@ -143,7 +147,7 @@ const compileModel = async (
     ...(matching === undefined ? {} : { matching }),
     ...(verification.right === undefined ? {} : { verification: verification.right }),
     ...measured,
-    lowered: lowered.right,
+    ...(model === undefined ? external : { lowered: model }),
   }
   const written = await uninterrupted((signal) => {
     say(`writing ${flags.output}`)
