@@ -5,9 +5,12 @@ import type { Node, ValueId } from './op.ts'
 import { Opaque } from './ops/opaque.ts'
 import { isOp } from './registry.ts'
 
-/** A function of a graph that is computed at most once for each graph. */
+const memories: Array<WeakMap<Graph, unknown>> = []
+
+/** A function of a graph that is computed once for each graph, until that is forgotten. */
 export const memoized = <T>(compute: (graph: Graph) => T): ((graph: Graph) => T) => {
   const known = new WeakMap<Graph, { readonly value: T }>()
+  memories.push(known)
   return (graph) => {
     const found = known.get(graph)
     if (found) return found.value
@@ -15,6 +18,11 @@ export const memoized = <T>(compute: (graph: Graph) => T): ((graph: Graph) => T)
     known.set(graph, { value })
     return value
   }
+}
+
+/** Drops what is remembered of a graph that another one has taken the place of: it takes more memory than the graph. */
+export const forget = (graph: Graph): void => {
+  for (const known of memories) known.delete(graph)
 }
 
 /** The node that defines each value; graph inputs and constants have none. */

@@ -1,5 +1,6 @@
 /** What a pass is, and how passes are run one after another. */
 import * as E from 'fp-ts/lib/Either.js'
+import { forget } from '../ir/analysis.ts'
 import { type Failure, failure } from '../ir/failure.ts'
 import type { Graph } from '../ir/graph.ts'
 
@@ -92,7 +93,9 @@ export const runPipeline = (
 const runPass = (pass: Pass, graph: Graph, observer: Observer): E.Either<PassError, Progress> => {
   const next = pass.run(graph)
   if (E.isLeft(next)) return next
-  return E.right({ graph: next.right, stopped: observer(pass, graph, next.right) === 'stop' })
+  const stopped = observer(pass, graph, next.right) === 'stop'
+  if (next.right !== graph) forget(graph)
+  return E.right({ graph: next.right, stopped })
 }
 
 const runFixpoint = (step: Fixpoint, graph: Graph, observer: Observer): E.Either<PassError, Progress> => {

@@ -1,6 +1,6 @@
 /** The driver of local rewrites: rules look at one node and its neighbours, this walks the graph. */
 import * as E from 'fp-ts/lib/Either.js'
-import { fixedNames, freshNames, usersOf } from '../ir/analysis.ts'
+import { fixedNames, forget, freshNames, usersOf } from '../ir/analysis.ts'
 import { failure, invariant } from '../ir/failure.ts'
 import { type Graph, labelOf, withParts } from '../ir/graph.ts'
 import type { Refusal } from '../ir/numerics.ts'
@@ -62,6 +62,8 @@ export const rewritePass = (name: string, rules: ReadonlyArray<Rule>): Pass => (
     for (let i = 0; i < budget; i++) {
       const next = sweep(current, rules)
       if (next === current) return E.right(current)
+      // The pipeline forgets the graph that the pass was given.
+      if (current !== graph) forget(current)
       current = next
     }
     return E.left(
