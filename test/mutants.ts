@@ -53,8 +53,15 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     guard: 'a value with an element in the tail of a function is not known',
     file: 'src/passes/approximate.ts',
-    from: 'if (isTail(output.dtype, values[at] ?? 0, sizes[at] ?? 0)) off[index] = Infinity',
-    to: 'if (isTail(output.dtype, values[at] ?? 0, sizes[at] ?? 0)) off[index] = 0',
+    from: 'if (isTail(output.dtype, values[at] ?? 0, sizes[at] ?? 0)) all[index] = Infinity',
+    to: 'if (isTail(output.dtype, values[at] ?? 0, sizes[at] ?? 0)) all[index] = 0',
+    tests: constants,
+  },
+  {
+    guard: 'what a function is off by counts in what follows',
+    file: 'src/passes/approximate.ts',
+    from: 'change + unit * Math.sqrt',
+    to: 'change + 0 * unit * Math.sqrt',
     tests: constants,
   },
   {

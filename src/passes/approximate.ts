@@ -214,13 +214,15 @@ export const evaluateMoved = (
   const sizes = accuracySizes(graph, node, inputs)
   return outputs.map((output, k) => {
     const off = changes[k] ?? new Float64Array()
-    if (sizes !== undefined && isFloat(output.dtype)) {
-      const values = numbersOf(output)
-      forEachAlong(output.shape, axis, (at, index) => {
-        if (isTail(output.dtype, values[at] ?? 0, sizes[at] ?? 0)) off[index] = Infinity
-      })
-    }
-    return judged(output, axis, off)
+    if (sizes === undefined || !isFloat(output.dtype)) return judged(output, axis, off)
+    const values = numbersOf(output)
+    const squares = meanSquares(tensorOf('float64', output.shape, sizes), axis)
+    const unit = 2 ** -precisionOf(output.dtype).digits
+    const all = off.map((change, i) => change + unit * Math.sqrt(squares[i] ?? NaN))
+    forEachAlong(output.shape, axis, (at, index) => {
+      if (isTail(output.dtype, values[at] ?? 0, sizes[at] ?? 0)) all[index] = Infinity
+    })
+    return judged(output, axis, all)
   })
 }
 
