@@ -183,32 +183,32 @@ const inferNode = (
   types: ReadonlyMap<ValueId, ValueType>,
   contents: ReadonlyMap<ValueId, ReadonlyArray<Dim>>,
 ): E.Either<GraphError, ReadonlyArray<ValueType>> => {
-  const misfit = operandMisfit(node, types)
-  if (misfit !== undefined) return E.left(malformed(labelOf(node), 'operands it can work on', misfit))
-  const inferred = opOf(node).inferTypes(inferContext(node, parts, types, contents))
-  if (E.isLeft(inferred))
-    return E.left(malformed(labelOf(node), 'operands it can work on', inferred.left.slice(0, 300)))
-  const extra = node.outputs.slice(inferred.right.length).find((name) => name !== '')
-  if (extra !== undefined)
-    return E.left(malformed(labelOf(node), `at most ${inferred.right.length} outputs`, `${node.outputs.length}`))
-  for (const type of inferred.right) {
-    const rank = type.kind === 'tensor' ? (type.shape?.length ?? 0) : 0
-    if (rank > rankLimit)
-      return E.left(malformed(labelOf(node), 'operands it can work on', `an output of rank ${rank}`))
-    const size = type.kind === 'tensor' ? type.shape?.find((dim) => isStatic(dim) && !isSize(dim)) : undefined
-    if (size !== undefined)
-      return E.left(malformed(labelOf(node), 'operands it can work on', `an output of size ${size}`))
-  }
+  const inferred = typesOf(node, inferContext(node, parts, types, contents))
+  if (E.isLeft(inferred)) return E.left(malformed(labelOf(node), 'operands it can work on', inferred.left))
   return E.right(node.outputs.map((name, i) => refine(inferred.right[i] ?? unknownType, parts.hints.get(name), name)))
 }
 
-/** An operand whose elements are no numbers to compute with (text, complex, 8-bit floats), where another one's are. */
-const operandMisfit = (node: Node, types: ReadonlyMap<ValueId, ValueType>): string | undefined => {
-  const dtypes = new Set<DType>()
-  for (const name of node.inputs) {
-    const type = types.get(name)
-    if (type?.kind === 'tensor') dtypes.add(type.dtype)
+/** What `node` makes of operands, in types that a value can have; or what is wrong with them. */
+export const typesOf = (node: Node, ctx: InferContext<unknown>): E.Either<string, ReadonlyArray<ValueType>> => {
+  const misfit = operandMisfit(node, ctx)
+  if (misfit !== undefined) return E.left(misfit)
+  const inferred = opOf(node).inferTypes(ctx)
+  if (E.isLeft(inferred)) return E.left(inferred.left.slice(0, 300))
+  const count = inferred.right.length
+  if (node.outputs.slice(count).some((name) => name !== '')) return E.left(`more than ${count} outputs`)
+  for (const type of inferred.right) {
+    const shape = (type.kind === 'tensor' ? type.shape : undefined) ?? []
+    if (shape.length > rankLimit) return E.left(`an output of rank ${shape.length}`)
+    const size = shape.find((dim) => isStatic(dim) && !isSize(dim))
+    if (size !== undefined) return E.left(`an output of size ${size}`)
   }
+  return inferred
+}
+
+/** An operand whose elements are no numbers to compute with (text, complex, 8-bit floats), where another one's are. */
+const operandMisfit = (node: Node, { inputs }: InferContext<unknown>): string | undefined => {
+  const dtypes = new Set<DType>()
+  for (const type of inputs) if (type?.kind === 'tensor') dtypes.add(type.dtype)
   const odd = [...dtypes].find((dtype) => !isNumeric(dtype))
   const float = [...dtypes].find(isFloat)
   const fits = odd === undefined || float === undefined || isOp(node, Opaque) || opOf(node).mixesTypes === true

@@ -1,7 +1,7 @@
 /** Runs nodes and whole graphs with the operators' reference evaluation: exact and slow. */
 import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, failure } from './failure.ts'
-import { type Graph, type GraphParts, inferContext, labelOf } from './graph.ts'
+import { type Graph, type GraphParts, inferContext, labelOf, typesOf } from './graph.ts'
 import type { Node, NodeContext, ValueId } from './op.ts'
 import { opOf } from './registry.ts'
 import { type Dense, materialize, type Tensor } from './tensor.ts'
@@ -27,7 +27,7 @@ export const constantContext = (
     types.set(name, tensorType(tensor.dtype, tensor.shape))
   })
   const ctx = inferContext(node, { constants, opsets: parts.opsets }, types, new Map())
-  const outputs = opOf(node).inferTypes(ctx)
+  const outputs = typesOf(node, ctx)
   return E.isLeft(outputs) ? undefined : { ...ctx, node, outputs: outputs.right }
 }
 

@@ -8,9 +8,25 @@ const workForAny = 2 ** 26
 /** What each element of its constants allows besides: four times what a weight meets in a network for images, on average. */
 const workPerElement = 2 ** 10
 
+/** The most channels that are told apart: half as many as a Map can hold, some 600 MB of memory. */
+const mostChannels = 2 ** 23
+
+/** Channels that are told apart in any model: about a second of work. */
+const channelsForAny = 2 ** 19
+
+/** What each element of its constants and each node allow besides; the weights of a layer are more than its channels by far. */
+const channelsPerElement = 8
+const channelsPerNode = 64
+
 /** Multiply-accumulates that one run of evaluations may take on a model. */
-export const workFor = (graph: Graph): number => {
+export const workFor = (graph: Graph): number => workForAny + workPerElement * elementsOf(graph)
+
+/** Channels that may be told apart in a model. */
+export const channelsFor = (graph: Graph): number =>
+  Math.min(mostChannels, channelsForAny + channelsPerElement * elementsOf(graph) + channelsPerNode * graph.nodes.length)
+
+const elementsOf = (graph: Graph): number => {
   let elements = 0
   for (const { shape } of graph.constants.values()) elements += sizeOf(shape)
-  return workForAny + workPerElement * elements
+  return elements
 }

@@ -10,6 +10,7 @@ import { findOp } from '../../src/ir/registry.ts'
 import { tensorOf } from '../../src/ir/tensor.ts'
 import { noMasks } from '../../src/masks/mask.ts'
 import { compile, type LayerReport } from '../../src/passes/compile.ts'
+import { trackingOf } from '../../src/passes/channel-elimination/tracking.ts'
 import { buildGraph, convNormRelu, type GraphBuilder, type Zeros } from '../builder.ts'
 import { compareCompiled, orThrow } from '../fuzz/differential.ts'
 
@@ -605,6 +606,30 @@ describe('long axes', () => {
     const result = compile(graph, noMasks)
     if (E.isLeft(result)) throw new Error(renderError(result.left))
     expect(result.right.report.layers.map(({ outputs }) => outputs.after)).toEqual([8, 8])
+  })
+
+  test('along which more could go than the size of the model explains are refused', () => {
+    const tiled = (times: number) =>
+      compile(
+        buildGraph({}, (b) => [
+          b.op(ops.Tile, [b.op(ops.Cos, [b.weight('w', [2, 2048])]), b.ints('times', [1, times])]),
+        ]),
+        noMasks,
+      )
+    const result = tiled(1024)
+    expect(E.isLeft(result) && result.left._tag).toBe('ModelTooLarge')
+    expect(tiled(16)._tag).toBe('Right')
+  })
+
+  test('of which parts go their own ways are told apart where the size of the model allows it', () => {
+    const isTracked = (size: number): boolean => {
+      const graph = buildGraph({ x: [1, size] }, (b) => {
+        const joined = b.op(ops.Concat, [b.op(ops.Relu, ['x']), b.op(ops.Sigmoid, ['x'])], { axis: 1 })
+        return [b.op(ops.Slice, [joined, b.ints('from', [0]), b.ints('to', [4]), b.ints('axis', [1])])]
+      })
+      return trackingOf(graph).tracked('concat0', 1)
+    }
+    expect([isTracked(2 ** 10), isTracked(2 ** 17)]).toEqual([true, false])
   })
 
   test('along which something could go are refused', () => {

@@ -174,6 +174,13 @@ const models: ReadonlyArray<readonly [string, GraphInit]> = [
       node: [node('Range', ['r0', 'r1', 'r2'], ['r']), node(op, op === 'ConstantOfShape' ? ['r'] : ['c', 'r'], ['y'])],
     },
   ]),
+  ...[-Infinity, 0.5, -3, 2 ** 60].map((depth): readonly [string, GraphInit] => [
+    `a depth of ${depth} that is known only while folding`,
+    {
+      initializer: [zeros('i', [3]), floats('d', [depth]), floats('z', [0]), floats('v', [0, 1])],
+      node: [node('Add', ['d', 'z'], ['m']), node('OneHot', ['i', 'm', 'v'], ['y'])],
+    },
+  ]),
   [
     'a split into billions',
     {

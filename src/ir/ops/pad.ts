@@ -34,6 +34,8 @@ const padsOf = (ctx: InferContext<PadAttributes>, rank: number): Pads | undefine
   return out
 }
 
+const knownPads = new WeakMap<NodeContext<PadAttributes>, Pads>()
+
 /** What padding of mode `constant` holds; undefined where it is computed. */
 export const fillOf = (ctx: NodeContext<PadAttributes>): number | undefined => {
   if (ctx.opset < 11) return ctx.attrs.value
@@ -90,8 +92,10 @@ export const Pad = defineOp<'Pad', PadAttributes>({
     })
   },
   constant: (ctx, [x], _output, axis) => {
-    const pads = padsOf(ctx, inputShape(ctx, 0)?.length ?? 0)
+    // Asked for each channel of what may be a long axis.
+    const pads = knownPads.get(ctx) ?? padsOf(ctx, inputShape(ctx, 0)?.length ?? 0)
     if (pads === undefined) return undefined
+    knownPads.set(ctx, pads)
     const fill = ctx.attrs.mode === 'constant' ? fillOf(ctx) : undefined
     if (x === null) return fill
     const bordered = pads.some(([begin, end], a) => a !== axis && (begin > 0 || end > 0))

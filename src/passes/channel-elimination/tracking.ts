@@ -4,12 +4,13 @@
  *
  * Axes that links connect share a fate. Channels are told apart where weights or other constants make a difference between
  * them; and where only a part of an axis is passed on, filled up or read, unless all of them have to stay anyway or they are
- * very many.
+ * more than the size of the model allows.
  */
 import { memoized, usersOf } from '../../ir/analysis.ts'
 import { type Failure, failure } from '../../ir/failure.ts'
 import { type Graph, labelOf, readsOf } from '../../ir/graph.ts'
 import type { AxisLink, IndexMap, ValueId } from '../../ir/op.ts'
+import { channelsFor } from '../effort.ts'
 import { axesOf, type Channel, type NodeView, viewsOf } from './views.ts'
 
 /** Why a channel has to stay, in words, with the value or node at fault. */
@@ -33,24 +34,18 @@ export interface Tracking {
   readonly familyOf: (id: number) => number
   /** Why all of an axis stays that is not tracked. */
   readonly reason: (value: ValueId, axis: number) => Reason | undefined
-  /** Channels along all tracked axes. */
+  /** Channels along all axes between which constants make a difference. */
   readonly channels: number
 }
 
-/** The most channels that are told apart: half as many as a Map can hold, some 600 MB of memory. */
-const channelLimit = 2 ** 23
-
-/** The most channels along connected axes between which no constant makes a difference. */
-const partLimit = 2 ** 20
-
-/** The failure of a graph with more channels than can be told apart. */
+/** The failure of a graph with more channels than can be told apart, for its size. */
 export const tooManyChannels = (graph: Graph): Failure<'ModelTooLarge'> | undefined => {
-  const { channels } = trackingOf(graph)
-  if (channels <= channelLimit) return undefined
+  const [{ channels }, limit] = [trackingOf(graph), channelsFor(graph)]
+  if (channels <= limit) return undefined
   return failure(
     'ModelTooLarge',
     'the model',
-    `at most ${channelLimit} channels`,
+    `at most ${limit} channels beside constants of its size`,
     `${channels}, counted over all values`,
     'Check the sizes that its inputs and constants declare.',
   )
@@ -211,13 +206,16 @@ export const trackingOf = memoized((graph): Tracking => {
     if (reasons[id] === undefined) loose[family] = 1
   }
   let channels = 0
+  for (let id = 0; id < sizes.length; id++) if (told[id] === 1 && families.find(id) === id) channels += totals[id] ?? 0
+  let left = channelsFor(graph) - channels
+  // A family is met first at the least of its members.
   for (let id = 0; id < sizes.length; id++) {
     const family = families.find(id)
-    const total = totals[family] ?? 0
-    const inPart = partial[family] === 1 && loose[family] === 1 && total <= partLimit
-    if (sizes[id] === undefined || (told[family] !== 1 && !inPart)) continue
-    tracked[id] = 1
-    if (family === id) channels += total
+    if (family === id && told[id] !== 1 && partial[id] === 1 && loose[id] === 1 && (totals[id] ?? 0) <= left) {
+      left -= totals[id] ?? 0
+      told[id] = 1
+    }
+    if (sizes[id] !== undefined && told[family] === 1) tracked[id] = 1
   }
   return {
     count: sizes.length,
