@@ -37,6 +37,9 @@ export const opOf = (node: Node): AnyOp => {
 export const isOp = <Name extends string, A>(node: Node | undefined, op: OpDef<Name, A>): node is Node<Name, A> =>
   node !== undefined && node.op === op.name
 
+/** Whether a node is one that the compiler does not look into. */
+export const isOpaque = (node: Node): node is Node<'Opaque', AttributesOf<'Opaque'>> => isOp(node, ops.Opaque)
+
 /** Typed attributes of a file's node, or why they cannot be represented. */
 export const decodeAttributes = (op: AnyOp, raw: RawAttributes): E.Either<string, unknown> => {
   const out: Record<string, unknown> = {}

@@ -8,8 +8,7 @@ import { type Bindings, bindInputs } from '../ir/bind.ts'
 import { readingFiles } from '../ir/external-failure.ts'
 import { contextOf, type Graph, labelOf } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
-import { Opaque } from '../ir/ops/opaque.ts'
-import { isOp, opOf } from '../ir/registry.ts'
+import { isOpaque, opOf } from '../ir/registry.ts'
 import { byteLength } from '../ir/dtype.ts'
 import { sizeOf } from '../ir/type.ts'
 import type { Masks } from '../masks/mask.ts'
@@ -134,7 +133,7 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
       layers,
       passes: Object.fromEntries(changes),
       opaque: end.right.nodes.flatMap((node) =>
-        isOp(node, Opaque) ? [{ node: labelOf(node), reason: node.attrs.reason }] : [],
+        isOpaque(node) ? [{ node: labelOf(node), reason: node.attrs.reason }] : [],
       ),
       refusals: refusalsOf(steps, end.right),
     },

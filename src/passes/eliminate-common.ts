@@ -4,8 +4,7 @@ import type { RawAttribute, RawAttributes } from '../ir/attributes.ts'
 import { digestOf } from '../ir/digest.ts'
 import { type Graph, withParts } from '../ir/graph.ts'
 import type { Node, ValueId } from '../ir/op.ts'
-import { Opaque } from '../ir/ops/opaque.ts'
-import { encodeAttributes, isOp, opOf } from '../ir/registry.ts'
+import { encodeAttributes, isOpaque, opOf } from '../ir/registry.ts'
 import { sameTensor } from '../ir/equal.ts'
 import { materialize } from '../ir/tensor.ts'
 import { isAnonymous, unknownType } from '../ir/type.ts'
@@ -29,7 +28,7 @@ const withoutCommon = (graph: Graph): Graph => {
     const node = given.inputs.some((name) => replaced.has(name))
       ? { ...given, inputs: given.inputs.map((name) => replaced.get(name) ?? name) }
       : given
-    if (isOp(node, Opaque) || 'seed' in opOf(node).schema) {
+    if (isOpaque(node) || 'seed' in opOf(node).schema) {
       nodes.push(node)
       continue
     }

@@ -4,11 +4,10 @@ import { byteLength, type DType, isWide } from '../ir/dtype.ts'
 import { type Graph, withParts } from '../ir/graph.ts'
 import { constantContext } from '../ir/interpret.ts'
 import type { Node, NodeContext, ValueId } from '../ir/op.ts'
-import { Identity } from '../ir/ops/identity.ts'
-import { makeNode } from '../ir/make-node.ts'
-import { encodeAttributes, isOp, opOf } from '../ir/registry.ts'
+import { encodeAttributes, opOf } from '../ir/registry.ts'
 import { type Dense, isNumeric, materialize, type Tensor, tensorOf, type TensorShape } from '../ir/tensor.ts'
 import { isStatic, sizeOf, staticShape } from '../ir/type.ts'
+import { handOn, isHandOn } from '../ir/wiring.ts'
 import { growthInAll, growthPerValue, negligibleGrowth } from './growth.ts'
 import type { Pass } from './pass.ts'
 
@@ -38,7 +37,7 @@ const bytesPerNumber = (dtype: DType): number => (isWide(dtype) ? 64 : 8)
  *
  * Guards: the result takes no more bytes than the constants that nothing else reads, or at most 4 MiB more, and all
  * folds together at most 64 MiB more; the steps of all folds are bounded by the size of the constants, and so is what one
- * evaluation needs in memory. A result that is a graph output is handed to it through an Identity.
+ * evaluation needs in memory. A result that is a graph output is handed on to it.
  */
 export const foldConstants: Pass = {
   name: 'fold-constants',
@@ -75,7 +74,7 @@ const fold = (graph: Graph, allowance: Allowance): Graph | undefined => {
   let steps = 0
   let changed = false
   for (const node of graph.nodes) {
-    const handsOver = isOp(node, Identity) && outputs.has(node.outputs[0] ?? '') && known.has(node.inputs[0] ?? '')
+    const handsOver = isHandOn(node) && outputs.has(node.outputs[0] ?? '') && known.has(node.inputs[0] ?? '')
     const planned = handsOver ? undefined : (integers(graph, node) ?? plan(graph, node, known))
     const added = planned !== undefined && planned.growth > negligibleGrowth ? planned.growth : 0
     const taken = planned !== undefined && planned.steps > negligibleSteps ? planned.steps : 0
@@ -98,7 +97,7 @@ const fold = (graph: Graph, allowance: Allowance): Graph | undefined => {
       hints.delete(name)
       const constant = outputs.has(name) ? fresh(`${name}_value`) : name
       constants.set(constant, value)
-      if (constant !== name) nodes.push(makeNode(Identity, [constant], [name], {}, node.name))
+      if (constant !== name) nodes.push(handOn(constant, name, node.name))
     })
   }
   return changed ? withParts(graph, { nodes, constants, hints }) : graph

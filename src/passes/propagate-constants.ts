@@ -4,16 +4,11 @@ import { byteLength } from '../ir/dtype.ts'
 import { invariant } from '../ir/failure.ts'
 import { contextOf, type Graph, readsOf, withParts } from '../ir/graph.ts'
 import { countOf, shapeOf } from '../ir/links.ts'
-import { makeNode } from '../ir/make-node.ts'
 import type { Node, ValueId } from '../ir/op.ts'
-import { Concat } from '../ir/ops/concat.ts'
-import { Expand } from '../ir/ops/expand.ts'
-import { Gather } from '../ir/ops/gather.ts'
-import { Identity } from '../ir/ops/identity.ts'
-import { Shape } from '../ir/ops/shape.ts'
 import { opOf } from '../ir/registry.ts'
 import { type Dense, int64s, type Tensor } from '../ir/tensor.ts'
 import { type Dim, isStatic, sameType, sizeOf, staticShape, tensorType, unknownType } from '../ir/type.ts'
+import { expandTo, handOn, join, pick, sizesOf } from '../ir/wiring.ts'
 import { growthInAll, growthPerValue, negligibleGrowth } from './growth.ts'
 import { knownValues, type KnownValues, widened } from './known-values.ts'
 import type { Pass } from './pass.ts'
@@ -169,7 +164,7 @@ const waysInto = (graph: Graph, known: KnownValues, limit: number, channelwise: 
     bytesOf(graph, known, value, way) <= limit
   const canExpand = (value: ValueId): boolean => {
     const shape = shapeOf(graph.types.get(value))
-    return fits(value, 'expanded') && opsetOf(graph) >= firstExpand && sizesOf(graph, shape) !== undefined
+    return fits(value, 'expanded') && opsetOf(graph) >= firstExpand && sourcesOfSizes(graph, shape) !== undefined
   }
   const isStaticValue = (value: ValueId): boolean => staticShape(shapeOf(graph.types.get(value))) !== undefined
   const found = new Map<Node, ReadonlyMap<number, Way>>()
@@ -241,7 +236,7 @@ interface InputAxis {
 }
 
 /** Where each symbol of a shape is a size of a graph input; undefined where one is of none. */
-const sizesOf = (
+const sourcesOfSizes = (
   graph: Graph,
   shape: ReadonlyArray<Dim> | undefined,
 ): ReadonlyArray<number | InputAxis> | undefined => {
@@ -295,18 +290,18 @@ const rewrite = (graph: Graph, known: KnownValues, plan: Plan): Graph => {
     once(`size ${axis} ${input}`, () => {
       const size = fresh(`${input}_size`)
       if (opsetOf(graph) >= firstShapeOfAxes) {
-        nodes.push(makeNode(Shape, [input], [size], { start: axis, end: axis + 1 }))
+        nodes.push(sizesOf(input, size, axis))
         return size
       }
       const all = fresh(`${input}_sizes`)
-      nodes.push(makeNode(Shape, [input], [all]))
-      nodes.push(makeNode(Gather, [all, constant(`${input}_axis`, int64s([axis]))], [size], { axis: 0 }))
+      nodes.push(sizesOf(input, all))
+      nodes.push(pick(all, constant(`${input}_axis`, int64s([axis])), size, 0))
       return size
     })
   /** The sizes that a constant is widened to: 1 where it has the static size already. */
   const target = (value: ValueId): ValueId => {
     const { shape } = tensorFor(value)
-    const sizes = sizesOf(graph, shapeOf(graph.types.get(value))) ?? []
+    const sizes = sourcesOfSizes(graph, shapeOf(graph.types.get(value))) ?? []
     const entries = sizes.map((size, axis) => (size === shape[axis] ? 1 : size))
     const key = entries.map((entry) => (typeof entry === 'number' ? entry : `${entry.input} ${entry.axis}`)).join()
     return once(`target ${key}`, () => {
@@ -327,14 +322,14 @@ const rewrite = (graph: Graph, known: KnownValues, plan: Plan): Graph => {
       const [only = '', ...others] = pieces
       if (others.length === 0) return only
       const name = fresh('sizes')
-      nodes.push(makeNode(Concat, pieces, [name], { axis: 0 }))
+      nodes.push(join(pieces, name, 0))
       return name
     })
   }
   const expanded = (value: ValueId): ValueId =>
     once(`expanded ${value}`, () => {
       const name = fresh(`${value}_expanded`)
-      nodes.push(makeNode(Expand, [small(value), target(value)], [name]))
+      nodes.push(expandTo(small(value), target(value), name))
       return name
     })
   const read = { broadcast: small, whole, expanded }
@@ -349,8 +344,7 @@ const rewrite = (graph: Graph, known: KnownValues, plan: Plan): Graph => {
     nodes.push(ways === undefined && given.length === 0 ? node : { ...node, inputs, outputs })
     for (const output of given) {
       const isWhole = staticShape(shapeOf(graph.types.get(output))) !== undefined
-      const operands = isWhole ? [whole(output)] : [small(output), target(output)]
-      nodes.push(isWhole ? makeNode(Identity, operands, [output]) : makeNode(Expand, operands, [output]))
+      nodes.push(isWhole ? handOn(whole(output), output) : expandTo(small(output), target(output), output))
     }
   }
   const next = withParts(graph, { nodes, constants })
