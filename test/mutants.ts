@@ -23,6 +23,34 @@ const constants = 'test/passes/propagate-constants.test.ts'
 
 const mutants: ReadonlyArray<Mutant> = [
   {
+    guard: 'no more channels are told apart than the size of a model explains',
+    file: 'src/passes/channel-elimination/tracking.ts',
+    from: 'if (channels <= limit) return undefined',
+    to: 'if (channels <= 2 ** 10 * limit) return undefined',
+    tests: elimination,
+  },
+  {
+    guard: 'parts of axes are told apart only while the size of a model allows it',
+    file: 'src/passes/channel-elimination/tracking.ts',
+    from: '(totals[id] ?? 0) <= left',
+    to: '(totals[id] ?? 0) <= 2 ** 20',
+    tests: elimination,
+  },
+  {
+    guard: 'a value has a size that a value can have, also where it is known only while folding',
+    file: 'src/ir/interpret.ts',
+    from: 'typesOf(node, ctx)',
+    to: 'opOf(node).inferTypes(ctx)',
+    tests: 'test/passes/hostile.test.ts',
+  },
+  {
+    guard: 'no shape has as many axes as a file says',
+    file: 'src/ir/infer.ts',
+    from: 'isStatic(rank) && rank <= rankLimit',
+    to: 'isStatic(rank) && rank <= Infinity * rankLimit',
+    tests: 'test/passes/hostile.test.ts',
+  },
+  {
     guard: 'a node that contradicts what was known of its operands is a bug, not opaque',
     file: 'src/ir/graph.ts',
     from: 'was === undefined || is === undefined ? was === is : !contradict(was, is)',
