@@ -396,8 +396,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     guard: 'a pattern is the same in all samples of a batch',
     file: 'src/passes/channel-elimination/patterns.ts',
-    from: 'all.every((x, i) => Object.is(x, slice[i % slice.length]))',
-    to: 'all.length >= slice.length',
+    from: 'else if (repeats(all, slice.length))',
+    to: 'else',
     tests: elimination,
   },
   {

@@ -43,6 +43,7 @@ const nothing: Measured = { values: NaN, errors: 0 }
 export const channelConstants = memoized((graph): Constants => {
   const facts = new Map<ValueId, ReadonlyArray<Measured>>()
   const patterned = new Map<ValueId, PatternFact>()
+  const marks = new Map<ValueId, Marks[]>()
   const findPatterns = patternFinder(graph)
   const tracking = trackingOf(graph)
   const known = (value: ValueId, axis: number): Known => {
@@ -75,8 +76,15 @@ export const channelConstants = memoized((graph): Constants => {
       const found = patterned.get(value)
       return found?.axis === axis ? found : undefined
     },
-    given: (value, axis) =>
-      givenMarks(known(value, axis), constants.patterns(value, axis), axesOf(graph, value)[axis] ?? 0),
+    given: (value, axis) => {
+      const axes = marks.get(value) ?? []
+      marks.set(value, axes)
+      return (axes[axis] ??= givenMarks(
+        known(value, axis),
+        constants.patterns(value, axis),
+        axesOf(graph, value)[axis] ?? 0,
+      ))
+    },
   }
   const sources: Sources = {
     constants,

@@ -340,27 +340,24 @@ const filled = (
 
 /** Sorts evaluated channels: those of one number, those that differ along axes other than the first, and those not known. */
 const sorted = ({ tensor, errors: { sizes } }: Approximation, axis: number, channels: Int32Array): Evaluated => {
-  const values = Float64Array.from(numbersOf(tensor))
+  const values = numbersOf(tensor)
   const inner = sizeOf(tensor.shape.slice(axis + 1))
   const outer = sizeOf(tensor.shape.slice(0, axis))
   const samples = axis === 0 ? 1 : (tensor.shape[0] ?? 1)
   const numbers = new Map<number, { readonly value: number; readonly error: number }>()
   const slices = new Map<number, { readonly slice: Float64Array; readonly error: number }>()
-  channels.forEach((channel, k) => {
+  for (const [k, channel] of channels.entries()) {
     const error = sizes[k] ?? Infinity
-    if (error === Infinity) return
+    if (error === Infinity) continue
     const all = new Float64Array(outer * inner)
     for (let n = 0; n < outer; n++) {
       const start = (n * channels.length + k) * inner
       all.set(values.subarray(start, start + inner), n * inner)
     }
-    if (all.every((x) => Object.is(x, all[0]))) {
-      numbers.set(channel, { value: all[0] ?? NaN, error })
-      return
-    }
-    const slice = all.slice(0, all.length / samples)
-    if (all.every((x, i) => Object.is(x, slice[i % slice.length]))) slices.set(channel, { slice, error })
-  })
+    const slice = all.subarray(0, all.length / samples)
+    if (repeats(all, 1)) numbers.set(channel, { value: all[0] ?? NaN, error })
+    else if (repeats(all, slice.length)) slices.set(channel, { slice, error })
+  }
   const patterns: PatternFact = {
     axis,
     has: (channel) => slices.has(channel),
@@ -370,8 +367,16 @@ const sorted = ({ tensor, errors: { sizes } }: Approximation, axis: number, chan
   return { patterns: slices.size === 0 ? undefined : patterns, numbers }
 }
 
+/** Whether numbers come again after each `period` of them. */
+const repeats = (values: Float64Array, period: number): boolean => {
+  for (let i = period; i < values.length; i++) if (!Object.is(values[i], values[i - period])) return false
+  return true
+}
+
 /** Which channels hold a number or are patterns. */
 export const givenMarks = (known: Known, patterns: Patterns | undefined, size: number): Marks => {
   if (patterns === undefined && typeof known === 'number') return Number.isNaN(known) ? 0 : 1
-  return Uint8Array.from({ length: size }, (_, i) => (!Number.isNaN(at(known, i)) || patterns?.has(i) === true ? 1 : 0))
+  const marks = new Uint8Array(size)
+  for (let i = 0; i < size; i++) marks[i] = !Number.isNaN(at(known, i)) || patterns?.has(i) === true ? 1 : 0
+  return marks
 }
