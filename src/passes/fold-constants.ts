@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fixedNames, freshNames, usersOf } from '../ir/analysis.ts'
-import { byteLength, type DType, isWide } from '../ir/dtype.ts'
+import { bitsOf, byteLength, type DType, isFloat, isWide } from '../ir/dtype.ts'
 import { type Graph, withParts } from '../ir/graph.ts'
 import { constantContext } from '../ir/interpret.ts'
 import type { Node, NodeContext, ValueId } from '../ir/op.ts'
@@ -13,13 +13,22 @@ import type { Pass } from './pass.ts'
 
 /**
  * Steps of reference evaluation that all folds together may take beyond those that the size of the constants allows: a step
- * is an element read or written, or a multiply-accumulate, and takes some ten nanoseconds. Where they would take more, only
+ * is an element read or written, or a multiply-accumulate, and takes some tens of nanoseconds. Where they would take more, only
  * those that take next to none happen.
  */
 const stepsInAll = 2 ** 24
 
 /** A Cast and a Transpose of each weight, and as much again. */
-const stepsPerElement = 16
+const stepsPerElement = 32
+
+/** Steps of an element of a type that JavaScript has no plain numbers or arrays for: 64-bit integers, half precision, parts of bytes. */
+const oddSteps = 8
+
+const stepsOf = ({ dtype, shape }: TensorShape): number => {
+  const bits = bitsOf(dtype)
+  const isPlain = !isWide(dtype) && bits >= 8 && !(isFloat(dtype) && bits === 16)
+  return sizeOf(shape) * (isPlain ? 1 : oddSteps)
+}
 
 /** Steps that are next to nothing: those of a negligibleGrowth result. */
 const negligibleSteps = 2 ** 17
@@ -153,7 +162,7 @@ const workingBytesOf = (tensors: ReadonlyArray<TensorShape>): number =>
 /** Elements read and written, and what the operator does beyond that. */
 const evaluationSteps = (ctx: NodeContext<unknown>, tensors: ReadonlyArray<TensorShape>): number => {
   const { steps, macs } = opOf(ctx.node)
-  return tensors.reduce((sum, { shape }) => sum + sizeOf(shape), (steps ?? macs)?.(ctx) ?? 0)
+  return tensors.reduce((sum, tensor) => sum + stepsOf(tensor), (steps ?? macs)?.(ctx) ?? 0)
 }
 
 interface Evaluated {

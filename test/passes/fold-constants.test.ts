@@ -221,6 +221,18 @@ describe('budget', () => {
       right(foldConstants.run(read(product(size)))).nodes.map((n) => n.op)
     expect(ops(1024)).toEqual(['MatMul'])
     expect(ops(64)).toEqual(['Identity'])
+    // Half precision and 64-bit integers take many times as long as other types.
+    const sums = (dtype: string): string => `const s: int64[1] = [250000]
+      ${Array.from(
+        { length: 10 },
+        (_, i) => `c${i} = ConstantOfShape(s) { value: tensor ${dtype}[1] [1] }
+      y${i} = Add(c${i}, c${i})
+      output y${i}: ${dtype}[250000]`,
+      ).join('\n')}`
+    const kinds = (dtype: string): ReadonlySet<string> =>
+      new Set(right(foldConstants.run(read(sums(dtype)))).nodes.map((n) => n.op))
+    expect([...kinds('float32')]).toEqual(['Identity'])
+    expect([...kinds('float16')]).toEqual(['ConstantOfShape', 'Add'])
     const pooled = `const s: int64[3] = [1, 1, 100000]
       a = ConstantOfShape(s)
       y = MaxPool(a) { kernel_shape: [50000] }
