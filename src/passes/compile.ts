@@ -6,6 +6,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { type Bindings, bindInputs } from '../ir/bind.ts'
 import { readingFiles } from '../ir/external-failure.ts'
+import { channelsOf } from '../ir/families/contraction.ts'
 import { contextOf, type Graph, labelOf } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
 import { isOpaque, opOf } from '../ir/registry.ts'
@@ -13,7 +14,6 @@ import { byteLength } from '../ir/dtype.ts'
 import { sizeOf } from '../ir/type.ts'
 import type { Masks } from '../masks/mask.ts'
 import { applyMasks } from './apply-masks.ts'
-import { viewsOf } from './channel-elimination/views.ts'
 import { tooManyChannels } from './channel-elimination/tracking.ts'
 import { explain, type LayerChange, nameLayers, type Stay } from './channel-elimination/explain.ts'
 import { type Observer, type PassError, type Refusal, refusalsOf, runPipeline } from './pass.ts'
@@ -160,20 +160,16 @@ interface Survey {
 const survey = (graph: Graph, bindings: Bindings): Survey => {
   const bound = bindInputs(graph, bindings)
   const { graph: sized, sizes } = E.isRight(bound) ? bound.right : { graph, sizes: bindings }
-  const layers = viewsOf(sized).flatMap(({ node, op, ctx, contraction: c, reads }) =>
-    c === undefined || reads === undefined
-      ? []
-      : [
-          {
-            layer: node.name,
-            op: node.op,
-            weight: node.inputs[c.weightPort] ?? '',
-            inputs: reads.inputs,
-            outputs: reads.outputs,
-            macs: op.macs?.(ctx) ?? 0,
-          },
-        ],
-  )
+  const layers = sized.nodes.flatMap((node) => {
+    const op = opOf(node)
+    const ctx = contextOf(sized, node)
+    const c = op.links === 'opaque' || op.links(ctx) === 'opaque' ? undefined : op.contraction?.(ctx)
+    const weight = c && ctx.constant(c.weightPort)
+    if (c === undefined || weight === undefined) return []
+    const { inputs, outputs } = channelsOf(weight, c)
+    const name = node.inputs[c.weightPort] ?? ''
+    return [{ layer: node.name, op: node.op, weight: name, inputs, outputs, macs: op.macs?.(ctx) ?? 0 }]
+  })
   return { totals: totalsOf(sized), sizes, layers }
 }
 

@@ -1,5 +1,4 @@
 /** Tables for terminals: columns two spaces apart, a bold head, no rules. */
-import Table from 'cli-table3'
 import type { Style } from './style.ts'
 
 export interface Column {
@@ -7,22 +6,20 @@ export interface Column {
   readonly align?: 'left' | 'right'
 }
 
-const gap = {
-  top: '',
-  'top-mid': '',
-  'top-left': '',
-  'top-right': '',
-  bottom: '',
-  'bottom-mid': '',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '',
-  'mid-mid': '',
-  right: '',
-  'right-mid': '',
-  middle: '  ',
+/** Escape sequences of colours and the like. */
+// eslint-disable-next-line no-control-regex
+const escapes = /\u001b\[[0-9;]*m/g
+
+const wide =
+  /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\u3000-\u303f\uff01-\uff60]|\p{Emoji_Presentation}/u
+
+/** Columns that a text takes in a terminal. */
+const widthOf = (text: string): number => {
+  let width = 0
+  for (const character of text.replace(escapes, '')) {
+    if (!/\p{Mark}/u.test(character)) width += wide.test(character) ? 2 : 1
+  }
+  return width
 }
 
 /** A table; empty without rows. Columns that are empty in every row are left out. */
@@ -33,18 +30,16 @@ export const renderTable = (
 ): string => {
   if (rows.length === 0) return ''
   const shown = columns.flatMap((column, at) => (rows.some((row) => (row[at] ?? '') !== '') ? [{ column, at }] : []))
-  const table = new Table({
-    head: shown.map(({ column }) => style.bold(column.title)),
-    chars: gap,
-    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
-    colAligns: shown.map(({ column }) => column.align ?? 'left'),
-  })
-  for (const row of rows) table.push(shown.map(({ at }) => row[at] ?? ''))
-  return table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n')
+  const lines = [
+    shown.map(({ column }) => style.bold(column.title)),
+    ...rows.map((row) => shown.map(({ at }) => row[at] ?? '')),
+  ]
+  const widths = shown.map((_, at) => lines.reduce((width, line) => Math.max(width, widthOf(line[at] ?? '')), 0))
+  const pad = (text: string, at: number): string => {
+    const space = ' '.repeat((widths[at] ?? 0) - widthOf(text))
+    return shown[at]?.column.align === 'right' ? space + text : text + space
+  }
+  return lines.map((line) => line.map(pad).join('  ').trimEnd()).join('\n')
 }
 
 /** `text` in at most `width` characters, its beginning replaced by `…`: names differ at their ends. */
