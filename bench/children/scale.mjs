@@ -4,9 +4,12 @@
  */
 import { join } from 'node:path'
 import process from 'node:process'
+import { setFlagsFromString } from 'node:v8'
 import { performance } from 'node:perf_hooks'
 import { compile, noMasks, readModel, writePackage } from '../../dist/promise.js'
 
+// As the command line does.
+setFlagsFromString('--heap-growing-percent=50')
 const [model, folder] = process.argv.slice(2)
 const [start, before] = [performance.now(), process.cpuUsage()]
 const graph = await readModel(model)

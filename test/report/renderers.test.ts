@@ -8,6 +8,7 @@ import { renderPage } from '../../src/report/report-page.ts'
 import type { Results } from '../../src/report/results.ts'
 import { judgeByNoise } from '../../src/run/compare.ts'
 import { plainStyle, styleFor } from '../../src/report/style.ts'
+import { renderTable } from '../../src/report/table.ts'
 import { recordVerification } from '../../src/report/verification-record.ts'
 import { renderDifference, summariseDifference } from '../../src/report/verify-table.ts'
 import { difference, measurements, report } from './fixtures.ts'
@@ -21,6 +22,26 @@ const results: Results = {
 
 /** Lines with runs of blanks made one, to compare what stands in a table, not how wide its columns are. */
 const lines = (text: string): ReadonlyArray<string> => text.split('\n').map((line) => line.replace(/ +/g, ' ').trim())
+
+describe('a table', () => {
+  it('has columns as wide as what a terminal shows of their cells', () => {
+    const rows = [
+      ['\u001b[33mab\u001b[39m', '', '1'],
+      ['重み', '', '→ 10'],
+    ]
+    const columns = [{ title: 'name' }, { title: 'empty' }, { title: 'n', align: 'right' as const }]
+    expect(renderTable(columns, rows, plainStyle)).toBe(
+      ['name     n', '\u001b[33mab\u001b[39m       1', '重み  → 10'].join('\n'),
+    )
+  })
+
+  it('of very many rows is written', () => {
+    const rows = Array.from({ length: 100_000 }, (_, i) => [`layer ${i}`, '64 → 40'])
+    const written = renderTable([{ title: 'layer' }, { title: 'in' }], rows, plainStyle).split('\n')
+    expect(written.length).toBe(100_001)
+    expect(written.at(-1)).toBe('layer 99999  64 → 40')
+  })
+})
 
 describe('the compile report on a terminal', () => {
   const text = renderCompileReport(report, plainStyle)

@@ -112,15 +112,39 @@ interface Worklist {
 
 const makeWorklist = (views: ReadonlyArray<NodeView>): Worklist => {
   const places = new Map(views.map(({ node }, at) => [node, at]))
-  const waiting = rules.map(() => new Uint8Array(views.length).fill(1))
+  const waiting = rules.map(() => waitingPlaces(views.length))
   return {
     add: (node) => {
       const at = places.get(node)
-      if (at !== undefined) for (const marks of waiting) marks[at] = 1
+      if (at !== undefined) for (const one of waiting) one.add(at)
     },
-    take: (rule, from) => {
-      const at = waiting[rule]?.indexOf(1, from) ?? -1
-      if (at >= 0) waiting[rule]?.fill(0, at, at + 1)
+    take: (rule, from) => waiting[rule]?.take(from) ?? -1,
+  }
+}
+
+interface WaitingPlaces {
+  readonly add: (at: number) => void
+  readonly take: (from: number) => number
+}
+
+/** Places of a list, at first all. What is looked for after a small change is found without a walk through the whole list. */
+const waitingPlaces = (length: number): WaitingPlaces => {
+  const marks = new Uint8Array(length).fill(1)
+  let count = length
+  /** No place before this one waits. */
+  let first = 0
+  return {
+    add: (at) => {
+      if (marks[at] === 0) count += 1
+      marks[at] = 1
+      first = Math.min(first, at)
+    },
+    take: (from) => {
+      const at = count === 0 ? -1 : marks.indexOf(1, Math.max(from, first))
+      if (at < 0) return -1
+      marks[at] = 0
+      count -= 1
+      if (from <= first) first = at + 1
       return at
     },
   }
