@@ -417,9 +417,16 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     guard: 'an output that is written as zeros gets no border',
     file: 'src/ir/families/payment.ts',
-    from: 'owes[Math.floor(k / rows) % r.outputs] === 1 ?',
-    to: 'owes[Math.floor(k / rows) % r.outputs] !== -1 ?',
+    from: 'return outputs[o] === 1 ?',
+    to: 'return outputs[o] !== 2 ?',
     tests: 'test/ir/laws.test.ts',
+  },
+  {
+    guard: 'a border and the bias beside it are rounded as one',
+    file: 'src/ir/families/rebuild.ts',
+    from: '(c.payable && border?.outputs[o] === 1)',
+    to: '(c.payable && border?.outputs[o] === 2)',
+    tests: numbers,
   },
   {
     guard: 'a border is a term of the sum that a constant behind it rounds',

@@ -322,6 +322,25 @@ describe('borders', () => {
     expect(after(0.5)?.outputs.after).toBe(8)
     expect(after(100)?.stays.map(({ reason }) => reason.kind)).toContain('numbers')
   })
+  test('are rounded as one with the bias that they cancel', () => {
+    // Five constants of 300.25 times -1 are -1501.25, of which float16 keeps -1501; with the bias it is -0.25.
+    const taps = Array.from({ length: 256 * 144 }, (_, k) => (k % 9 === 4 && Math.floor(k / 9) % 16 < 5 ? -1 : 0))
+    const graph = read(`input x: float16[N,1,4,4]
+      const v: float16[16,1,1,1] = [${Array.from({ length: 16 }, (_, i) => (i < 8 ? 0 : 0.5)).join(', ')}]
+      const b: float16[16] = [${Array.from({ length: 16 }, (_, i) => (i < 8 ? 300.25 : 0.25)).join(', ')}]
+      const w: float16[256,16,3,3] = [${taps.map((tap, k) => (Math.floor(k / 9) % 16 >= 8 ? 0.01 : tap)).join(', ')}]
+      const c: float16[256] = [${Array.from({ length: 256 }, () => 1501).join(', ')}]
+      h = Conv(x, v, b)
+      a = Relu(h)
+      y = Conv(a, w, c) { pads: [1, 1, 1, 1] }
+      output y: float16[N,256,4,4]`)
+    const { graph: small } = right(compile(graph, noMasks))
+    expect(small.nodes.map((node) => node.op)).toContain('Add')
+    const feeds = new Map([['x', tensorOf('float16', [1, 1, 4, 4], new Float64Array(16))]])
+    const [before, after] = [valuesOf(graph, feeds), valuesOf(small, feeds)]
+    expect(before[5]).toBeCloseTo(-0.25 + 8 * 9 * 0.01 * 0.25, 2)
+    after.forEach((y, k) => expect(y).toBeCloseTo(before[k] ?? NaN, 3))
+  })
   test('are terms of the sum that a constant behind them rounds', () => {
     const body = (weight: number, border: number): string => `input x: float32[N,1,2,2]
       const w: float32[1,1,1,1] = [${weight}]

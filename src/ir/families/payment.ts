@@ -32,8 +32,15 @@ export interface Payment {
   /** Added to each old output; undefined when nothing is. */
   readonly shift: Float64Array | undefined
   readonly carried: ReadonlyArray<Carried>
+  readonly border?: Border
+}
+
+/** A constant for each position. */
+export interface Border {
+  /** 1 for each old output that it holds all constants of: its bias, where that is one, and the shift are in it. */
+  readonly outputs: Uint8Array
   /** What is added to each position of the old outputs, float64 `[1,M,...]`. */
-  readonly border?: () => Dense
+  readonly values: () => Dense
 }
 
 /** Channels that have to come back, and why. */
@@ -57,7 +64,7 @@ export const payFor = (r: Reads, removal: Removal): E.Either<Unpaid, Payment> =>
   const bias = payIntoBias(r, intoBias, removal)
   if (E.isLeft(bias) || rest.length === 0) return bias
   if (isBordered && contract !== undefined) {
-    const border = payAtBorder(r, rest, removal, contract)
+    const border = payAtBorder(r, rest, removal, contract, bias.right.shift)
     return E.isLeft(border) ? border : E.right({ ...bias.right, border: border.right })
   }
   const back = [...new Set(only(rest, isPattern).flatMap(({ channels }) => channels))]
@@ -122,13 +129,17 @@ const payIntoBias = (r: Reads, owed: ReadonlyArray<Debt>, { constants }: Removal
   return E.right({ shift, carried: [] })
 }
 
-/** The constant `[1,M,...]` of what is owed, zero for outputs that owe nothing. */
+/**
+ * The constant `[1,M,...]` of what is owed, zero for outputs that owe nothing. The bias is in it, so that the two are rounded
+ * as one where they cancel.
+ */
 const payAtBorder = (
   r: Reads,
   owed: ReadonlyArray<Debt>,
   { constants, patterns }: Removal,
   { shape, sum }: Summation,
-): E.Either<Unpaid, () => Dense> => {
+  shift: Float64Array | undefined,
+): E.Either<Unpaid, Border> => {
   const c = r.contraction
   const { largest } = precisionOf(r.weight.dtype)
   const at = elementReader(r.weight)
@@ -145,11 +156,16 @@ const payAtBorder = (
   for (const { output, channels } of owed) {
     let size = 0
     for (const i of channels) size += blockSize(r, at, output, i) * sizeOfChannel(i)
-    if (!(Math.abs(c.scale) * size <= largest)) {
+    const bias = c.payable ? c.biasSize(output) + Math.abs(shift?.[output] ?? 0) : 0
+    if (!(Math.abs(c.scale) * size + bias <= largest)) {
       return E.left({ kind: 'numbers', channels, reason: `what they add up to may be too large for ${r.weight.dtype}` })
     }
   }
-  return E.right(() => {
+  const outputs = marksOf(
+    r.outputs,
+    Int32Array.from(owed, ({ output }) => output),
+  )
+  const values = (): Dense => {
     const paid = new Set(owed.flatMap(({ channels }) => channels))
     const all = Array.from({ length: r.inputs }, (_, i) => i)
     // All channels of a grouped contraction, those that are not owed as zeros.
@@ -172,16 +188,15 @@ const payAtBorder = (
     const weight = c.groups === 1 ? gather(r.weight, c.weightInputAxis, Int32Array.from(read)) : r.weight
     const sums = sum(input, weight, c.groups)
     invariant(sums !== undefined, 'a sum by definition that cannot be evaluated')
-    const owes = marksOf(
-      r.outputs,
-      Int32Array.from(owed, ({ output }) => output),
-    )
     const rows = sizeOf(sums.shape.slice(c.outputAxis + 1))
-    const border = numbersOf(sums).map((added, k) =>
-      owes[Math.floor(k / rows) % r.outputs] === 1 ? c.scale * added : 0,
-    )
+    const border = numbersOf(sums).map((added, k) => {
+      const o = Math.floor(k / rows) % r.outputs
+      const bias = c.payable ? (c.bias(o) ?? NaN) + (shift?.[o] ?? 0) : 0
+      return outputs[o] === 1 ? c.scale * added + bias : 0
+    })
     return tensorOf('float64', sums.shape, border)
-  })
+  }
+  return E.right({ outputs, values })
 }
 
 const payOntoCarriers = (r: Reads, removal: Removal, owed: ReadonlyArray<Debt>): E.Either<Unpaid, Payment> => {

@@ -43,6 +43,7 @@ export const shrinkContraction = (s: ShrinkContext<unknown>, c: Contraction): Re
   const plan = planGroups(r, c.groups, { input: keptIn, output: keptOut })
   const [read, made] = [merged(inputs, plan.backInputs), merged(outputs, plan.backOutputs)]
   const isZeroOutput = (o: number): boolean => keptOut[o] === 0 || (c.payable && exact?.[o] === 0)
+  const isBiasless = (o: number): boolean => isZeroOutput(o) || (c.payable && border?.outputs[o] === 1)
   const selected = selectWeight(
     r,
     { inputs: read, outputs: made, isZeroInput: (i) => keptIn[i] === 0, isZeroOutput, carried },
@@ -57,8 +58,8 @@ export const shrinkContraction = (s: ShrinkContext<unknown>, c: Contraction): Re
       ...selected,
       node: { inputs: s.node.inputs.map((name, port) => (port === c.port ? gathered : name)), outputs: [sum] },
       outputs: made.length === r.outputs ? undefined : made,
-      factor: made.some(isZeroOutput) ? Float64Array.from(made, (o) => (isZeroOutput(o) ? 0 : 1)) : undefined,
-      shift: shift && Float64Array.from(made, (o) => shift[o] ?? 0),
+      factor: made.some(isBiasless) ? Float64Array.from(made, (o) => (isBiasless(o) ? 0 : 1)) : undefined,
+      shift: shift && Float64Array.from(made, (o) => (isBiasless(o) ? 0 : (shift[o] ?? 0))),
       operand: (port, tensor) => gatherOperand(s, port, tensor),
     },
     s,
@@ -76,7 +77,7 @@ export const shrinkContraction = (s: ShrinkContext<unknown>, c: Contraction): Re
   nodes.push(...rebuilt.right.nodes)
   if (border !== undefined) {
     const name = s.fresh(`${y}_border`)
-    const added = gather(border(), c.outputAxis, made)
+    const added = gather(border.values(), c.outputAxis, made)
     constants.set(name, tensorOf(r.weight.dtype, added.shape, elements(added)))
     nodes.push(makeNode(Add, [sum, name], [whole]))
   }
