@@ -251,6 +251,57 @@ describe('links', () => {
   })
 })
 
+describe('slices', () => {
+  const informed = new Set<string>()
+
+  test.each(cases)('%s: an output slice depends on the slices linked with it alone', (_, one) => {
+    const p = problemOf(one, 12)
+    const { outputs } = p
+    const other = valuesOf(one.sample, 14)
+    const contraction = p.op.links === 'opaque' ? undefined : p.op.contraction?.(p.ctx)
+    const all = linksOfProblem(p)
+    outputs?.forEach((output, k) =>
+      output.shape.forEach((size, axis) => {
+        if (contraction !== undefined && axis === contraction.outputAxis) return
+        for (let index = 0; index < size; index++) {
+          let changes = 0
+          const inputs = p.inputs.map((x, port) => {
+            const links = all.filter((l) => l.input === port && l.output === k && l.outputAxis === axis)
+            const [link, ...others] = links
+            const drawn = other[port]
+            if (x === undefined || drawn === undefined || link === undefined || others.length > 0) return x
+            if (!isFloat(x.dtype) || !isComputed(p, port)) return x
+            const { from, into } = link
+            const isLinked = (i: number): boolean =>
+              (from === undefined ? index : placeOf(from, index)) === (into === undefined ? i : placeOf(into, i))
+            const free = Array.from({ length: x.shape[link.inputAxis] ?? 0 }, (_, i) => i).filter((i) => !isLinked(i))
+            changes += free.length
+            return free.reduce((mixed, i) => copySlice(drawn, mixed, link.inputAxis, i), x)
+          })
+          if (changes === 0) continue
+          informed.add(p.op.name)
+          const changed = withInputs(p, inputs)[k]
+          expect(changed && sliceOf(changed, axis, index)).toEqual(sliceOf(output, axis, index))
+        }
+      }),
+    )
+  })
+
+  /** `to` with the slice that `from` has. */
+  const copySlice = (from: Dense, to: Dense, axis: number, index: number): Dense => {
+    const [source, values] = [elements(from), copyElements(to)]
+    const inner = sizeOf(to.shape.slice(axis + 1))
+    values.forEach((_, k) => {
+      if (Math.floor(k / inner) % (to.shape[axis] ?? 1) === index) values[k] = Number(source[k])
+    })
+    return tensorOf(to.dtype, to.shape, values)
+  }
+
+  test('that is seen of most operators', () => {
+    expect(informed.size).toBeGreaterThan(100)
+  })
+})
+
 test.each(cases.filter(([, { op }]) => op.ignores !== undefined))(
   '%s: what is ignored may go and changes nothing',
   (_, one) => {
