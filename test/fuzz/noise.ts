@@ -11,7 +11,7 @@ import { evaluateGraph, evaluateNode } from '../../src/ir/interpret.ts'
 import { renderError } from '../../src/ir/failure.ts'
 import type { Graph } from '../../src/ir/graph.ts'
 import type { Node } from '../../src/ir/op.ts'
-import { type Dense, elements, materialize, tensorOf } from '../../src/ir/tensor.ts'
+import { copyElements, type Dense, elements, materialize, tensorOf } from '../../src/ir/tensor.ts'
 import { type FloatType, floatTypes, formats, ulp } from './numbers.ts'
 
 /** Results are operands as they are: nothing is rounded. */
@@ -134,6 +134,16 @@ const perturbed = (tensor: Dense, uniform: Uniform): Dense =>
     ? moved(tensor, elements(tensor), uniform, (_, x) => (isFloatType(tensor.dtype) ? ulp(tensor.dtype, x) : 0))
     : tensor
 
+/** Numbers 2^500 times as large. */
+const enlarged = (tensor: Dense | undefined): Dense | undefined =>
+  tensor?.dtype === 'float64'
+    ? tensorOf(
+        'float64',
+        tensor.shape,
+        copyElements(tensor).map((x) => x * 2 ** 500),
+      )
+    : tensor
+
 const widened = (tensor: Dense): Dense =>
   isFloatType(tensor.dtype) ? tensorOf('float64', tensor.shape, elements(tensor)) : tensor
 
@@ -148,8 +158,8 @@ const noisyNode = (
   const type = plain[0]?.dtype ?? ''
   if (!isFloatType(type) || inputs.every((x) => x === undefined || !isFloatType(x.dtype))) return plain
   const isSum = sums.has(node.op)
-  const operands =
-    isSum || elementwise.has(node.op) || absolute.has(node.op) ? inputs : inputs.map((x) => x && perturbed(x, uniform))
+  const isProduct = !isSum && !elementwise.has(node.op) && !absolute.has(node.op)
+  const operands = isProduct ? inputs.map((x) => x && perturbed(x, uniform)) : inputs
   // In double first: what underflows has a rounding error too.
   const wide =
     node.op === 'Cast'
@@ -160,6 +170,8 @@ const noisyNode = (
           operands.map((x) => x && widened(x)),
         )
   const results = wide ?? plain
+  // Nothing is wider than double: there, what underflows shows when the operands are larger.
+  const larger = isProduct && type === 'float64' ? evaluateNode(graph, node, inputs.map(enlarged)) : undefined
   return results.map((y, k) => {
     const target = plain[k] ?? y
     const values = elements(y)
@@ -168,6 +180,7 @@ const noisyNode = (
     const terms = computed && computed.shape.join() === y.shape.join() ? elements(computed) : undefined
     const both = isSum ? inputs.flatMap((t) => (t && t.shape.join() === y.shape.join() ? [elements(t)] : [])) : []
     const off = normalisations.has(node.op) ? normalisationNoise(node, inputs, type) : undefined
+    const above = larger?.[k] && elements(larger[k])
     const argument = absolute.has(node.op) && inputs[0] !== undefined ? elements(inputs[0]) : undefined
     return moved(
       target,
@@ -179,12 +192,13 @@ const noisyNode = (
           return Math.abs(x) > 2 ** cancelledBits(type) * Math.abs(Number(terms[i])) ? 0 : ulp(type, x)
         // Two computed terms: each is as inexact as its own last place, also where they are one value or cancel.
         if (isSum && constant < 0) return Math.max(ulp(type, x), ...both.map((term) => ulp(type, Number(term[i] ?? 0))))
+        if (above !== undefined && x === 0) return Number(above[i]) === 0 ? 0 : ulp(type, 0)
         if (off !== undefined) return ulp(type, x) + (off[i] ?? 0)
         if (argument !== undefined)
           return Math.max(ulp(type, x), ulp(type, 1) * Math.min(1, Math.abs(Number(argument[i]))))
         return ulp(type, x)
       },
-      both.length === 2,
+      both.length === 2 || above !== undefined,
     )
   })
 }

@@ -107,6 +107,15 @@ describe('a wrong rewrite is seen', () => {
 })
 
 describe('rounding is left alone', () => {
+  test('what underflows in double, and not where factors are joined', async () => {
+    const constants = ['const a: float64[] = 1e-291', 'const b: float64[] = 1e-41', 'const c: float64[] = 1e22']
+    const before = graph('float64', '2,3,4,4', ...constants, 'u = Mul(x, a)', 'v = Mul(u, b)', 'y = Mul(v, c)')
+    const joined = (factor: number): Graph =>
+      graph('float64', '2,3,4,4', `const abc: float64[] = ${factor}`, 'y = Mul(x, abc)')
+    expect(await shareOf('float64', before, joined(1e-310))).toBeLessThanOrEqual(1)
+    expect(await shareOf('float64', before, joined(1e-290))).toBeGreaterThan(1)
+  })
+
   test.each(['float32', 'float16', 'bfloat16', 'float64'] as const)(
     'a factor that moves into a sum, in %s',
     async (dtype) => {

@@ -99,12 +99,12 @@ export const channelConstants = memoized((graph): Constants => {
       if (found.some((one) => one !== nothing)) facts.set(output, found)
       for (const [axis, size = 0] of axesOf(graph, output).entries()) {
         if (size === 0 || !tracking.tracked(output, axis) || uniform(output) !== undefined) continue
-        const known = facts.get(output) ?? found
-        const before = known[axis] ?? nothing
+        const current = facts.get(output) ?? found
+        const before = current[axis] ?? nothing
         const evaluated = findPatterns(view, k, axis, size, before.values, sources)
         if (evaluated === undefined) continue
         if (evaluated.numbers.size > 0) {
-          facts.set(output, known.with(axis, joined(before, evaluated.numbers, size)))
+          facts.set(output, current.with(axis, joined(before, evaluated.numbers, size)))
         }
         if (evaluated.patterns === undefined) continue
         patterned.set(output, evaluated.patterns)
