@@ -4,6 +4,7 @@
  * Format: https://github.com/huggingface/safetensors#format
  */
 import * as E from 'fp-ts/lib/Either.js'
+import { isRecord } from '../ir/record.ts'
 import { byteLength, type DType } from '../ir/dtype.ts'
 import { invariant } from '../ir/failure.ts'
 import { dense, type Dense, materialize, type Tensor } from '../ir/tensor.ts'
@@ -127,9 +128,6 @@ const infoOf = (name: string, entry: unknown): E.Either<TensorFileError, Info> =
   if (end - begin !== size) return broken(`${size} bytes for ${code}[${shape.join(',')}]`, `${end - begin}`, subject)
   return E.right({ name, dtype, shape, begin, end })
 }
-
-const isRecord = (x: unknown): x is Readonly<Record<string, unknown>> =>
-  typeof x === 'object' && x !== null && !Array.isArray(x)
 
 const isCounts = (x: unknown): x is ReadonlyArray<number> =>
   Array.isArray(x) && x.every((d) => Number.isSafeInteger(d) && d >= 0)

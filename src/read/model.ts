@@ -1,5 +1,6 @@
 /** ONNX bytes to graph. Pure; also runs in a browser. */
 import * as E from 'fp-ts/lib/Either.js'
+import { sameBytes } from '../ir/equal.ts'
 import { type Graph, type GraphParts, makeGraph, type ValueInfo } from '../ir/graph.ts'
 import type { Node, ValueId } from '../ir/op.ts'
 import { Opaque } from '../ir/ops/opaque.ts'
@@ -213,9 +214,6 @@ const sparseNode = (proto: SparseTensorProto): Node =>
     payload: encode(SparseTensorProtoSchema, proto),
     reason: 'sparse initializers are not looked into',
   })
-
-const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
-  a.byteLength === b.byteLength && a.every((byte, i) => byte === b[i])
 
 const readValueInfo = (proto: ValueInfoProto): ValueInfo => {
   const type = readType(proto.type, proto.name)

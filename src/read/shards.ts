@@ -6,6 +6,7 @@
 import { realpath } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
+import { isRecord } from '../ir/record.ts'
 import type { FileContents, FileEntry, TensorFileError } from '../masks/file-entry.ts'
 import { tensorFileError } from '../masks/file-entry.ts'
 import { decodeFile } from '../masks/files.ts'
@@ -44,9 +45,6 @@ const parseIndex = (bytes: Uint8Array, path: string): E.Either<TensorFileError, 
   }
   return E.right(files)
 }
-
-const isRecord = (x: unknown): x is Readonly<Record<string, unknown>> =>
-  typeof x === 'object' && x !== null && !Array.isArray(x)
 
 /** Neither a path nor one of the names that stand for folders. */
 const isPlainName = (name: string): boolean => /^[^/\\\0:]+$/.test(name) && name !== '.' && name !== '..'

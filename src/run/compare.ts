@@ -1,4 +1,5 @@
 /** How far two tensors lie apart. */
+import { sameBytes } from '../ir/equal.ts'
 import { type DType, isFloat } from '../ir/dtype.ts'
 import { type Dense, elements } from '../ir/tensor.ts'
 
@@ -100,8 +101,6 @@ const argmaxAgreement = (
   }
   return same / rows
 }
-
-const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((x, i) => x === b[i])
 
 type Base = Pick<OutputDifference, 'name' | 'dtype' | 'shape'>
 

@@ -2,6 +2,7 @@
  * The messages between a {@link ../run/runner.ts | Runner} and its worker process, and the small guards that check
  * them on arrival. This file is loaded by both sides and imports nothing that the worker would have to install.
  */
+import { isRecord } from '../ir/record.ts'
 import { type DType, dtypes } from '../ir/dtype.ts'
 import type { Dense } from '../ir/tensor.ts'
 
@@ -113,8 +114,6 @@ export interface Timing {
   /** Time of all runs together, nothing else counted. */
   readonly milliseconds: number
 }
-
-export const isRecord = (x: unknown): x is Readonly<Record<string, unknown>> => typeof x === 'object' && x !== null
 
 const known: ReadonlySet<string> = new Set(dtypes)
 

@@ -3,7 +3,7 @@ import { fork } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describeDeath } from '../../run/worker-process.ts'
-import { isRecord } from '../../run/protocol.ts'
+import { isRecord } from '../../ir/record.ts'
 import { type Attempt, failedAttempt } from '../../train/backend/attempt.ts'
 import type { BackendName } from '../../train/backend/backend.ts'
 

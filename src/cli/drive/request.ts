@@ -1,5 +1,6 @@
 /** What another program's training loop asks of `chasec drive`: one line of JSON, and what is wrong with one. */
 import * as E from 'fp-ts/lib/Either.js'
+import { isRecord } from '../../ir/record.ts'
 import { type Failure, failure } from '../../ir/failure.ts'
 import { decodeRecipe, type Method } from '../../train/index.ts'
 
@@ -105,8 +106,6 @@ const tensorOf = (entry: unknown): ForeignTensor | undefined => {
   if (typeof name !== 'string' || !isShape(shape) || typeof trained !== 'boolean') return undefined
   return { name, shape, trained }
 }
-
-const isRecord = (x: unknown): x is Fields => typeof x === 'object' && x !== null && !Array.isArray(x)
 
 const isShape = (x: unknown): x is ReadonlyArray<number> =>
   Array.isArray(x) && x.every((d) => Number.isSafeInteger(d) && d >= 0)

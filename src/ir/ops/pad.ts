@@ -20,7 +20,7 @@ export interface PadAttributes {
 type Pads = ReadonlyArray<readonly [begin: number, end: number]>
 
 /** Padding of every axis; negative where elements are cut off. Undefined where it is computed. */
-const padsOf = (ctx: InferContext<PadAttributes>, rank: number): Pads | undefined => {
+const axisPads = (ctx: InferContext<PadAttributes>, rank: number): Pads | undefined => {
   const pads = ctx.opset < 11 ? ctx.attrs.pads : integersOn(ctx, 1)
   const axes = isGiven(ctx, 3)
     ? integersOn(ctx, 3)?.map((a) => normalizeAxis(a, rank))
@@ -68,7 +68,7 @@ export const Pad = defineOp<'Pad', PadAttributes>({
   schema: { mode: string('constant', 'reflect', 'edge', 'wrap'), pads: optionalInts, value: float(0) },
   inferTypes: (ctx) =>
     movedType(ctx, (from) => {
-      const pads = padsOf(ctx, from.length)
+      const pads = axisPads(ctx, from.length)
       const name = ctx.outputNames[0] ?? ''
       if (pads === undefined) return E.right(from.map((_, axis) => unknownDim(name, axis)))
       const to = from.map((dim, axis) => {
@@ -81,7 +81,7 @@ export const Pad = defineOp<'Pad', PadAttributes>({
     }),
   links: (ctx) => {
     const [from, to] = [inputShape(ctx, 0), outputShape(ctx)]
-    const pads = from && padsOf(ctx, from.length)
+    const pads = from && axisPads(ctx, from.length)
     if (from === undefined || to === undefined || pads === undefined || !isRewritable(ctx)) return 'opaque'
     return from.flatMap((dim, axis) => {
       const [[begin, end] = [0, 0], size] = [pads[axis], to[axis]]
@@ -93,7 +93,7 @@ export const Pad = defineOp<'Pad', PadAttributes>({
   },
   constant: (ctx, [x], _output, axis) => {
     // Asked for each channel of what may be a long axis.
-    const pads = knownPads.get(ctx) ?? padsOf(ctx, inputShape(ctx, 0)?.length ?? 0)
+    const pads = knownPads.get(ctx) ?? axisPads(ctx, inputShape(ctx, 0)?.length ?? 0)
     if (pads === undefined) return undefined
     knownPads.set(ctx, pads)
     const fill = ctx.attrs.mode === 'constant' ? fillOf(ctx) : undefined
@@ -103,7 +103,7 @@ export const Pad = defineOp<'Pad', PadAttributes>({
   },
   shrink: (s) => {
     const from = inputShape(s, 0) ?? []
-    const pads = padsOf(s, from.length) ?? []
+    const pads = axisPads(s, from.length) ?? []
     const left = pads.map(([begin, end], axis) => {
       const size = Number(from[axis])
       const [ins, outs] = [s.keptInput(0, axis), s.keptOutput(0, axis)]
@@ -126,10 +126,10 @@ export const Pad = defineOp<'Pad', PadAttributes>({
   },
   identity: (ctx) => {
     const from = inputShape(ctx, 0)
-    return from && padsOf(ctx, from.length)?.every(([begin, end]) => begin === 0 && end === 0) ? 0 : undefined
+    return from && axisPads(ctx, from.length)?.every(([begin, end]) => begin === 0 && end === 0) ? 0 : undefined
   },
   zeroPadding: (ctx) => {
-    const pads = padsOf(ctx, inputShape(ctx, 0)?.length ?? 0)
+    const pads = axisPads(ctx, inputShape(ctx, 0)?.length ?? 0)
     if (ctx.attrs.mode !== 'constant' || pads === undefined || pads.length < 3) return undefined
     if (fillOf(ctx) !== 0 || !isGiven(ctx, 0)) return undefined
     if (pads.some(([begin, end], axis) => begin < 0 || end < 0 || (axis < 2 && begin + end > 0))) return undefined
@@ -138,7 +138,7 @@ export const Pad = defineOp<'Pad', PadAttributes>({
   total: true,
   evaluate: (ctx, [x, , value]) => {
     const shape = targetShape(ctx)
-    const pads = x && padsOf(ctx, x.shape.length)
+    const pads = x && axisPads(ctx, x.shape.length)
     if (!x || !shape || !pads) return undefined
     const { mode } = ctx.attrs
     const crops = pads.some(([begin, end]) => begin < 0 || end < 0)

@@ -1,5 +1,6 @@
 /** What a user says of masks by name, in JSON or YAML: where each belongs, whatever the evidence. */
 import * as E from 'fp-ts/lib/Either.js'
+import { isRecord } from '../../ir/record.ts'
 import { failure } from '../../ir/failure.ts'
 import { closestName } from '../../ir/closest.ts'
 import { labelOf } from '../../ir/graph.ts'
@@ -29,9 +30,6 @@ export type MaskMap = ReadonlyMap<string, MapEntry | null>
 
 const broken = (subject: string, expected: string, found: string, help: string): E.Either<MaskError, never> =>
   E.left(failure('MaskError', subject, expected, found, help))
-
-const isRecord = (x: unknown): x is Readonly<Record<string, unknown>> =>
-  typeof x === 'object' && x !== null && !Array.isArray(x)
 
 const isOrder = (x: unknown): x is ReadonlyArray<number> =>
   Array.isArray(x) &&

@@ -8,12 +8,13 @@
 import { isFloat } from '../../ir/dtype.ts'
 import { numbersOf } from '../../ir/evaluate.ts'
 import { neededInputs } from '../../ir/families/contraction.ts'
+import { dtypeOf } from '../../ir/families/movement.ts'
 import type { Graph } from '../../ir/graph.ts'
 import { constantContext } from '../../ir/interpret.ts'
 import { placeOf } from '../../ir/links.ts'
 import { precisionOf } from '../../ir/numerics.ts'
 import type { AxisLink, IndexMap, Patterns, ValueId } from '../../ir/op.ts'
-import { type Dense, gather, materialize, type Tensor, tensorOf } from '../../ir/tensor.ts'
+import { gather, materialize, type Tensor, tensorOf } from '../../ir/tensor.ts'
 import { sizeOf, staticShape } from '../../ir/type.ts'
 import {
   type Approximation,
@@ -295,7 +296,7 @@ const planEvaluation = (
     else if (constant !== undefined) {
       inputs.push(among === undefined || link === undefined ? constant : gather(constant, link.inputAxis, among))
     } else {
-      const dtype = dtypeOf(graph, value)
+      const dtype = dtypeOf(graph.types.get(value))
       const laidOut = dtype && (link === undefined ? filled(graph, value, sources) : undefined)
       const indices =
         among ?? Int32Array.from({ length: singleShape(graph, value)?.[link?.inputAxis ?? 0] ?? 0 }, (_, i) => i)
@@ -319,11 +320,6 @@ const planEvaluation = (
       return { tensor: materialize(gather(found.tensor, axis, channels)), errors: { axis, sizes } }
     },
   }
-}
-
-const dtypeOf = (graph: Graph, value: ValueId): Dense['dtype'] | undefined => {
-  const type = graph.types.get(value)
-  return type?.kind === 'tensor' ? type.dtype : undefined
 }
 
 /** A value that holds one number. */

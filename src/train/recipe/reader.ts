@@ -2,6 +2,7 @@
  * Reading plain data entry by entry. A wrong entry is noted and a stand-in given, so that one pass finds all that is wrong.
  * (A schema library would do; this is smaller than its use and words errors like the rest.)
  */
+import { isRecord } from '../../ir/record.ts'
 import { closestName } from '../../ir/closest.ts'
 import { recipeError, type RecipeError } from './error.ts'
 
@@ -39,9 +40,6 @@ export interface Entries {
   /** Notes every key that nothing asked for, unless a choice that decides about all keys was wrong. */
   readonly end: () => void
 }
-
-const isRecord = (x: unknown): x is Readonly<Record<string, unknown>> =>
-  typeof x === 'object' && x !== null && !Array.isArray(x)
 
 const shown = (x: unknown): string => (x === undefined ? 'nothing' : (JSON.stringify(x)?.slice(0, 60) ?? typeof x))
 
