@@ -1,12 +1,23 @@
-/** Files that tensors are read from while a model is worked on: they may change or go meanwhile. */
+/** Files that tensors are read from while a model is worked on: they may change or go meanwhile, or hold too much. */
 import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, failure } from './failure.ts'
 
+/** What engines say of an array that is longer than they can make, or than there is memory for. */
+const tooLong = /^(Invalid typed array length|Array buffer allocation failed)/
+
 /** What reading a file has thrown, as data; undefined for anything else. */
-export const externalFailure = (thrown: unknown): Failure<'ReadError'> | undefined =>
-  thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' && !thrown.code.startsWith('ERR_')
+export const externalFailure = (thrown: unknown): Failure<'ReadError'> | undefined => {
+  if (thrown instanceof RangeError && tooLong.test(thrown.message)) {
+    const help = 'One row of a tensor has to fit; to run a model, for verification or measuring, all of it.'
+    return failure('ReadError', 'the weights', 'at most 4 GB at once, and memory for them', thrown.message, help)
+  }
+  return thrown instanceof Error &&
+    'code' in thrown &&
+    typeof thrown.code === 'string' &&
+    !thrown.code.startsWith('ERR_')
     ? failure('ReadError', 'a file beside the model', 'its bytes', thrown.message, 'Read the model again, then retry.')
     : undefined
+}
 
 /** What `work` gives, or why a file could not be read that its tensors are in. */
 export const readingFiles = <L, A>(work: () => E.Either<L, A>): E.Either<L | Failure<'ReadError'>, A> => {

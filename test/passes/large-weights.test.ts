@@ -1,4 +1,5 @@
 /** Compiling holds no large weight in memory: those of the result are made while they are written, from pieces of the file. */
+import * as E from 'fp-ts/lib/Either.js'
 import { expect, test } from 'vitest'
 import { evaluateGraph } from '../../src/ir/interpret.ts'
 import { type Graph, withParts } from '../../src/ir/graph.ts'
@@ -72,6 +73,30 @@ const masksOf = (dead: number): Masks =>
       ),
     ],
   ])
+
+test('a row that is longer than an array can be is an error', () => {
+  const taps = 2 ** 33
+  const weight: External = {
+    tag: 'External',
+    dtype: 'float32',
+    shape: [2, 1, 2 ** 16, 2 ** 17],
+    location: 'w',
+    offset: 0,
+    length: 2 * 4 * taps,
+    read: (_, length) => new Uint8Array(length),
+  }
+  const graph = read(`
+    input x: float32[N,1,H,W]
+    y = Identity(x)
+    output y: float32[*]`)
+  const nodes = [makeNode(ops.Conv, ['x', 'w'], ['y'])]
+  const compiled = compile(withParts(graph, { nodes, constants: new Map([['w', weight]]) }), new Map())
+  expect(E.isLeft(compiled) && compiled.left).toMatchObject({
+    _tag: 'ReadError',
+    subject: 'the weights',
+    found: `Invalid typed array length: ${4 * taps}`,
+  })
+})
 
 test.each([
   ['that go', 200],
