@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, test } from 'vitest'
+import { memoized } from '../../src/ir/analysis.ts'
 import { failure, renderError } from '../../src/ir/failure.ts'
 import { type Graph, withParts } from '../../src/ir/graph.ts'
 import { fixpoint, observers, type Pass, runPipeline, stopAfter } from '../../src/passes/pass.ts'
@@ -50,6 +51,18 @@ describe('runPipeline', () => {
       'grow test!! test!! true',
       'keep test!! test!! true',
     ])
+  })
+
+  test('drops what is remembered of a graph that was replaced, and nothing else', () => {
+    const asked: string[] = []
+    const facts = memoized(({ name }) => asked.push(name))
+    const ask: Pass = { name: 'ask', run: (g) => (facts(g), E.right(g)) }
+    const result = runPipeline([ask, keep, ask, rename('a', (name) => `${name}a`), ask, keep, ask], graph)
+    expect(asked).toStrictEqual(['test', 'testa'])
+    if (E.isRight(result)) facts(result.right)
+    expect(asked).toStrictEqual(['test', 'testa'])
+    facts(graph)
+    expect(asked).toStrictEqual(['test', 'testa', 'test'])
   })
 
   test('stops after as many runs as asked', () => {
