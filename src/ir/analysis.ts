@@ -56,11 +56,25 @@ export const fixedNames = memoized((graph): ReadonlySet<ValueId> => {
   return out
 })
 
-/** The only node that reads a value whose name is not fixed, and reads it once. */
+/** The values that are the same input of one node more than once. */
+const readTwice = memoized((graph): ReadonlySet<ValueId> => {
+  const out = new Set<ValueId>()
+  for (const { inputs } of graph.nodes) {
+    const seen = new Set<ValueId>()
+    for (const input of inputs) {
+      if (seen.has(input)) out.add(input)
+      seen.add(input)
+    }
+  }
+  return out
+})
+
+/** The only node that reads a value whose name is not fixed, and reads it once, not as a capture. */
 export const onlyReader = (graph: Graph, value: ValueId): Node | undefined => {
-  const [reader, ...others] = usersOf(graph).get(value) ?? []
-  if (reader === undefined || others.length > 0 || fixedNames(graph).has(value)) return undefined
-  return reader.inputs.filter((name) => name === value).length === 1 ? reader : undefined
+  const users = usersOf(graph).get(value) ?? []
+  const [reader] = users
+  if (reader === undefined || users.length > 1 || fixedNames(graph).has(value)) return undefined
+  return readTwice(graph).has(value) ? undefined : reader
 }
 
 /** The node that computes `value` as its only output. */

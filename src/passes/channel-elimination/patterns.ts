@@ -142,7 +142,8 @@ const givenSlices = (
   { constants }: PatternSources,
 ): Int32Array => {
   const linked = linksTo(links === 'opaque' ? [] : links, output, axis)
-  const readers: Array<(i: number) => boolean> = []
+  /** 1 where an input is not given; each input marks those that it has a part in, since a Concat may have very many. */
+  let missing: Uint8Array | undefined
   for (const [port, input] of node.inputs.entries()) {
     if (!isComputed(graph, input)) continue
     const [link, ...others] = linked.get(port) ?? []
@@ -155,12 +156,15 @@ const givenSlices = (
       return new Int32Array()
     const place = placeIn(link)
     if (place === undefined) return new Int32Array()
-    readers.push((i) => place(i) < 0 || at(given, place(i)) === 1)
+    missing ??= new Uint8Array(size)
+    for (let i = link.from?.first ?? 0; i < (link.from?.end ?? size); i++) {
+      const source = place(i)
+      if (source >= 0 && at(given, source) !== 1) missing[i] = 1
+    }
   }
-  if (readers.length === 0) return new Int32Array()
-  const found: number[] = []
-  for (let i = 0; i < size; i++) if (isOpen(i) && readers.every((isGiven) => isGiven(i))) found.push(i)
-  return Int32Array.from(found)
+  return missing === undefined
+    ? new Int32Array()
+    : Int32Array.from(missing.keys()).filter((i) => missing[i] === 0 && isOpen(i))
 }
 
 /** The input index of an output index, -1 for none; undefined where several may go into one. */
