@@ -403,8 +403,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     guard: 'a slice depends on every input, on one that is not linked too',
     file: 'src/passes/channel-elimination/patterns.ts',
-    from: 'if (constants.uniform(input) === undefined) return new Int32Array()',
-    to: '',
+    from: 'const [shape, number] = [singleShape(graph, value), constants.uniform(value)]',
+    to: 'const [shape, number] = [singleShape(graph, value), constants.uniform(value) ?? 1]',
     tests: elimination,
   },
   {
@@ -412,7 +412,7 @@ const mutants: ReadonlyArray<Mutant> = [
     file: 'src/ir/families/payment.ts',
     from: 'if (back.length === 0) return payOntoCarriers',
     to: 'if (back.length >= 0) return payOntoCarriers',
-    tests: 'test/ir/laws.test.ts',
+    tests: elimination,
   },
   {
     guard: 'an output that is written as zeros gets no border',

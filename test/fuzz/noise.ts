@@ -46,6 +46,8 @@ const absolute: ReadonlySet<string> = new Set([
   ...['Elu', 'Celu', 'Selu'],
 ])
 
+const fromOne: ReadonlySet<string> = new Set(['Elu', 'Celu', 'Selu'])
+
 const sums: ReadonlySet<string> = new Set(['Add', 'Sub'])
 
 /** The axes that a normalisation takes mean and variance over, counted in a tensor of this rank. */
@@ -194,6 +196,8 @@ const noisyNode = (
         if (isSum && constant < 0) return Math.max(ulp(type, x), ...both.map((term) => ulp(type, Number(term[i] ?? 0))))
         if (above !== undefined && x === 0) return Number(above[i]) === 0 ? 0 : ulp(type, 0)
         if (off !== undefined) return ulp(type, x) + (off[i] ?? 0)
+        // exp(x) - 1 has the digits of 1, however small it is.
+        if (fromOne.has(node.op) && Number(argument?.[i]) < 0) return ulp(type, 1)
         if (argument !== undefined)
           return Math.max(ulp(type, x), ulp(type, 1) * Math.min(1, Math.abs(Number(argument[i]))))
         return ulp(type, x)

@@ -147,10 +147,7 @@ const givenSlices = (
   for (const [port, input] of node.inputs.entries()) {
     if (!isComputed(graph, input)) continue
     const [link, ...others] = linked.get(port) ?? []
-    if (link === undefined) {
-      if (constants.uniform(input) === undefined) return new Int32Array()
-      continue
-    }
+    if (link === undefined) continue
     const given = constants.given(input, link.inputAxis)
     if (others.length > 0 || (given === 0 && link.from === undefined && link.into === undefined))
       return new Int32Array()
