@@ -8,7 +8,8 @@ const tooLong = /^(Invalid typed array length|Array buffer allocation failed)/
 /** What reading a file has thrown, as data; undefined for anything else. */
 export const externalFailure = (thrown: unknown): Failure<'ReadError'> | undefined => {
   if (thrown instanceof RangeError && tooLong.test(thrown.message)) {
-    const help = 'One row of a tensor has to fit; to run a model, for verification or measuring, all of it.'
+    const help =
+      'One row of a tensor has to fit; a model that is run, without --no-verify or with --measure, as a whole.'
     return failure('ReadError', 'the weights', 'at most 4 GB at once, and memory for them', thrown.message, help)
   }
   return thrown instanceof Error &&
