@@ -284,8 +284,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     guard: 'biases that cancel are not joined',
     file: 'src/passes/fold-affine.ts',
-    from: 'if (size > 0 && cancels(',
-    to: 'if (size < 0 && cancels(',
+    from: 'isUndone || cancels(precision, before, after, size)',
+    to: 'isUndone',
     tests: numbers,
   },
   {
@@ -426,6 +426,13 @@ const mutants: ReadonlyArray<Mutant> = [
     file: 'src/ir/families/rebuild.ts',
     from: '(c.payable && border?.outputs[o] === 1)',
     to: '(c.payable && border?.outputs[o] === 2)',
+    tests: numbers,
+  },
+  {
+    guard: 'constants that undo each other are there to round',
+    file: 'src/passes/fold-affine.ts',
+    from: '(isUndone || cancels(precision, before, after, size))',
+    to: '((isUndone && size < 0) || cancels(precision, before, after, size))',
     tests: numbers,
   },
   {

@@ -128,7 +128,9 @@ const scaleOutputs = (
     if (!cancels(precision, before, after)) continue
     terms ??= rowSums(reads)
     const size = Math.abs(s) * ((terms[o] ?? 0) + (others?.[o] ?? 0))
-    if (size > 0 && cancels(precision, before, after, size)) {
+    // Two constants that cancel each other round what is added to them, however small that is.
+    const isUndone = Math.abs(s) === 1 && bias !== 0 && t !== 0 && cancels(precision, before, Math.abs(s * bias + t))
+    if (size > 0 && (isUndone || cancels(precision, before, after, size))) {
       return E.left(`its sums with ${t} keep few digits, which a bias of ${s * bias} would not do`)
     }
   }
