@@ -93,6 +93,13 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: constants,
   },
   {
+    guard: 'where squares leave their type, norms are not known',
+    file: 'src/passes/approximate.ts',
+    from: 'opOf(node).squares === true && leaveSquares(inputs, errors)',
+    to: 'opOf(node).squares !== true && leaveSquares(inputs, errors)',
+    tests: constants,
+  },
+  {
     guard: 'integers are known only where they are certain',
     file: 'src/passes/approximate.ts',
     from: '(size === 0 ? 0 : Infinity)',

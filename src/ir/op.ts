@@ -223,6 +223,8 @@ export interface OpDef<Name extends string, A> {
    * number of which every digit may be wrong. Of the slices that {@link OpDef.constant} is asked about.
    */
   readonly accurateTo?: (ctx: NodeContext<A>, slices: ReadonlyArray<SliceFact>) => number
+  /** Whether a runtime squares its computed operands on the way: what overflows then, or underflows, is not seen in double. */
+  readonly squares?: boolean
   /** Whether finite inputs, however large or small, always give finite outputs. Absent: no. */
   readonly total?: boolean
   /** The input port that a slice of output 0 equals, given the constants of the others (`x + 0`), if there is one. */

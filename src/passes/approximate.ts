@@ -186,7 +186,8 @@ export const evaluateMoved = (
   errors: ReadonlyArray<Errors | undefined>,
   axis: number | undefined,
 ): ReadonlyArray<Approximation> | undefined => {
-  const outputs = evaluateNode(graph, node, inputs)
+  const outputs =
+    opOf(node).squares === true && leaveSquares(inputs, errors) ? undefined : evaluateNode(graph, node, inputs)
   if (outputs === undefined) return undefined
   const changes = outputs.map(({ shape }) => new Float64Array(axis === undefined ? 1 : (shape[axis] ?? 0)))
   const isMoved = (tensor: Tensor | undefined, port: number): tensor is Tensor =>
@@ -225,6 +226,17 @@ export const evaluateMoved = (
     return judged(output, axis, all)
   })
 }
+
+/** Whether the squares of a computed operand, all of them added up, leave the normal numbers of its type. */
+const leaveSquares = (inputs: ReadonlyArray<Tensor | undefined>, errors: ReadonlyArray<Errors | undefined>): boolean =>
+  inputs.some((tensor, port) => {
+    if (tensor === undefined || errors[port] === undefined || !isFloat(tensor.dtype)) return false
+    const { normal, largest } = precisionOf(tensor.dtype)
+    const values = numbersOf(materialize(tensor))
+    let most = 0
+    for (const x of values) most = Math.max(most, Math.abs(x))
+    return most > 0 && !(most * most >= normal && most * most * values.length <= largest)
+  })
 
 /** Whether a result is small against what it is accurate to, other than a certain zero. */
 const isTail = (dtype: DType, value: number, size: number): boolean => {

@@ -242,6 +242,14 @@ describe('accuracy', () => {
     expect(known(0.3, (b, y) => b.op(ops.ArgMax, [y], { axis: 2 }))).toBe(true)
     expect(known(0.3, (b, y) => b.op(ops.ArgMax, [y], { axis: 2 }), 1e-8)).toBe(false)
   })
+  test('where squares leave their type, norms are not known', () => {
+    const norm = (factor: number) => (b: GraphBuilder, y: string) =>
+      b.op(ops.LayerNormalization, [b.op(ops.Mul, [y, b.floats('by', [factor])]), b.weight('one', [3])], { axis: 2 })
+    expect(known(1, norm(1))).toBe(true)
+    expect(known(1, norm(1e18))).toBe(true)
+    expect(known(1, norm(1e24))).toBe(false)
+    expect(known(1, norm(1e-24))).toBe(false)
+  })
   test('what is not finite is not known', () => {
     expect(known(0, (b, y) => b.op(ops.Log, [y]))).toBe(false)
     expect(known(100, (b, y) => b.op(ops.Exp, [y]))).toBe(false)

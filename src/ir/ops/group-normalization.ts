@@ -40,6 +40,7 @@ export const GroupNormalization = defineOp<'GroupNormalization', GroupNormalizat
     const centred = typeof x === 'number' && centresToZero(x, ctx.attrs.epsilon, type.dtype)
     return scale === 0 || centred ? finite(b) : undefined
   },
+  squares: true,
   evaluate: (ctx, [x, scale, b]) => {
     if (!x || !scale || !b || !isFloat(x.dtype) || x.shape.length < 2) return undefined
     const [batch = 0, channels = 0] = x.shape

@@ -37,6 +37,7 @@ export const InstanceNormalization = defineOp<'InstanceNormalization', { readonl
     const centred = typeof x === 'number' && centresToZero(x, ctx.attrs.epsilon, type.dtype)
     return scale === 0 || centred ? finite(b) : undefined
   },
+  squares: true,
   evaluate: (ctx, [x, scale, b]) => {
     if (!x || !scale || !b || !isFloat(x.dtype)) return undefined
     const [ss, bs] = [numbersOf(scale), numbersOf(b)]

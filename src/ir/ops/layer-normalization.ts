@@ -59,6 +59,7 @@ export const LayerNormalization = defineOp<'LayerNormalization', LayerNormalizat
     const centred = typeof x === 'number' && centresToZero(x, ctx.attrs.epsilon, type.dtype)
     return scale === 0 || centred ? finite(shift) : undefined
   },
+  squares: true,
   evaluate: (ctx, [x, scale, b]) => {
     const axis = x && normalizeAxis(ctx.attrs.axis, x.shape.length)
     if (!x || !scale || axis === undefined || !isFloat(x.dtype)) return undefined

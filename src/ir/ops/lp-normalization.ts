@@ -36,6 +36,7 @@ export const LpNormalization = defineOp<'LpNormalization', { readonly axis: numb
     const length = isStatic(count) ? normOfEqual(x, count, ctx.attrs.p, precision) : undefined
     return x === 0 ? 0 : length === undefined ? undefined : finite(x / length)
   },
+  squares: true,
   evaluate: (ctx, [x]) => {
     const axis = x && normalizeAxis(ctx.attrs.axis, x.shape.length)
     if (!x || axis === undefined || !isFloat(x.dtype)) return undefined

@@ -38,6 +38,7 @@ export const LpPool = defineOp<'LpPool', LpPoolAttributes>({
     return staysInside(ctx.attrs) ? finite(normOfEqual(c, count, ctx.attrs.p, precision) ?? NaN) : undefined
   },
   steps: poolSteps,
+  squares: true,
   evaluate: (ctx, [x]) => {
     const y = x && isFloat(x.dtype) ? pool(x, ctx.attrs, (values) => norm(values, ctx.attrs.p)) : undefined
     return y && [y]

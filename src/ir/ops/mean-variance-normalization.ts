@@ -37,6 +37,7 @@ export const MeanVarianceNormalization = defineOp<'MeanVarianceNormalization', M
     return axes === undefined ? [] : sameAxes(ctx, (axis) => !axes.has(axis))
   },
   // No constant is known of equal numbers: ONNX Runtime adds no epsilon, and divides 0 by 0.
+  squares: true,
   evaluate: (ctx, [x]) => {
     const axes = x && normalisedAxes(ctx, x.shape.length)
     if (!x || !axes || !isFloat(x.dtype)) return undefined

@@ -49,6 +49,7 @@ export const RMSNormalization = defineOp<'RMSNormalization', RMSNormalizationAtt
     if ((x * x < normal && epsilon < normal) || x * x > largest * 2 ** -24) return undefined
     return finite((x / Math.sqrt(x * x + epsilon)) * scale)
   },
+  squares: true,
   evaluate: (ctx, [x, scale]) => {
     const first = x && normalizeAxis(ctx.attrs.axis, x.shape.length)
     if (!x || !scale || first === undefined || !isFloat(x.dtype)) return undefined
