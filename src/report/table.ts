@@ -1,25 +1,10 @@
 /** Tables for terminals: columns two spaces apart, a bold head, no rules. */
+import stringWidth from 'string-width'
 import type { Style } from './style.ts'
 
 export interface Column {
   readonly title: string
   readonly align?: 'left' | 'right'
-}
-
-/** Escape sequences of colours and the like. */
-// eslint-disable-next-line no-control-regex
-const escapes = /\u001b\[[0-9;]*m/g
-
-const wide =
-  /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\u3000-\u303f\uff01-\uff60]|\p{Emoji_Presentation}/u
-
-/** Columns that a text takes in a terminal. */
-const widthOf = (text: string): number => {
-  let width = 0
-  for (const character of text.replace(escapes, '')) {
-    if (!/\p{Mark}/u.test(character)) width += wide.test(character) ? 2 : 1
-  }
-  return width
 }
 
 /** A table; empty without rows. Columns that are empty in every row are left out. */
@@ -34,9 +19,9 @@ export const renderTable = (
     shown.map(({ column }) => style.bold(column.title)),
     ...rows.map((row) => shown.map(({ at }) => row[at] ?? '')),
   ]
-  const widths = shown.map((_, at) => lines.reduce((width, line) => Math.max(width, widthOf(line[at] ?? '')), 0))
+  const widths = shown.map((_, at) => lines.reduce((width, line) => Math.max(width, stringWidth(line[at] ?? '')), 0))
   const pad = (text: string, at: number): string => {
-    const space = ' '.repeat((widths[at] ?? 0) - widthOf(text))
+    const space = ' '.repeat((widths[at] ?? 0) - stringWidth(text))
     return shown[at]?.column.align === 'right' ? space + text : text + space
   }
   return lines.map((line) => line.map(pad).join('  ').trimEnd()).join('\n')

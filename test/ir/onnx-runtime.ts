@@ -9,6 +9,13 @@ import type { AnyOp } from '../../src/ir/registry.ts'
 import { dense, type Dense } from '../../src/ir/tensor.ts'
 import { graphOf, inputName, type Sample } from './helpers.ts'
 
+/** One thread, no rewrites, no chatter. */
+const plain: ort.InferenceSession.SessionOptions = {
+  graphOptimizationLevel: 'disabled',
+  intraOpNumThreads: 1,
+  logSeverityLevel: 4,
+}
+
 /** Runs the node on `values`, all of them initializers, without graph optimizations. */
 export const runSample = async (
   op: AnyOp,
@@ -19,11 +26,7 @@ export const runSample = async (
   const graph = graphOf(op, constants, values)
   const lowered = lower(graph)
   if (E.isLeft(lowered)) throw new Error(`${op.name}, ${s.label}: ${renderError(lowered.left)}`)
-  const session = await ort.InferenceSession.create(lowered.right.model, {
-    graphOptimizationLevel: 'disabled',
-    intraOpNumThreads: 1,
-    logSeverityLevel: 4,
-  })
+  const session = await ort.InferenceSession.create(lowered.right.model, plain)
   const results = await session.run({})
   await session.release()
   return graph.outputs.map(({ name }) => {
@@ -52,11 +55,7 @@ export const openSample = async (
   const graph = graphOf(op, s, values)
   const lowered = lower(graph)
   if (E.isLeft(lowered)) throw new Error(`${op.name}, ${s.label}: ${renderError(lowered.left)}`)
-  const session = await ort.InferenceSession.create(lowered.right.model, {
-    graphOptimizationLevel: 'disabled',
-    intraOpNumThreads: 1,
-    logSeverityLevel: 4,
-  })
+  const session = await ort.InferenceSession.create(lowered.right.model, plain)
   return {
     run: async (inputs) => {
       const feeds: Record<string, ort.Tensor> = {}

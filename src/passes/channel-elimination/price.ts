@@ -78,8 +78,8 @@ const elementsMade = ({ node, ctx }: NodeView, draft: Draft): number =>
   }, 0)
 
 /**
- * The nodes that take no time of their own: nothing is moved, or they follow on a contraction that nothing else reads, element
- * by element, as normalisations and activations do. Such chains are fused.
+ * The nodes that are taken to cost no time of their own: nothing is moved, or they follow on a contraction that nothing else
+ * reads and make as many elements, as normalisations and activations do. Such chains are mostly fused.
  */
 const freeNodes = memoized((graph): ReadonlySet<Node> => {
   const free = new Set<Node>()
