@@ -38,7 +38,6 @@ const withoutEvaluation: ReadonlySet<string> = new Set<string>([
   'LSTM',
   'GRU',
   'RNN',
-  'Einsum',
   'Unique',
   'GridSample',
   'RoiAlign',

@@ -20,6 +20,11 @@ const target = (shape: string, n: number, tail: string): string => `
 /** For each operator that simplifies a graph in which it does, and what becomes of it. */
 const simplifiable: ReadonlyArray<readonly [op: string, body: string, after: string]> = [
   [
+    'Einsum',
+    'input x: float32[N,S,6]\ninput w: float32[4,5,6]\ny = Einsum(x, w) { equation: "bse,hde->bshd" }\noutput y: float32[N,S,4,5]',
+    'y_shape_1: int64[4] = [0, 0, 4, 5]',
+  ],
+  [
     'Expand',
     `${target('N,3,1', 1, '3, 4')}\ny = Expand(x, t)\noutput y: float32[N,3,4]`,
     'y_shape: int64[3] = [1, 1, 4]',

@@ -1,9 +1,18 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Field } from '../attributes.ts'
-import { sharedDtype } from '../infer.ts'
-import { shapeOf } from '../links.ts'
-import { defineOp, type InferContext } from '../op.ts'
-import { type Dim, isStatic, type Shape, tensorType } from '../type.ts'
+import { isFloat } from '../dtype.ts'
+import {
+  type Equation,
+  letterSizes,
+  lowerSum,
+  type Operand,
+  parseEquation,
+  sumProducts,
+} from '../families/sum-of-products.ts'
+import { sharedDtype, unknownShape } from '../infer.ts'
+import { sameIndex, shapeOf } from '../links.ts'
+import { type AxisLink, defineOp, type InferContext, type NodeContext } from '../op.ts'
+import { type Dim, isStatic, type Shape, tensorType, unknownDim } from '../type.ts'
 
 interface EinsumAttributes {
   readonly equation: string
@@ -15,46 +24,98 @@ const equation: Field<string> = {
   absent: '',
 }
 
-/** Sum of products by an equation of axis letters. Only the type of the output is modelled. */
+/** The shapes of all operands and what the equation means for them; undefined where a rank is not known. */
+const meaningOf = (
+  ctx: InferContext<EinsumAttributes>,
+): { readonly shapes: ReadonlyArray<Shape>; readonly equation: Equation } | undefined => {
+  const shapes = ctx.inputs.flatMap((type) => {
+    const shape = shapeOf(type)
+    return shape === undefined ? [] : [shape]
+  })
+  if (shapes.length < ctx.inputs.length) return undefined
+  const parsed = parseEquation(
+    ctx.attrs.equation,
+    shapes.map(({ length }) => length),
+  )
+  return parsed && { shapes, equation: parsed }
+}
+
+/** Sizes of letters, symbols that differ taken for a size of the output's own. */
+const sizesIn = (ctx: InferContext<EinsumAttributes>, meaning: NonNullable<ReturnType<typeof meaningOf>>) =>
+  letterSizes(meaning.equation, meaning.shapes, (letter) =>
+    unknownDim(ctx.outputNames[0] ?? '', meaning.equation.output.indexOf(letter)),
+  )
+
+/**
+ * Sum of products by an equation of axis letters. Wherever it can be, it becomes matrix products and the like
+ * (`families/sum-of-products.ts`); what is left (diagonals, sizes that are not known) has links along the letters of the output.
+ */
 export const Einsum = defineOp<'Einsum', EinsumAttributes>({
   name: 'Einsum',
   versions: [12, 27],
   schema: { equation },
   inferTypes: (ctx) => {
-    const ports = ctx.inputs.map((_, port) => port)
-    const dtype = sharedDtype(ctx, ports)
-    return E.isLeft(dtype) ? dtype : E.right([tensorType(dtype.right, outputShape(ctx))])
+    const dtype = sharedDtype(
+      ctx,
+      ctx.inputs.map((_, port) => port),
+    )
+    if (E.isLeft(dtype)) return dtype
+    const meaning = meaningOf(ctx)
+    if (meaning !== undefined) {
+      const sizes = sizesIn(ctx, meaning)
+      const shape = meaning.equation.output.map((letter): Dim => sizes.get(letter) ?? 1)
+      return E.right([tensorType(dtype.right, shape)])
+    }
+    const [, right] = ctx.attrs.equation.replaceAll(' ', '').split('->')
+    const isPlain = right !== undefined && !right.includes('.')
+    return E.right([
+      tensorType(dtype.right, isPlain ? unknownShape(ctx.outputNames[0] ?? '', right.length) : undefined),
+    ])
   },
-  links: 'opaque',
+  links: (ctx) => {
+    const meaning = meaningOf(ctx)
+    if (meaning === undefined) return 'opaque'
+    const sizes = sizesIn(ctx, meaning)
+    const links: AxisLink[] = []
+    for (const [port, letters] of meaning.equation.operands.entries()) {
+      for (const [axis, letter] of letters.entries()) {
+        const [dim, to] = [meaning.shapes[port]?.[axis], meaning.equation.output.indexOf(letter)]
+        const isOnce = letters.indexOf(letter) === letters.lastIndexOf(letter)
+        if (to >= 0 && isOnce && isStatic(dim) && dim === sizes.get(letter)) links.push(sameIndex(port, axis, 0, to))
+      }
+    }
+    return links
+  },
+  simplify: (ctx, fresh) => {
+    const meaning = meaningOf(ctx)
+    const [output = ''] = ctx.node.outputs
+    const type = ctx.outputs[0]
+    if (meaning === undefined || type?.kind !== 'tensor' || !isFloat(type.dtype)) return undefined
+    const operands = meaning.shapes.map((shape, port): Operand => ({
+      shape,
+      value: ctx.node.inputs[port] ?? '',
+      isConstant: ctx.constant(port) !== undefined,
+    }))
+    return lowerSum(meaning.equation, operands, output, ctx.opset, fresh)
+  },
+  evaluate: (ctx, inputs) => {
+    const given = inputs.flatMap((x) => (x !== undefined && isFloat(x.dtype) ? [x] : []))
+    if (given.length < inputs.length) return undefined
+    const parsed = parseEquation(
+      ctx.attrs.equation,
+      given.map(({ shape }) => shape.length),
+    )
+    const y = parsed && sumProducts(parsed, given)
+    return y && [y]
+  },
+  macs: (ctx) => productsOf(ctx),
 })
 
-/** Shape that an equation without an ellipsis gives. */
-const outputShape = (ctx: InferContext<EinsumAttributes>): Shape | undefined => {
-  const [left = '', right = lettersOnce(left)] = ctx.attrs.equation.replaceAll(' ', '').split('->')
-  if (ctx.attrs.equation.includes('.')) return undefined
-  const sizes = new Map<string, Dim>()
-  for (const [port, letters] of left.split(',').entries()) {
-    const shape = shapeOf(ctx.inputs[port])
-    if (shape === undefined || shape.length !== letters.length) return undefined
-    for (const [axis, letter] of [...letters].entries()) {
-      const [known, dim] = [sizes.get(letter), shape[axis]]
-      // A size of 1 broadcasts, so it counts only when there is no other.
-      if (dim !== undefined && (known === undefined || known === 1 || (isStatic(dim) && dim !== 1)))
-        sizes.set(letter, dim)
-    }
-  }
-  const out: Dim[] = []
-  for (const letter of right) {
-    const dim = sizes.get(letter)
-    if (dim === undefined) return undefined
-    out.push(dim)
-  }
-  return out
+/** Multiplications: one less than there are operands for each combination of indices; symbolic sizes count as 1. */
+const productsOf = (ctx: NodeContext<EinsumAttributes>): number => {
+  const meaning = meaningOf(ctx)
+  if (meaning === undefined) return 0
+  let count = Math.max(1, meaning.shapes.length - 1)
+  for (const dim of sizesIn(ctx, meaning).values()) if (isStatic(dim)) count *= dim
+  return count
 }
-
-/** The output where an equation has none: the letters that occur once, in alphabetical order. */
-const lettersOnce = (left: string): string =>
-  [...left]
-    .filter((letter) => letter !== ',' && left.indexOf(letter) === left.lastIndexOf(letter))
-    .sort()
-    .join('')

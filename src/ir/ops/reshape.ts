@@ -54,7 +54,7 @@ const shapeFrom = (
  * The target that gives this node's output shape and is a constant: a number stays a number, a symbol that is the
  * input's at the same place becomes 0, and one other symbol -1. Undefined where two others are left, or a size is 0.
  */
-const canonicalTarget = (from: Shape, to: Shape): ReadonlyArray<number> | undefined => {
+export const canonicalTarget = (from: Shape, to: Shape): ReadonlyArray<number> | undefined => {
   const target = to.map((dim, a) => (isStatic(dim) ? dim : dim === from[a] ? 0 : -1))
   const others = target.filter((t) => t === -1).length
   return others > 1 || to.includes(0) ? undefined : target
