@@ -59,15 +59,16 @@ export interface IndexMap {
  * its partners at the other, and then the rest of the output is unchanged. Without a map, index i belongs to index i.
  *
  * `from` says for an output index which input index it is made from, if any on this port; `into` for an input index which
- * output index it goes into, if any. At most one of the two is given.
+ * output index it goes into, if any. Where both are given, they take the indices of both sides to what these are parts of: of
+ * `(batch, channel) -> (batch · head, place)` to the head that a channel, and an index of both merged, belong to.
  */
 export interface AxisLink {
   readonly input: number
   readonly inputAxis: number
   readonly output: number
   readonly outputAxis: number
-  readonly from?: IndexMap
-  readonly into?: IndexMap
+  readonly from?: IndexMap | undefined
+  readonly into?: IndexMap | undefined
 }
 
 /**

@@ -17,7 +17,7 @@ import { type Layer, layersOf, resolveWeights } from '../masks/weights.ts'
 import { applyMasks } from './apply-masks.ts'
 import { axesOf, viewsOf } from './channel-elimination/views.ts'
 import { tooManyChannels } from './channel-elimination/tracking.ts'
-import { type Classes, relate } from './channel-elimination/relate.ts'
+import { type Classes, relate, tied } from './channel-elimination/relate.ts'
 import { runPipeline } from './pass.ts'
 import { cleanUp } from './pipeline.ts'
 
@@ -197,7 +197,7 @@ const relateLayers = (graph: Graph, model: Graph): Network => {
   }
   const reasons = layersOf(graph).map(unmaskable)
   const layers = layersOf(graph).map((layer) => ({ ...layer, weight: names.get(layer.tensor) ?? layer.weight }))
-  const relation = relate(resolved)
+  const relation = tied(relate(resolved))
   const pins = pinsOf(resolved, relation)
   const classes = new Map<number, ChannelClass>()
   const classAt = (value: ValueId, axis: number, index: number): ChannelClass | undefined => {

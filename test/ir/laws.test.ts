@@ -209,7 +209,12 @@ describe('links', () => {
       const output = outputs[link.output]?.shape[link.outputAxis] ?? 0
       const map = link.from ?? link.into
       if (map === undefined) expect(input).toBe(output)
-      else {
+      else if (link.from !== undefined && link.into !== undefined) {
+        const [ofOutput, ofInput] = [link.from, link.into].map((one, i) =>
+          Array.from({ length: i === 0 ? output : input }, (_, at) => placeOf(one, at)),
+        )
+        expect(new Set(ofOutput)).toEqual(new Set(ofInput))
+      } else {
         const [length, size] = map === link.from ? [output, input] : [input, output]
         const places = Array.from({ length }, (_, i) => placeOf(map, i)).filter((place) => place >= 0)
         expect(map.end - map.first).toBe(places.length)

@@ -75,13 +75,11 @@ export const sliceOf = (tensor: Dense, axis: number, index: number): ReadonlyArr
 export const transferOf = (op: AnyOp): Exclude<AnyOp['constant'], 'copied'> =>
   op.constant === 'copied' ? (_ctx, slices) => copied(slices) : op.constant
 
-/** The index along the input axis of a link that an output index is made from; -1 when none. */
-export const sourceOf = (link: AxisLink, index: number): number =>
-  link.from !== undefined
-    ? placeOf(link.from, index)
-    : link.into !== undefined
-      ? (indicesAt(link.into, index)[0] ?? -1)
-      : index
+/** The first index along the input axis of a link that an output index is made from; -1 when none. */
+export const sourceOf = ({ from, into }: AxisLink, index: number): number => {
+  const place = from === undefined ? index : placeOf(from, index)
+  return into === undefined || place < 0 ? place : (indicesAt(into, place)[0] ?? -1)
+}
 
 /** What is known of one slice of an input: `value` where its port is chosen, its number where it is a constant. */
 export const factOf = (
@@ -98,7 +96,8 @@ export const factOf = (
   const at = link === undefined ? 0 : sourceOf(link, index)
   if (at < 0) return null
   // Several inputs in one output index: only one of them is set, so nothing is known.
-  if (link?.into !== undefined && indicesAt(link.into, index).length > 1) return undefined
+  const part = link?.from === undefined ? index : placeOf(link.from, index)
+  if (link?.into !== undefined && indicesAt(link.into, part).length > 1) return undefined
   if (isComputed(p, port)) return chosen.includes(port) ? value : undefined
   if (link === undefined) return uniformValue(x)
   const known = sliceConstants(x, link.inputAxis)[at] ?? NaN

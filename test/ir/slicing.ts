@@ -53,6 +53,8 @@ export const indicesAt = (map: IndexMap, place: number): ReadonlyArray<number> =
 /** Output indices that input index `i` is tied to by a link, or input indices that output index `i` is. */
 const partners = (link: AxisLink, side: 'input' | 'output', i: number): ReadonlyArray<number> => {
   const map = side === 'input' ? link.into : link.from
+  const other = side === 'input' ? link.from : link.into
+  if (map !== undefined && other !== undefined) return placeOf(map, i) >= 0 ? indicesAt(other, placeOf(map, i)) : []
   if (map !== undefined) return placeOf(map, i) >= 0 ? [placeOf(map, i)] : []
   const inverse = side === 'input' ? link.from : link.into
   return inverse === undefined ? [i] : indicesAt(inverse, i)

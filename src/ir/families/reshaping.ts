@@ -3,7 +3,7 @@ import type * as E from 'fp-ts/lib/Either.js'
 import { reshaped } from '../evaluate.ts'
 import type { Schema } from '../attributes.ts'
 import { inputShape, outputShape, periodic, sameIndex } from '../links.ts'
-import { type AxisLink, defineOp, type InferContext, type OpDef } from '../op.ts'
+import { type AxisLink, defineOp, type IndexMap, type InferContext, type OpDef } from '../op.ts'
 import { sameType, type Shape, sizeOf } from '../type.ts'
 import { movedType, targetShape } from './movement.ts'
 
@@ -37,21 +37,53 @@ const block = (from: ReadonlyArray<Axis>, to: ReadonlyArray<Axis>): readonly [nu
   return [ins, outs]
 }
 
-/** Links within a block: one axis to one, several merged into one, or one split into several. */
-const blockLinks = (from: ReadonlyArray<Axis>, to: ReadonlyArray<Axis>): ReadonlyArray<AxisLink> => {
-  const [a, b] = [from[0], to[0]]
-  if (a === undefined || b === undefined || typeof a.dim !== 'number' || typeof b.dim !== 'number') return []
-  if (from.length === 1 && to.length === 1) return [sameIndex(0, a.at, 0, b.at)]
-  const whole = from.length === 1 ? a.dim : b.dim
-  const parts = from.length === 1 ? to : to.length === 1 ? from : []
-  let stride = whole
-  return parts.map(({ at, dim }) => {
-    const size = Number(dim)
-    stride /= size
-    const map = periodic(whole, size, stride)
-    return from.length === 1 ? { ...sameIndex(0, a.at, 0, at), into: map } : { ...sameIndex(0, at, 0, b.at), from: map }
-  })
+/** A factor of an axis: `size` parts, each of `stride` indices in a row, counted round and round. */
+interface Factor {
+  readonly axis: Axis
+  readonly size: number
+  readonly stride: number
 }
+
+/**
+ * The factors that both sides of a block are products of, in order, those of either side; undefined where a part of one side
+ * does not end where one of the other does, (4, 6) against (6, 4).
+ */
+const factorsOf = (
+  from: ReadonlyArray<Axis>,
+  to: ReadonlyArray<Axis>,
+): ReadonlyArray<readonly [Factor, Factor]> | undefined => {
+  const factors: Array<readonly [Factor, Factor]> = []
+  let [i, o] = [0, 0]
+  let [left, right] = [Number(from[0]?.dim), Number(to[0]?.dim)]
+  for (;;) {
+    const [input, output] = [from[i], to[o]]
+    if (input === undefined || output === undefined) return factors
+    const size = Math.min(left, right)
+    if (left % size !== 0 || right % size !== 0) return undefined
+    left /= size
+    right /= size
+    factors.push([
+      { axis: input, size, stride: left },
+      { axis: output, size, stride: right },
+    ])
+    if (left === 1) left = Number(from[++i]?.dim)
+    if (right === 1) right = Number(to[++o]?.dim)
+  }
+}
+
+/** Links within a block, factor by factor: axis to axis, several merged into one, one split into several, or a part to a part. */
+const blockLinks = (from: ReadonlyArray<Axis>, to: ReadonlyArray<Axis>): ReadonlyArray<AxisLink> => {
+  if (![...from, ...to].every(({ dim }) => typeof dim === 'number')) return []
+  return (factorsOf(from, to) ?? []).map(([input, output]) => ({
+    ...sameIndex(0, input.axis.at, 0, output.axis.at),
+    ...(isWhole(output) ? {} : { from: mapOf(output) }),
+    ...(isWhole(input) ? {} : { into: mapOf(input) }),
+  }))
+}
+
+const isWhole = ({ axis, size }: Factor): boolean => axis.dim === size
+
+const mapOf = ({ axis, size, stride }: Factor): IndexMap => periodic(Number(axis.dim), size, stride)
 
 /** Links of the blocks found from the front, and how many axes on either side those cover. */
 const linksFromFront = (from: ReadonlyArray<Axis>, to: ReadonlyArray<Axis>) => {
@@ -78,7 +110,7 @@ const equalAtEnd = (from: ReadonlyArray<Axis>, to: ReadonlyArray<Axis>): number 
  * How the axes of a reshape correspond. Both shapes are cut into the shortest blocks with equally many elements, from
  * the front and, behind a part that does not match, axis by axis from the end; a symbol matches only itself. An axis
  * in a block of its own is linked as it is, one merged into another or split into several index by index with the
- * others free. Axes of size 1 and blocks of several axes on both sides have no links.
+ * others free, and of several axes on both sides the factors that they share. Axes of size 1 have no links.
  */
 export const reshapeLinks = (from: Shape | undefined, to: Shape | undefined): ReadonlyArray<AxisLink> => {
   if (from === undefined || to === undefined || from.includes(0) || to.includes(0)) return []

@@ -70,7 +70,7 @@ export const startDraft = (
   touched: (node: Node) => void,
   settle: () => void,
 ): Draft => {
-  const { classOf } = classes
+  const { classOf, covers } = classes
   const removed = new Uint8Array(classes.count).fill(1)
   const reasons = new Map<number, Reason>()
   let going = classes.count
@@ -94,13 +94,24 @@ export const startDraft = (
     detours.gatherOutput.add(node)
   }
 
-  const put = (at: number, reason: Reason): boolean => {
-    if (removed[at] !== 1) return false
-    removed[at] = 0
-    going -= 1
-    reasons.set(at, reason)
-    journal?.push({ kind: 'class', at, reason })
-    return true
+  /** Puts a class back, and what cannot go then: what covers it, and what goes only with it. Tells which those are. */
+  const put = (first: number, reason: Reason): ReadonlyArray<number> => {
+    const waiting = [first]
+    const done: number[] = []
+    for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+      if (removed[at] !== 1) continue
+      removed[at] = 0
+      going -= 1
+      reasons.set(at, reason)
+      journal?.push({ kind: 'class', at, reason })
+      done.push(at)
+      for (const cell of covers.cellsOf(at)) waiting.push(...covers.waysOf(cell))
+      for (const cell of covers.coveredBy(at)) {
+        const isCovered = covers.waysOf(cell).some((way) => removed[way] === 1)
+        if (!isCovered && covers.isBound(cell)) waiting.push(covers.fineOf(cell))
+      }
+    }
+    return done
   }
   for (const { value, axis, index, maker } of facts.endangered) {
     const start = classes.idOf(value, axis)
@@ -146,7 +157,7 @@ export const startDraft = (
     }
   }
   const putClass = (at: number, reason: Reason): void => {
-    if (put(at, reason)) around(at, touched)
+    for (const one of put(at, reason)) around(one, touched)
   }
   const undo = (changes: ReadonlyArray<Change>): void => {
     for (const change of changes) {

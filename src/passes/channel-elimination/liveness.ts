@@ -4,6 +4,7 @@
  */
 import { neededInputs } from '../../ir/families/contraction.ts'
 import { type Graph, readsOf } from '../../ir/graph.ts'
+import { placeOf } from '../../ir/links.ts'
 import type { AxisLink, Node, ValueId } from '../../ir/op.ts'
 import type { Constants } from './constants.ts'
 import { at, type Marks } from './slice-readers.ts'
@@ -149,6 +150,11 @@ const reachedBy = ({ from, into }: AxisLink, wanted: Marks, size: number | undef
   if (map === undefined) return wanted
   if (wanted === 0 || map.first === map.end) return 0
   if (size === undefined) return 1
+  if (from !== undefined && into !== undefined) {
+    const handles = new Set<number>()
+    for (let o = from.first; o < from.end; o++) if (at(wanted, o) === 1) handles.add(from.at(o))
+    return new Uint8Array(size).map((_, i) => (handles.has(placeOf(into, i)) ? 1 : 0))
+  }
   if (wanted === 1 && (from?.onto === true || (into !== undefined && into.first === 0 && into.end === size))) return 1
   const out = new Uint8Array(size)
   if (from !== undefined) for (let o = from.first; o < from.end; o++) if (at(wanted, o) === 1) out[from.at(o)] = 1

@@ -166,7 +166,7 @@ const givenSlices = (
 
 /** The input index of an output index, -1 for none; undefined where several may go into one. */
 const placeIn = ({ from, into }: AxisLink): ((i: number) => number) | undefined => {
-  if (from !== undefined) return (i) => placeOf(from, i)
+  if (from !== undefined) return into === undefined ? (i) => placeOf(from, i) : undefined
   if (into === undefined) return (i) => i
   const places = inverse(into)
   return places && ((i) => places.get(i) ?? -1)

@@ -1,11 +1,15 @@
 /**
- * Which channels go together: the finest partition of all channels such that dropping a whole class leaves every operator
- * well-formed. Classes are found by union-find over (value, axis, index) along the operators' links. An axis that some
- * operator mixes, or that a graph input or output fixes, is pinned with the reason.
+ * Which channels go together: the finest partition of all channels such that dropping a whole class, with those that it
+ * covers, leaves every operator well-formed. Classes are found by union-find over (value, axis, index) along the operators'
+ * links; where a link merges or splits axes, classes of the one side cover those of the other (`covers.ts`). An axis that
+ * some operator mixes, or that a graph input or output fixes, is pinned with the reason.
  */
 import type { Graph } from '../../ir/graph.ts'
-import type { AxisLink, ValueId } from '../../ir/op.ts'
+import { shapeOf } from '../../ir/links.ts'
+import type { AxisLink, IndexMap, ValueId } from '../../ir/op.ts'
+import type { ValueType } from '../../ir/type.ts'
 import type { ChannelFacts } from './analyse.ts'
+import { type Covering, type Covers, coversOf } from './covers.ts'
 import { disjointSets, pairsOf, pinAxes, type Reason, type Tracking, trackingOf } from './tracking.ts'
 import { axesOf, type Channel, type NodeView, viewsOf } from './views.ts'
 
@@ -18,45 +22,62 @@ export interface Classes {
   readonly count: number
   /** Position of channel 0 of an axis; undefined where channels are not told apart, for constants among others. */
   readonly idOf: (value: ValueId, axis: number) => number | undefined
+  /** The channel of an id; of no value where an id stands for what two sides of a link are parts of. */
   readonly channelOf: (id: number) => Channel
+  readonly covers: Covers
   /** Why all channels of an axis stay, if they do. */
   readonly pinned: (value: ValueId, axis: number) => Reason | undefined
 }
 
 /**
- * With `facts`, channels are told apart along tracked axes that are connected with an idle one, and axes are chosen by how
- * many of their channels could go; without them along all tracked axes.
+ * With `facts`, channels are told apart along tracked axes that are connected with an idle one; without them along all
+ * tracked axes.
  */
 export const relate = (graph: Graph, facts?: ChannelFacts): Classes => {
   const tracking = trackingOf(graph)
   const layout = layOut(graph, tracking, facts?.idle)
-  const classes = disjointSets(layout.total)
-  const chosen = new Map(viewsOf(graph).map((view) => [view, chooseLinks(view, facts?.removable ?? (() => 0))]))
   const pins = new Array<Reason | undefined>(tracking.count)
-  pinAxes(
-    graph,
-    (view) => chosen.get(view) ?? [],
-    (value, axis, reason) => {
-      const id = tracking.idOf(value, axis)
-      if (id !== undefined) pins[id] ??= reason
-    },
+  pinAxes(graph, (value, axis, reason) => {
+    const id = tracking.idOf(value, axis)
+    if (id !== undefined) pins[id] ??= reason
+  })
+  const handles = handlesOf(graph, layout)
+  const total = layout.total + handles.count
+  const classes = disjointSets(total)
+  const coverings = viewsOf(graph).flatMap((view) =>
+    view.links === 'opaque'
+      ? []
+      : pairsOf(view.links).flatMap((pair) => relatePair(view, pair, layout.idOf, handles.of, classes.unite)),
   )
-  for (const [view, links] of chosen) for (const link of links) uniteLink(link, layout.idOf, view, classes.unite)
-
-  const classOf = new Int32Array(layout.total)
+  const classOf = new Int32Array(total)
   let count = 0
-  for (let id = 0; id < layout.total; id++) {
+  for (let id = 0; id < total; id++) {
     const root = classes.find(id)
     classOf[id] = root === id ? count++ : (classOf[root] ?? 0)
   }
   return {
     classOf,
     count,
+    covers: coversOf(coverings, classOf, count),
     idOf: layout.idOf,
     channelOf: layout.channelOf,
     pinned: (value, axis) =>
       tracking.tracked(value, axis) ? pins[tracking.idOf(value, axis) ?? -1] : tracking.reason(value, axis),
   }
+}
+
+/**
+ * Classes in which a fine channel always goes with the first that covers it: of an axis split into heads and places, whole
+ * heads. Their numbers have gaps.
+ */
+export const tied = (classes: Classes): Classes => {
+  const { classOf, count, covers } = classes
+  const sets = disjointSets(count)
+  for (let cell = 0; cell < covers.cells; cell++) {
+    const [way] = covers.waysOf(cell)
+    if (way !== undefined && covers.isBound(cell)) sets.unite(covers.fineOf(cell), way)
+  }
+  return { ...classes, classOf: classOf.map(sets.find) }
 }
 
 interface Layout {
@@ -99,6 +120,7 @@ const layOut = (
     total,
     idOf: (value, axis) => bases.get(tracking.idOf(value, axis) ?? -1),
     channelOf: (id) => {
+      if (id >= total) return { value: '', axis: 0, index: 0 }
       let low = 0
       let high = starts.length - 1
       while (low < high) {
@@ -112,47 +134,69 @@ const layOut = (
   }
 }
 
-/**
- * Where several axes merge into one, or one splits into several (Reshape), a removal can be carried by one of them only:
- * the one with most channels that could go, the first of equals.
- */
-const chooseLinks = (
-  { node, links }: NodeView,
-  removable: (value: ValueId, axis: number) => number,
-): ReadonlyArray<AxisLink> => {
-  if (links === 'opaque') return []
-  const best = (group: ReadonlyArray<AxisLink>, score: (link: AxisLink) => number): AxisLink | undefined =>
-    group.length < 2
-      ? group[0]
-      : group.reduce<AxisLink | undefined>((a, b) => (a === undefined || score(b) > score(a) ? b : a), undefined)
-  return pairsOf(links).flatMap((pair) =>
-    pair.filter((link) => {
-      const merged = pair.filter((l) => l.outputAxis === link.outputAxis)
-      const split = pair.filter((l) => l.inputAxis === link.inputAxis)
-      return (
-        best(merged, (l) => removable(node.inputs[l.input] ?? '', l.inputAxis)) === link &&
-        best(split, (l) => removable(node.outputs[l.output] ?? '', l.outputAxis)) === link
-      )
-    }),
-  )
+/** Numbers behind those of the channels for what both sides of a link are parts of (`from` and `into`), the same for both. */
+const handlesOf = (graph: Graph, { total, idOf }: Layout) => {
+  const starts = new Map<AxisLink, number>()
+  let count = 0
+  for (const { node, links } of viewsOf(graph)) {
+    for (const link of links === 'opaque' ? [] : links) {
+      const { from, into } = link
+      if (from === undefined || into === undefined) continue
+      if (idOf(node.inputs[link.input] ?? '', link.inputAxis) === undefined) continue
+      starts.set(link, total + count)
+      for (const map of [from, into]) for (let i = map.first; i < map.end; i++) count = Math.max(count, map.at(i) + 1)
+    }
+  }
+  return { count, of: (link: AxisLink) => starts.get(link) }
 }
 
-const uniteLink = (
-  { input, inputAxis, output, outputAxis, from, into }: AxisLink,
-  idOf: (value: ValueId, axis: number) => number | undefined,
+/**
+ * Unites what the links between an input and an output tie one to one; what they merge or split is returned. Of several axes
+ * that one is merged from or split into, any may carry a removal.
+ */
+const relatePair = (
   { node, ctx }: NodeView,
+  pair: ReadonlyArray<AxisLink>,
+  idOf: (value: ValueId, axis: number) => number | undefined,
+  handleOf: (link: AxisLink) => number | undefined,
   unite: (a: number, b: number) => void,
-): void => {
-  const source = idOf(node.inputs[input] ?? '', inputAxis)
-  const target = idOf(node.outputs[output] ?? '', outputAxis)
-  if (source === undefined || target === undefined) return
-  if (from !== undefined) {
-    for (let o = from.first; o < from.end; o++) unite(source + from.at(o), target + o)
-  } else if (into !== undefined) {
-    for (let i = into.first; i < into.end; i++) unite(source + i, target + into.at(i))
-  } else {
-    const type = ctx.outputs[output]
-    const size = type?.kind === 'tensor' ? type.shape?.[outputAxis] : undefined
-    for (let i = 0; i < Number(size ?? 0); i++) unite(source + i, target + i)
+): ReadonlyArray<Covering> => {
+  /** By side and axis: the first id of the fine axis, and the ways to go. */
+  const found = new Map<string, { readonly start: number; readonly size: number; readonly ways: Int32Array[] }>()
+  const cover = (side: string, start: number, size: number, map: IndexMap, coarse: number): void => {
+    const covering = found.get(side) ?? { start, size, ways: [] }
+    found.set(side, covering)
+    const way = new Int32Array(size).fill(-1)
+    for (let i = map.first; i < map.end; i++) way[i] = coarse + map.at(i)
+    covering.ways.push(way)
   }
+  for (const link of pair) {
+    const { input, inputAxis, output, outputAxis, from, into } = link
+    const source = idOf(node.inputs[input] ?? '', inputAxis)
+    const target = idOf(node.outputs[output] ?? '', outputAxis)
+    if (source === undefined || target === undefined) continue
+    const sizes = { input: sizeAlong(ctx.inputs[input], inputAxis), output: sizeAlong(ctx.outputs[output], outputAxis) }
+    const handle = handleOf(link)
+    if (from !== undefined && into !== undefined && handle !== undefined) {
+      cover(`in ${inputAxis}`, source, sizes.input, into, handle)
+      cover(`out ${outputAxis}`, target, sizes.output, from, handle)
+    } else if (from !== undefined && !isOneToOne(from)) cover(`out ${outputAxis}`, target, sizes.output, from, source)
+    else if (into !== undefined && !isOneToOne(into)) cover(`in ${inputAxis}`, source, sizes.input, into, target)
+    else if (from !== undefined) for (let o = from.first; o < from.end; o++) unite(source + from.at(o), target + o)
+    else if (into !== undefined) for (let i = into.first; i < into.end; i++) unite(source + i, target + into.at(i))
+    else for (let i = 0; i < sizes.output; i++) unite(source + i, target + i)
+  }
+  return [...found.values()].map(({ start, size, ways }) => ({
+    fine: Int32Array.from({ length: size }, (_, i) => (ways.some((way) => (way[i] ?? -1) >= 0) ? start + i : -1)),
+    ways,
+    isBound: true,
+  }))
+}
+
+const sizeAlong = (type: ValueType | undefined, axis: number): number => Number(shapeOf(type)?.[axis] ?? 0)
+
+const isOneToOne = (map: IndexMap): boolean => {
+  const met = new Set<number>()
+  for (let i = map.first; i < map.end; i++) met.add(map.at(i))
+  return met.size === map.end - map.first
 }

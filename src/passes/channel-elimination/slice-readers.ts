@@ -71,8 +71,18 @@ export const sliceReader = (
 
 const factOf = (value: number): SliceFact => (Number.isNaN(value) ? undefined : value)
 
-const linkReader = ({ from, into }: AxisLink, values: Known, size: number): SliceReader => {
+const linkReader = (link: AxisLink, values: Known, size: number): SliceReader => {
+  const { from, into } = link
   const uniform = typeof values === 'number' ? factOf(values) : 'various'
+  if (from !== undefined && into !== undefined) {
+    const parts = linkReader({ ...link, from: undefined }, values, size)
+    return {
+      at: (index) => (placeOf(from, index) < 0 ? null : parts.at(placeOf(from, index))),
+      fact: 'various',
+      first: 0,
+      end: size,
+    }
+  }
   if (from !== undefined) {
     const total = from.first === 0 && from.end === size
     return {

@@ -11,7 +11,7 @@ import { type Failure, failure } from '../../ir/failure.ts'
 import { type Graph, labelOf, readsOf } from '../../ir/graph.ts'
 import type { AxisLink, IndexMap, ValueId } from '../../ir/op.ts'
 import { channelsFor } from '../effort.ts'
-import { axesOf, type Channel, type NodeView, viewsOf } from './views.ts'
+import { axesOf, type Channel, viewsOf } from './views.ts'
 
 /** Why a channel has to stay, in words, with the value or node at fault. */
 export interface Reason {
@@ -51,12 +51,8 @@ export const tooManyChannels = (graph: Graph): Failure<'ModelTooLarge'> | undefi
   )
 }
 
-/** Calls `pin` with every axis that has to stay whole when the links that `linksOf` gives are the ones that count. */
-export const pinAxes = (
-  graph: Graph,
-  linksOf: (view: NodeView) => ReadonlyArray<AxisLink>,
-  pin: (value: ValueId, axis: number, reason: Reason) => void,
-): void => {
+/** Calls `pin` with every axis that has to stay whole. */
+export const pinAxes = (graph: Graph, pin: (value: ValueId, axis: number, reason: Reason) => void): void => {
   const pinAll = (value: ValueId, reason: Reason): void => {
     for (const axis of axesOf(graph, value).keys()) pin(value, axis, reason)
   }
@@ -65,10 +61,9 @@ export const pinAxes = (
   for (const name of graph.preserved.uses) {
     pinAll(name, { kind: 'opaque', at: name, text: `is named by a part of the model that is kept as it is` })
   }
-  for (const view of viewsOf(graph)) {
-    const { node, op, ctx, contraction: c } = view
+  for (const { node, op, ctx, links, contraction: c } of viewsOf(graph)) {
     const label = labelOf(node)
-    if (view.links === 'opaque') {
+    if (links === 'opaque') {
       const reason: Reason = { kind: 'opaque', at: label, text: `meets ${label}, which is not looked into` }
       for (const value of [...readsOf(node), ...node.outputs]) pinAll(value, reason)
       continue
@@ -76,7 +71,7 @@ export const pinAxes = (
     const mixed: Reason = { kind: 'mixed', at: label, text: `meets ${label}, which mixes this axis` }
     const read = node.inputs.map((): number[] => [])
     const made = node.outputs.map((): number[] => [])
-    for (const link of linksOf(view)) {
+    for (const link of links) {
       read[link.input]?.push(link.inputAxis)
       made[link.output]?.push(link.outputAxis)
     }
@@ -180,13 +175,9 @@ export const trackingOf = memoized((graph): Tracking => {
     reasons[id] = reason
     queue.push(id)
   }
-  pinAxes(
-    graph,
-    ({ links }) => (links === 'opaque' ? [] : links),
-    (value, axis, reason) => {
-      fix(idOf(value, axis), reason)
-    },
-  )
+  pinAxes(graph, (value, axis, reason) => {
+    fix(idOf(value, axis), reason)
+  })
   const next = neighbours(edges, sizes.length)
   for (const id of queue) {
     const reason = reasons[id]
@@ -234,6 +225,8 @@ const reachOf = (
   outputSize: number,
 ): { readonly input: boolean; readonly output: boolean } => {
   const isTotal = (map: IndexMap, size: number): boolean => map.first === 0 && map.end === size
+  if (from !== undefined && into !== undefined)
+    return { input: isTotal(into, inputSize), output: isTotal(from, outputSize) }
   if (from !== undefined) return { input: from.onto, output: isTotal(from, outputSize) }
   return into === undefined ? { input: true, output: true } : { input: isTotal(into, inputSize), output: into.onto }
 }

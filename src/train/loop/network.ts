@@ -4,7 +4,7 @@ import type { Graph } from '../../ir/graph.ts'
 import type { ValueId } from '../../ir/op.ts'
 import { type Layer as GraphLayer, layersOf, readersOfWeights, resolveWeights } from '../../masks/weights.ts'
 import { axesOf, type NodeView, viewsOf } from '../../passes/channel-elimination/views.ts'
-import { type Classes, relate } from '../../passes/channel-elimination/relate.ts'
+import { type Classes, relate, tied } from '../../passes/channel-elimination/relate.ts'
 import type { Layer, Network, Slot, Stream } from '../sparse/index.ts'
 
 /** Channel `channel` on one side of a layer, counted over all groups. */
@@ -68,7 +68,7 @@ export const networkOf = (graph: Graph, trained: ReadonlySet<ValueId>): Network 
 /** The classes of channels that a mask can remove. */
 const channelClasses = (original: Graph, layers: ReadonlyArray<GraphLayer>): ReadonlyArray<ChannelClass> => {
   const { graph } = resolveWeights(original)
-  const relation = relate(graph)
+  const relation = tied(relate(graph))
   const numberOf = new Map(layers.map(({ node }, l) => [node, l]))
   const classes = new Map<number, ChannelClass>()
   const fixed = pinnedClasses(graph, relation)

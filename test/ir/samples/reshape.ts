@@ -8,6 +8,8 @@ export default [
   sample('copied from elsewhere', [input([4, 2, 2]), sizes([-1, 0, 1, 2])]),
   sample('mixed', [input([4, 6, 2]), sizes([6, 4, 2])]),
   sample('mixed in the middle', [input([3, 4, 6, 2]), sizes([3, 6, 4, 2])]),
+  sample('a part of one axis merged with another', [input([2, 3, 8]), sizes([2, 12, 2])]),
+  sample('a part of one axis merged with a part of another', [input([4, 6]), sizes([2, 6, 2])]),
   sample('ones', [input([1, 4, 1, 3]), sizes([4, 1, 3, 1])]),
   sample('one copied axis merged', [input([2, 2, 3]), sizes([0, -1, 1])]),
   sample('to a scalar', [input([1, 1]), sizes([])]),
