@@ -35,9 +35,6 @@ import { closure, compatible, dropFrom, type Drops, evaluateRewrite, evaluateShr
 const withoutEvaluation: ReadonlySet<string> = new Set<string>([
   'Opaque',
   'TopK',
-  'LSTM',
-  'GRU',
-  'RNN',
   'Unique',
   'GridSample',
   'RoiAlign',

@@ -12,6 +12,7 @@ import {
   type Operand,
   sample,
   type SampleOptions,
+  text,
   valuesOf,
 } from './helpers.ts'
 
@@ -42,6 +43,13 @@ test('a matrix product multiplies each output by what is summed', () => {
   expect(macsOf('Gemm', [input([3, 4]), constant([4, 5])])).toBe(3 * 5 * 4)
   const both = { attributes: { transA: int(1), transB: int(1) } }
   expect(macsOf('Gemm', [input([4, 3]), constant([5, 4])], both)).toBe(3 * 5 * 4)
+})
+
+test('a recurrence multiplies every input and every state by the weights of all gates, in each direction', () => {
+  const [x, both] = [input([5, 2, 3]), { attributes: { direction: text('bidirectional'), hidden_size: int(4) } }]
+  expect(macsOf('LSTM', [x, constant([1, 16, 3]), constant([1, 16, 4])])).toBe(5 * 2 * (4 * 4) * (3 + 4))
+  expect(macsOf('GRU', [x, constant([2, 12, 3]), constant([2, 12, 4])], both)).toBe(2 * 5 * 2 * (3 * 4) * (3 + 4))
+  expect(macsOf('RNN', [x, constant([2, 4, 3]), constant([2, 4, 4])], both)).toBe(2 * 5 * 2 * 4 * (3 + 4))
 })
 
 test('element-wise operators and pooling count none', () => {

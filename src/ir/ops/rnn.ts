@@ -1,4 +1,5 @@
-import { recurrent, recurrentSchema } from '../families/recurrent.ts'
+import { recurrent } from '../families/recurrent.ts'
+import { elmanCell, recurrentSchema } from '../families/recurrent-cells.ts'
 
 /** Elman recurrent network. */
-export const RNN = recurrent('RNN', 1, recurrentSchema)
+export const RNN = recurrent('RNN', elmanCell, recurrentSchema)

@@ -1,4 +1,6 @@
-import { constant, input, int, sample, text } from '../helpers.ts'
+import { constant, float, floats, input, int, sample, text, texts } from '../helpers.ts'
+
+const lengths = (...values: ReadonlyArray<number>) => constant([values.length], { dtype: 'int32', values })
 
 export default [
   sample('forward', [input([5, 2, 3]), constant([1, 16, 3]), constant([1, 16, 4])], {
@@ -6,8 +8,105 @@ export default [
     outputs: 3,
     attributes: { hidden_size: int(4) },
   }),
+  sample('reverse', [input([4, 1, 3]), constant([1, 16, 3]), constant([1, 16, 4]), constant([1, 32])], {
+    outputs: 3,
+    attributes: { hidden_size: int(4), direction: text('reverse') },
+  }),
   sample('bidirectional', [input([5, 2, 3]), constant([2, 16, 3]), constant([2, 16, 4]), constant([2, 32])], {
     outputs: 3,
     attributes: { hidden_size: int(4), direction: text('bidirectional') },
+  }),
+  sample(
+    'first states',
+    [
+      input([3, 2, 3]),
+      constant([2, 16, 3]),
+      constant([2, 16, 4]),
+      constant([2, 32]),
+      undefined,
+      input([2, 2, 4]),
+      input([2, 2, 4]),
+    ],
+    {
+      outputs: 3,
+      attributes: { hidden_size: int(4), direction: text('bidirectional') },
+    },
+  ),
+  sample(
+    'constant first states',
+    [
+      input([3, 2, 3]),
+      constant([1, 16, 3]),
+      constant([1, 16, 4]),
+      undefined,
+      undefined,
+      constant([1, 2, 4]),
+      constant([1, 2, 4]),
+    ],
+    {
+      outputs: 3,
+      attributes: { hidden_size: int(4) },
+    },
+  ),
+  sample(
+    'sequences of some lengths',
+    [input([5, 3, 2]), constant([2, 12, 2]), constant([2, 12, 3]), constant([2, 24]), lengths(2, 5, 0)],
+    {
+      outputs: 3,
+      attributes: { hidden_size: int(3), direction: text('bidirectional') },
+    },
+  ),
+  sample('clipped', [input([3, 2, 3]), constant([1, 16, 3]), constant([1, 16, 4]), constant([1, 32])], {
+    outputs: 3,
+    attributes: { hidden_size: int(4), clip: float(0.5) },
+  }),
+  sample(
+    'batch first',
+    [
+      input([2, 5, 3]),
+      constant([2, 16, 3]),
+      constant([2, 16, 4]),
+      constant([2, 32]),
+      lengths(5, 3),
+      input([2, 2, 4]),
+      input([2, 2, 4]),
+    ],
+    {
+      outputs: 3,
+      attributes: { hidden_size: int(4), direction: text('bidirectional'), layout: int(1) },
+      noRuntime: 'no kernel for batches first',
+    },
+  ),
+  sample('no hidden size', [input([2, 1, 3]), constant([1, 16, 3]), constant([1, 16, 4])], {
+    outputs: 3,
+    noRuntime: 'hidden_size has to be given',
+  }),
+  sample(
+    'peepholes',
+    [
+      input([4, 2, 3]),
+      constant([1, 16, 3]),
+      constant([1, 16, 4]),
+      constant([1, 32]),
+      undefined,
+      input([1, 2, 4]),
+      input([1, 2, 4]),
+      constant([1, 12]),
+    ],
+    { outputs: 3, attributes: { hidden_size: int(4) } },
+  ),
+  sample('coupled forget gate', [input([4, 2, 3]), constant([1, 16, 3]), constant([1, 16, 4])], {
+    outputs: 3,
+    attributes: { hidden_size: int(4), input_forget: int(1) },
+  }),
+  sample('activations', [input([4, 2, 3]), constant([2, 8, 3]), constant([2, 8, 2]), constant([2, 16])], {
+    outputs: 3,
+    attributes: {
+      hidden_size: int(2),
+      direction: text('bidirectional'),
+      activations: texts('HardSigmoid', 'Softsign', 'LeakyRelu', 'Sigmoid', 'Affine', 'ScaledTanh'),
+      activation_alpha: floats(0.3, 0.1, 0.5, 0.7),
+      activation_beta: floats(0.4, 0.25, 1.5),
+    },
   }),
 ]
