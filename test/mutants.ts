@@ -1,6 +1,7 @@
 /**
  * `npm run mutants`: takes one guarded condition out of a copy of the sources at a time and runs the tests that should
- * notice. A mutant that passes them is a guard that no test holds.
+ * notice. A mutant that passes them is a guard that no test holds. `npm run mutants -- NAME` tries those whose file or tests
+ * are called like it.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -20,6 +21,8 @@ const elimination = 'test/passes/channel-elimination.test.ts'
 const numbers = 'test/passes/numbers.test.ts'
 
 const constants = 'test/passes/propagate-constants.test.ts'
+
+const parallel = 'test/passes/fuse-parallel.test.ts'
 
 const mutants: ReadonlyArray<Mutant> = [
   {
@@ -449,6 +452,55 @@ const mutants: ReadonlyArray<Mutant> = [
     to: '0 * (others?.[o] ?? 0)',
     tests: numbers,
   },
+  {
+    guard: 'parallel branches that cancel stay two',
+    file: 'src/ir/families/weights.ts',
+    from: 'if (cancels(precision, before, after)) {',
+    to: 'if (cancels(precision, 0 * before, after)) {',
+    tests: parallel,
+  },
+  {
+    guard: 'weights of parallel branches have a finite sum',
+    file: 'src/ir/families/weights.ts',
+    from: 'if (b !== 0 && !fits(precision, a + b, size)) {',
+    to: 'if (b !== 0 && size < 0) {',
+    tests: parallel,
+  },
+  {
+    guard: 'biases of parallel branches that undo each other stay',
+    file: 'src/passes/fuse-parallel.ts',
+    from: '(added.right.terms[o] ?? 0) > 0 && cancels(',
+    to: '(added.right.terms[o] ?? 0) < 0 && cancels(',
+    tests: parallel,
+  },
+  {
+    guard: 'a kernel goes into another one only where it reads the same positions',
+    file: 'src/passes/fuse-parallel.ts',
+    from: '!Number.isInteger(t) || t < 0 || t >= a.size',
+    to: 't < 0 || t >= a.size',
+    tests: parallel,
+  },
+  {
+    guard: 'parallel branches make as many positions',
+    file: 'src/passes/fuse-parallel.ts',
+    from: 'b?.step !== a.step || spare(a) !== spare(b)',
+    to: 'b?.step !== a.step',
+    tests: parallel,
+  },
+  {
+    guard: 'groups of a branch lie within those of the other',
+    file: 'src/passes/fuse-parallel.ts',
+    from: '!isSame || d.groups % c.groups !== 0',
+    to: '!isSame || d.groups % c.groups > c.groups',
+    tests: parallel,
+  },
+  {
+    guard: 'nothing else reads a branch that goes',
+    file: 'src/passes/fuse-parallel.ts',
+    from: 'node === undefined || onlyReader(graph, value) !== reader',
+    to: 'node === undefined || reader === node',
+    tests: parallel,
+  },
 ]
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -459,15 +511,19 @@ for (const part of ['src', 'test', 'golden', 'package.json', 'tsconfig.json', 'v
 symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
 symlinkSync(join(root, 'dist'), join(copy, 'dist'))
 
+/** Those whose file or tests have the name given, or all. */
+const [name = ''] = process.argv.slice(2)
+const chosen = mutants.filter(({ file, tests }) => file.includes(name) || tests.includes(name))
+
 const passes = (tests: string): boolean =>
   spawnSync('npx', ['vitest', 'run', tests, '--bail', '1'], { cwd: copy, stdio: 'ignore' }).status === 0
 
 let survivors = 0
 try {
-  for (const tests of new Set(mutants.map((m) => m.tests))) {
+  for (const tests of new Set(chosen.map((m) => m.tests))) {
     if (!passes(tests)) throw new Error(`${tests} fails without any mutant`)
   }
-  for (const { guard, file, from, to, tests } of mutants) {
+  for (const { guard, file, from, to, tests } of chosen) {
     const path = join(copy, file)
     const text = readFileSync(path, 'utf8')
     if (text.split(from).length !== 2) throw new Error(`${file} does not hold this once: ${from}`)
@@ -483,5 +539,5 @@ try {
 } finally {
   rmSync(copy, { recursive: true, force: true })
 }
-console.log(`${mutants.length - survivors} of ${mutants.length} mutants killed`)
+console.log(`${chosen.length - survivors} of ${chosen.length} mutants killed`)
 if (survivors > 0) process.exitCode = 1

@@ -103,6 +103,8 @@ export interface Contraction {
   readonly uniform: boolean
   /** Whether every output position is made from one input position, the same one (a matrix, a kernel of one element). */
   readonly pointwise: boolean
+  /** What an output position reads along each spatial axis; undefined where that is not known, or not of this kind. */
+  readonly sampling: ReadonlyArray<Sampling> | undefined
   /** Whether {@link rebuild} can multiply the bias and add to it: there is none, or it is a constant. */
   readonly payable: boolean
   /** Constant added to each output channel, by output index; undefined when it is not a constant. */
@@ -115,6 +117,18 @@ export interface Contraction {
   readonly contract?: Summation | undefined
   /** The node with another weight and bias, or why that cannot be: its bias is computed or would not be finite. */
   readonly rebuild: (change: Rebuilding, names: Naming) => Either<Refusal, Rewrite>
+}
+
+/**
+ * Element t of a kernel of `size` meets input position `p · step + t · gap - before` for output position p. Positions beyond
+ * the input are zero; there are as many output positions as lie within it and `before` and `after` zeros around it.
+ */
+export interface Sampling {
+  readonly size: number
+  readonly step: number
+  readonly gap: number
+  readonly before: number
+  readonly after: number
 }
 
 /** The sum of a contraction of its own sizes, for some of its channels. */

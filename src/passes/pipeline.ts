@@ -9,6 +9,7 @@ import { foldConstants } from './fold-constants.ts'
 import { foldPad } from './fold-pad.ts'
 import { fuseChannelShuffle } from './fuse-channel-shuffle.ts'
 import { fuseLinear } from './fuse-linear.ts'
+import { fuseParallel } from './fuse-parallel.ts'
 import { fixpoint, type Step } from './pass.ts'
 import { propagateConstants } from './propagate-constants.ts'
 import { shareConstants } from './share-constants.ts'
@@ -38,6 +39,7 @@ export const pipeline = (options: EliminationOptions): ReadonlyArray<Step> => [
       foldAffine,
       foldPad,
       fuseLinear,
+      fuseParallel,
       simplify,
       fuseChannelShuffle,
       foldConstants,

@@ -13,6 +13,7 @@ import { int64s, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
 import { sizeOf, tensorType } from '../../src/ir/type.ts'
 import { normals, uniforms } from '../inflate.ts'
 import { edgeSteps } from './edge-steps.ts'
+import { branches } from './merge-steps.ts'
 import { atTheEdge, type FloatType } from './numbers.ts'
 
 /** One step: which builder, and numbers it makes its choices from. */
@@ -419,6 +420,7 @@ const ordinary: ReadonlyArray<Apply> = [
   convNorm,
   linearPair,
   linearPair,
+  linearPair,
   unary,
   unary,
   unary,
@@ -451,6 +453,8 @@ const ordinary: ReadonlyArray<Apply> = [
   matmul,
   softmax,
   squeeze,
+  branches,
+  branches,
 ]
 
 const edgeNames = [

@@ -341,7 +341,7 @@ describe('what goes together', () => {
     const { width, why } = await compiled(
       buildGraph(image, (b) => {
         const left = conv(b, 'a', 'x', [8, 4, 1], { rows: [0, 1, 2, 3] })
-        const right = conv(b, 'b', 'x', [8, 4, 1], { rows: [2, 3, 4, 5] })
+        const right = conv(b, 'b', b.op(ops.Relu, ['x']), [8, 4, 1], { rows: [2, 3, 4, 5] })
         return [conv(b, 'c', b.op(ops.Add, [left, right]), [4, 8, 1])]
       }),
     )

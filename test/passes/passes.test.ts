@@ -10,7 +10,7 @@ import type { Node } from '../../src/ir/op.ts'
 import * as ops from '../../src/ir/ops/index.ts'
 import { makeNode } from '../../src/ir/make-node.ts'
 import { isOp } from '../../src/ir/registry.ts'
-import { int64s, materialize, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
+import { copyElements, int64s, materialize, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
 import { eliminateCommon } from '../../src/passes/eliminate-common.ts'
 import { eliminateDead } from '../../src/passes/eliminate-dead.ts'
 import { eliminateIdentity } from '../../src/passes/eliminate-identity.ts'
@@ -18,6 +18,7 @@ import { foldAffine } from '../../src/passes/fold-affine.ts'
 import { foldConstants } from '../../src/passes/fold-constants.ts'
 import { foldPad } from '../../src/passes/fold-pad.ts'
 import { fuseLinear } from '../../src/passes/fuse-linear.ts'
+import { fuseParallel } from '../../src/passes/fuse-parallel.ts'
 import { shareConstants } from '../../src/passes/share-constants.ts'
 import { simplify } from '../../src/passes/simplify.ts'
 import { buildProgram, programs } from '../fuzz/program.ts'
@@ -32,13 +33,15 @@ const passes = [
   foldConstants,
   foldPad,
   fuseLinear,
+  fuseParallel,
   shareConstants,
   simplify,
 ]
 
 /**
  * The graph with what exporters leave behind: copies of nodes and of constants, Identities, Adds of zero, constants in
- * nodes, arithmetic on constants, scales and shifts of channels, padding in nodes, and nodes that nothing reads.
+ * nodes, arithmetic on constants, scales and shifts of channels, padding in nodes, sums of two convolutions, and nodes that
+ * nothing reads.
  */
 const roughen = (graph: Graph, seed: number): Graph => {
   const uniform = uniforms(seed)
@@ -101,9 +104,19 @@ const roughen = (graph: Graph, seed: number): Graph => {
     nodes.push(makeNode(ops.Pad, [node.inputs[0] ?? '', constant(widths)], [padded]))
     return { ...node, inputs: [padded, ...node.inputs.slice(1)], attrs: { ...node.attrs, pads: undefined } }
   }
+  /** A convolution as the sum of two, of which the second one has another weight and no bias. */
+  const branched = (node: Node): Node => {
+    const weight = isOp(node, ops.Conv) ? constants.get(node.inputs[1] ?? '') : undefined
+    if (weight?.shape[2] !== 3 || uniform() < 0.5) return node
+    const [first, second] = [fresh(), fresh()]
+    const values = copyElements(weight).map((w) => 0.5 * w)
+    const inputs = [node.inputs[0] ?? '', constant(tensorOf('float32', weight.shape, values))]
+    nodes.push({ ...node, outputs: [first] }, { ...node, inputs, outputs: [second] })
+    return makeNode(ops.Add, [first, second], node.outputs)
+  }
   for (const [name, tensor] of graph.constants) if (uniform() < 0.3) also(name, constant({ ...materialize(tensor) }))
   for (const given of graph.nodes) {
-    const node = unpadded({ ...given, inputs: given.inputs.map((name) => (name === '' ? '' : pick(name))) })
+    const node = branched(unpadded({ ...given, inputs: given.inputs.map((name) => (name === '' ? '' : pick(name))) }))
     nodes.push(node)
     const [output] = node.outputs
     const type = graph.types.get(output ?? '')
@@ -122,7 +135,7 @@ const roughen = (graph: Graph, seed: number): Graph => {
 const runs = Number(process.env['RUNS'] ?? 100)
 
 /** How many of them each pass changes at least: a law that holds because nothing happens is none. */
-const changes = runs / 20
+const changes = runs / 50
 
 describe.each(passes)('$name', (pass) => {
   test('obeys the laws', { timeout: 600_000 }, () => {

@@ -3,9 +3,9 @@ import * as E from 'fp-ts/lib/Either.js'
 import { isFloat } from '../dtype.ts'
 import { gatherOperands, replaceOperands } from '../gather-operands.ts'
 import { inputShape, outputShape, periodic, sameIndex } from '../links.ts'
-import type { AxisLink, Contraction, NodeContext, OpDef, Summation } from '../op.ts'
+import type { AxisLink, Contraction, NodeContext, OpDef, Sampling, Summation } from '../op.ts'
 import { type Dense, elements, gather, materialize, tensorOf } from '../tensor.ts'
-import { isStatic, staticShape } from '../type.ts'
+import { isStatic, type Shape, staticShape } from '../type.ts'
 import { channelsOf } from './contraction.ts'
 import { changesBias, otherOperands, rebiased, shrinkContraction } from './rebuild.ts'
 import type { Window } from './window.ts'
@@ -14,10 +14,11 @@ export interface ConvolutionAttributes extends Window {
   readonly group: number
 }
 
-/** Which weight axis counts within a group, and whether every output position sums the same weights. */
+/** Which weight axis counts within a group, what an output position reads, and whether all sum the same weights. */
 export interface Layout<A> {
   readonly grouped: 'input' | 'output'
   readonly uniform: (attrs: A, kernel: ReadonlyArray<number>) => boolean
+  readonly sampling: (attrs: A, spatial: Shape, kernel: ReadonlyArray<number>) => ReadonlyArray<Sampling> | undefined
   /** The convolution of `x` with weight `w` by definition. */
   readonly convolve: (x: Dense, w: Dense, attrs: A) => Dense | undefined
 }
@@ -66,6 +67,7 @@ const contractionOf = <A extends ConvolutionAttributes>(
     grouped: layout.grouped,
     uniform,
     pointwise: uniform && kernel.every((k) => k === 1) && (ctx.attrs.strides ?? []).every((step) => step === 1),
+    sampling: layout.sampling(ctx.attrs, inputShape(ctx, 0)?.slice(2) ?? [], kernel),
     payable: !biasGiven || bias !== undefined,
     bias: biasOf,
     biasSize: (o) => Math.abs(biasOf(o) ?? Infinity),

@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { isFloat } from '../dtype.ts'
 import { invariant } from '../failure.ts'
-import { fits, growthLimit, type Precision, precisionOf, type Refusal } from '../numerics.ts'
+import { cancels, fits, growthLimit, type Precision, precisionOf, type Refusal } from '../numerics.ts'
 import type { Contraction } from '../op.ts'
 import { keepBlocks } from '../slices.ts'
 import { editElements, elementBuffer, elementReader, elements, gather, type Tensor, tensorOf } from '../tensor.ts'
@@ -17,7 +17,7 @@ interface Layout {
   readonly start: (o: number, i: number) => number
 }
 
-const layoutOf = (shape: ReadonlyArray<number>, c: Contraction, channels: Channels): Layout => {
+export const layoutOf = (shape: ReadonlyArray<number>, c: Contraction, channels: Channels): Layout => {
   const taps = sizeOf(shape.slice(2))
   const second = shape[1] ?? 0
   const { inputsPerGroup, outputsPerGroup } = channels
@@ -53,17 +53,25 @@ export const scaleWeight = (weight: Tensor, c: Contraction, factors: Factors): E
   const channels = channelsOf(weight, c)
   const refusal = scalingRefused(weight, c, channels, factors)
   if (refusal !== undefined) return E.left(refusal)
-  const { inputsPerGroup, outputsPerGroup } = channels
   const scaled = editBlocks(weight, c, (row, column, values, begin, taps) => {
-    const group = c.grouped === 'input' ? Math.floor(row / outputsPerGroup) : Math.floor(column / inputsPerGroup)
-    const [o, i] =
-      c.grouped === 'input' ? [row, group * inputsPerGroup + column] : [group * outputsPerGroup + row, column]
+    const [o, i] = channelsAt(c, channels, row, column)
     const factor = (factors.outputs?.[o] ?? 1) * (factors.inputs?.[i] ?? 1)
     for (let k = begin; k < begin + taps; k++) values[k] = (values[k] ?? NaN) * factor
   })
   if (!factors.outputs?.includes(0) && !factors.inputs?.includes(0)) keepBlocks(weight, scaled)
   return E.right(scaled)
 }
+
+/** The output and the input, counted over all groups, of a row and a column of the weight. */
+const channelsAt = (
+  { grouped }: Contraction,
+  { inputsPerGroup, outputsPerGroup }: Channels,
+  row: number,
+  column: number,
+): readonly [number, number] =>
+  grouped === 'input'
+    ? [row, Math.floor(row / outputsPerGroup) * inputsPerGroup + column]
+    : [Math.floor(column / inputsPerGroup) * outputsPerGroup + row, column]
 
 const scalingRefused = (weight: Tensor, c: Contraction, channels: Channels, factors: Factors): Refusal | undefined => {
   const precision = precisionOf(weight.dtype)
@@ -95,23 +103,35 @@ const scalingRefused = (weight: Tensor, c: Contraction, channels: Channels, fact
   return undefined
 }
 
+/** Calls `visit` with the output row, the input column and the place of each block in some rows of a weight. */
+const forEachBlock = (
+  { shape }: Tensor,
+  { weightOutputAxis }: Contraction,
+  first: number,
+  length: number,
+  visit: (row: number, column: number, begin: number, taps: number) => void,
+): void => {
+  const taps = sizeOf(shape.slice(2))
+  const second = shape[1] ?? 0
+  const blocks = taps === 0 ? 0 : length / taps
+  for (let at = 0; at < blocks; at++) {
+    const [a, b] = [first + Math.floor(at / second), at % second]
+    if (weightOutputAxis === 0) visit(a, b, at * taps, taps)
+    else visit(b, a, at * taps, taps)
+  }
+}
+
 /** Changes the block of each output row and input column of the weight, `taps` elements from `begin` on, in place. */
 const editBlocks = (
   weight: Tensor,
-  { weightOutputAxis }: Contraction,
+  c: Contraction,
   edit: (row: number, column: number, values: Float32Array | Float64Array, begin: number, taps: number) => void,
-): Tensor => {
-  const taps = sizeOf(weight.shape.slice(2))
-  const second = weight.shape[1] ?? 0
-  return editElements(weight, (values, first) => {
-    const blocks = taps === 0 ? 0 : values.length / taps
-    for (let at = 0; at < blocks; at++) {
-      const [a, b] = [first + Math.floor(at / second), at % second]
-      if (weightOutputAxis === 0) edit(a, b, values, at * taps, taps)
-      else edit(b, a, values, at * taps, taps)
-    }
+): Tensor =>
+  editElements(weight, (values, first) => {
+    forEachBlock(weight, c, first, values.length, (row, column, begin, taps) => {
+      edit(row, column, values, begin, taps)
+    })
   })
-}
 
 /** Σ|W[o, i, ...]| of each output. */
 export const rowSums = (r: Reads): Float64Array => {
@@ -193,6 +213,57 @@ export const composeWeights = (first: Reads, second: Reads, form: Reads): E.Eith
     terms[o] = sum
   }
   return E.right({ weight: tensorOf(form.weight.dtype, shape, out), terms })
+}
+
+/** What is added to element `tap` of a block `W[o, i]`, an output and an input of its group; counted over all groups. */
+export type Added = (o: number, i: number, tap: number) => number
+
+/** A sum of weights and, of each output, Σ|w| over all terms. */
+export interface Summed {
+  readonly weight: Tensor
+  readonly terms: Float64Array
+}
+
+/**
+ * The weight of a contraction with something added to each element, in double and rounded once. `added` is asked for when
+ * the weight is made, so that nothing large is held until then. Refused where an element is not finite or loses digits, and
+ * where the terms of an output cancel: of their sum few digits are known.
+ */
+export const addToWeight = (r: Reads, added: () => Added): E.Either<Refusal, Summed> => {
+  const { contraction: c, weight } = r
+  const precision = precisionOf(weight.dtype)
+  const { taps, start } = layoutOf(weight.shape, c, r)
+  const [at, more] = [elementReader(weight), added()]
+  const terms = new Float64Array(r.outputs)
+  for (let o = 0; o < r.outputs; o++) {
+    const [first, end] = r.inputsOf(o)
+    let before = 0
+    let after = 0
+    for (let i = first; i < end; i++) {
+      const begin = start(o, i)
+      for (let k = 0; k < taps; k++) {
+        const [a, b] = [at(begin + k), more(o, i, k)]
+        const size = Math.abs(a) + Math.abs(b)
+        if (b !== 0 && !fits(precision, a + b, size)) {
+          return E.left(`the sum of the weights ${a} and ${b} has no ${weight.dtype} as exact as they are`)
+        }
+        before += size
+        after += Math.abs(a + b)
+      }
+    }
+    if (cancels(precision, before, after)) {
+      return E.left(`its weights cancel: of a sum of ${before} they leave ${after}, of which few digits are known`)
+    }
+    terms[o] = before
+  }
+  const sum = editElements(weight, (values, first) => {
+    const rest = added()
+    forEachBlock(weight, c, first, values.length, (row, column, begin) => {
+      const [o, i] = channelsAt(c, r, row, column)
+      for (let k = 0; k < taps; k++) values[begin + k] = (values[begin + k] ?? NaN) + rest(o, i, k)
+    })
+  })
+  return E.right({ weight: sum, terms })
 }
 
 /** Weight of output `output` for channel `from`, times `factor`, to be added to that for channel `to`. */

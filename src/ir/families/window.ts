@@ -2,6 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { forEachIndex, numbersOf, stridesOf } from '../evaluate.ts'
 import { derivedDim } from '../infer.ts'
+import type { Sampling } from '../op.ts'
 import { type Dense, tensorOf } from '../tensor.ts'
 import { type Dim, isStatic, type Shape, sizeOf } from '../type.ts'
 
@@ -32,6 +33,20 @@ export const padsOf = (w: Window, axis: number, size: Dim, kernel: Dim): readonl
   const total = Math.max(0, (Math.ceil(size / stride) - 1) * stride + extent - size)
   const small = Math.floor(total / 2)
   return w.auto_pad === 'SAME_UPPER' ? [small, total - small] : [total - small, small]
+}
+
+/** What a window reads along each spatial axis; undefined where automatic padding depends on an unknown size. */
+export const samplingOf = (
+  w: Window,
+  spatial: Shape,
+  kernel: ReadonlyArray<number>,
+): ReadonlyArray<Sampling> | undefined => {
+  const axes = kernel.flatMap((size, axis) => {
+    const pads = padsOf(w, axis, spatial[axis] ?? '', size)
+    if (pads === undefined) return []
+    return [{ size, step: w.strides?.[axis] ?? 1, gap: w.dilations?.[axis] ?? 1, before: pads[0], after: pads[1] }]
+  })
+  return axes.length === kernel.length ? axes : undefined
 }
 
 /** The pads of a window with zeros around its input counted in; undefined with automatic padding, which depends on the input. */

@@ -79,6 +79,7 @@ export const ConvTranspose = defineOp<'ConvTranspose', ConvTransposeAttributes>(
   ...convolutionChannels<ConvTransposeAttributes>({
     grouped: 'output',
     uniform: isPointwise,
+    sampling: () => undefined,
     convolve: (x, w, attrs) => scatter(x, w, undefined, attrs),
   }),
   inferTypes: (ctx) => {

@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { int, optionalInts, string } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
 import { type ConvolutionAttributes, convolutionChannels } from '../families/convolution.ts'
-import { convolve, distinctWindows, isUnpadded, windowOutput, withPadding } from '../families/window.ts'
+import { convolve, distinctWindows, isUnpadded, samplingOf, windowOutput, withPadding } from '../families/window.ts'
 import { sharedDtype, unknownShape } from '../infer.ts'
 import { countOf, inputShape, outputShape, shapeOf } from '../links.ts'
 import { defineOp } from '../op.ts'
@@ -25,6 +25,7 @@ export const Conv = defineOp<'Conv', ConvolutionAttributes>({
   ...convolutionChannels<ConvolutionAttributes>({
     grouped: 'input',
     uniform: isUnpadded,
+    sampling: samplingOf,
     convolve: (x, w, attrs) => convolve(x, w, undefined, attrs, attrs.group),
   }),
   inferTypes: (ctx) => {

@@ -111,6 +111,7 @@ const contraction = (ctx: NodeContext<GemmAttributes>): Contraction | undefined 
     grouped: 'input',
     uniform: true,
     pointwise: true,
+    sampling: [],
     payable: !addsC(ctx) || c !== undefined,
     bias: (o) => {
       if (!addsC(ctx)) return 0

@@ -120,6 +120,7 @@ const contraction = (ctx: NodeContext<NoAttributes>): Contraction | undefined =>
     grouped: 'input',
     uniform: true,
     pointwise: true,
+    sampling: [],
     payable: true,
     bias: () => 0,
     biasSize: () => 0,

@@ -1,0 +1,187 @@
+/** Linear branches side by side as one, as in networks that were trained with more branches than they need. */
+import * as E from 'fp-ts/lib/Either.js'
+import { onlyReader, soleProducer } from '../ir/analysis.ts'
+import { type Reads, readsOfContraction } from '../ir/families/contraction.ts'
+import { type Added, addToWeight, layoutOf } from '../ir/families/weights.ts'
+import { contextOf, type Graph } from '../ir/graph.ts'
+import { shapeOf } from '../ir/links.ts'
+import { cancels, precisionOf } from '../ir/numerics.ts'
+import type { Node, Sampling, ValueId } from '../ir/op.ts'
+import { Add } from '../ir/ops/add.ts'
+import { opOf } from '../ir/registry.ts'
+import { elementReader } from '../ir/tensor.ts'
+import { sizeOf } from '../ir/type.ts'
+import { type Found, namingOf, type Names, refuse, rewritePass, type Rule } from './rewrite.ts'
+
+/** A linear map of `input`. */
+interface Branch {
+  readonly input: ValueId
+  /** The node that computes it, which nothing else reads; undefined for the value itself. */
+  readonly node: Node | undefined
+  readonly reads: Reads | undefined
+  /** Of a map of each channel by itself, along an axis; all 1 and 0 for the value itself. */
+  readonly affine: (axis: number) => { readonly scale: Float64Array; readonly shift: Float64Array } | undefined
+}
+
+/**
+ * Makes one contraction of the sum of a contraction and another linear map of the same value: another contraction, an affine
+ * map of channels (BatchNormalization), or the value itself:
+ *
+ *     (W x + b) + (V x + c) = (W + V) x + (b + c),   (W x + b) + (s · x + t) = (W + diag(s)) x + (b + t)
+ *
+ * The smaller kernel is laid into the larger one where it reads the same positions. With three branches, as RepVGG has
+ * them, two become one and then the third with it.
+ *
+ * Guards: nothing else reads a branch that is computed, and its name is not fixed; the kernel of one contraction has room
+ * for the other one, with the same steps and as many output positions; the groups of the other one lie within its
+ * groups; both biases are constant; the numbers are admissible (`ir/numerics.ts`), weights and biases that cancel are not.
+ */
+const fuseBranches: Rule = (graph, node, names) => {
+  const [left, right] = node.inputs
+  if (node.op !== Add.name || left === undefined || right === undefined || left === right) return undefined
+  for (const a of branchesOf(graph, left, node)) {
+    for (const b of branchesOf(graph, right, node)) {
+      if (a.input !== b.input) continue
+      const fused = join(node, a, b, names) ?? join(node, b, a, names)
+      if (fused !== undefined) return fused
+    }
+  }
+  return undefined
+}
+
+/** What `value` may be seen as: itself, and the linear map that makes it, if only `reader` reads it. */
+const branchesOf = (graph: Graph, value: ValueId, reader: Node): ReadonlyArray<Branch> => {
+  const size = (axis: number): number => Number(shapeOf(graph.types.get(value))?.[axis])
+  const itself: Branch = {
+    input: value,
+    node: undefined,
+    reads: undefined,
+    affine: (axis) =>
+      Number.isInteger(size(axis))
+        ? { scale: new Float64Array(size(axis)).fill(1), shift: new Float64Array(size(axis)) }
+        : undefined,
+  }
+  const node = soleProducer(graph, value)
+  if (node === undefined || onlyReader(graph, value) !== reader) return [itself]
+  const ctx = contextOf(graph, node)
+  const c = opOf(node).contraction?.(ctx)
+  if (c !== undefined) {
+    const input = node.inputs[c.port] ?? ''
+    return [itself, { input, node, reads: readsOfContraction(ctx, c), affine: () => undefined }]
+  }
+  const port = [...node.inputs.keys()].find((p) => !graph.constants.has(node.inputs[p] ?? ''))
+  const input = node.inputs[port ?? -1] ?? ''
+  if (opOf(node).affine === undefined) return [itself]
+  const affine = (axis: number): ReturnType<Branch['affine']> => {
+    const found = opOf(node).affine?.(ctx, axis)
+    return found?.port === port ? found : undefined
+  }
+  return [itself, { input, node, reads: undefined, affine }]
+}
+
+/** The sum of both as the contraction that `form` is. */
+const join = (sum: Node, form: Branch, other: Branch, names: Names): Found => {
+  const { node, reads: r } = form
+  if (node === undefined || r?.contraction.sampling === undefined) return undefined
+  const c = r.contraction
+  const second = other.reads === undefined ? diagonalOf(r, other) : embedded(r, other.reads)
+  if (second === undefined) return undefined
+  if (!c.payable || other.reads?.contraction.payable === false) return refuse(sum, 'the bias of a branch is computed')
+  const added = addToWeight(r, second.added)
+  if (E.isLeft(added)) return refuse(sum, added.left)
+  const precision = precisionOf(r.weight.dtype)
+  const shift = new Float64Array(r.outputs)
+  for (let o = 0; o < r.outputs; o++) {
+    const [own, more] = [c.bias(o), second.shift(o)]
+    if (own === undefined || more === undefined) return refuse(sum, 'a bias is not one number for each channel')
+    const before = Math.max(Math.abs(own), Math.abs(more))
+    // Two constants that undo each other round what is added to them.
+    if ((added.right.terms[o] ?? 0) > 0 && cancels(precision, before, Math.abs(own + more))) {
+      return refuse(sum, `the biases ${own} and ${more} of its branches leave few digits of what they are added to`)
+    }
+    shift[o] = more
+  }
+  const change = { node: { inputs: node.inputs, outputs: sum.outputs }, weight: added.right.weight, groups: c.groups }
+  const rebuilt = c.rebuild({ ...change, shift }, namingOf(node, names))
+  if (E.isLeft(rebuilt)) return refuse(sum, rebuilt.left)
+  if (rebuilt.right.nodes.length > 1) return undefined
+  return { ...rebuilt.right, removes: [node, ...(other.node === undefined ? [] : [other.node]), sum] }
+}
+
+/** What a branch adds to the weight and the bias of another one. */
+interface Addition {
+  readonly added: () => Added
+  readonly shift: (o: number) => number | undefined
+}
+
+/** An affine map of each channel, as weights in the middle of a kernel; undefined where it does not fit. */
+const diagonalOf = (r: Reads, { affine }: Branch): Addition | undefined => {
+  const { axis, outputAxis, sampling = [], scale: factor } = r.contraction
+  const map = axis === outputAxis ? affine(axis) : undefined
+  const taps = map && tapsFor(sampling, point(sampling))
+  if (map === undefined || taps === undefined || r.inputs !== r.outputs || map.scale.length !== r.outputs)
+    return undefined
+  const { scale, shift } = map
+  if ([...scale, ...shift].some((x) => !Number.isFinite(x))) return undefined
+  return {
+    added: () => (o, i, tap) => (o === i && taps[tap] === 0 ? (scale[o] ?? NaN) / factor : 0),
+    shift: (o) => shift[o] ?? NaN,
+  }
+}
+
+/** Another contraction with its kernel laid into that of `r`; undefined where that has no room for it. */
+const embedded = (r: Reads, other: Reads): Addition | undefined => {
+  const [c, d] = [r.contraction, other.contraction]
+  const taps = d.sampling && tapsFor(c.sampling ?? [], d.sampling)
+  const isSame = c.axis === d.axis && c.outputAxis === d.outputAxis && r.weight.dtype === other.weight.dtype
+  if (taps === undefined || !isSame || d.groups % c.groups !== 0) return undefined
+  if (r.inputs !== other.inputs || r.outputs !== other.outputs) return undefined
+  const { start } = layoutOf(other.weight.shape, d, other)
+  return {
+    added: () => {
+      const at = elementReader(other.weight)
+      return (o, i, tap) => {
+        const [first, end] = other.inputsOf(o)
+        const from = taps[tap] ?? -1
+        return from < 0 || i < first || i >= end ? 0 : (at(start(o, i) + from) * d.scale) / c.scale
+      }
+    },
+    shift: d.bias,
+  }
+}
+
+/** A kernel of one element that reads the position that it makes. */
+const point = (sampling: ReadonlyArray<Sampling>): ReadonlyArray<Sampling> =>
+  sampling.map(() => ({ size: 1, step: 1, gap: 1, before: 0, after: 0 }))
+
+/**
+ * For each element of the kernel `of` which element of `from` reads the same position, -1 for none; undefined where some
+ * element of `from` has no such place, or the two make another number of positions.
+ */
+const tapsFor = (of: ReadonlyArray<Sampling>, from: ReadonlyArray<Sampling>): Int32Array | undefined => {
+  if (of.length !== from.length) return undefined
+  const taps = new Int32Array(sizeOf(of.map(({ size }) => size))).fill(-1)
+  const places: number[][] = []
+  for (const [axis, a] of of.entries()) {
+    const b = from[axis]
+    const spare = (s: Sampling): number => s.before + s.after - (s.size - 1) * s.gap
+    if (b?.step !== a.step || spare(a) !== spare(b)) return undefined
+    const found = Array.from({ length: b.size }, (_, t) => (t * b.gap - b.before + a.before) / a.gap)
+    if (found.some((t) => !Number.isInteger(t) || t < 0 || t >= a.size)) return undefined
+    places.push(found)
+  }
+  const count = sizeOf(from.map(({ size }) => size))
+  for (let t = 0; t < count; t++) {
+    let [rest, at, unit] = [t, 0, 1]
+    for (let axis = of.length - 1; axis >= 0; axis--) {
+      const size = from[axis]?.size ?? 1
+      at += (places[axis]?.[rest % size] ?? 0) * unit
+      rest = Math.floor(rest / size)
+      unit *= of[axis]?.size ?? 1
+    }
+    taps[at] = t
+  }
+  return taps
+}
+
+export const fuseParallel = rewritePass('fuse-parallel', [fuseBranches])
