@@ -1,6 +1,7 @@
 /** Node to NodeProto. */
 import { create } from '@bufbuild/protobuf'
 import type { RawAttribute } from '../ir/attributes.ts'
+import { unqualified } from '../ir/domain.ts'
 import type { Node } from '../ir/op.ts'
 import { Opaque } from '../ir/ops/opaque.ts'
 import { encodeAttributes, isOp } from '../ir/registry.ts'
@@ -55,7 +56,9 @@ export const writeNode = (node: Node): NodeProto => {
   proto.input = [...node.inputs]
   proto.output = [...node.outputs]
   if (opaque !== undefined && opaque.attributes === undefined) return proto
-  proto.opType = opaque?.opType ?? node.op
+  const { domain, opType } = opaque ?? unqualified(node.op)
+  proto.opType = opType
+  if (domain !== '') proto.domain = domain
   if (node.name !== '') proto.name = node.name
   const kept = new Map(proto.attribute.map((attribute) => [attribute.name, attribute]))
   proto.attribute = []

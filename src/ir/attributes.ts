@@ -90,6 +90,13 @@ export const string = <T extends string>(absent: T, ...others: ReadonlyArray<T>)
   absent,
 })
 
+/** Any text. */
+export const text = (absent: string): Field<string> => ({
+  decode: (raw) => (raw.kind === 'string' ? raw.value : undefined),
+  encode: (value) => (value === absent ? undefined : { kind: 'string', value }),
+  absent,
+})
+
 export const optionalStrings: Field<ReadonlyArray<string> | undefined> = {
   decode: (raw) => (raw.kind === 'strings' ? raw.value : undefined),
   encode: (value) => (value === undefined ? undefined : { kind: 'strings', value }),

@@ -2,6 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fixedNames } from './analysis.ts'
 import { byteLength } from './dtype.ts'
+import { unqualified } from './domain.ts'
 import { type Failure, failure } from './failure.ts'
 import { type Graph, labelOf, makeGraph } from './graph.ts'
 import type { Node, ValueId } from './op.ts'
@@ -35,10 +36,11 @@ export const checkGraph = (graph: Graph, specs: ReadonlyArray<Spec> = []): E.Eit
 }
 
 const checkNodes: Spec = (graph) => {
-  const opset = graph.opsets.get('') ?? 1
   for (const node of graph.nodes) {
     const op = findOp(node.op)
     if (op === undefined) return wrong(`node ${node.name}`, 'an operator of the registry', node.op)
+    const { domain } = unqualified(node.op)
+    const opset = graph.opsets.get(domain) ?? 1
     const [first, last] = op.versions
     if (opset < first || opset > last) {
       return wrong(labelOf(node), `an opset from ${first} to ${last}`, `opset ${opset}`)

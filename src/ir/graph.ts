@@ -4,6 +4,7 @@
  * well-formed.
  */
 import * as E from 'fp-ts/lib/Either.js'
+import { unqualified } from './domain.ts'
 import { type DType, isFloat } from './dtype.ts'
 import { type Failure, failure, invariant } from './failure.ts'
 import type { InferContext, Node, NodeContext, ValueId } from './op.ts'
@@ -150,7 +151,7 @@ const withMisfits = (before: Graph, parts: GraphParts): E.Either<GraphError, Gra
       Opaque,
       node.inputs,
       node.outputs,
-      { opType: node.op, payload: node.meta ?? new Uint8Array(), attributes: encodeAttributes(node), reason },
+      { ...unqualified(node.op), payload: node.meta ?? new Uint8Array(), attributes: encodeAttributes(node), reason },
       node.name,
     )
   })

@@ -25,7 +25,7 @@ export interface Node<Name extends string = string, A = unknown> {
 /** What type inference may look at. Ports that are omitted or beyond the node's inputs are undefined. */
 export interface InferContext<A> {
   readonly attrs: A
-  /** Version of the operator's domain that the model imports. */
+  /** Version of the default domain that the model imports. */
   readonly opset: number
   readonly inputs: ReadonlyArray<ValueType | undefined>
   readonly outputNames: ReadonlyArray<ValueId>
@@ -196,8 +196,9 @@ export interface ShrinkContext<A> extends NodeContext<A>, Naming {
 }
 
 export interface OpDef<Name extends string, A> {
+  /** As in the file; an operator of another domain than ONNX's own begins with that (`domain.ts`). */
   readonly name: Name
-  /** Opset versions of the default domain that this definition covers, both inclusive. Others stay opaque. */
+  /** Versions of its domain that this definition covers, both inclusive. Others stay opaque. */
   readonly versions: readonly [first: number, last: number]
   readonly schema: Schema<A>
   /** Whether operands of floats may stand beside others that are no numbers to compute with (8-bit floats). */

@@ -39,7 +39,7 @@ interface Draft {
 
 const unsigned = /\d+/y
 const signed = /-?\d+/y
-const word = /[A-Za-z]\w*/y
+const word = /[A-Za-z][\w.]*/y
 const attributeName = /\w+/y
 const digestPattern = /[0-9a-f]{16}/y
 const range = /\d+(?:\.\.\d+)?/y

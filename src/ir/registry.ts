@@ -7,11 +7,19 @@ import type { RawAttribute, RawAttributes } from './attributes.ts'
 import { fieldsOf } from './make-node.ts'
 import type { Node, OpDef } from './op.ts'
 import * as ops from './ops/index.ts'
+import * as microsoft from './ops/microsoft/index.ts'
 
 export type OpName = keyof typeof ops
 
 /** Every export of `ops/index.ts` is an operator under its own name; anything else does not compile. */
 const byName: { readonly [K in OpName]: (typeof ops)[K] extends OpDef<K, infer _A> ? (typeof ops)[K] : never } = ops
+
+/** The same for the operators of `com.microsoft`, whose names begin with the domain. */
+const ofMicrosoft: {
+  readonly [K in keyof typeof microsoft]: (typeof microsoft)[K] extends OpDef<`com.microsoft.${K}`, infer _A>
+    ? (typeof microsoft)[K]
+    : never
+} = microsoft
 
 export type AttributesOf<K extends OpName> = (typeof ops)[K] extends OpDef<K, infer A> ? A : never
 
@@ -21,7 +29,11 @@ export type KnownNode = { [K in OpName]: Node<K, AttributesOf<K>> }[OpName]
 /** An operator whose attribute type is not known here. */
 export type AnyOp = OpDef<string, unknown>
 
-const table: ReadonlyMap<string, AnyOp> = new Map(Object.entries(byName) as unknown as ReadonlyArray<[string, AnyOp]>)
+const table: ReadonlyMap<string, AnyOp> = new Map(
+  (Object.values({ ...byName }) as unknown as ReadonlyArray<AnyOp>)
+    .concat(Object.values(ofMicrosoft) as unknown as ReadonlyArray<AnyOp>)
+    .map((op) => [op.name, op]),
+)
 
 export const allOps: ReadonlyArray<AnyOp> = [...table.values()]
 

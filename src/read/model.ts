@@ -180,7 +180,7 @@ const readNodes = (
   external: ExternalReader | undefined,
 ): E.Either<ReadError, Nodes> => {
   const functions = new Set(model.functions.map(({ domain, name }) => functionKey(domain, name)))
-  const reader = { opset: opsets.get(''), functions, external }
+  const reader = { opsets, functions, external }
   const protos = new Map<Node, NodeProto>()
   for (const proto of graph.node) {
     const node = readNode(proto, reader)

@@ -1,5 +1,6 @@
 /** NodeProto to node: of a known operator where everything about it is understood, else opaque. */
 import * as E from 'fp-ts/lib/Either.js'
+import { qualified, unqualified } from '../ir/domain.ts'
 import { type Node } from '../ir/op.ts'
 import { Opaque } from '../ir/ops/opaque.ts'
 import { makeNode } from '../ir/make-node.ts'
@@ -13,8 +14,8 @@ import type { ReadError } from './error.ts'
 import type { ExternalReader } from './external.ts'
 
 export interface NodeReader {
-  /** Imported version of the default operator domain; undefined when the model does not import it. */
-  readonly opset: number | undefined
+  /** Imported version of each operator domain. */
+  readonly opsets: ReadonlyMap<string, number>
   /** Domain and name of the model's own functions, as {@link functionKey} writes them. */
   readonly functions: ReadonlySet<string>
   readonly external: ExternalReader | undefined
@@ -39,14 +40,19 @@ const understand = (
   reader: NodeReader,
 ): E.Either<ReadError, { readonly op: string; readonly attrs: unknown } | string> => {
   const { domain, opType } = proto
-  if (domainOf(domain) !== '') return E.right(`operators of domain ${domain} are not known`)
   if (reader.functions.has(functionKey(domain, opType)) || proto.overload !== '') {
     return E.right('it calls a function of the model')
   }
-  const op = findOp(opType)
-  if (op === undefined || op.name === Opaque.name) return E.right(`operator ${opType} is not known`)
-  const { opset } = reader
-  if (opset === undefined) return E.right('the model does not import the default operator domain')
+  const from = domainOf(domain)
+  const op = findOp(qualified(from, opType))
+  if (op === undefined || op.name === Opaque.name || unqualified(op.name).opType !== opType) {
+    return E.right(
+      from === '' ? `operator ${opType} is not known` : `operator ${opType} of domain ${from} is not known`,
+    )
+  }
+  const opset = reader.opsets.get(from)
+  if (opset === undefined)
+    return E.right(`the model does not import the ${from === '' ? 'default operator domain' : `domain ${from}`}`)
   if (opset < op.versions[0] || opset > op.versions[1]) return E.right(`${opType} of opset ${opset} is not known`)
   if (subgraphsOf(proto).length > 0) return E.right('it has subgraphs')
   const raw = readAttributes(proto.attribute, describeNode(proto), reader.external)
@@ -60,7 +66,11 @@ const understand = (
 const metaOf = (proto: NodeProto): Uint8Array | undefined => {
   const { field } = NodeProtoSchema
   const known = [field.input, field.output, field.name, field.opType, field.attribute]
-  const rest = without(NodeProtoSchema, proto, proto.domain === '' ? [...known, field.domain] : known)
+  const rest = without(
+    NodeProtoSchema,
+    proto,
+    domainOf(proto.domain) === '' && proto.domain !== '' ? known : [...known, field.domain],
+  )
   rest.attribute = proto.attribute
     .filter((attribute) => {
       const names = [...modelledAttributeFields, AttributeProtoSchema.field.name]

@@ -2,6 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { RawAttribute } from '../../src/ir/attributes.ts'
 import { type DType, isFloat } from '../../src/ir/dtype.ts'
+import { unqualified } from '../../src/ir/domain.ts'
 import { renderError } from '../../src/ir/failure.ts'
 import { type Graph, makeGraph } from '../../src/ir/graph.ts'
 import type { Node } from '../../src/ir/op.ts'
@@ -135,6 +136,7 @@ export const graphOf = (
   declare: (port: number, x: Operand) => ValueType = (_, x) => tensorType(x.dtype, x.shape),
 ): Graph => {
   const node = nodeOf(op, s)
+  const { domain } = unqualified(op.name)
   const constants = new Map<string, Dense>()
   const inputs: Array<{ readonly name: string; readonly type: ValueType }> = []
   s.inputs.forEach((x, port) => {
@@ -151,7 +153,7 @@ export const graphOf = (
     constants,
     defaults: new Map(),
     hints: new Map(),
-    opsets: new Map([['', s.opset]]),
+    opsets: new Map([['', s.opset], ...(domain === '' ? [] : [[domain, op.versions[0]] as const])]),
     preserved: { irVersion: 10, model: new Uint8Array(), uses: [] },
   })
   if (E.isLeft(graph)) throw new Error(`${op.name}, ${s.label}: ${renderError(graph.left)}`)

@@ -1,4 +1,5 @@
 /** Samples as problems with numbers, for laws: their graphs, inputs and outputs, and single slices of them. */
+import { qualified } from '../../src/ir/domain.ts'
 import { numbersOf } from '../../src/ir/evaluate.ts'
 import { copied } from '../../src/ir/families/movement.ts'
 import { contextOf, type Graph } from '../../src/ir/graph.ts'
@@ -10,10 +11,13 @@ import { sliceConstants, uniformValue } from '../../src/ir/slices.ts'
 import { type Dense, tensorOf } from '../../src/ir/tensor.ts'
 import { graphOf, inputName, nodeOf, type Sample, valuesOf } from './helpers.ts'
 import * as samples from './samples/index.ts'
+import * as microsoft from './samples/microsoft/index.ts'
 import { indicesAt } from './slicing.ts'
 
 export const samplesByName: ReadonlyMap<string, ReadonlyArray<Sample>> = new Map<string, ReadonlyArray<Sample>>(
-  Object.entries(samples),
+  Object.entries(samples).concat(
+    Object.entries(microsoft).map(([name, own]) => [qualified('com.microsoft', name), own]),
+  ),
 )
 
 export interface Case {

@@ -49,6 +49,7 @@ test('every operator that simplifies has a case here', () => {
   const missing = allOps
     .filter((op) => op.simplify)
     .map((op) => op.name)
-    .filter((name) => !simplifiable.some(([op]) => op === name))
+    // Those of other domains are in fused-operators.test.ts.
+    .filter((name) => !name.includes('.') && !simplifiable.some(([op]) => op === name))
   expect(missing).toStrictEqual([])
 })

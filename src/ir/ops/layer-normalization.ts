@@ -24,7 +24,8 @@ export interface LayerNormalizationAttributes {
  */
 export const LayerNormalization = defineOp<'LayerNormalization', LayerNormalizationAttributes>({
   name: 'LayerNormalization',
-  versions: [17, Infinity],
+  // Before opset 17 it is one that ONNX Runtime has put into the model.
+  versions: [1, Infinity],
   schema: { axis: int(-1), epsilon: float(Math.fround(1e-5)), stash_type: int(1) },
   inferTypes: (ctx) => {
     const x = tensorInput(ctx, 0)

@@ -1,0 +1,11 @@
+/** Operators of the domain `com.microsoft`, which ONNX Runtime's optimiser and exporters for it write. */
+export { BiasGelu } from './bias-gelu.ts'
+export { EmbedLayerNormalization } from './embed-layer-normalization.ts'
+export { FastGelu } from './fast-gelu.ts'
+export { FusedConv } from './fused-conv.ts'
+export { FusedGemm } from './fused-gemm.ts'
+export { FusedMatMul } from './fused-mat-mul.ts'
+export { Gelu } from './gelu.ts'
+export { QuickGelu } from './quick-gelu.ts'
+export { SkipLayerNormalization } from './skip-layer-normalization.ts'
+export { SkipSimplifiedLayerNormalization } from './skip-simplified-layer-normalization.ts'

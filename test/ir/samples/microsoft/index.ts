@@ -1,0 +1,11 @@
+/** The samples of all operators of `com.microsoft`. */
+export { default as BiasGelu } from './bias-gelu.ts'
+export { default as EmbedLayerNormalization } from './embed-layer-normalization.ts'
+export { default as FastGelu } from './fast-gelu.ts'
+export { default as FusedConv } from './fused-conv.ts'
+export { default as FusedGemm } from './fused-gemm.ts'
+export { default as FusedMatMul } from './fused-mat-mul.ts'
+export { default as Gelu } from './gelu.ts'
+export { default as QuickGelu } from './quick-gelu.ts'
+export { default as SkipLayerNormalization } from './skip-layer-normalization.ts'
+export { default as SkipSimplifiedLayerNormalization } from './skip-simplified-layer-normalization.ts'

@@ -1,0 +1,174 @@
+/** Models that ONNX Runtime has optimised already: its fused operators are taken apart, so that channels go through them. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as ort from 'onnxruntime-node'
+import { expect, test } from 'vitest'
+import { lower } from '../../src/export/lower.ts'
+import type { Graph } from '../../src/ir/graph.ts'
+import * as ops from '../../src/ir/ops/index.ts'
+import { parse } from '../../src/ir/parse.ts'
+import { allOps, isOpaque } from '../../src/ir/registry.ts'
+import { AttributeProto_AttributeType } from '../../src/onnx/onnx_pb.ts'
+import { noMasks } from '../../src/masks/mask.ts'
+import { simplify } from '../../src/passes/simplify.ts'
+import { buildGraph, type GraphBuilder } from '../builder.ts'
+import { compareCompiled, orThrow } from '../fuzz/differential.ts'
+import { fileBytes, info, modelBytes, node, read } from '../read/make.ts'
+import { right, runLawful } from './laws.ts'
+
+const parsed = (body: string): Graph => right(parse(`graph "test" (ir 8, opset 17, opset "com.microsoft" 1)\n${body}`))
+
+const cases: ReadonlyArray<readonly [op: string, body: string, nodes: ReadonlyArray<string>]> = [
+  [
+    'BiasGelu',
+    'input x: float32[N,3]\nconst b: float32[3] = [1, 2, 3]\ny = com.microsoft.BiasGelu(x, b)\noutput y: float32[N,3]',
+    ['Add', 'com.microsoft.Gelu'],
+  ],
+  [
+    'FastGelu',
+    'input x: float32[N,3]\nconst b: float32[3] = [1, 2, 3]\ny = com.microsoft.FastGelu(x, b)\noutput y: float32[N,3]',
+    ['Add', 'com.microsoft.FastGelu'],
+  ],
+  [
+    'FusedConv',
+    'input x: float32[N,2,3,3]\nconst w: float32[2,2,1,1] = [1, 2, 3, 4]\ny = com.microsoft.FusedConv(x, w, _, x) { activation: "Relu" }\noutput y: float32[N,2,3,3]',
+    ['Conv', 'Add', 'Relu'],
+  ],
+  [
+    'FusedGemm',
+    'input x: float32[N,2]\nconst w: float32[2,2] = [1, 2, 3, 4]\ny = com.microsoft.FusedGemm(x, w) { activation: "Sigmoid" }\noutput y: float32[N,2]',
+    ['Gemm', 'Sigmoid'],
+  ],
+  [
+    'FusedMatMul',
+    'input x: float32[N,S,2]\ny = com.microsoft.FusedMatMul(x, x) { transB: 1, alpha: 0.5 }\noutput y: float32[N,S,S]',
+    ['Transpose', 'MatMul', 'Mul'],
+  ],
+  [
+    'SkipLayerNormalization',
+    'input x: float32[N,3]\nconst g: float32[3] = [1, 2, 3]\ny, _, _, s = com.microsoft.SkipLayerNormalization(x, x, g)\noutput y: float32[N,3]\noutput s: float32[N,3]',
+    ['Add', 'LayerNormalization'],
+  ],
+  [
+    'SkipSimplifiedLayerNormalization',
+    'input x: float32[N,3]\nconst g: float32[3] = [1, 2, 3]\ny = com.microsoft.SkipSimplifiedLayerNormalization(x, x, g, g)\noutput y: float32[N,3]',
+    ['Add', 'Add', 'SimplifiedLayerNormalization'],
+  ],
+  [
+    'EmbedLayerNormalization',
+    `input x: int32[N,S]
+     const zero: int32[1] = [0]
+     ids = Mul(x, zero)
+     const words: float32[2,2] = [1, 2, 3, 4]
+     const places: float32[4,2] = [1, 2, 3, 4, 5, 6, 7, 8]
+     const g: float32[2] = [1, 2]
+     y, count = com.microsoft.EmbedLayerNormalization(ids, _, words, places, _, g, g)
+     output y: float32[N,S,2]`,
+    ['Mul', 'Gather', 'Shape', 'Gather', 'Slice', 'Add', 'LayerNormalization', 'Shape', 'Gather', 'ConstantOfShape'],
+  ],
+]
+
+test.each(cases)('%s is taken apart', (_, body, nodes) => {
+  expect(runLawful(simplify, parsed(body)).nodes.map(({ op }) => op)).toEqual(nodes)
+})
+
+test('every operator of com.microsoft that is several others has a case here', () => {
+  const missing = allOps
+    .flatMap(({ name, simplify: apart }) => (apart && name.startsWith('com.microsoft.') ? [name.slice(14)] : []))
+    .filter((name) => !cases.some(([op]) => op === name))
+  expect(missing).toEqual([])
+})
+
+test.each([
+  ['com.microsoft', 'FusedGemm', 'activation Foo without a parameter'],
+  ['com', 'microsoft.FusedGemm', 'operator microsoft.FusedGemm of domain com is not known'],
+  ['', 'com.microsoft.FusedGemm', 'operator com.microsoft.FusedGemm is not known'],
+])('of domain "%s" %s stays as it is: %s', (domain, opType, reason) => {
+  const activation = {
+    name: 'activation',
+    type: AttributeProto_AttributeType.STRING,
+    s: new TextEncoder().encode('Foo'),
+  }
+  const graph = read(
+    modelBytes(
+      {
+        input: [info('x', [2, 2]), info('w', [2, 2])],
+        output: [info('y', [2, 2])],
+        node: [node(opType, ['x', 'w'], ['y'], { domain, attribute: [activation] })],
+      },
+      { opsetImport: ['', 'com', 'com.microsoft'].map((name) => ({ domain: name, version: name === '' ? 17n : 1n })) },
+    ),
+  )
+  expect(graph.nodes.map((one) => (isOpaque(one) ? one.attrs.reason : one.op))).toEqual([reason])
+})
+
+/** The model as ONNX Runtime writes it after its own optimisations for any processor. */
+const optimised = async (graph: Graph): Promise<Graph> => {
+  const folder = mkdtempSync(join(tmpdir(), 'chasec-fused-'))
+  try {
+    const path = join(folder, 'model.onnx')
+    const session = await ort.InferenceSession.create(orThrow(lower(graph)).model, {
+      graphOptimizationLevel: 'extended',
+      optimizedModelFilePath: path,
+      logSeverityLevel: 3,
+    })
+    await session.release()
+    return read(fileBytes(path))
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const dead = [1, 2, 5, 9, 11, 14]
+
+test('channels of an optimised convolutional network go', async () => {
+  const graph = await optimised(
+    buildGraph({ x: ['N', 3, 8, 8] }, (b) => {
+      const conv = (x: string, name: string, shape: ReadonlyArray<number>, rows: ReadonlyArray<number> = []): string =>
+        b.op(ops.Conv, [x, b.weight(name, shape, { rows }), b.weight(`${name}.bias`, [shape[0] ?? 0], { rows })])
+      const first = b.op(ops.Relu, [conv('x', 'w0', [16, 3, 3, 3], dead)])
+      const second = b.op(ops.LeakyRelu, [conv(first, 'w1', [16, 16, 3, 3], dead)])
+      return [b.op(ops.Sigmoid, [conv(second, 'w2', [4, 16, 1, 1])])]
+    }),
+  )
+  expect(graph.nodes.map(({ op }) => op)).toEqual(Array(3).fill('com.microsoft.FusedConv'))
+  const { compiled, worst } = await compareCompiled(graph, noMasks)
+  expect(worst).toBeLessThan(1e-5)
+  expect(compiled.report.layers.map(({ inputs, outputs }) => [inputs.after, outputs.after])).toEqual([
+    [3, 10],
+    [10, 10],
+    [10, 4],
+  ])
+})
+
+test('hidden units of an optimised transformer block go', async () => {
+  const graph = await optimised(
+    buildGraph({ x: ['N', 5, 8] }, (b: GraphBuilder) => {
+      const linear = (
+        x: string,
+        name: string,
+        shape: ReadonlyArray<number>,
+        columns: ReadonlyArray<number> = [],
+      ): string =>
+        b.op(ops.Add, [
+          b.op(ops.MatMul, [x, b.weight(name, shape, { columns })]),
+          b.weight(`${name}.bias`, [shape[1] ?? 0], { rows: columns }),
+        ])
+      const up = linear('x', 'up', [8, 16], dead)
+      const half = b.op(ops.Mul, [up, b.floats('half', [0.5], [])])
+      const erf = b.op(ops.Erf, [b.op(ops.Div, [up, b.floats('root', [Math.SQRT2], [])])])
+      const gelu = b.op(ops.Mul, [half, b.op(ops.Add, [erf, b.floats('one', [1], [])])])
+      const sum = b.op(ops.Add, ['x', linear(gelu, 'down', [16, 8])])
+      return [b.op(ops.LayerNormalization, [sum, b.positive('scale', [8]), b.weight('shift', [8])])]
+    }),
+  )
+  expect(graph.nodes.map(({ op }) => op)).toContain('com.microsoft.BiasGelu')
+  expect(graph.nodes.map(({ op }) => op)).toContain('com.microsoft.SkipLayerNormalization')
+  const { compiled, worst } = await compareCompiled(graph, noMasks)
+  expect(worst).toBeLessThan(1e-5)
+  expect(compiled.report.layers.map(({ inputs, outputs }) => [inputs.after, outputs.after])).toEqual([
+    [8, 10],
+    [10, 8],
+  ])
+})
