@@ -131,6 +131,26 @@ export interface Sampling {
   readonly after: number
 }
 
+/**
+ * Channels along an axis that are normalised, or summed up without weights: what is made of one depends on all of its group.
+ * One may go where the result is known to stay what it is.
+ */
+export interface Statistics {
+  readonly port: number
+  readonly axis: number
+  /** Of this many groups, channels in a row and equally many, each has statistics of its own. */
+  readonly groups: number
+  /**
+   * What goes with a channel: first the one of the output that is made of it, if there is one, then its parameters. None of
+   * them is among {@link OpDef.links}.
+   */
+  readonly links: ReadonlyArray<AxisLink>
+  /** Whether a channel that holds the constant `c` everywhere can leave its group while others stay. */
+  readonly leaves: (c: number) => boolean
+  /** Whether that takes nodes around the operator, which cost time: constants are put back in front, results dropped behind. */
+  readonly isPadded: boolean
+}
+
 /** The sum of a contraction of its own sizes, for some of its channels. */
 export interface Summation {
   /** The shape of one sample of input {@link Contraction.port}. */
@@ -219,6 +239,8 @@ export interface OpDef<Name extends string, A> {
   readonly ignores?: (ctx: NodeContext<A>, port: number, axis: number) => boolean
   /** The sum over channels that this operator computes, if it does and its weight is constant. */
   readonly contraction?: (ctx: NodeContext<A>) => Contraction | undefined
+  /** The channels that this operator normalises or sums up. */
+  readonly statistics?: (ctx: NodeContext<A>) => Statistics | undefined
   /** By how much zeros are added around the spatial axes of input 0, begins and then ends, if that is all the node does. */
   readonly zeroPadding?: (ctx: NodeContext<A>) => ReadonlyArray<number> | undefined
   /** The node that reads input 0 without such padding around it, and makes the same. */

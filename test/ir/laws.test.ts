@@ -307,6 +307,52 @@ describe('slices', () => {
   })
 })
 
+describe('statistics', () => {
+  const taken = cases.filter(([, one]) => {
+    const p = problemOf(one, 1)
+    return p.op.statistics?.(p.ctx) !== undefined && isComputed(p, 0) && p.outputs !== undefined
+  })
+
+  test.each(taken)('%s: constants that leave are made up for', (_, one) => {
+    const uniform = uniforms(9)
+    const p = problemOf(one, 2)
+    const s = p.op.statistics?.(p.ctx)
+    const x = p.inputs[s?.port ?? -1]
+    if (s === undefined || x === undefined) throw new Error('no statistics')
+    const size = x.shape[s.axis] ?? 0
+    const perGroup = size / s.groups
+    for (const constants of [[0], [0.75], [0, -0.5, 0.75]]) {
+      if (!constants.every(s.leaves)) continue
+      for (let left = 1; left < perGroup; left++) {
+        const gone = Array.from({ length: s.groups }, (_, group) =>
+          Array.from({ length: perGroup }, (_, i) => group * perGroup + i)
+            .map((i) => [uniform(), i] as const)
+            .sort(([a], [b]) => a - b)
+            .slice(left),
+        ).flatMap((group) => group.map(([, i]) => i))
+        const known = new Float64Array(size).fill(NaN)
+        for (const [k, i] of gone.entries()) known[i] = constants[k % constants.length] ?? 0
+        const held = gone.reduce((tensor, i) => fill(tensor, s.axis, i, known[i] ?? NaN), x)
+        const inputs = p.inputs.map((tensor, port) => (port === s.port ? held : tensor))
+        const outputs = withInputs(p, inputs).slice(0, one.sample.outputs)
+        const seeds = gone.map((i) => [{ side: 'input', port: s.port, axis: s.axis }, i] as const)
+        const drops = closure(seeds, s.links)
+        const facts = { constantsOf: (port: number) => (port === s.port ? known : undefined) }
+        const shrunk = evaluateShrunk(p.op, p.graph, p.node, drops, inputs, outputs, facts)
+        outputs.forEach((output, k) => {
+          const actual = shrunk.get(outputName(k))
+          const rest = dropFrom(output, 'output', k, drops)
+          expect(actual && difference(rest, actual), `${constants.join()} gone from ${gone.join()}`).toBeLessThan(1e-6)
+        })
+      }
+    }
+  })
+
+  test('are taken by normalisations and sums', () => {
+    expect(taken.length).toBeGreaterThan(8)
+  })
+})
+
 test.each(cases.filter(([, { op }]) => op.ignores !== undefined))(
   '%s: what is ignored may go and changes nothing',
   (_, one) => {

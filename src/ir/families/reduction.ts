@@ -4,12 +4,18 @@ import { int, optionalInts } from '../attributes.ts'
 import { isFloat, isWide } from '../dtype.ts'
 import { forEachIndex, numbersOf, stridesOf } from '../evaluate.ts'
 import { isGiven, tensorInput, unknownShape } from '../infer.ts'
+import { gatherOperands } from '../gather-operands.ts'
 import { inputShape, sameIndex, shapeOf } from '../links.ts'
-import { type AxisLink, defineOp, type InferContext, type OpDef } from '../op.ts'
+import { makeNode } from '../make-node.ts'
+import { type AxisLink, defineOp, type InferContext, type NodeContext, type OpDef } from '../op.ts'
+import { Add } from '../ops/add.ts'
+import { Mul } from '../ops/mul.ts'
 import { type Dense, elements, isNumeric, tensorOf } from '../tensor.ts'
 import { type Dim, isStatic, normalizeAxis, type Shape, sizeOf, tensorType } from '../type.ts'
 import { type Precision, precisionOf } from '../numerics.ts'
 import { finite, outputPrecision } from './elementwise.ts'
+import { dtypeOf } from './movement.ts'
+import { channelsGone, constantsAt } from './statistics.ts'
 
 export interface ReductionAttributes {
   /** Before the axes became an input. */
@@ -66,6 +72,10 @@ export interface Reduction {
   readonly repeated: (c: number, count: number | undefined, precision: Precision) => number | undefined
   /** On 64-bit integers; absent: not evaluated for them, and integers have no known contents. */
   readonly wide?: (values: ReadonlyArray<bigint>) => bigint
+  /** What a sum loses with an element that holds the constant c; absent where the result is no such sum. */
+  readonly term?: (c: number) => number | undefined
+  /** Whether the sum is divided by the number of elements. */
+  readonly isMean?: boolean
   /** What sizes that are partly symbols become. */
   readonly ofSizes?: (sizes: Shape) => Dim | undefined
 }
@@ -81,7 +91,7 @@ export const reduction = <const Name extends string>(
   name: Name,
   versions: readonly [first: number, last: number],
   inputSince: number,
-  { compute, repeated, wide, ofSizes }: Reduction,
+  { compute, repeated, term, isMean, wide, ofSizes }: Reduction,
 ): OpDef<Name, ReductionAttributes> => {
   type Context = InferContext<ReductionAttributes>
   const reducedAxes = (ctx: Context): Axes => {
@@ -137,6 +147,13 @@ export const reduction = <const Name extends string>(
       if (typeof c !== 'number' || precision === undefined || !shape || !reduced || isNoop(ctx)) return undefined
       return finite(repeated(c, countAlong(shape, reduced), precision))
     },
+    ...(term === undefined
+      ? {}
+      : summed(term, isMean === true, (ctx) => {
+          const rank = inputShape(ctx, 0)?.length ?? 0
+          const [axis, ...others] = reducedOf(ctx, rank) ?? []
+          return others.length > 0 ? undefined : axis
+        })),
     evaluate: (ctx, [x]) => {
       const reduced = x && reducedOf(ctx, x.shape.length)
       if (!x || !reduced || !isNumeric(x.dtype) || isNoop(ctx)) return undefined
@@ -153,6 +170,47 @@ export const reduction = <const Name extends string>(
     },
   })
 }
+
+/** The answers of a sum of terms over one axis: constants that leave it are added again, and their number divided by. */
+const summed = (
+  term: (c: number) => number | undefined,
+  isMean: boolean,
+  axisOf: (ctx: NodeContext<ReductionAttributes>) => number | undefined,
+): Pick<OpDef<string, ReductionAttributes>, 'statistics' | 'shrink'> => ({
+  statistics: (ctx) => {
+    const [axis, precision] = [axisOf(ctx), outputPrecision(ctx)]
+    const size = axis === undefined ? undefined : inputShape(ctx, 0)?.[axis]
+    if (axis === undefined || !isStatic(size) || precision === undefined) return undefined
+    const leaves = (c: number): boolean => {
+      const share = Math.abs(term(c) ?? Infinity)
+      return share === 0 ? c === 0 : share >= precision.normal && share <= precision.largest / (2 * size)
+    }
+    return { port: 0, axis, groups: 1, links: [], leaves, isPadded: false }
+  },
+  shrink: (s) => {
+    const axis = axisOf(s)
+    const rewrite = gatherOperands(s)
+    const kept = axis === undefined ? undefined : s.keptInput(0, axis)
+    if (axis === undefined || kept === undefined) return rewrite
+    const size = Number(inputShape(s, 0)?.[axis])
+    let lost = 0
+    for (const c of constantsAt(s, axis, channelsGone(s, axis))) lost += term(c) ?? 0
+    const steps = [
+      ...(isMean ? [{ op: Mul, by: kept.length / size }] : []),
+      ...(lost === 0 ? [] : [{ op: Add, by: isMean ? lost / size : lost }]),
+    ]
+    const constants = new Map(rewrite.constants)
+    const [y = ''] = s.node.outputs
+    const names = [...steps.map(() => s.fresh(`${y}_left`)), y]
+    const nodes = rewrite.nodes.map((node) => ({ ...node, outputs: names.slice(0, 1) }))
+    const more = steps.map(({ op, by }, i) => {
+      const name = s.fresh(`${y}_lost`)
+      constants.set(name, tensorOf(dtypeOf(s.outputs[0]) ?? 'float32', [], [by]))
+      return makeNode(op, [names[i] ?? '', name], [names[i + 1] ?? ''])
+    })
+    return { nodes: [...nodes, ...more], constants }
+  },
+})
 
 /** The elements when all are known. */
 const numbersIn = (content: ReadonlyArray<Dim> | undefined): ReadonlyArray<number> | undefined => {

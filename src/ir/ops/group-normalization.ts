@@ -5,10 +5,16 @@ import { isFloat } from '../dtype.ts'
 import { generate, numbersOf, reshaped } from '../evaluate.ts'
 import { finite } from '../families/elementwise.ts'
 import { axesFrom, centresToZero, normaliseOver, standardise } from '../families/normalization.ts'
+import { channelsGone, constantsAt, firstPad, joined, putBack, takeFirst } from '../families/statistics.ts'
+import { gatherOperands, replaceOperands } from '../gather-operands.ts'
 import { tensorInput } from '../infer.ts'
-import { sameAxes } from '../links.ts'
-import { defineOp } from '../op.ts'
-import { sizeOf } from '../type.ts'
+import { inputShape, sameAxes, sameIndex } from '../links.ts'
+import { makeNode } from '../make-node.ts'
+import { defineOp, type Rewrite, type ValueId } from '../op.ts'
+import { gather, int64s, type Tensor } from '../tensor.ts'
+import { isStatic, sizeOf } from '../type.ts'
+import { Reshape } from './reshape.ts'
+import { Shape } from './shape.ts'
 
 export interface GroupNormalizationAttributes {
   readonly epsilon: number
@@ -19,7 +25,7 @@ export interface GroupNormalizationAttributes {
 
 /**
  * `y = (x - mean) / √(variance + epsilon) · scale + B`, mean and variance over all positions and channels of a group of
- * each sample: `x[N,C,...]`, `scale[C]`, `B[C]`. Channels of a group depend on each other, so they are not linked.
+ * each sample: `x[N,C,...]`, `scale[C]`, `B[C]`.
  * Opset 18 to 20 had one scale for each group, which is not modelled.
  */
 export const GroupNormalization = defineOp<'GroupNormalization', GroupNormalizationAttributes>({
@@ -34,11 +40,74 @@ export const GroupNormalization = defineOp<'GroupNormalization', GroupNormalizat
           E.map((type) => [type]),
         ),
   links: (ctx) => sameAxes(ctx, (axis) => axis === 0),
+  statistics: (ctx) => {
+    const groups = ctx.attrs.num_groups
+    const channels = inputShape(ctx, 0)?.[1]
+    if (!isStatic(channels) || channels % groups !== 0 || ctx.opset < firstPad) return undefined
+    if ([1, 2].some((port) => ctx.constant(port)?.shape.join() !== String(channels))) return undefined
+    const links = [sameIndex(0, 1, 0, 1), sameIndex(1, 0, 0, 1), sameIndex(2, 0, 0, 1)]
+    return { port: 0, axis: 1, groups, links, leaves: () => true, isPadded: true }
+  },
   constant: (ctx, [x, scale, b], _output, axis) => {
     const [type] = ctx.outputs
-    if (axis !== 0 || type?.kind !== 'tensor' || !isFloat(type.dtype) || typeof b !== 'number') return undefined
-    const centred = typeof x === 'number' && centresToZero(x, ctx.attrs.epsilon, type.dtype)
+    if (axis > 1 || type?.kind !== 'tensor' || !isFloat(type.dtype) || typeof b !== 'number') return undefined
+    // A channel is centred by the mean of its group.
+    const centred = axis === 0 && typeof x === 'number' && centresToZero(x, ctx.attrs.epsilon, type.dtype)
     return scale === 0 || centred ? finite(b) : undefined
+  },
+  shrink: (s) => {
+    const channels = Number(inputShape(s, 0)?.[1])
+    const kept = s.keptInput(0, 1)
+    if (kept === undefined) return gatherOperands(s)
+    const perGroup = channels / s.attrs.num_groups
+    const groups = [...new Set(Array.from(kept, (i) => Math.floor(i / perGroup)))]
+    const left = kept.length / groups.length
+    const gone = groups.map((g) => channelsGone(s, 1).filter((i) => Math.floor(i / perGroup) === g))
+    const order = Int32Array.from(
+      groups.flatMap((_, g) => [...kept.subarray(g * left, (g + 1) * left), ...(gone[g] ?? [])]),
+    )
+    const node = { ...s.node, attrs: { ...s.attrs, num_groups: groups.length } }
+    const operands = new Map<number, Tensor>()
+    for (const port of [1, 2]) {
+      const tensor = s.constant(port)
+      if (tensor !== undefined) operands.set(port, gather(tensor, 0, order))
+    }
+    const [x = '', y = ''] = [s.node.inputs[0], s.node.outputs[0]]
+    const normalised = (input: ValueId, output: ValueId): Rewrite => {
+      const { nodes, constants } = replaceOperands(node, operands, s)
+      const named = nodes.map((one) => ({ ...one, inputs: one.inputs.with(0, input), outputs: [output] }))
+      return { nodes: named, constants }
+    }
+    if (left === perGroup) return normalised(x, y)
+    const fresh = (hint: string): ValueId => s.fresh(`${y}_${hint}`)
+    const reshape = (from: ValueId, to: ValueId, shape: ReadonlyArray<number>): Rewrite => {
+      const name = s.fresh(`${to}_shape`)
+      return { nodes: [makeNode(Reshape, [from, name], [to])], constants: new Map([[name, int64s(shape)]]) }
+    }
+    const [split, padded, whole, made, parted, taken, sizes] = [
+      fresh('split'),
+      fresh('padded'),
+      fresh('whole'),
+      fresh('made'),
+      fresh('parted'),
+      fresh('taken'),
+      fresh('sizes'),
+    ]
+    return joined([
+      reshape(x, split, [0, groups.length, left, -1]),
+      putBack(
+        s,
+        [split, padded],
+        [4, 2],
+        left,
+        gone.map((row) => constantsAt(s, 1, row)),
+      ),
+      reshape(padded, whole, [0, groups.length * perGroup, -1]),
+      normalised(whole, made),
+      reshape(made, parted, [0, groups.length, perGroup, -1]),
+      takeFirst(s, [parted, taken], 2, left),
+      { nodes: [makeNode(Shape, [x], [sizes]), makeNode(Reshape, [taken, sizes], [y])], constants: new Map() },
+    ])
   },
   squares: true,
   evaluate: (ctx, [x, scale, b]) => {

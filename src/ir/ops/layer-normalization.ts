@@ -5,10 +5,20 @@ import { generate } from '../evaluate.ts'
 import { finite } from '../families/elementwise.ts'
 import { axesFrom, broadcastAt, centresToZero, normaliseOver, standardise } from '../families/normalization.ts'
 import { reducedShape } from '../families/reduction.ts'
+import {
+  channelsGone,
+  constantsAt,
+  joined,
+  normalisedAxis,
+  parameterOf,
+  putBack,
+  takeFirst,
+} from '../families/statistics.ts'
+import { gatherOperands } from '../gather-operands.ts'
 import { tensorInput } from '../infer.ts'
 import { broadcastLinks, inputShape, sameAxes, sameIndex } from '../links.ts'
-import { defineOp } from '../op.ts'
-import { tensorOf } from '../tensor.ts'
+import { defineOp, type ValueId } from '../op.ts'
+import { type Tensor, tensorOf } from '../tensor.ts'
 import { normalizeAxis, tensorType } from '../type.ts'
 
 export interface LayerNormalizationAttributes {
@@ -52,13 +62,41 @@ export const LayerNormalization = defineOp<'LayerNormalization', LayerNormalizat
       ...broadcastLinks(ctx, [1, 2]).filter((link) => link.outputAxis < axis),
     ]
   },
-  constant: (ctx, [x, scale, b], output) => {
+  statistics: (ctx) => normalisedAxis(ctx, ctx.attrs.axis, [1, 2], { leaves: () => true, isPadded: true }),
+  constant: (ctx, [x, scale, b], output, axis) => {
     const [type] = ctx.outputs
     if (output !== 0 || type?.kind !== 'tensor' || !isFloat(type.dtype)) return undefined
     const shift = ctx.node.inputs[2] ? b : 0
     if (typeof shift !== 'number') return undefined
-    const centred = typeof x === 'number' && centresToZero(x, ctx.attrs.epsilon, type.dtype)
+    // A channel of the normalised axis is centred by the mean of all of them.
+    const isAlong = axis < (normalizeAxis(ctx.attrs.axis, type.shape?.length ?? 0) ?? 0)
+    const centred = isAlong && typeof x === 'number' && centresToZero(x, ctx.attrs.epsilon, type.dtype)
     return scale === 0 || centred ? finite(shift) : undefined
+  },
+  shrink: (s) => {
+    const shape = inputShape(s, 0) ?? []
+    const axis = shape.length - 1
+    const kept = s.keptInput(0, axis)
+    const gone = channelsGone(s, axis)
+    if (kept === undefined) return gatherOperands(s)
+    const [x = '', ...parameters] = s.node.inputs
+    const [y = '', ...statistics] = s.node.outputs
+    const [padded, whole] = [s.fresh(`${y}_padded`), s.fresh(`${y}_whole`)]
+    const order = Int32Array.from([...kept, ...gone])
+    const constants = new Map<ValueId, Tensor>()
+    const inputs = parameters.map((name, i) => {
+      const tensor = s.constant(i + 1)
+      if (tensor === undefined) return name
+      const made = s.rename(i + 1, name)
+      constants.set(made, parameterOf(s, i + 1, tensor, axis, order))
+      return made
+    })
+    const node = { ...s.node, inputs: [padded, ...inputs], outputs: [whole, ...statistics] }
+    return joined([
+      putBack(s, [x, padded], [shape.length, axis], kept.length, [constantsAt(s, axis, gone)]),
+      { nodes: [node], constants },
+      takeFirst(s, [whole, y], axis, kept.length),
+    ])
   },
   squares: true,
   evaluate: (ctx, [x, scale, b]) => {

@@ -4,7 +4,7 @@ import { isFloat } from '../dtype.ts'
 import { finite, outputPrecision } from '../families/elementwise.ts'
 import { normaliseOver } from '../families/normalization.ts'
 import { tensorInput } from '../infer.ts'
-import { inputShape, sameAxes } from '../links.ts'
+import { inputShape, sameAxes, sameIndex } from '../links.ts'
 import { defineOp } from '../op.ts'
 import { norm, normOfEqual } from '../special-functions.ts'
 import { tensorOf } from '../tensor.ts'
@@ -28,11 +28,19 @@ export const LpNormalization = defineOp<'LpNormalization', { readonly axis: numb
     const along = normalizeAxis(ctx.attrs.axis, inputShape(ctx, 0)?.length ?? 0)
     return sameAxes(ctx, (axis) => axis !== along)
   },
-  constant: (ctx, [x]) => {
+  statistics: (ctx) => {
     const shape = inputShape(ctx, 0) ?? []
-    const count = shape[normalizeAxis(ctx.attrs.axis, shape.length) ?? -1]
+    const axis = normalizeAxis(ctx.attrs.axis, shape.length)
+    if (axis === undefined || !isStatic(shape[axis])) return undefined
+    return { port: 0, axis, groups: 1, links: [sameIndex(0, axis, 0, axis)], leaves: (c) => c === 0, isPadded: false }
+  },
+  constant: (ctx, [x], _output, axis) => {
+    const shape = inputShape(ctx, 0) ?? []
+    const along = normalizeAxis(ctx.attrs.axis, shape.length) ?? -1
+    const count = shape[along]
     const precision = outputPrecision(ctx)
-    if (typeof x !== 'number' || precision === undefined) return undefined
+    // A channel of the normalised axis is divided by the length of all of them.
+    if (typeof x !== 'number' || precision === undefined || (axis === along && x !== 0)) return undefined
     const length = isStatic(count) ? normOfEqual(x, count, ctx.attrs.p, precision) : undefined
     return x === 0 ? 0 : length === undefined ? undefined : finite(x / length)
   },

@@ -5,4 +5,5 @@ import { norm } from '../special-functions.ts'
 export const ReduceL1 = reduction('ReduceL1', [1, Infinity], 18, {
   compute: (values) => norm(values, 1),
   repeated: (c, count) => (c === 0 ? 0 : count === undefined ? undefined : Math.abs(c) * count),
+  term: Math.abs,
 })

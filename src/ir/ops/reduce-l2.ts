@@ -7,6 +7,7 @@ export const ReduceL2 = {
     compute: (values) => norm(values, 2),
     repeated: (c, count, precision) =>
       c === 0 ? 0 : count === undefined ? undefined : normOfEqual(c, count, 2, precision),
+    term: (c) => (c === 0 ? 0 : undefined),
   }),
   squares: true,
 }

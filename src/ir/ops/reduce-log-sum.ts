@@ -5,4 +5,5 @@ import { sumOf } from '../special-functions.ts'
 export const ReduceLogSum = reduction('ReduceLogSum', [1, 27], 18, {
   compute: (values) => Math.log(sumOf(values)),
   repeated: (c, count) => (count === undefined ? undefined : Math.log(c * count)),
+  term: (c) => (c === 0 ? 0 : undefined),
 })

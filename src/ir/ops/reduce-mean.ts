@@ -5,4 +5,6 @@ import { sumOf } from '../special-functions.ts'
 export const ReduceMean = reduction('ReduceMean', [1, Infinity], 18, {
   compute: (values) => sumOf(values) / values.length,
   repeated: (c) => c,
+  term: (c) => c,
+  isMean: true,
 })

@@ -5,4 +5,5 @@ import { sumOf } from '../special-functions.ts'
 export const ReduceSumSquare = reduction('ReduceSumSquare', [1, Infinity], 18, {
   compute: (values) => sumOf(values.map((v) => v * v)),
   repeated: (c, count) => (c === 0 ? 0 : count === undefined ? undefined : c * c * count),
+  term: (c) => c * c,
 })

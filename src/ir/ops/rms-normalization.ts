@@ -1,14 +1,18 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { float, int } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
-import { generate } from '../evaluate.ts'
+import { generate, numbersOf } from '../evaluate.ts'
 import { finite, outputPrecision } from '../families/elementwise.ts'
 import { axesFrom, broadcastAt, normaliseOver } from '../families/normalization.ts'
+import { channelsGone, constantsAt, normalisedAxis, parameterOf } from '../families/statistics.ts'
+import { gatherOperands, replaceOperands } from '../gather-operands.ts'
 import { tensorInput } from '../infer.ts'
 import { broadcastLinks, inputShape, sameAxes } from '../links.ts'
+import type { Precision } from '../numerics.ts'
 import { defineOp } from '../op.ts'
 import { sumOf } from '../special-functions.ts'
-import { normalizeAxis } from '../type.ts'
+import { materialize, tensorOf } from '../tensor.ts'
+import { isStatic, normalizeAxis } from '../type.ts'
 
 export interface RMSNormalizationAttributes {
   readonly axis: number
@@ -16,7 +20,16 @@ export interface RMSNormalizationAttributes {
   readonly stash_type: number
 }
 
-/** `y = x / √(mean(x²) + epsilon) · scale`, the mean over the axes from `axis` on; the scale broadcasts to `x`. */
+/** Whether a runtime's square of a constant, and a sum of many, is a normal number of the type; or 0 of 0. */
+const squaresWell = (c: number, epsilon: number, { normal, largest }: Precision): boolean =>
+  c === 0 || ((c * c >= normal || epsilon >= normal) && c * c <= largest * 2 ** -24)
+
+/**
+ * `y = x / √(mean(x²) + epsilon) · scale`, the mean over the axes from `axis` on; the scale broadcasts to `x`.
+ *
+ * Constants c that leave D channels, so that D' stay, are in what is added: `mean(x²) + epsilon` of D channels is
+ * `D'/D · (mean(x²) of D' + (epsilon + Σc²/D) · D/D')`, and a root of the factor is in the scale.
+ */
 export const RMSNormalization = defineOp<'RMSNormalization', RMSNormalizationAttributes>({
   name: 'RMSNormalization',
   versions: [23, Infinity],
@@ -38,16 +51,49 @@ export const RMSNormalization = defineOp<'RMSNormalization', RMSNormalizationAtt
       ...broadcastLinks(ctx, [1]).filter((link) => link.outputAxis < first),
     ]
   },
-  constant: (ctx, [x, scale]) => {
+  statistics: (ctx) => {
+    const precision = outputPrecision(ctx)
+    const { epsilon } = ctx.attrs
+    const [size, scale] = [inputShape(ctx, 0)?.at(-1), ctx.constant(1)]
+    if (precision === undefined || !isStatic(size) || scale === undefined) return undefined
+    // Whatever leaves, the scale grows by less than this.
+    const largest = numbersOf(materialize(scale)).some((v) => !(Math.abs(v) * Math.sqrt(size) <= precision.largest))
+    if (largest) return undefined
+    return normalisedAxis(ctx, ctx.attrs.axis, [1], {
+      leaves: (c) => squaresWell(c, epsilon, precision),
+      isPadded: false,
+    })
+  },
+  constant: (ctx, [x, scale], _output, axis) => {
     const precision = outputPrecision(ctx)
     const { epsilon } = ctx.attrs
     if (precision === undefined) return undefined
     if (scale === 0 || (x === 0 && epsilon > 0)) return 0
     if (typeof x !== 'number' || typeof scale !== 'number') return undefined
+    // A channel of the normalised axis is divided by a root of all of them.
+    const rank = inputShape(ctx, 0)?.length ?? 0
+    if (axis >= (normalizeAxis(ctx.attrs.axis, rank) ?? 0)) return undefined
     // Squares that leave the normal numbers of the type, or whose sum does, give something else.
-    const { normal, largest } = precision
-    if ((x * x < normal && epsilon < normal) || x * x > largest * 2 ** -24) return undefined
+    if (!squaresWell(x, epsilon, precision)) return undefined
     return finite((x / Math.sqrt(x * x + epsilon)) * scale)
+  },
+  shrink: (s) => {
+    const shape = inputShape(s, 0) ?? []
+    const axis = shape.length - 1
+    const [kept, scale] = [s.keptInput(0, axis), s.constant(1)]
+    if (kept === undefined || scale === undefined) return gatherOperands(s)
+    const count = Number(shape[axis])
+    const lost = sumOf(Array.from(constantsAt(s, axis, channelsGone(s, axis)), (c) => c * c))
+    const epsilon = Math.fround((s.attrs.epsilon + lost / count) * (count / kept.length))
+    const factor = Math.sqrt(count / kept.length)
+    const left = materialize(parameterOf(s, 1, scale, axis, kept))
+    const scaled = tensorOf(
+      left.dtype,
+      left.shape,
+      numbersOf(left).map((v) => v * factor),
+    )
+    const node = { ...s.node, attrs: { ...s.attrs, epsilon } }
+    return replaceOperands(node, new Map([[1, scaled]]), s)
   },
   squares: true,
   evaluate: (ctx, [x, scale]) => {

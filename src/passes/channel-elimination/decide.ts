@@ -63,7 +63,7 @@ export const decide = (graph: Graph, facts: ChannelFacts, classes: Classes, targ
 
 /**
  * Puts channels back where that is cheaper than doing without them, everything that follows from it counted: carriers
- * instead of borders, equal groups instead of gathering, widths that the target is fast at.
+ * instead of borders, equal groups instead of gathering, all channels instead of putting back, widths that the target is fast at.
  */
 const economise = (views: ReadonlyArray<NodeView>, draft: Draft, target: Target): void => {
   const byNode = new Map(views.map((view) => [view.node, view]))
@@ -78,7 +78,7 @@ const economise = (views: ReadonlyArray<NodeView>, draft: Draft, target: Target)
       return sum
     }
   for (const view of views) {
-    for (const detour of ['border', 'gatherInput', 'gatherOutput'] as const) {
+    for (const detour of ['border', 'gatherInput', 'gatherOutput', 'padding'] as const) {
       if (draft.detours[detour].has(view.node)) draft.attempt(() => draft.straighten(detour, view), cost(false))
     }
   }

@@ -48,13 +48,15 @@ export interface Draft {
   readonly attempt: (change: () => void, cost: (nodes: ReadonlySet<Node>) => number) => void
 }
 
-/** Contractions around which something is done instead of putting channels back. */
+/** Nodes around which something is done instead of putting channels back. */
 export interface Detours {
   /** What given channels add differently at each position is added behind them. */
   readonly border: ReadonlySet<Node>
   /** Channels that do not fall into groups of one size are gathered in front of them, or behind them. */
   readonly gatherInput: ReadonlySet<Node>
   readonly gatherOutput: ReadonlySet<Node>
+  /** Operators in front of which constants are put back that count in their statistics, results dropped behind them. */
+  readonly padding: ReadonlySet<Node>
 }
 
 type Change =
@@ -79,9 +81,15 @@ export const startDraft = (
 
   /** What has been done since an attempt began; undefined outside of one. */
   let journal: Change[] | undefined
-  const detours = { border: new Set<Node>(), gatherInput: new Set<Node>(), gatherOutput: new Set<Node>() }
+  const detours = {
+    border: new Set<Node>(),
+    gatherInput: new Set<Node>(),
+    gatherOutput: new Set<Node>(),
+    padding: new Set<Node>(),
+  }
   let growth = 0
-  for (const { node, ctx, contraction: c } of viewsOf(graph)) {
+  for (const { node, ctx, contraction: c, statistics } of viewsOf(graph)) {
+    if (statistics?.isPadded === true && target !== undefined) detours.padding.add(node)
     if (c?.contract !== undefined && target !== undefined && mayOweBorder(facts, node.inputs[c.port] ?? '', c)) {
       const size = borderBytes(ctx)
       if (size <= growthPerValue && growth + size <= growthInAll) {

@@ -5,7 +5,7 @@
 import { neededInputs } from '../../ir/families/contraction.ts'
 import { type Graph, readsOf } from '../../ir/graph.ts'
 import { placeOf } from '../../ir/links.ts'
-import type { AxisLink, Node, ValueId } from '../../ir/op.ts'
+import type { AxisLink, Node, Statistics, ValueId } from '../../ir/op.ts'
 import type { Constants } from './constants.ts'
 import { at, type Marks } from './slice-readers.ts'
 import { trackingOf } from './tracking.ts'
@@ -48,7 +48,7 @@ export const propagateLiveness = (graph: Graph, constants: Constants, alive: Rea
   for (let v = views.length - 1; v >= 0; v--) {
     const view = views[v]
     if (view === undefined) continue
-    const { node, op, ctx, links, contraction: c, reads } = view
+    const { node, op, ctx, links, contraction: c, reads, statistics } = view
     // Per output the channels that have to be computed: live, and not given.
     const wanted = node.outputs.map((output) => wantedOf(graph, output, live.get(output), constants))
     if (wanted.every((w) => w === undefined)) continue
@@ -73,9 +73,12 @@ export const propagateLiveness = (graph: Graph, constants: Constants, alive: Rea
         if (size === undefined || marks[axis] === 1 || op.ignores?.(ctx, port, axis) === true) return
         const ofAxis = linked[port]?.filter((link) => link.inputAxis === axis) ?? []
         const isSummed = c?.port === port && c.axis === axis
+        const isTogether = statistics?.port === port && statistics.axis === axis
         const read = isSummed
           ? (needed.get(node) ?? 0)
-          : neededAlong(tracking.tracked(input, axis) ? size : undefined, wanted, ofAxis)
+          : isTogether
+            ? neededTogether(statistics, size, wanted)
+            : neededAlong(tracking.tracked(input, axis) ? size : undefined, wanted, ofAxis)
         marks[axis] = either(marks[axis] ?? 0, read)
       })
     })
@@ -112,6 +115,23 @@ const wantedOf = (
   }
   // An axis of unknown size has no facts, and one without indices nothing to compute.
   return sizes.some((size = 0, axis) => size > 0 && isDone(axis)) ? undefined : wanted
+}
+
+/** The channels of an input axis of `size` that are normalised together with one of which the result is wanted. */
+const neededTogether = (
+  { groups, links }: Statistics,
+  size: number,
+  wanted: ReadonlyArray<ReadonlyArray<Marks> | undefined>,
+): Marks => {
+  const [made] = links
+  const marks = (groups > 1 && made && wanted[made.output]?.[made.outputAxis]) || 1
+  if (marks === 1) return 1
+  const perGroup = size / groups
+  const isWanted = new Uint8Array(groups)
+  marks.forEach((mark, i) => {
+    if (mark === 1) isWanted[Math.floor(i / perGroup)] = 1
+  })
+  return new Uint8Array(size).map((_, i) => isWanted[Math.floor(i / perGroup)] ?? 0)
 }
 
 /**

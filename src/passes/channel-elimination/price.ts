@@ -31,8 +31,12 @@ export const priceOf = (view: NodeView, draft: Draft, isFinal: boolean): number 
   const { node, op, ctx, contraction: c, reads } = view
   const [output = ''] = node.outputs
   if (draft.vanished(output)) return 0
-  if (c === undefined || reads === undefined)
-    return freeNodes(draft.graph).has(node) ? 0 : elementsMade(view, draft) * elementPrice
+  if (c === undefined || reads === undefined) {
+    const [made, isFree] = [elementsMade(view, draft), freeNodes(draft.graph).has(node)]
+    const whole = isPadded(view, draft) ? countOf(outputShape(ctx)) : 0
+    if (whole > made) return ((isFree ? 0 : whole) + whole + made) * elementPrice
+    return isFree ? 0 : made * elementPrice
+  }
   const macs = op.macs?.(ctx) ?? 0
   const input = draft.kept(node.inputs[c.port] ?? '', c.axis) ?? new Uint8Array(reads.inputs).fill(1)
   const made = draft.kept(output, c.outputAxis) ?? new Uint8Array(reads.outputs).fill(1)
@@ -50,6 +54,16 @@ export const priceOf = (view: NodeView, draft: Draft, isFinal: boolean): number 
   const slow =
     ins % multiple === 0 ? 1 : isFinal ? oddWidth : Math.min(oddWidth, (Math.ceil(ins / multiple) * multiple) / ins)
   return (macs * ins * outs * slow) / (reads.inputs * reads.outputs) + detours
+}
+
+/** Whether constants that leave are put back in front of a node, and what it makes of them is dropped behind it. */
+const isPadded = ({ node, statistics: s }: NodeView, { kept }: Draft): boolean => {
+  const marks = s?.isPadded === true ? kept(node.inputs[s.port] ?? '', s.axis) : undefined
+  if (s === undefined || marks === undefined) return false
+  const perGroup = marks.length / s.groups
+  return marks.some(
+    (mark, i) => mark === 0 && marks.subarray(i - (i % perGroup), i - (i % perGroup) + perGroup).includes(1),
+  )
 }
 
 /** Whether a channel goes that may add something that differs from position to position. */

@@ -4,7 +4,7 @@
  * links; where a link merges or splits axes, classes of the one side cover those of the other (`covers.ts`). An axis that
  * some operator mixes, or that a graph input or output fixes, is pinned with the reason.
  */
-import type { Graph } from '../../ir/graph.ts'
+import { type Graph, labelOf } from '../../ir/graph.ts'
 import { shapeOf } from '../../ir/links.ts'
 import type { AxisLink, IndexMap, ValueId } from '../../ir/op.ts'
 import type { ValueType } from '../../ir/type.ts'
@@ -49,6 +49,13 @@ export const relate = (graph: Graph, facts?: ChannelFacts): Classes => {
       ? []
       : pairsOf(view.links).flatMap((pair) => relatePair(view, pair, layout.idOf, handles.of, classes.unite)),
   )
+  // Channels that are normalised go only where constants are known of them.
+  for (const { node, statistics } of facts === undefined ? viewsOf(graph) : []) {
+    const id = statistics && tracking.idOf(node.inputs[statistics.port] ?? '', statistics.axis)
+    const text = `meets ${labelOf(node)}, which mixes this axis`
+    if (id !== undefined) pins[id] ??= { kind: 'mixed', at: labelOf(node), text }
+  }
+
   const classOf = new Int32Array(total)
   let count = 0
   for (let id = 0; id < total; id++) {

@@ -28,7 +28,7 @@ export const endangeredBy = (graph: Graph, facts: ChannelFacts, decision: Decisi
   const known = (value: ValueId, axis: number): Known => remains.get(value)?.known[axis] ?? facts.known(value, axis)
   const changed = (value: ValueId, axis: number): Known => remains.get(value)?.changed[axis] ?? 0
   const uniform = (value: ValueId): number | undefined => remains.get(value)?.uniform ?? facts.uniform(value)
-  for (const { node, op, ctx, links, contraction: c } of viewsOf(graph)) {
+  for (const { node, op, ctx, links, contraction: c, statistics } of viewsOf(graph)) {
     const reached = node.inputs.some((input) => remains.has(input))
     if (links === 'opaque' || (c === undefined && !reached)) continue
     for (const [k, value] of node.outputs.entries()) {
@@ -52,9 +52,11 @@ export const endangeredBy = (graph: Graph, facts: ChannelFacts, decision: Decisi
           changed: sliceReader(input, linked.get(port) ?? [], size, changed, (x) => (remains.has(x) ? 1 : 0)),
         }))
         const isSame = (reader: SliceReader, i: number): boolean => (reader.at(tracked ? i : reader.first) ?? 0) === 0
+        // What is normalised changes with any of the channels.
+        const isMixed = statistics !== undefined && remains.has(node.inputs[statistics.port] ?? '')
         for (const i of kept) {
           if (!isDead(i)) continue
-          if (!isSummed && reads.every((read) => isSame(read.changed, i))) continue
+          if (!isSummed && !isMixed && reads.every((read) => isSame(read.changed, i))) continue
           marks[i] = 1
           const slices = reads.map((read) => (tracked ? read.known.at(i) : wholeFact(read.known)))
           const constant = op.constant === 'copied' ? copied(slices) : op.constant?.(ctx, slices, k, axis)

@@ -57,6 +57,32 @@ const keepUnpaid: Rule = ({ node, contraction: c, reads }, { facts, goes, putCha
   }
 }
 
+/**
+ * Of channels that are normalised or summed up together, only constants can be left out that the operator makes up for, as
+ * many in each group; others stay while one of their group does.
+ */
+const keepStatistics: Rule = ({ node, statistics: s }, { facts, kept, vanished, putChannel, detours }) => {
+  const input = node.inputs[s?.port ?? -1] ?? ''
+  const marks = s && kept(input, s.axis)
+  if (s === undefined || marks === undefined || node.outputs.every((o) => o === '' || vanished(o))) return
+  const constants = facts.constants(input, s.axis)
+  const makesUp = !s.isPadded || detours.padding.has(node)
+  const leaves = (i: number): boolean =>
+    makesUp && !Number.isNaN(constants?.[i] ?? NaN) && s.leaves(constants?.[i] ?? NaN)
+  const perGroup = marks.length / s.groups
+  const text = `is of the channels that ${labelOf(node)} takes the statistics of`
+  const reason: Reason = { kind: 'mixed', at: labelOf(node), text }
+  const leaving: Array<ReadonlyArray<number>> = []
+  for (let start = 0; start < marks.length; start += perGroup) {
+    const gone = Array.from({ length: perGroup }, (_, k) => start + k).filter((i) => marks[i] === 0)
+    if (gone.length === perGroup) continue
+    for (const i of gone) if (!leaves(i)) putChannel(input, s.axis, i, reason)
+    leaving.push(gone.filter(leaves))
+  }
+  const least = Math.min(...leaving.map(({ length }) => length))
+  for (const gone of leaving) for (const i of gone.slice(least)) putChannel(input, s.axis, i, reason)
+}
+
 /** No operator that stays may lose all of an axis, unless it can do without that port. */
 const keepOne: Rule = ({ node, op }, { graph, vanished, candidates, putClass }) => {
   const isGone = (value: ValueId): boolean => value !== '' && vanished(value)
@@ -76,7 +102,7 @@ const keepOne: Rule = ({ node, op }, { graph, vanished, candidates, putClass }) 
 }
 
 /** In order: what a later rule puts back is for the earlier ones to look at again, before it goes on. */
-export const rules: ReadonlyArray<Rule> = [keepGroups, keepUnpaid, keepOne]
+export const rules: ReadonlyArray<Rule> = [keepGroups, keepStatistics, keepUnpaid, keepOne]
 
 /** Classes that round a width up. */
 interface Rounding {

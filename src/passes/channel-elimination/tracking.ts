@@ -61,7 +61,7 @@ export const pinAxes = (graph: Graph, pin: (value: ValueId, axis: number, reason
   for (const name of graph.preserved.uses) {
     pinAll(name, { kind: 'opaque', at: name, text: `is named by a part of the model that is kept as it is` })
   }
-  for (const { node, op, ctx, links, contraction: c } of viewsOf(graph)) {
+  for (const { node, op, ctx, links, contraction: c, statistics } of viewsOf(graph)) {
     const label = labelOf(node)
     if (links === 'opaque') {
       const reason: Reason = { kind: 'opaque', at: label, text: `meets ${label}, which is not looked into` }
@@ -79,6 +79,7 @@ export const pinAxes = (graph: Graph, pin: (value: ValueId, axis: number, reason
       read[c.port]?.push(c.axis)
       made[0]?.push(c.outputAxis)
     }
+    if (statistics !== undefined) read[statistics.port]?.push(statistics.axis)
     node.inputs.forEach((value, port) => {
       for (const axis of axesOf(graph, value).keys()) {
         if (read[port]?.includes(axis) !== true && op.ignores?.(ctx, port, axis) !== true) pin(value, axis, mixed)

@@ -3,7 +3,7 @@ import { type Reads, readsOfContraction } from '../../ir/families/contraction.ts
 import { memoized } from '../../ir/analysis.ts'
 import { contextOf, type Graph } from '../../ir/graph.ts'
 import { shapeOf } from '../../ir/links.ts'
-import type { AxisLink, Contraction, Node, NodeContext, ValueId } from '../../ir/op.ts'
+import type { AxisLink, Contraction, Node, NodeContext, Statistics, ValueId } from '../../ir/op.ts'
 import { type AnyOp, opOf } from '../../ir/registry.ts'
 import { isStatic } from '../../ir/type.ts'
 
@@ -12,19 +12,23 @@ export interface NodeView {
   readonly node: Node
   readonly op: AnyOp
   readonly ctx: NodeContext<unknown>
+  /** Those of the operator and those of its statistics. */
   readonly links: ReadonlyArray<AxisLink> | 'opaque'
   readonly contraction: Contraction | undefined
   readonly reads: Reads | undefined
+  readonly statistics: Statistics | undefined
 }
 
 export const viewsOf = memoized((graph): ReadonlyArray<NodeView> =>
   graph.nodes.map((node) => {
     const op = opOf(node)
     const ctx = contextOf(graph, node)
-    const links = op.links === 'opaque' ? 'opaque' : op.links(ctx)
-    const contraction = links === 'opaque' ? undefined : op.contraction?.(ctx)
+    const own = op.links === 'opaque' ? 'opaque' : op.links(ctx)
+    const contraction = own === 'opaque' ? undefined : op.contraction?.(ctx)
     const reads = contraction && readsOfContraction(ctx, contraction)
-    return { node, op, ctx, links, contraction, reads }
+    const statistics = own === 'opaque' ? undefined : op.statistics?.(ctx)
+    const links = own === 'opaque' || statistics === undefined ? own : [...own, ...statistics.links]
+    return { node, op, ctx, links, contraction, reads, statistics }
   }),
 )
 
