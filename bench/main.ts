@@ -15,6 +15,7 @@ import { watchMachine } from './machine.ts'
 import type { BenchResult } from './result.ts'
 import { benchScale, type ScaleOptions } from './scale.ts'
 import { benchSlimming, type SlimmingOptions } from './slimming.ts'
+import { benchStructures, type StructureOptions } from './structures.ts'
 import { benchTrainStep, type TrainStepOptions } from './train-step.ts'
 import { benchThroughput, type ThroughputOptions } from './throughput.ts'
 
@@ -122,6 +123,16 @@ program
   .option('--out <file>', 'write the result as JSON')
   .action(({ models = [], masks = boundMasks, seeds, out }: Partial<BoundOptions> & { seeds: number; out?: string }) =>
     finish(benchBound({ models, masks, seeds }), watchMachine(), out),
+  )
+
+program
+  .command('structures')
+  .description('multiply-accumulates of the models of the zoo under masks of whole structures, against taking them out')
+  .option('--models <names...>', 'models of test/models/zoo; all unless told otherwise')
+  .option('--structures <names...>', 'structures; all unless told otherwise')
+  .option('--out <file>', 'write the result as JSON')
+  .action(({ models = [], structures = [], out }: Partial<StructureOptions> & { out?: string }) =>
+    finish(benchStructures({ models, structures }), watchMachine(), out),
   )
 
 const numbers = (text: string, before: ReadonlyArray<number> | undefined): ReadonlyArray<number> => [

@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs'
 import * as E from 'fp-ts/lib/Either.js'
 import { decode, encode } from '../src/onnx/codec.ts'
-import { type GraphProto, ModelProtoSchema, type TensorProto } from '../src/onnx/onnx_pb.ts'
+import { type GraphProto, ModelProtoSchema, type TensorProto, TensorProto_DataType } from '../src/onnx/onnx_pb.ts'
 
 /** A seeded generator of numbers in [0, 1) (mulberry32). */
 export const uniforms = (seed: number): (() => number) => {
@@ -71,13 +71,21 @@ const rolesOf = (graph: GraphProto): ReadonlyMap<string, Role> => {
   return roles
 }
 
+/** Bytes are filled evenly but for the lowest of signed ones, which symmetric quantisation leaves out. */
 const fill = (tensor: TensorProto, role: Role, uniform: () => number, normal: () => number): void => {
   const size = tensor.dims.reduce((n, d) => n * Number(d), 1)
+  tensor.docString = ''
+  if (tensor.dataType === TensorProto_DataType.INT8 || tensor.dataType === TensorProto_DataType.UINT8) {
+    const signed = tensor.dataType === TensorProto_DataType.INT8
+    tensor.rawData = Uint8Array.from({ length: size }, () =>
+      signed ? Math.floor(255 * uniform()) - 127 : Math.floor(256 * uniform()),
+    )
+    return
+  }
   const values = new Float32Array(size)
   const deviation = role.kind === 'weight' ? Math.sqrt(2 / role.fanIn) : 0.1
   for (let i = 0; i < size; i++) values[i] = role.kind === 'scale' ? 0.5 + uniform() : deviation * normal()
   tensor.rawData = new Uint8Array(values.buffer)
-  tensor.docString = ''
 }
 
 /** The bytes of a model of `test/models` with seeded weights. */
