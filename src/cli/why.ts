@@ -6,7 +6,7 @@ import type { ValueId } from '../ir/op.ts'
 import type { Target } from '../passes/target.ts'
 import { printType, unknownType } from '../ir/type.ts'
 import { closestNames } from '../ir/closest.ts'
-import { axesOf, viewsOf } from '../passes/channel-elimination/views.ts'
+import { ownAxesOf, viewsOf } from '../passes/channel-elimination/views.ts'
 import { eliminateChannels } from '../passes/channel-elimination/index.ts'
 import type { Observer } from '../passes/pass.ts'
 import { formatRanges } from '../report/ranges.ts'
@@ -63,7 +63,7 @@ const valuesNamed = (graph: Graph, name: string): ReadonlyArray<ValueId> => {
 
 const fatesOf = (graph: Graph, value: ValueId, target: Target): ReadonlyArray<AxisFate> => {
   const { facts, decision } = eliminateChannels(graph, { target })
-  return axesOf(graph, value).flatMap((size, axis) => {
+  return ownAxesOf(graph, value).flatMap((size, axis) => {
     if (size === undefined || size < 2) return []
     const live = facts.live(value, axis)
     const constants = facts.constants(value, axis)

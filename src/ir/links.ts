@@ -26,6 +26,7 @@ export const periodic = (length: number, size: number, unit = 1): IndexMap => ({
   end: length,
   at: (i) => Math.floor(i / unit) % size,
   onto: length >= size * unit,
+  digit: { size, unit },
 })
 
 /** Index i lies at `places[i]` of an axis of `size`. */
@@ -58,6 +59,19 @@ export const sameAxes = (
   return from.flatMap((dim, axis) =>
     isStatic(dim) && dim === to[axis] && which(axis) ? [sameIndex(0, axis, 0, axis)] : [],
   )
+}
+
+/** Links between the same input and output, in order. */
+export const pairsOf = (links: ReadonlyArray<AxisLink>): ReadonlyArray<ReadonlyArray<AxisLink>> => {
+  const pairs = new Map<number, Map<number, AxisLink[]>>()
+  for (const link of links) {
+    const ofInput = pairs.get(link.input) ?? new Map<number, AxisLink[]>()
+    pairs.set(link.input, ofInput)
+    const known = ofInput.get(link.output)
+    if (known) known.push(link)
+    else ofInput.set(link.output, [link])
+  }
+  return [...pairs.values()].flatMap((ofInput) => [...ofInput.values()])
 }
 
 /** Links of inputs that broadcast to output 0: aligned from the right; an axis of size 1 that is widened has no link. */

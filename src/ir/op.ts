@@ -41,6 +41,8 @@ export interface InferContext<A> {
 export interface NodeContext<A> extends InferContext<A> {
   readonly node: Node<string, A>
   readonly outputs: ReadonlyArray<ValueType>
+  /** The axis of an input along which its elements are known to add up to 1, if there is one. Absent: nothing is known. */
+  readonly sumsToOne?: (port: number) => number | undefined
 }
 
 /** Where the indices of one axis lie on another. It is asked index by index, so that a long axis costs nothing. */
@@ -52,6 +54,8 @@ export interface IndexMap {
   readonly at: (index: number) => number
   /** Whether some index lies at every place of the other axis. */
   readonly onto: boolean
+  /** Where that is what it is: index i lies at `⌊i / unit⌋ mod size`. */
+  readonly digit?: { readonly size: number; readonly unit: number }
 }
 
 /**
@@ -179,6 +183,15 @@ export interface Rebuilding {
   readonly operand?: (port: number, tensor: Tensor) => Tensor
 }
 
+/**
+ * A sum over products of two operands that are not looked into further, `Σ_k a[.., k, ..] · b[.., k, ..]`: index k of both goes
+ * where one of them is zero. At most one of them is a constant.
+ */
+export interface Pair {
+  readonly ports: readonly [number, number]
+  readonly axes: readonly [number, number]
+}
+
 /** Names for what a rewrite makes. */
 export interface Naming {
   /** The name for a new constant on a port: the old one's where no other node reads that, else a new one like `hint`. */
@@ -241,6 +254,10 @@ export interface OpDef<Name extends string, A> {
   readonly contraction?: (ctx: NodeContext<A>) => Contraction | undefined
   /** The channels that this operator normalises or sums up. */
   readonly statistics?: (ctx: NodeContext<A>) => Statistics | undefined
+  /** The sums of products that this operator computes where it is no contraction. */
+  readonly pairs?: (ctx: NodeContext<A>) => ReadonlyArray<Pair>
+  /** The axis of output 0 along which its elements add up to 1 whatever the inputs are, if there is one. */
+  readonly sumsToOne?: (ctx: NodeContext<A>) => number | undefined
   /** By how much zeros are added around the spatial axes of input 0, begins and then ends, if that is all the node does. */
   readonly zeroPadding?: (ctx: NodeContext<A>) => ReadonlyArray<number> | undefined
   /** The node that reads input 0 without such padding around it, and makes the same. */

@@ -26,7 +26,7 @@ import {
 } from './approximate.ts'
 import { channelConstants, type Constants } from './channel-elimination/constants.ts'
 import type { PatternFact } from './channel-elimination/patterns.ts'
-import { axesOf } from './channel-elimination/views.ts'
+import { ownAxesOf } from './channel-elimination/views.ts'
 import { workFor } from './effort.ts'
 import { negligibleGrowth } from './growth.ts'
 
@@ -114,7 +114,7 @@ const givenValue = (graph: Graph, value: ValueId, constants: Constants): KnownVa
   const type = graph.types.get(value)
   const shape = singleShape(graph, value)
   if (type?.kind !== 'tensor' || shape === undefined) return undefined
-  for (const [axis, size] of axesOf(graph, value).entries()) {
+  for (const [axis, size] of ownAxesOf(graph, value).entries()) {
     if (size === undefined || size === 0) continue
     const given = constants.given(value, axis)
     if (given === 0 || (given !== 1 && given.includes(0))) continue

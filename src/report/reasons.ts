@@ -10,6 +10,7 @@ export const reasonMeanings: Readonly<Record<ReasonKind, string>> = {
   opaque: 'an operator that is not looked into reads or makes them',
   mixed: 'an operator mixes the channels of this axis',
   live: 'they go together with channels that are needed',
+  product: 'they are multiplied with channels that are not zero',
   carrier: 'one channel carries the constants that meet padding',
   pattern: 'they differ from position to position, and adding them behind a layer would cost more',
   numbers: 'their numbers would lose digits or not be finite',

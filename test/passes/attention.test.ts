@@ -54,3 +54,74 @@ describe('an axis split into heads and places', () => {
     expect([wide('in'), wide('out')]).toEqual(['16 -> 12', '12 -> 16'])
   })
 })
+
+/** Self-attention with separate projections; `zeros` masks columns of q, k, v and rows of the output projection. */
+interface Masked {
+  readonly q?: ReadonlyArray<number>
+  readonly k?: ReadonlyArray<number>
+  readonly v?: ReadonlyArray<number>
+  readonly o?: ReadonlyArray<number>
+}
+
+const attention = (b: GraphBuilder, x: string, { q = [], k = [], v = [], o = [] }: Masked, bias = false): string => {
+  const project = (name: string, gone: ReadonlyArray<number>): string => {
+    const y = linear(b, name, x, [16, width], { columns: gone })
+    return bias ? b.op(ops.Add, [y, b.weight(`${name}.bias`, [width], { rows: name === 'v' ? [] : gone })]) : y
+  }
+  const [queries, keys, values] = [
+    split(b, 'q', project('q', q)),
+    split(b, 'k', project('k', k), [0, 2, 3, 1]),
+    split(b, 'v', project('v', v)),
+  ]
+  const scores = b.op(ops.Mul, [b.op(ops.MatMul, [queries, keys]), b.floats('scale', [0.35], [])])
+  const mixed = b.op(ops.MatMul, [b.op(ops.Softmax, [scores], { axis: -1 }), values])
+  return linear(b, 'o', merge(b, 'mixed', mixed), [width, 16], { rows: o })
+}
+
+describe('attention', () => {
+  const widths = async (zeros: Masked, bias = false, length: number | string = 5): Promise<string> => {
+    const { width: wide } = await compiled(
+      buildGraph({ x: ['N', length, 16] }, (b) => [attention(b, 'x', zeros, bias)]),
+    )
+    return ['q', 'k', 'v', 'o'].map(wide).join(', ')
+  }
+  test.each([5, 'S'])('loses heads whose values are zero, or that nothing reads (length %s)', async (length) => {
+    const fewer = '16 -> 24, 16 -> 24, 16 -> 24, 24 -> 16'
+    expect(await widths({ v: ofHeads(1) }, false, length)).toBe(fewer)
+    expect(await widths({ o: ofHeads(3) }, true, length)).toBe(fewer)
+    expect(await widths({ q: ofHeads(0), k: ofHeads(0), v: ofHeads(0), o: ofHeads(0) }, true, length)).toBe(fewer)
+  })
+  test('loses heads whose values are constant: rows of the softmax add up to 1', async () => {
+    expect(await widths({ v: ofHeads(1) }, true)).toBe('16 -> 24, 16 -> 24, 16 -> 24, 24 -> 16')
+  })
+  test('loses places of queries and keys where either is zero, and of values', async () => {
+    expect(await widths({ q: ofPlaces(0, 5), k: ofPlaces(1, 2) })).toBe('16 -> 16, 16 -> 16, 16 -> 32, 32 -> 16')
+    expect(await widths({ v: ofPlaces(0, 5), o: ofPlaces(1, 2) })).toBe('16 -> 32, 16 -> 32, 16 -> 16, 16 -> 16')
+  })
+  test('keeps places where neither is zero, though both are constant', async () => {
+    const graph = buildGraph({ x: ['N', 5, 16] }, (b) => [attention(b, 'x', { q: [], k: [] }, true)])
+    const masked = buildGraph({ x: ['N', 5, 16] }, (b) => [
+      attention(b, 'x', { q: ofPlaces(0), k: ofPlaces(1) }, false),
+    ])
+    expect((await compiled(graph)).width('q')).toBe('16 -> 32')
+    expect((await compiled(masked)).width('q')).toBe('16 -> 24')
+  })
+  test('loses heads and places of every kind at once', async () => {
+    const dead = ofHeads(2)
+    const zeros = { q: [...dead, ...ofPlaces(0, 1, 2, 3)], k: dead, v: [...dead, ...ofPlaces(6, 7)], o: dead }
+    expect(await widths(zeros)).toBe('16 -> 12, 16 -> 12, 16 -> 18, 18 -> 16')
+  })
+  test('loses other places in each head, equally many', async () => {
+    const own = Array.from({ length: heads }, (_, h) => [h, h + 1, h + 3].map((p) => h * places + p)).flat()
+    expect(await widths({ q: own, v: own })).toBe('16 -> 20, 16 -> 20, 16 -> 20, 20 -> 16')
+    expect(await widths({ q: own.slice(0, 6), k: own.slice(6), o: own }, true)).toBe(
+      '16 -> 20, 16 -> 20, 16 -> 20, 20 -> 16',
+    )
+    // The first head has one more, which stays.
+    expect(await widths({ q: [...own, 7] })).toBe('16 -> 20, 16 -> 20, 16 -> 32, 32 -> 16')
+  })
+  test('loses heads, places in all heads and places of their own', async () => {
+    const own = [0, 9, 26].concat(ofHeads(2))
+    expect(await widths({ k: [...own, ...ofPlaces(6)], v: ofHeads(2) })).toBe('16 -> 18, 16 -> 18, 16 -> 24, 24 -> 16')
+  })
+})

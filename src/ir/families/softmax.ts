@@ -4,7 +4,7 @@ import { optionalInt } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
 import { tensorInput } from '../infer.ts'
 import { inputShape, sameAxes } from '../links.ts'
-import { defineOp, type InferContext, type OpDef } from '../op.ts'
+import { defineOp, type InferContext, type NodeContext, type OpDef } from '../op.ts'
 import { tensorOf } from '../tensor.ts'
 import { normalizeAxis } from '../type.ts'
 import { finite, isReal } from './elementwise.ts'
@@ -24,11 +24,15 @@ const comparedAxes = (ctx: InferContext<SoftmaxAttributes>, rank: number): Reado
   return ctx.opset < 13 ? axesFrom(at, rank) : new Set([at])
 }
 
-/** `same(n)` is what each of `n` equal elements becomes; absent where that is no constant to rely on. */
+/**
+ * `same(n)` is what each of `n` equal elements becomes; absent where that is no constant to rely on. `sumsToOne`: whether what
+ * is compared adds up to 1.
+ */
 export const softmax = <const Name extends string>(
   name: Name,
   compute: (values: ReadonlyArray<number>) => ReadonlyArray<number>,
   same?: (count: number) => number,
+  sumsToOne = false,
 ): OpDef<Name, SoftmaxAttributes> =>
   defineOp<Name, SoftmaxAttributes>({
     name,
@@ -48,12 +52,18 @@ export const softmax = <const Name extends string>(
       return axes === undefined ? [] : sameAxes(ctx, (axis) => !axes.has(axis))
     },
     ...(same === undefined ? {} : { constant: transferOf(same) }),
+    ...(sumsToOne ? { sumsToOne: onlyComparedAxis } : {}),
     evaluate: (ctx, [x]) => {
       const axes = x && comparedAxes(ctx, x.shape.length)
       if (!x || !axes || !isFloat(x.dtype)) return undefined
       return [tensorOf(x.dtype, x.shape, normaliseOver(x, axes, compute))]
     },
   })
+
+const onlyComparedAxis = (ctx: NodeContext<SoftmaxAttributes>): number | undefined => {
+  const [axis, ...others] = comparedAxes(ctx, inputShape(ctx, 0)?.length ?? 0) ?? []
+  return others.length === 0 ? axis : undefined
+}
 
 const transferOf =
   (same: (count: number) => number): NonNullable<OpDef<string, SoftmaxAttributes>['constant']> =>

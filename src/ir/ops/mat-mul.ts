@@ -7,7 +7,7 @@ import { gatherOperands, replaceOperands } from '../gather-operands.ts'
 import { broadcastShapes, sharedDtype } from '../infer.ts'
 import { countOf, inputShape, outputShape, sameIndex, shapeOf } from '../links.ts'
 import { makeNode } from '../make-node.ts'
-import { type AxisLink, type Contraction, defineOp, type NodeContext } from '../op.ts'
+import { type AxisLink, type Contraction, defineOp, type NodeContext, type SliceFact } from '../op.ts'
 import { tensorOf } from '../tensor.ts'
 import { type Dim, isStatic, type Shape, tensorType } from '../type.ts'
 import { Add } from './add.ts'
@@ -50,8 +50,23 @@ export const MatMul = defineOp<'MatMul', NoAttributes>({
     return links
   },
   contraction: (ctx) => contraction(ctx),
-  // Between computed operands: whatever a slice of zeros is multiplied with.
-  constant: (ctx, [a, b]) => (isReal(ctx) && (a === 0 || b === 0) ? 0 : undefined),
+  pairs: (ctx) => {
+    const [a, b] = [inputShape(ctx, 0), inputShape(ctx, 1)]
+    if (a === undefined || b === undefined || a.length < 2 || b.length < 2) return []
+    const axes = [a.length - 1, b.length - 2] as const
+    const isKnown = isStatic(a[axes[0]]) && a[axes[0]] === b[axes[1]]
+    return isKnown && (ctx.constant(0) === undefined || ctx.constant(1) === undefined) ? [{ ports: [0, 1], axes }] : []
+  },
+  // Between computed operands: whatever a slice of zeros is multiplied with, and the mean of equal numbers.
+  constant: (ctx, [a, b]) => {
+    if (!isReal(ctx)) return undefined
+    return a === 0 || b === 0 ? 0 : averaged(ctx, a, b)
+  },
+  accurateTo: (ctx, [a, b]) => {
+    const depth = inputShape(ctx, 0)?.at(-1)
+    // Weights that add up to 1 do so to a rounding error of each, which mostly cancel.
+    return Math.abs(averaged(ctx, a, b) ?? 0) * 4 * Math.sqrt(isStatic(depth) ? depth : 2 ** 14)
+  },
   shrink: (s) => {
     const c = contraction(s)
     return c === undefined ? gatherOperands(s) : shrinkContraction(s, c)
@@ -83,6 +98,14 @@ export const MatMul = defineOp<'MatMul', NoAttributes>({
   },
   macs: (ctx) => countOf(outputShape(ctx)) * countOf(inputShape(ctx, 0)?.slice(-1)),
 })
+
+/** The number that a slice holds everywhere, where the other operand's weights of it add up to 1. */
+const averaged = (ctx: NodeContext<NoAttributes>, a: SliceFact, b: SliceFact): number | undefined => {
+  const [left, right] = [inputShape(ctx, 0)?.length ?? 0, inputShape(ctx, 1)?.length ?? 0]
+  if (left < 2 || right < 2) return undefined
+  if (typeof b === 'number' && ctx.sumsToOne?.(0) === left - 1) return b
+  return typeof a === 'number' && ctx.sumsToOne?.(1) === right - 2 ? a : undefined
+}
 
 /** The columns of the right operand, which a vector does not have. */
 const last = (b: Shape): Shape => (b.length === 1 ? [] : b.slice(-1))

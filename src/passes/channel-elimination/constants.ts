@@ -12,7 +12,7 @@ import { sliceConstants, uniformValue } from '../../ir/slices.ts'
 import { type Evaluated, givenMarks, type PatternFact, patternFinder } from './patterns.ts'
 import { at, type Known, linksTo, type Marks, type SliceReader, sliceReader, wholeFacts } from './slice-readers.ts'
 import { trackingOf } from './tracking.ts'
-import { axesOf, type NodeView, viewsOf } from './views.ts'
+import { axesOf, type NodeView, ownAxesOf, viewsOf } from './views.ts'
 
 const isUniform = (values: Float64Array): boolean => values.every((value) => Object.is(value, values[0]))
 
@@ -97,7 +97,7 @@ export const channelConstants = memoized((graph): Constants => {
         size === 0 ? nothing : constantsOfAxis(view, k, axis, size, sources, tracking.tracked(output, axis)),
       )
       if (found.some((one) => one !== nothing)) facts.set(output, found)
-      for (const [axis, size = 0] of axesOf(graph, output).entries()) {
+      for (const [axis, size = 0] of ownAxesOf(graph, output).entries()) {
         if (size === 0 || !tracking.tracked(output, axis) || uniform(output) !== undefined) continue
         const current = facts.get(output) ?? found
         const before = current[axis] ?? nothing

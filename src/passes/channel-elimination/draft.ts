@@ -11,7 +11,8 @@ import { growthInAll, growthPerValue } from '../growth.ts'
 import type { Target } from '../target.ts'
 import type { ChannelFacts } from './analyse.ts'
 import type { Classes, Reason } from './relate.ts'
-import { axesOf, type NodeView, viewsOf } from './views.ts'
+import type { Joint } from './joints.ts'
+import { axesOf, jointOf, type NodeView, ownAxesOf, viewsOf } from './views.ts'
 
 /** A class that goes, with how many channels of the axis asked about are in it. */
 export interface Candidate {
@@ -146,7 +147,15 @@ export const startDraft = (
     if (start === undefined || size === undefined) return undefined
     const marks = new Uint8Array(size)
     for (let i = 0; i < size; i++) marks[i] = 1 - (removed[classOf[start + i] ?? 0] ?? 0)
-    return marks
+    const joint = jointOf(graph, value)
+    return joint?.inner === axis ? ofFirstHead(value, joint, marks) : marks
+  }
+  /** Where heads have places of their own, those of the first head stand for all: they are equally many. */
+  const ofFirstHead = (value: ValueId, { outer, outerSize, innerSize }: Joint, marks: Uint8Array): Uint8Array => {
+    const head = kept(value, outer)?.indexOf(1) ?? 0
+    const start = classes.idOf(value, ownAxesOf(graph, value).length)
+    if (start === undefined || head < 0 || head >= outerSize) return marks
+    return marks.map((_, i) => 1 - (removed[classOf[start + head * innerSize + i] ?? 0] ?? 0))
   }
   const classAt = (value: ValueId, axis: number, index: number): number | undefined => {
     const start = classes.idOf(value, axis)

@@ -7,9 +7,10 @@ import { type Graph, readsOf } from '../../ir/graph.ts'
 import { placeOf } from '../../ir/links.ts'
 import type { AxisLink, Node, Statistics, ValueId } from '../../ir/op.ts'
 import type { Constants } from './constants.ts'
-import { at, type Marks } from './slice-readers.ts'
+import type { Joint } from './joints.ts'
+import { at, type Known, type Marks } from './slice-readers.ts'
 import { trackingOf } from './tracking.ts'
-import { axesOf, type Channel, viewsOf } from './views.ts'
+import { axesOf, type Channel, jointOf, ownAxesOf, partnerOf, viewsOf } from './views.ts'
 
 export interface Liveness {
   /** Along each axis of a value; what is not there is dead. */
@@ -48,7 +49,11 @@ export const propagateLiveness = (graph: Graph, constants: Constants, alive: Rea
   for (let v = views.length - 1; v >= 0; v--) {
     const view = views[v]
     if (view === undefined) continue
-    const { node, op, ctx, links, contraction: c, reads, statistics } = view
+    const { node, op, ctx, links, contraction: c, reads, pairs, statistics } = view
+    for (const output of node.outputs) {
+      const joint = jointOf(graph, output)
+      if (joint !== undefined && tracking.tracked(output, joint.inner)) narrow(joint, live.get(output))
+    }
     // Per output the channels that have to be computed: live, and not given.
     const wanted = node.outputs.map((output) => wantedOf(graph, output, live.get(output), constants))
     if (wanted.every((w) => w === undefined)) continue
@@ -70,20 +75,48 @@ export const propagateLiveness = (graph: Graph, constants: Constants, alive: Rea
       const sizes = axesOf(graph, input)
       const marks = marksOf(input)
       sizes.forEach((size, axis) => {
-        if (size === undefined || marks[axis] === 1 || op.ignores?.(ctx, port, axis) === true) return
+        const joint = axis < ownAxesOf(graph, input).length ? undefined : jointOf(graph, input)
+        const parts = joint === undefined ? [axis] : [joint.outer, joint.inner]
+        if (size === undefined || marks[axis] === 1 || parts.every((part) => op.ignores?.(ctx, port, part))) return
         const ofAxis = linked[port]?.filter((link) => link.inputAxis === axis) ?? []
         const isSummed = c?.port === port && c.axis === axis
         const isTogether = statistics?.port === port && statistics.axis === axis
+        const partner = partnerOf(pairs, port, axis)
         const read = isSummed
           ? (needed.get(node) ?? 0)
           : isTogether
             ? neededTogether(statistics, size, wanted)
-            : neededAlong(tracking.tracked(input, axis) ? size : undefined, wanted, ofAxis)
+            : partner !== undefined
+              ? nonZero(constants.known(node.inputs[partner.port] ?? '', partner.axis))
+              : neededAlong(tracking.tracked(input, axis) ? size : undefined, wanted, ofAxis)
         marks[axis] = either(marks[axis] ?? 0, read)
       })
     })
   }
   return { live, needed }
+}
+
+/** Of a joint axis what is needed neither with its head nor with its place is not, nor a head of which no place is. */
+const narrow = ({ outer, inner, outerSize, innerSize }: Joint, marks: Marks[] | undefined): void => {
+  const own = marks?.at(-1)
+  if (marks === undefined || own === undefined) return
+  const [heads, places] = [marks[outer] ?? 0, marks[inner] ?? 0]
+  if (own === 1 && heads === 1 && places === 1) return
+  const cells = new Uint8Array(outerSize * innerSize)
+  const left = new Uint8Array(outerSize)
+  for (let i = 0; i < cells.length; i++) {
+    const head = Math.floor(i / innerSize)
+    cells[i] = at(own, i) & at(heads, head) & at(places, i % innerSize)
+    if (cells[i] === 1) left[head] = 1
+  }
+  marks[marks.length - 1] = cells
+  marks[outer] = left
+}
+
+/** Where what is multiplied with it is zero, an operand need not be computed. */
+const nonZero = (known: Known): Marks => {
+  if (typeof known === 'number') return known === 0 ? 0 : 1
+  return known.includes(0) ? Uint8Array.from(known, (value) => (value === 0 ? 0 : 1)) : 1
 }
 
 /** What is marked in `a` or in `b`. */

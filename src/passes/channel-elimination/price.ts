@@ -4,11 +4,11 @@
  */
 import { memoized, onlyReader, soleProducer } from '../../ir/analysis.ts'
 import { planGroups } from '../../ir/families/groups.ts'
-import { countOf, outputShape, shapeOf } from '../../ir/links.ts'
-import type { Node } from '../../ir/op.ts'
+import { countOf, inputShape, outputShape, shapeOf } from '../../ir/links.ts'
+import type { Node, NodeContext, Pair, ValueId } from '../../ir/op.ts'
 import { widthMultiple } from '../target.ts'
 import type { Draft } from './draft.ts'
-import { type NodeView, viewsOf } from './views.ts'
+import { type NodeView, ownAxesOf, viewsOf } from './views.ts'
 
 /**
  * A float read, changed and written takes the time of about this many multiply-accumulates of a convolution: to add a constant
@@ -28,9 +28,20 @@ const oddWidth = 1.3
  * up, where that is cheaper.
  */
 export const priceOf = (view: NodeView, draft: Draft, isFinal: boolean): number => {
-  const { node, op, ctx, contraction: c, reads } = view
+  const { node, op, ctx, contraction: c, reads, pairs } = view
   const [output = ''] = node.outputs
   if (draft.vanished(output)) return 0
+  if (pairs.length > 0) {
+    const summed = ownPairs(ctx, pairs).reduce<number>(
+      (share, { ports, axes }) => share * shareOf(draft, node.inputs[ports[0]] ?? '', axes[0]),
+      1,
+    )
+    const made = ownAxesOf(draft.graph, output).reduce<number>(
+      (share, _, axis) => share * shareOf(draft, output, axis),
+      1,
+    )
+    return (op.macs?.(ctx) ?? 0) * summed * made
+  }
   if (c === undefined || reads === undefined) {
     const [made, isFree] = [elementsMade(view, draft), freeNodes(draft.graph).has(node)]
     const whole = isPadded(view, draft) ? countOf(outputShape(ctx)) : 0
@@ -84,10 +95,7 @@ const elementsMade = ({ node, ctx }: NodeView, draft: Draft): number =>
   node.outputs.reduce((sum, value, k) => {
     if (value === '' || draft.vanished(value)) return sum
     const shape = outputShape(ctx, k)
-    const share = (shape ?? []).reduce<number>((product, size, axis) => {
-      const marks = draft.kept(value, axis)
-      return marks === undefined ? product : (product * count(marks)) / Math.max(1, Number(size))
-    }, 1)
+    const share = (shape ?? []).reduce<number>((product, _, axis) => product * shareOf(draft, value, axis), 1)
     return sum + countOf(shape) * share
   }, 0)
 
@@ -108,6 +116,16 @@ const freeNodes = memoized((graph): ReadonlySet<Node> => {
   }
   return free
 })
+
+/** The pairs along axes that are no joint ones. */
+const ownPairs = (ctx: NodeContext<unknown>, pairs: ReadonlyArray<Pair>): ReadonlyArray<Pair> =>
+  pairs.filter(({ ports, axes }) => axes[0] < (inputShape(ctx, ports[0])?.length ?? 0))
+
+/** How many of the indices along an axis stay, as a fraction. */
+const shareOf = (draft: Draft, value: ValueId, axis: number): number => {
+  const marks = draft.kept(value, axis)
+  return marks === undefined ? 1 : count(marks) / Math.max(1, marks.length)
+}
 
 const count = (marks: Uint8Array): number => {
   let n = 0

@@ -5,13 +5,12 @@
  * some operator mixes, or that a graph input or output fixes, is pinned with the reason.
  */
 import { type Graph, labelOf } from '../../ir/graph.ts'
-import { shapeOf } from '../../ir/links.ts'
+import { pairsOf, shapeOf } from '../../ir/links.ts'
 import type { AxisLink, IndexMap, ValueId } from '../../ir/op.ts'
-import type { ValueType } from '../../ir/type.ts'
 import type { ChannelFacts } from './analyse.ts'
 import { type Covering, type Covers, coversOf } from './covers.ts'
-import { disjointSets, pairsOf, pinAxes, type Reason, type Tracking, trackingOf } from './tracking.ts'
-import { axesOf, type Channel, type NodeView, viewsOf } from './views.ts'
+import { disjointSets, pinAxes, type Reason, type Tracking, trackingOf } from './tracking.ts'
+import { axesOf, type Channel, jointOf, type NodeView, ownAxesOf, viewsOf } from './views.ts'
 
 export type { Reason } from './tracking.ts'
 
@@ -44,11 +43,20 @@ export const relate = (graph: Graph, facts?: ChannelFacts): Classes => {
   const handles = handlesOf(graph, layout)
   const total = layout.total + handles.count
   const classes = disjointSets(total)
+  for (const { node, pairs } of viewsOf(graph)) {
+    for (const { ports, axes } of pairs) {
+      const [a, b] = [0, 1].map((side) => layout.idOf(node.inputs[ports[side] ?? 0] ?? '', axes[side] ?? 0))
+      if (a === undefined || b === undefined) continue
+      const size = axesOf(graph, node.inputs[ports[0]] ?? '')[axes[0]] ?? 0
+      for (let i = 0; i < size; i++) classes.unite(a + i, b + i)
+    }
+  }
   const coverings = viewsOf(graph).flatMap((view) =>
     view.links === 'opaque'
       ? []
-      : pairsOf(view.links).flatMap((pair) => relatePair(view, pair, layout.idOf, handles.of, classes.unite)),
+      : pairsOf(view.links).flatMap((pair) => relatePair(graph, view, pair, layout.idOf, handles.of, classes.unite)),
   )
+  for (const value of graph.types.keys()) coverings.push(...coverJoint(graph, value, layout.idOf))
   // Channels that are normalised go only where constants are known of them.
   for (const { node, statistics } of facts === undefined ? viewsOf(graph) : []) {
     const id = statistics && tracking.idOf(node.inputs[statistics.port] ?? '', statistics.axis)
@@ -162,6 +170,7 @@ const handlesOf = (graph: Graph, { total, idOf }: Layout) => {
  * that one is merged from or split into, any may carry a removal.
  */
 const relatePair = (
+  graph: Graph,
   { node, ctx }: NodeView,
   pair: ReadonlyArray<AxisLink>,
   idOf: (value: ValueId, axis: number) => number | undefined,
@@ -177,12 +186,25 @@ const relatePair = (
     for (let i = map.first; i < map.end; i++) way[i] = coarse + map.at(i)
     covering.ways.push(way)
   }
+  /** Axes that are a joint axis on the other side: what is made from one of its parts need not go with all of that. */
+  const free = new Set<string>()
   for (const link of pair) {
     const { input, inputAxis, output, outputAxis, from, into } = link
+    const isJoint = {
+      input: inputAxis >= (shapeOf(ctx.inputs[input])?.length ?? 0),
+      output: outputAxis >= (shapeOf(ctx.outputs[output])?.length ?? 0),
+    }
+    // What is known along a joint axis from one of its parts; that they go together is said below.
+    if (from !== undefined && isJoint.output) continue
+    if (isJoint.input) free.add(`out ${outputAxis}`)
+    if (isJoint.output) free.add(`in ${inputAxis}`)
     const source = idOf(node.inputs[input] ?? '', inputAxis)
     const target = idOf(node.outputs[output] ?? '', outputAxis)
     if (source === undefined || target === undefined) continue
-    const sizes = { input: sizeAlong(ctx.inputs[input], inputAxis), output: sizeAlong(ctx.outputs[output], outputAxis) }
+    const sizes = {
+      input: axesOf(graph, node.inputs[input] ?? '')[inputAxis] ?? 0,
+      output: axesOf(graph, node.outputs[output] ?? '')[outputAxis] ?? 0,
+    }
     const handle = handleOf(link)
     if (from !== undefined && into !== undefined && handle !== undefined) {
       cover(`in ${inputAxis}`, source, sizes.input, into, handle)
@@ -193,14 +215,31 @@ const relatePair = (
     else if (into !== undefined) for (let i = into.first; i < into.end; i++) unite(source + i, target + into.at(i))
     else for (let i = 0; i < sizes.output; i++) unite(source + i, target + i)
   }
-  return [...found.values()].map(({ start, size, ways }) => ({
+  return [...found].map(([side, { start, size, ways }]) => ({
     fine: Int32Array.from({ length: size }, (_, i) => (ways.some((way) => (way[i] ?? -1) >= 0) ? start + i : -1)),
     ways,
-    isBound: true,
+    isBound: !free.has(side),
   }))
 }
 
-const sizeAlong = (type: ValueType | undefined, axis: number): number => Number(shapeOf(type)?.[axis] ?? 0)
+/** A place within a head goes with either. */
+const coverJoint = (
+  graph: Graph,
+  value: ValueId,
+  idOf: (value: ValueId, axis: number) => number | undefined,
+): ReadonlyArray<Covering> => {
+  const joint = jointOf(graph, value)
+  if (joint === undefined) return []
+  const start = idOf(value, ownAxesOf(graph, value).length)
+  const [outer, inner] = [idOf(value, joint.outer), idOf(value, joint.inner)]
+  if (start === undefined || outer === undefined || inner === undefined) return []
+  const fine = new Int32Array(joint.outerSize * joint.innerSize).map((_, i) => start + i)
+  const ways = [
+    fine.map((_, i) => outer + Math.floor(i / joint.innerSize)),
+    fine.map((_, i) => inner + (i % joint.innerSize)),
+  ]
+  return [{ fine, ways, isBound: joint.isBound }]
+}
 
 const isOneToOne = (map: IndexMap): boolean => {
   const met = new Set<number>()

@@ -7,7 +7,8 @@ import type { ValueId } from '../../ir/op.ts'
 import { type Target, widthMultiple } from '../target.ts'
 import type { Draft } from './draft.ts'
 import type { Reason } from './relate.ts'
-import { axesOf, type NodeView } from './views.ts'
+import { at } from './slice-readers.ts'
+import { axesOf, jointOf, type NodeView, ownAxesOf } from './views.ts'
 
 /** Puts back what the node asks for. It reads and changes channels of the node's own inputs and outputs only. */
 export type Rule = (view: NodeView, draft: Draft) => void
@@ -29,6 +30,28 @@ const keepGroups: Rule = ({ node, contraction: c, reads }, draft) => {
   const { gatherInput, gatherOutput } = draft.detours
   for (const i of (gatherInput.has(node) ? least : full).backInputs) draft.putChannel(input, c.axis, i, reason)
   for (const o of (gatherOutput.has(node) ? least : full).backOutputs) draft.putChannel(output, c.outputAxis, o, reason)
+}
+
+/** Heads keep equally many places each. */
+const keepHeadsEven: Rule = ({ node }, { graph, goes, putChannel }) => {
+  for (const value of node.outputs) {
+    const joint = jointOf(graph, value)
+    if (joint === undefined || joint.isBound) continue
+    const { outer, inner, outerSize, innerSize } = joint
+    const axis = ownAxesOf(graph, value).length
+    const places = Array.from({ length: innerSize }, (_, p) => p)
+    const left = Array.from({ length: outerSize }, (_, head) => head)
+      .filter((head) => !goes(value, outer, head))
+      .map((head) => ({ head, gone: places.filter((p) => goes(value, axis, head * innerSize + p)) }))
+    const least = left.reduce((n, { gone }) => Math.min(n, gone.length), innerSize)
+    for (const { head, gone } of left) {
+      const alone = gone.filter((p) => !goes(value, inner, p))
+      for (const p of alone.slice(0, gone.length - least)) {
+        const reason: Reason = { kind: 'groups', at: value, text: `keeps the parts of ${value} of one size` }
+        putChannel(value, axis, head * innerSize + p, reason)
+      }
+    }
+  }
 }
 
 /** Constants that cannot be paid for stay: one for each group that carries the others, or those whose numbers do not fit. */
@@ -83,6 +106,24 @@ const keepStatistics: Rule = ({ node, statistics: s }, { facts, kept, vanished, 
   for (const gone of leaving) for (const i of gone.slice(least)) putChannel(input, s.axis, i, reason)
 }
 
+/** Of a product only what is zero on one side goes. */
+const keepPairs: Rule = ({ node, pairs }, { graph, facts, goes, putChannel, vanished }) => {
+  if (pairs.length === 0 || vanished(node.outputs[0] ?? '')) return
+  const text = `is multiplied with what is not zero in ${labelOf(node)}`
+  for (const { ports, axes } of pairs) {
+    const known = ports.map((port, side) => facts.known(node.inputs[port] ?? '', axes[side] ?? 0))
+    const isZero = (k: number): boolean => known.some((one) => at(one, k) === 0)
+    const side = graph.constants.has(node.inputs[ports[0]] ?? '') ? 1 : 0
+    const [value, axis] = [node.inputs[ports[side]] ?? '', axes[side]]
+    const joint = axis < ownAxesOf(graph, value).length ? undefined : jointOf(graph, value)
+    for (let k = 0; k < (axesOf(graph, value)[axis] ?? 0); k++) {
+      // What goes with its head is not missed.
+      if (joint !== undefined && goes(value, joint.outer, Math.floor(k / joint.innerSize))) continue
+      if (goes(value, axis, k) && !isZero(k)) putChannel(value, axis, k, { kind: 'product', at: labelOf(node), text })
+    }
+  }
+}
+
 /** No operator that stays may lose all of an axis, unless it can do without that port. */
 const keepOne: Rule = ({ node, op }, { graph, vanished, candidates, putClass }) => {
   const isGone = (value: ValueId): boolean => value !== '' && vanished(value)
@@ -102,7 +143,7 @@ const keepOne: Rule = ({ node, op }, { graph, vanished, candidates, putClass }) 
 }
 
 /** In order: what a later rule puts back is for the earlier ones to look at again, before it goes on. */
-export const rules: ReadonlyArray<Rule> = [keepGroups, keepStatistics, keepUnpaid, keepOne]
+export const rules: ReadonlyArray<Rule> = [keepGroups, keepHeadsEven, keepStatistics, keepUnpaid, keepPairs, keepOne]
 
 /** Classes that round a width up. */
 interface Rounding {

@@ -2,11 +2,12 @@
 import { fixedNames, freshNames, usersOf } from '../../ir/analysis.ts'
 import { gatherOperands } from '../../ir/gather-operands.ts'
 import { type Graph, withParts } from '../../ir/graph.ts'
+import { shapeOf } from '../../ir/links.ts'
 import type { Node, ShrinkContext, ValueId } from '../../ir/op.ts'
 import type { Tensor } from '../../ir/tensor.ts'
 import type { ChannelFacts } from './analyse.ts'
 import type { Decision } from './decide.ts'
-import { axesOf, type NodeView, viewsOf } from './views.ts'
+import { axesOf, type NodeView, partnerOf, viewsOf } from './views.ts'
 
 export const shrink = (graph: Graph, facts: ChannelFacts, decision: Decision): Graph => {
   if (!decision.changes) return graph
@@ -57,19 +58,22 @@ const onlyUsed = (
 
 const shrinkContext = (
   graph: Graph,
-  { node, ctx, links }: NodeView,
+  { node, ctx, links, pairs }: NodeView,
   facts: ChannelFacts,
   decision: Decision,
   fresh: (hint: string) => ValueId,
 ): ShrinkContext<unknown> => {
   const keptOutput = (output: number, axis: number): Int32Array | undefined =>
     decision.kept(node.outputs[output] ?? '', axis)
-  /** A constant operand follows the outputs made from it. */
+  /** A constant operand follows the outputs made from it, and what it is multiplied with. */
   const keptOperand = (port: number, axis: number): Int32Array | undefined => {
     if (links === 'opaque') return undefined
+    const partner = partnerOf(pairs, port, axis)
+    if (partner !== undefined) return decision.kept(node.inputs[partner.port] ?? '', partner.axis)
     const size = graph.constants.get(node.inputs[port] ?? '')?.shape[axis] ?? 0
     for (const link of links) {
       if (link.input !== port || link.inputAxis !== axis || link.into !== undefined) continue
+      if (link.outputAxis >= (shapeOf(ctx.outputs[link.output])?.length ?? 0)) continue
       const outputs = keptOutput(link.output, link.outputAxis)
       if (outputs === undefined) continue
       const { from } = link

@@ -9,14 +9,26 @@
 import { memoized, usersOf } from '../../ir/analysis.ts'
 import { type Failure, failure } from '../../ir/failure.ts'
 import { type Graph, labelOf, readsOf } from '../../ir/graph.ts'
+import { pairsOf } from '../../ir/links.ts'
 import type { AxisLink, IndexMap, ValueId } from '../../ir/op.ts'
 import { channelsFor } from '../effort.ts'
-import { axesOf, type Channel, viewsOf } from './views.ts'
+import { axesOf, type Channel, ownAxesOf, viewsOf } from './views.ts'
 
 /** Why a channel has to stay, in words, with the value or node at fault. */
 export interface Reason {
   readonly kind:
-    'output' | 'input' | 'opaque' | 'mixed' | 'live' | 'carrier' | 'pattern' | 'numbers' | 'width' | 'groups' | 'empty'
+    | 'output'
+    | 'input'
+    | 'opaque'
+    | 'mixed'
+    | 'live'
+    | 'product'
+    | 'carrier'
+    | 'pattern'
+    | 'numbers'
+    | 'width'
+    | 'groups'
+    | 'empty'
   readonly at: string
   readonly text: string
   /** Of a class that is `live` the channel that is needed; `needed-by.ts` says by what. */
@@ -54,14 +66,14 @@ export const tooManyChannels = (graph: Graph): Failure<'ModelTooLarge'> | undefi
 /** Calls `pin` with every axis that has to stay whole. */
 export const pinAxes = (graph: Graph, pin: (value: ValueId, axis: number, reason: Reason) => void): void => {
   const pinAll = (value: ValueId, reason: Reason): void => {
-    for (const axis of axesOf(graph, value).keys()) pin(value, axis, reason)
+    for (const axis of ownAxesOf(graph, value).keys()) pin(value, axis, reason)
   }
   for (const { name } of graph.outputs) pinAll(name, { kind: 'output', at: name, text: `is the graph output ${name}` })
   for (const { name } of graph.inputs) pinAll(name, { kind: 'input', at: name, text: `is the graph input ${name}` })
   for (const name of graph.preserved.uses) {
     pinAll(name, { kind: 'opaque', at: name, text: `is named by a part of the model that is kept as it is` })
   }
-  for (const { node, op, ctx, links, contraction: c, statistics } of viewsOf(graph)) {
+  for (const { node, op, ctx, links, contraction: c, pairs, statistics } of viewsOf(graph)) {
     const label = labelOf(node)
     if (links === 'opaque') {
       const reason: Reason = { kind: 'opaque', at: label, text: `meets ${label}, which is not looked into` }
@@ -80,30 +92,18 @@ export const pinAxes = (graph: Graph, pin: (value: ValueId, axis: number, reason
       made[0]?.push(c.outputAxis)
     }
     if (statistics !== undefined) read[statistics.port]?.push(statistics.axis)
+    for (const { ports, axes } of pairs) ports.forEach((port, side) => read[port]?.push(axes[side] ?? 0))
     node.inputs.forEach((value, port) => {
-      for (const axis of axesOf(graph, value).keys()) {
+      for (const axis of ownAxesOf(graph, value).keys()) {
         if (read[port]?.includes(axis) !== true && op.ignores?.(ctx, port, axis) !== true) pin(value, axis, mixed)
       }
     })
     node.outputs.forEach((value, output) => {
-      for (const axis of axesOf(graph, value).keys()) {
+      for (const axis of ownAxesOf(graph, value).keys()) {
         if (made[output]?.includes(axis) !== true) pin(value, axis, mixed)
       }
     })
   }
-}
-
-/** Links between the same input and output, in order. */
-export const pairsOf = (links: ReadonlyArray<AxisLink>): ReadonlyArray<ReadonlyArray<AxisLink>> => {
-  const pairs = new Map<number, Map<number, AxisLink[]>>()
-  for (const link of links) {
-    const ofInput = pairs.get(link.input) ?? new Map<number, AxisLink[]>()
-    pairs.set(link.input, ofInput)
-    const known = ofInput.get(link.output)
-    if (known) known.push(link)
-    else ofInput.set(link.output, [link])
-  }
-  return [...pairs.values()].flatMap((ofInput) => [...ofInput.values()])
 }
 
 export const trackingOf = memoized((graph): Tracking => {
@@ -131,15 +131,26 @@ export const trackingOf = memoized((graph): Tracking => {
     const id = idOf(value, axis)
     if (id !== undefined) marks[id] = 1
   }
-  for (const { node, op, ctx, links, contraction: c } of viewsOf(graph)) {
+  for (const { node, op, ctx, links, contraction: c, pairs } of viewsOf(graph)) {
     if (links === 'opaque') continue
+    for (const { ports, axes } of pairs) {
+      const [a, b] = [0, 1].map((side) => idOf(node.inputs[ports[side] ?? 0] ?? '', axes[side] ?? 0))
+      if (a === undefined || b === undefined) {
+        // With a constant: it makes a difference between the other's channels.
+        for (const id of [a, b]) if (id !== undefined) told[id] = 1
+        continue
+      }
+      families.unite(a, b)
+      bind(a, b)
+      bind(b, a)
+    }
     if (c !== undefined) {
       mark(told, node.inputs[c.port] ?? '', c.axis)
       mark(told, node.outputs[0] ?? '', c.outputAxis)
     }
     if (op.ignores !== undefined) {
       node.inputs.forEach((value, port) => {
-        for (const axis of axesOf(graph, value).keys()) if (op.ignores?.(ctx, port, axis)) mark(partial, value, axis)
+        for (const axis of ownAxesOf(graph, value).keys()) if (op.ignores?.(ctx, port, axis)) mark(partial, value, axis)
       })
     }
     for (const pair of pairsOf(links)) {

@@ -1,11 +1,12 @@
 /** What the phases ask of a node's operator, asked once. */
 import { type Reads, readsOfContraction } from '../../ir/families/contraction.ts'
 import { memoized } from '../../ir/analysis.ts'
-import { contextOf, type Graph } from '../../ir/graph.ts'
+import { contextOf, type Graph, readsOf } from '../../ir/graph.ts'
 import { shapeOf } from '../../ir/links.ts'
-import type { AxisLink, Contraction, Node, NodeContext, Statistics, ValueId } from '../../ir/op.ts'
+import type { AxisLink, Contraction, Node, NodeContext, Pair, Statistics, ValueId } from '../../ir/op.ts'
 import { type AnyOp, opOf } from '../../ir/registry.ts'
 import { isStatic } from '../../ir/type.ts'
+import { type BoundJoint, jointLinks } from './joints.ts'
 
 /** A node with everything the phases ask its operator, asked once. */
 export interface NodeView {
@@ -15,30 +16,81 @@ export interface NodeView {
   /** Those of the operator and those of its statistics. */
   readonly links: ReadonlyArray<AxisLink> | 'opaque'
   readonly contraction: Contraction | undefined
+  readonly pairs: ReadonlyArray<Pair>
   readonly reads: Reads | undefined
   readonly statistics: Statistics | undefined
 }
 
-export const viewsOf = memoized((graph): ReadonlyArray<NodeView> =>
-  graph.nodes.map((node) => {
+export const viewsOf = (graph: Graph): ReadonlyArray<NodeView> => structureOf(graph).views
+
+/** The joint axis of a value, which is the one behind its own. */
+export const jointOf = (graph: Graph, value: ValueId): BoundJoint | undefined => structureOf(graph).joints.get(value)
+
+const structureOf = memoized((graph) => {
+  const sums = new Map<ValueId, number>()
+  const joints = new Map<ValueId, BoundJoint>()
+  const bind = (value: ValueId): void => {
+    const joint = joints.get(value)
+    if (joint !== undefined) joints.set(value, { ...joint, isBound: true })
+  }
+  const views = graph.nodes.map((node): NodeView => {
     const op = opOf(node)
-    const ctx = contextOf(graph, node)
+    const ctx = { ...contextOf(graph, node), sumsToOne: (port: number) => sums.get(node.inputs[port] ?? '') }
+    const summed = op.sumsToOne?.(ctx)
+    if (summed !== undefined) sums.set(node.outputs[0] ?? '', summed)
     const own = op.links === 'opaque' ? 'opaque' : op.links(ctx)
-    const contraction = own === 'opaque' ? undefined : op.contraction?.(ctx)
+    if (own === 'opaque') {
+      for (const input of readsOf(node)) bind(input)
+      return { node, op, ctx, links: own, contraction: undefined, reads: undefined, pairs: [], statistics: undefined }
+    }
+    const contraction = op.contraction?.(ctx)
     const reads = contraction && readsOfContraction(ctx, contraction)
-    const statistics = own === 'opaque' ? undefined : op.statistics?.(ctx)
-    const links = own === 'opaque' || statistics === undefined ? own : [...own, ...statistics.links]
-    return { node, op, ctx, links, contraction, reads, statistics }
-  }),
-)
+    const pairs = contraction === undefined ? (op.pairs?.(ctx) ?? []) : []
+    const joint = jointLinks(ctx, own, pairs, (port) => joints.get(node.inputs[port] ?? ''))
+    node.outputs.forEach((output, k) => {
+      const made = joint.made[k]
+      if (made !== undefined && output !== '') joints.set(output, made)
+    })
+    for (const port of joint.binds) {
+      const { outer, inner } = joints.get(node.inputs[port] ?? '') ?? { outer: 0, inner: 0 }
+      const isIgnored = [outer, inner].every((axis) => op.ignores?.(ctx, port, axis) === true)
+      if (!isIgnored) bind(node.inputs[port] ?? '')
+    }
+    const statistics = op.statistics?.(ctx)
+    const links = [...own, ...joint.links, ...(statistics?.links ?? [])]
+    return { node, op, ctx, links, contraction, reads, pairs: [...pairs, ...joint.pairs], statistics }
+  })
+  for (const { name } of graph.outputs) bind(name)
+  for (const name of graph.preserved.uses) bind(name)
+  return { views, joints }
+})
+
+/** The operand and axis that an axis of an input is summed over together with. */
+export const partnerOf = (
+  pairs: ReadonlyArray<Pair>,
+  port: number,
+  axis: number,
+): { readonly port: number; readonly axis: number } | undefined => {
+  for (const { ports, axes } of pairs) {
+    if (ports[0] === port && axes[0] === axis) return { port: ports[1], axis: axes[1] }
+    if (ports[1] === port && axes[1] === axis) return { port: ports[0], axis: axes[0] }
+  }
+  return undefined
+}
 
 export const viewOf = (graph: Graph, node: Node): NodeView | undefined => viewsByNode(graph).get(node)
 
 const viewsByNode = memoized((graph) => new Map(viewsOf(graph).map((view) => [view.node, view])))
 
-/** Sizes of a value's axes, undefined where not static. */
-export const axesOf = (graph: Graph, value: ValueId): ReadonlyArray<number | undefined> =>
+/** Sizes of a value's own axes, undefined where not static. */
+export const ownAxesOf = (graph: Graph, value: ValueId): ReadonlyArray<number | undefined> =>
   shapeOf(graph.types.get(value))?.map((dim) => (isStatic(dim) ? dim : undefined)) ?? []
+
+/** Sizes of a value's axes, undefined where not static: its own, and behind them that of its joint axis. */
+export const axesOf = (graph: Graph, value: ValueId): ReadonlyArray<number | undefined> => {
+  const [own, joint] = [ownAxesOf(graph, value), jointOf(graph, value)]
+  return joint === undefined ? own : [...own, joint.outerSize * joint.innerSize]
+}
 
 /** A channel: index `index` along `axis` of `value`. */
 export interface Channel {
