@@ -27,7 +27,8 @@ import { scopeOf, subgraphsOf } from './captures.ts'
 import { type ReadError, readError } from './error.ts'
 import type { ExternalReader } from './external.ts'
 import { inlineNestedTensors } from './inline.ts'
-import { functionKey, opaqueNode, readNode } from './node.ts'
+import { functionKey, inlineFunctions } from './functions.ts'
+import { opaqueNode, readNode } from './node.ts'
 import { notOnnx } from './not-onnx.ts'
 import { sortNodes } from './order.ts'
 import { readTensor } from './tensor.ts'
@@ -66,6 +67,7 @@ export const readModelBytes = (bytes: Uint8Array, options: ReadOptions = {}): E.
   if (E.isLeft(inlined)) return inlined
   const opsets = readOpsets(model)
   if (E.isLeft(opsets)) return opsets
+  inlineFunctions(model, graph, opsets.right, valueNames(model, graph))
   const initializers = readInitializers(graph, options.external)
   if (E.isLeft(initializers)) return initializers
   const nodes = readNodes(model, graph, opsets.right, options.external)
@@ -131,7 +133,7 @@ const checkNames = (model: ModelProto, graph: GraphProto, bytes: Uint8Array): E.
   return E.right(undefined)
 }
 
-const readOpsets = (model: ModelProto): E.Either<ReadError, ReadonlyMap<string, number>> => {
+const readOpsets = (model: ModelProto): E.Either<ReadError, Map<string, number>> => {
   const out = new Map<string, number>()
   for (const entry of model.opsetImport) {
     const domain = domainOf(entry.domain)
@@ -179,7 +181,7 @@ const readNodes = (
   opsets: ReadonlyMap<string, number>,
   external: ExternalReader | undefined,
 ): E.Either<ReadError, Nodes> => {
-  const functions = new Set(model.functions.map(({ domain, name }) => functionKey(domain, name)))
+  const functions = new Set(model.functions.map(({ domain, name, overload }) => functionKey(domain, name, overload)))
   const reader = { opsets, functions, external }
   const protos = new Map<Node, NodeProto>()
   for (const proto of graph.node) {

@@ -9,6 +9,7 @@ import { encode, remainder, without } from '../onnx/codec.ts'
 import { domainOf } from '../onnx/conventions.ts'
 import { AttributeProtoSchema, type NodeProto, NodeProtoSchema } from '../onnx/onnx_pb.ts'
 import { modelledAttributeFields, readAttributes } from './attributes.ts'
+import { functionKey } from './functions.ts'
 import { scopeOf, subgraphsOf } from './captures.ts'
 import type { ReadError } from './error.ts'
 import type { ExternalReader } from './external.ts'
@@ -20,8 +21,6 @@ export interface NodeReader {
   readonly functions: ReadonlySet<string>
   readonly external: ExternalReader | undefined
 }
-
-export const functionKey = (domain: string, name: string): string => `${domainOf(domain)}::${name}`
 
 /** How errors name a node. */
 export const describeNode = (proto: NodeProto): string =>
@@ -39,8 +38,8 @@ const understand = (
   proto: NodeProto,
   reader: NodeReader,
 ): E.Either<ReadError, { readonly op: string; readonly attrs: unknown } | string> => {
-  const { domain, opType } = proto
-  if (reader.functions.has(functionKey(domain, opType)) || proto.overload !== '') {
+  const { domain, opType, overload } = proto
+  if (reader.functions.has(functionKey(domain, opType, overload)) || overload !== '') {
     return E.right('it calls a function of the model')
   }
   const from = domainOf(domain)
