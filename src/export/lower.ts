@@ -8,6 +8,7 @@ import { Opaque } from '../ir/ops/opaque.ts'
 import { isOp } from '../ir/registry.ts'
 import { sizeInBytes, type Tensor } from '../ir/tensor.ts'
 import { tensorType } from '../ir/type.ts'
+import { writtenOut } from '../ir/written.ts'
 import { domainOf, sparseInitializer } from '../onnx/conventions.ts'
 import {
   type GraphProto,
@@ -99,7 +100,8 @@ const inMemory = (model: Pieces): E.Either<WriteError, Uint8Array> => {
 }
 
 /** The same with the model in pieces, tensors read or made while they are written: for writing to a file. */
-export const lowerInPieces = (graph: Graph, options: LowerOptions = {}): E.Either<WriteError, LoweredPieces> => {
+export const lowerInPieces = (held: Graph, options: LowerOptions = {}): E.Either<WriteError, LoweredPieces> => {
+  const graph = writtenOut(held)
   const names = initializerNames(graph)
   const tensors = new Map<ValueId, Tensor>()
   for (const name of names) {

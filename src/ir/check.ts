@@ -10,7 +10,7 @@ import { Constant } from './ops/constant.ts'
 import { Identity } from './ops/identity.ts'
 import { Opaque } from './ops/opaque.ts'
 import { decodeAttributes, encodeAttributes, findOp, isOp } from './registry.ts'
-import type { Dense, Edited, External, Tensor } from './tensor.ts'
+import type { Dense, Edited, External, Held, Tensor } from './tensor.ts'
 import { contradict, printType, sameShape, sameType, sizeOf, unknownType, type ValueType } from './type.ts'
 
 export type CheckError = Failure<'CheckError'>
@@ -70,6 +70,7 @@ const checkTensor = (subject: string, tensor: Tensor): CheckError | undefined =>
   const shape = `[${tensor.shape.join(',')}]`
   if (!tensor.shape.every((size) => Number.isInteger(size) && size >= 0))
     return wrong(subject, 'sizes from 0 up', shape)
+  if (tensor.tag === 'Held') return checkHeld(subject, tensor)
   if (tensor.tag !== 'Gather') return checkData(subject, tensor)
   const { source, indices } = tensor
   if (source.dtype !== tensor.dtype || indices.length !== source.shape.length) {
@@ -83,6 +84,20 @@ const checkTensor = (subject: string, tensor: Tensor): CheckError | undefined =>
     if (outside !== undefined) return wrong(subject, `indices below ${size} on axis ${axis}`, String(outside))
   }
   return checkData(`${subject}, source`, source)
+}
+
+const checkHeld = (subject: string, { shape, stored, scale, zero, axis, block }: Held): CheckError | undefined => {
+  if (!sameShape(shape, stored.shape))
+    return wrong(subject, `stored numbers [${shape.join(',')}]`, `[${stored.shape.join(',')}]`)
+  for (const part of [scale, zero]) {
+    const count = sizeOf(part?.shape ?? [])
+    const blocks =
+      block === undefined ? shape[axis] : sizeOf(shape.map((d, a) => (a === axis ? Math.ceil(d / block) : d)))
+    if (count !== 1 && count !== blocks) return wrong(subject, `a scale or zero for axis ${axis}`, `${count} of them`)
+  }
+  return [stored, scale, zero]
+    .map((part) => part && checkTensor(`${subject}, part`, part))
+    .find((one) => one !== undefined)
 }
 
 const checkData = (subject: string, tensor: Dense | External | Edited): CheckError | undefined => {

@@ -5,7 +5,7 @@
 import type { Either } from 'fp-ts/lib/Either.js'
 import type { Schema } from './attributes.ts'
 import type { Refusal } from './numerics.ts'
-import type { Dense, Tensor } from './tensor.ts'
+import type { Dense, Held, Tensor } from './tensor.ts'
 import type { Dim, ValueType } from './type.ts'
 
 /** A value's name: unique in the graph, and the name it has in the ONNX file. `''` stands for an omitted port. */
@@ -111,6 +111,11 @@ export interface Contraction {
   readonly sampling: ReadonlyArray<Sampling> | undefined
   /** Whether {@link rebuild} can multiply the bias and add to it: there is none, or it is a constant. */
   readonly payable: boolean
+  /**
+   * Why the bias cannot take on an amount, the sum of terms of which the magnitudes sum up to `size`, if it cannot: it is held
+   * as integers. Absent: it can.
+   */
+  readonly admits?: ((output: number, shift: number, size: number) => Refusal | undefined) | undefined
   /** Constant added to each output channel, by output index; undefined when it is not a constant. */
   readonly bias: (output: number) => number | undefined
   /** The largest magnitude of what the bias adds to an output channel; infinite when it is computed. */
@@ -298,6 +303,8 @@ export interface OpDef<Name extends string, A> {
   readonly identity?: (ctx: NodeContext<A>) => number | undefined
   /** A simpler equivalent, looking at this node and its constant operands only. */
   readonly simplify?: (ctx: NodeContext<A>, fresh: (hint: string) => ValueId) => Rewrite | undefined
+  /** The constant that the node makes of constants that are smaller, in terms of these; undefined where it is not that simple. */
+  readonly hold?: (ctx: NodeContext<A>) => Held | undefined
   /** Reference evaluation; undefined where this case is not implemented. Computes in double, rounds once. */
   readonly evaluate?: (
     ctx: NodeContext<A>,

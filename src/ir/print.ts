@@ -117,6 +117,7 @@ const printData = (tensor: Tensor, data: 'full' | 'elide'): string => {
   switch (tensor.tag) {
     case 'Dense':
     case 'Edited':
+    case 'Held':
       return printDense(materialize(tensor), data)
     case 'External':
       return printExternal(tensor)

@@ -1,5 +1,5 @@
 /** What the slices of a constant tensor hold. Scans are remembered per tensor. */
-import { isFloat } from './dtype.ts'
+import { bitsOf, isFloat } from './dtype.ts'
 import { elementReader, elements, isNumeric, pieces, type Tensor } from './tensor.ts'
 import { sizeOf } from './type.ts'
 
@@ -25,7 +25,7 @@ const findUniform = (tensor: Tensor): number | undefined => {
 
 const constants = new WeakMap<Tensor, Map<number, Float64Array>>()
 
-/** Per index along `axis` the number that its whole slice holds, NaN where it holds several. Float tensors only. */
+/** Per index along `axis` the number that its whole slice holds, NaN where it holds several, and for integers of more than 16 bits. */
 export const sliceConstants = (tensor: Tensor, axis: number): Float64Array => {
   const known = constants.get(tensor) ?? new Map<number, Float64Array>()
   constants.set(tensor, known)
@@ -33,7 +33,8 @@ export const sliceConstants = (tensor: Tensor, axis: number): Float64Array => {
   if (found) return found
   const size = tensor.shape[axis] ?? 0
   const out = new Float64Array(size).fill(NaN)
-  if (isFloat(tensor.dtype) && sizeOf(tensor.shape) > 0) {
+  const isTold = isFloat(tensor.dtype) || (isNumeric(tensor.dtype) && bitsOf(tensor.dtype) <= 16)
+  if (isTold && sizeOf(tensor.shape) > 0) {
     const values = elements(tensor)
     const inner = sizeOf(tensor.shape.slice(axis + 1))
     const outer = sizeOf(tensor.shape.slice(0, axis))

@@ -2,11 +2,13 @@
  * Constant tensors. Structure is rebuilt freely; bytes are shared and never written to after a tensor was made.
  *
  * `Dense` holds little-endian bytes in memory, `External` a range of a file, `Gather` a selection of indices per axis of
- * another tensor, `Edited` another tensor with new numbers. The bytes of all but the first are made whenever they are read, so
- * that a graph holds no large weight: row by row by {@link pieces}, or at once by {@link materialize}.
+ * another tensor, `Edited` another tensor with new numbers, `Held` smaller tensors that a node makes it from. The bytes of all
+ * but the first are made whenever they are read, so that a graph holds no large weight: row by row by {@link pieces}, or at once
+ * by {@link materialize}.
  */
 import { bitsOf, byteLength, type DType, fromBfloat16, fromFloat16, isWide, toBfloat16, toFloat16 } from './dtype.ts'
 import { invariant } from './failure.ts'
+import type { Node } from './op.ts'
 import { pick } from './pick.ts'
 import { sizeOf } from './type.ts'
 
@@ -54,7 +56,27 @@ export interface Edited extends TensorShape {
   readonly meta?: TensorMeta
 }
 
-export type Tensor = Dense | External | Gather | Edited
+/**
+ * `(stored - zero) · scale`: a tensor that a model keeps as integers, or in a narrower type. It is selected from, and its numbers
+ * are changed, in terms of what is stored, so that it stays as small.
+ */
+export interface Held extends TensorShape {
+  readonly tag: 'Held'
+  /** Of the same shape. */
+  readonly stored: Tensor
+  /** One number, one for each index along `axis`, or with `block` one for each block of indices along it. Absent: 1. */
+  readonly scale?: Tensor | undefined
+  /** What stands for zero, as many as scales. Absent: 0. */
+  readonly zero?: Tensor | undefined
+  readonly axis: number
+  /** Indices along `axis` that share a scale; other axes have one for each index. Absent: no blocks. */
+  readonly block?: number | undefined
+  /** The node that makes it, which reads `stored`, `scale` and `zero`; absent where an operator reads these itself. */
+  readonly node?: Node
+  readonly meta?: undefined
+}
+
+export type Tensor = Dense | External | Gather | Edited | Held
 
 /** Numbers of a tensor. 64-bit integers keep their exact value; everything else fits a double. */
 export type Elements = Float64Array | Float32Array | BigInt64Array | BigUint64Array
@@ -83,6 +105,7 @@ export const gather = (tensor: Tensor, axis: number, kept: Int32Array): Tensor =
   invariant(size !== undefined, `axis ${axis} of a rank-${tensor.shape.length} tensor`)
   for (const i of kept) invariant(i >= 0 && i < size, `index ${i} of an axis of ${size}`)
   if (kept.length === size && kept.every((k, i) => k === i)) return tensor
+  if (tensor.tag === 'Held') return gatherHeld(tensor, axis, kept)
   const source = tensor.tag === 'Gather' ? tensor.source : tensor
   const indices = tensor.tag === 'Gather' ? tensor.indices : tensor.shape.map(() => null)
   const before = indices[axis]
@@ -97,6 +120,39 @@ export const gather = (tensor: Tensor, axis: number, kept: Int32Array): Tensor =
   }
 }
 
+/**
+ * A selection of what is held. Where blocks of an axis lose different numbers of indices, they are taken apart into smaller ones,
+ * of which as many keep the scale that they had.
+ */
+const gatherHeld = (tensor: Held, axis: number, kept: Int32Array): Held => {
+  const { stored, block } = tensor
+  const rest = {
+    ...tensor,
+    shape: tensor.shape.map((d, a) => (a === axis ? kept.length : d)),
+    stored: gather(stored, axis, kept),
+  }
+  if (block === undefined) {
+    const along = (part: Tensor | undefined): Tensor | undefined =>
+      part !== undefined && axis === tensor.axis && sizeOf(part.shape) > 1 ? gather(part, 0, kept) : part
+    return { ...rest, scale: along(tensor.scale), zero: along(tensor.zero) }
+  }
+  const isCut = axis === tensor.axis
+  const size = isCut ? finestBlock(kept, block) : block
+  const indices = isCut
+    ? Int32Array.from({ length: Math.ceil(kept.length / size) }, (_, i) => Math.floor((kept[i * size] ?? 0) / block))
+    : kept
+  const along = (part: Tensor | undefined): Tensor | undefined => part && gather(part, axis, indices)
+  return { ...rest, block: size, scale: along(tensor.scale), zero: along(tensor.zero) }
+}
+
+/** The most indices in a row of `kept` that always come from one block of `block` indices. */
+const finestBlock = (kept: Int32Array, block: number): number => {
+  const isWhole = (size: number): boolean =>
+    kept.every((k, i) => Math.floor(k / block) === Math.floor((kept[i - (i % size)] ?? 0) / block))
+  for (let size = block; size > 1; size--) if (block % size === 0 && isWhole(size)) return size
+  return 1
+}
+
 /** Bytes up to which the elements of a tensor are made once and remembered. */
 const smallBytes = 2 ** 20
 
@@ -109,6 +165,13 @@ const pieceBytes = 2 ** 24
 /** Bytes of a tensor's elements; 0 for strings, which are never written as raw bytes. */
 export const sizeInBytes = ({ dtype, shape }: TensorShape): number => byteLength(dtype, sizeOf(shape))
 
+/** Bytes that a model keeps of a tensor: of what is held, those of its parts. */
+export const storedBytes = (tensor: Tensor | undefined): number => {
+  if (tensor === undefined) return 0
+  if (tensor.tag !== 'Held') return sizeInBytes(tensor)
+  return storedBytes(tensor.stored) + storedBytes(tensor.scale) + storedBytes(tensor.zero)
+}
+
 /** `source` with other numbers; see {@link Edited}. What is written of it besides is `meta`. Small tensors are made at once. */
 export const edited = (source: Tensor, edit: Edited['edit'], meta?: TensorMeta): Tensor => {
   const { dtype, shape } = source
@@ -117,18 +180,106 @@ export const edited = (source: Tensor, edit: Edited['edit'], meta?: TensorMeta):
   return sizeInBytes(source) <= smallBytes ? materialize(tensor) : tensor
 }
 
-/** `source` with its elements changed in place by `edit`, which is given those of rows from `first` on; each rounded once. */
+/**
+ * `source` with its elements changed in place by `edit`, which is given those of rows from `first` on; each rounded once. What
+ * is held can be given numbers only that it {@link holds}.
+ */
 export const editElements = (
   source: Tensor,
   edit: (values: Float32Array | Float64Array, first: number) => void,
 ): Tensor => {
   const { dtype, shape } = source
+  if (source.tag === 'Held') return editHeld(source, edit)
   return edited(source, (bytes, first) => {
     const rows = bytes.byteLength / Math.max(1, byteLength(dtype, sizeOf(shape.slice(1))))
     const values = copyElements(dense(dtype, shape.length === 0 ? [] : [rows, ...shape.slice(1)], bytes))
     edit(values, first)
     return encodeElements(dtype, values)
   })
+}
+
+const editHeld = (source: Held, edit: (values: Float32Array | Float64Array, first: number) => void): Held => {
+  const { stored, shape } = source
+  const each = sizeOf(shape.slice(1))
+  const read = heldReader(source)
+  const change = (numbers: Float32Array | Float64Array, first: number): void => {
+    const start = first * each
+    const before = numbers.map((q, i) => read.decode(q, start + i))
+    const after = elementBuffer(source.dtype, numbers.length)
+    after.set(before)
+    edit(after, first)
+    for (const [i, value] of after.entries()) if (value !== before[i]) numbers[i] = read.encode(value, start + i)
+  }
+  if (bitsOf(stored.dtype) >= 8) return { ...source, stored: editElements(stored, change) }
+  const numbers = copyElements(stored)
+  change(numbers, 0)
+  return { ...source, stored: tensorOf(stored.dtype, shape, numbers) }
+}
+
+/** What the numbers that are stored stand for, by their place in row-major order. */
+interface HeldReader {
+  /** In double, not yet rounded to the type of the tensor. */
+  readonly decode: (stored: number, place: number) => number
+  /** What is stored for a number that the tensor {@link holds}. */
+  readonly encode: (value: number, place: number) => number
+}
+
+/** The number of a scale or zero that belongs to each place of a tensor. */
+export const heldPart = (
+  { shape, axis, block }: Pick<Held, 'shape' | 'axis' | 'block'>,
+  part: Tensor | undefined,
+  otherwise: number,
+): ((place: number) => number) => {
+  if (part === undefined) return () => otherwise
+  const inner = sizeOf(shape.slice(axis + 1))
+  const size = shape[axis] ?? 1
+  const values = elements(part)
+  if (block !== undefined) {
+    const blocks = Math.ceil(size / block)
+    return (place) => {
+      const row = Math.floor(place / inner)
+      const at = Math.floor(row / size) * blocks + Math.floor((row % size) / block)
+      return Number(values[at * inner + (place % inner)])
+    }
+  }
+  const only = Number(values[0])
+  return values.length === 1 ? () => only : (place) => Number(values[Math.floor(place / inner) % size])
+}
+
+const heldReader = (held: Held): HeldReader => {
+  const { dtype, stored, scale, zero } = held
+  const [scaleAt, zeroAt] = [heldPart(held, scale, 1), heldPart(held, zero, 0)]
+  const isCast = scale === undefined && zero === undefined
+  // As runtimes do: the difference of integers is exact in 32 bits, then rounded to single precision.
+  const single = dtype === 'float64' || isCast ? (x: number): number => x : Math.fround
+  const decode = (q: number, place: number): number => single(single(q - zeroAt(place)) * scaleAt(place))
+  return {
+    decode,
+    encode: (value, place) => {
+      const q = isCast ? value : Math.round(value / scaleAt(place)) + zeroAt(place)
+      const [written = NaN] = Float64Array.from(elements(tensorOf(stored.dtype, [], [q])), Number)
+      invariant(
+        value === 0 || decode(written, place) === value,
+        `${value} as ${stored.dtype} of scale ${scaleAt(place)}`,
+      )
+      return q
+    },
+  }
+}
+
+/** Rows of what is held, decoded and rounded once. */
+const heldRows = (tensor: Held, first: number, end: number): Uint8Array => {
+  const { stored, dtype } = tensor
+  const each = sizeOf(tensor.shape.slice(1))
+  const numbers =
+    bitsOf(stored.dtype) < 8
+      ? Float64Array.from(elements(stored), Number).subarray(first * each, end * each)
+      : Float64Array.from(elements(dense(stored.dtype, [(end - first) * each], rowsOf(stored, first, end))), Number)
+  const { decode } = heldReader(tensor)
+  return encodeElements(
+    dtype,
+    numbers.map((q, i) => decode(q, first * each + i)),
+  )
 }
 
 const materialized = new WeakMap<Tensor, Dense>()
@@ -202,6 +353,8 @@ const rowsOf = (tensor: Tensor, first: number, end: number): Uint8Array => {
       const rows = rowsOf(tensor.source, first, end)
       return tensor.edit(tensor.source.tag === 'Dense' ? rows.slice() : rows, first)
     }
+    case 'Held':
+      return heldRows(tensor, first, end)
     case 'Gather': {
       const { source, indices } = tensor
       const kept = indices[0]?.subarray(first, end)

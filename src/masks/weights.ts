@@ -1,5 +1,5 @@
 /** The weights of a graph: under which names they can be called, and which layers read them. */
-import { memoized } from '../ir/analysis.ts'
+import { memoized, usersOf } from '../ir/analysis.ts'
 import { type Channels, channelsOf } from '../ir/families/contraction.ts'
 import { contextOf, type Graph, withParts } from '../ir/graph.ts'
 import type { Contraction, Node, ValueId } from '../ir/op.ts'
@@ -21,7 +21,8 @@ export interface ResolvedWeights {
 
 /**
  * Exporters hide weights behind nodes without inputs that hold a constant and, where two initializers are equal, behind
- * nodes that pass on the other one. Both kinds are found by what their operators say, not by name.
+ * nodes that pass on the other one; quantizers behind nodes that make them of integers, under whose name they can be masked too.
+ * All are found by what their operators say, not by name.
  */
 export const resolveWeights = memoized((graph): ResolvedWeights => {
   const constants = new Map(graph.constants)
@@ -36,6 +37,18 @@ export const resolveWeights = memoized((graph): ResolvedWeights => {
     if (produced !== undefined && output) {
       constants.set(output, produced)
       rootOf.set(output, output)
+      changed = true
+      continue
+    }
+    const held = opOf(node).hold?.(contextOf(graph, node))
+    const [stored = ''] = node.inputs
+    if (held !== undefined && output) {
+      constants.set(output, held)
+      rootOf.set(output, output)
+      if (usersOf(graph).get(stored)?.length === 1) {
+        rootOf.set(stored, output)
+        sourceOf.set(output, stored)
+      }
       changed = true
       continue
     }

@@ -3,7 +3,7 @@ import { bitsOf, byteLength } from '../ir/dtype.ts'
 import { type Failure, failure } from '../ir/failure.ts'
 import { type Graph, withParts } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
-import { edited, elements, isNumeric, pieces, type Tensor, tensorOf } from '../ir/tensor.ts'
+import { edited, editElements, elements, type Held, isNumeric, pieces, type Tensor, tensorOf } from '../ir/tensor.ts'
 import { sameShape, sizeOf } from '../ir/type.ts'
 import { expandMask, intersectMask, type Mask, maskRows, type Masks } from '../masks/mask.ts'
 import { resolveWeights } from '../masks/weights.ts'
@@ -51,6 +51,7 @@ export const applyMasks = (graph: Graph, masks: Masks): E.Either<MaskError, Grap
 const multiply = (tensor: Tensor, mask: Mask): Tensor => {
   const masksAny = [mask.elements, ...mask.axes].some((kept) => kept?.includes(0))
   if (!masksAny) return tensor
+  if (tensor.tag === 'Held') return multiplyHeld(tensor, mask)
   if (bitsOf(tensor.dtype) < 8) {
     const kept = expandMask(mask)
     const values = Float64Array.from(elements(tensor), Number)
@@ -70,6 +71,24 @@ const multiply = (tensor: Tensor, mask: Mask): Tensor => {
     if (hidesAny(rows.bytes, keptIn(rows.bytes, first), width)) {
       return edited(tensor, (bytes, at) => hide(bytes, keptIn(bytes, at), width), tensor.meta)
     }
+  }
+  return tensor
+}
+
+/** The same for what is held as integers: what is masked becomes the integer that stands for zero. */
+const multiplyHeld = (tensor: Held, mask: Mask): Held => {
+  const inner = sizeOf(tensor.shape.slice(1))
+  const keptIn = (count: number, first: number): Uint8Array =>
+    expandMask(maskRows(mask, first, first + count / Math.max(1, inner)))
+  for (const { first, rows } of pieces(tensor)) {
+    const values = elements(rows)
+    const kept = keptIn(values.length, first)
+    if (!values.some((x, i) => Number(x) !== 0 && kept[i] === 0)) continue
+    const masked = editElements(tensor, (numbers, from) => {
+      const keptHere = keptIn(numbers.length, from)
+      for (let i = 0; i < numbers.length; i++) if (keptHere[i] === 0) numbers[i] = 0
+    })
+    return masked.tag === 'Held' ? masked : tensor
   }
   return tensor
 }

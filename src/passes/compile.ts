@@ -10,7 +10,7 @@ import { channelsOf } from '../ir/families/contraction.ts'
 import { contextOf, type Graph, labelOf } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
 import { isOpaque, opOf } from '../ir/registry.ts'
-import { byteLength } from '../ir/dtype.ts'
+import { storedBytes } from '../ir/tensor.ts'
 import { sizeOf } from '../ir/type.ts'
 import type { Masks } from '../masks/mask.ts'
 import { applyMasks } from './apply-masks.ts'
@@ -180,12 +180,14 @@ export const macsOf = (graph: Graph): number =>
 export const totalsOf = (graph: Graph): Totals => {
   let parameters = 0
   let bytes = 0
+  let nodes = graph.nodes.length
   for (const tensor of graph.constants.values()) {
     const size = sizeOf(tensor.shape)
     if (tensor.dtype.startsWith('float') || tensor.dtype === 'bfloat16') parameters += size
-    bytes += byteLength(tensor.dtype, size)
+    bytes += storedBytes(tensor)
+    if (tensor.tag === 'Held') nodes += 1
   }
-  return { parameters, bytes, macs: macsOf(graph), nodes: graph.nodes.length }
+  return { parameters, bytes, macs: macsOf(graph), nodes }
 }
 
 /** A width through all rounds: what each kept, in terms of the first. */

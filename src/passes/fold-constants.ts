@@ -1,11 +1,19 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fixedNames, freshNames, usersOf } from '../ir/analysis.ts'
 import { bitsOf, byteLength, type DType, isFloat, isWide } from '../ir/dtype.ts'
-import { type Graph, withParts } from '../ir/graph.ts'
+import { contextOf, type Graph, withParts } from '../ir/graph.ts'
 import { constantContext } from '../ir/interpret.ts'
 import type { Node, NodeContext, ValueId } from '../ir/op.ts'
 import { encodeAttributes, opOf } from '../ir/registry.ts'
-import { type Dense, isNumeric, materialize, type Tensor, tensorOf, type TensorShape } from '../ir/tensor.ts'
+import {
+  type Dense,
+  isNumeric,
+  materialize,
+  sizeInBytes,
+  type Tensor,
+  tensorOf,
+  type TensorShape,
+} from '../ir/tensor.ts'
 import { isStatic, sizeOf, staticShape } from '../ir/type.ts'
 import { handOn, isHandOn } from '../ir/wiring.ts'
 import { growthInAll, growthPerValue, negligibleGrowth } from './growth.ts'
@@ -44,7 +52,10 @@ const bytesPerNumber = (dtype: DType): number => (isWide(dtype) ? 64 : 8)
  * operator's reference evaluation (one rounding for each operator, as at run time), and integers of which every element
  * is known from shapes (`Graph.contents`). An operator without an evaluation (random ones, subgraphs) is never folded.
  *
- * Guards: the result takes no more bytes than the constants that nothing else reads, or at most 4 MiB more, and all
+ * What a node makes of integers that stand for real numbers, or of numbers of a narrower type that would take too much as wider
+ * ones, becomes a constant that is held as what it is made from (`OpDef.hold`).
+ *
+ * Guards: nothing is computed from large constants that are held so; the result takes no more bytes than the constants that nothing else reads, or at most 4 MiB more, and all
  * folds together at most 64 MiB more; the steps of all folds are bounded by the size of the constants, and so is what one
  * evaluation needs in memory. A result that is a graph output is handed on to it.
  */
@@ -84,7 +95,12 @@ const fold = (graph: Graph, allowance: Allowance): Graph | undefined => {
   let changed = false
   for (const node of graph.nodes) {
     const handsOver = isHandOn(node) && outputs.has(node.outputs[0] ?? '') && known.has(node.inputs[0] ?? '')
-    const planned = handsOver ? undefined : (integers(graph, node) ?? plan(graph, node, known))
+    const held = handsOver || outputs.has(node.outputs[0] ?? '') ? undefined : opOf(node).hold?.(contextOf(graph, node))
+    const isHeld = held !== undefined && !isFloat(held.stored.dtype)
+    const first = handsOver || isHeld ? undefined : (integers(graph, node) ?? plan(graph, node, known))
+    const holding = held && { growth: 0, steps: 0, compute: () => [held] }
+    const planned =
+      first !== undefined && holding !== undefined && first.growth > growthPerValue ? holding : (first ?? holding)
     const added = planned !== undefined && planned.growth > negligibleGrowth ? planned.growth : 0
     const taken = planned !== undefined && planned.steps > negligibleSteps ? planned.steps : 0
     const isRefused = added > Math.min(growthPerValue, allowance.growth) || taken > allowance.steps
@@ -116,7 +132,7 @@ const fold = (graph: Graph, allowance: Allowance): Graph | undefined => {
 interface Plan {
   readonly growth: number
   readonly steps: number
-  readonly compute: () => ReadonlyArray<Dense> | undefined
+  readonly compute: () => ReadonlyArray<Tensor> | undefined
 }
 
 /** Integers of which every element is known, where nothing reads another output of the node. */
@@ -137,6 +153,7 @@ const plan = (graph: Graph, node: Node, known: ReadonlyMap<ValueId, Tensor>): Pl
   const ctx = constantContext(graph, node, inputs)
   if (ctx === undefined) return undefined
   const operands = inputs.flatMap((tensor) => tensor ?? [])
+  if (operands.some((tensor) => tensor.tag === 'Held' && sizeInBytes(tensor) > negligibleGrowth)) return undefined
   const results: TensorShape[] = []
   for (const type of ctx.outputs) {
     const shape = type.kind === 'tensor' ? staticShape(type.shape) : undefined

@@ -10,13 +10,15 @@ import type { Pass } from './pass.ts'
 /**
  * Keeps one of several constants with the same type and the same bytes, the first in graph order; readers of the others
  * read that one. Constants whose names are fixed stay, and so do the defaults of inputs, which callers may replace.
- * Only constants that share their type and shape with another one are looked into, each once.
+ * Only constants that share their type and shape with another one are looked into, each once; those that are held as smaller
+ * ones stay, since what reads them may be made for what they are held as.
  */
 export const shareConstants: Pass = { name: 'share-constants', run: (graph) => E.right(withShared(graph)) }
 
 const withShared = (graph: Graph): Graph => {
   const replaced = new Map<ValueId, ValueId>()
-  for (const alike of groupBy(graph.constants, typeKey)) {
+  const candidates = [...graph.constants].filter(([, tensor]) => tensor.tag !== 'Held')
+  for (const alike of groupBy(candidates, typeKey)) {
     for (const likely of groupBy(alike, startKey)) {
       for (const equal of groupBy(likely, digestKey)) replaceEqual(graph, equal, replaced)
     }

@@ -3,9 +3,10 @@ import { readdirSync } from 'node:fs'
 import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, test } from 'vitest'
 import { unqualified } from '../../src/ir/domain.ts'
-import { isFloat } from '../../src/ir/dtype.ts'
+import { type DType, isFloat } from '../../src/ir/dtype.ts'
 import { emptyGroups, planGroups } from '../../src/ir/families/groups.ts'
 import { constantOutputs, neededInputs, type Reads, readsOfContraction } from '../../src/ir/families/contraction.ts'
+import { isQuantized } from '../../src/ir/families/quantization.ts'
 import { contextOf, type Graph } from '../../src/ir/graph.ts'
 import { placeOf } from '../../src/ir/links.ts'
 import { precisionOf } from '../../src/ir/numerics.ts'
@@ -40,8 +41,6 @@ const withoutEvaluation: ReadonlySet<string> = new Set<string>([
   'GridSample',
   'RoiAlign',
   'NonMaxSuppression',
-  'QuantizeLinear',
-  'DequantizeLinear',
   'DynamicQuantizeLinear',
 ])
 
@@ -382,6 +381,13 @@ test.each(cases.filter(([, { op }]) => op.ignores !== undefined))(
 /** Numbers that slices are set to. */
 const candidates = [0, 1, -1, 0.5, 2]
 
+/** The same for integers that stand for real numbers. */
+const integers = [0, 1, 3, 100, 7]
+
+const isWhole = (x: Dense | undefined): boolean => x !== undefined && isQuantized(x.dtype)
+
+const isToldApart = (dtype: DType): boolean => isFloat(dtype) || isQuantized(dtype)
+
 describe('constants', () => {
   const informed = new Set<string>()
 
@@ -390,7 +396,7 @@ describe('constants', () => {
     const { op, ctx, outputs } = p
     const constant = transferOf(op)
     const computed = p.inputs.flatMap((x, port) =>
-      x !== undefined && isFloat(x.dtype) && isComputed(p, port) ? [port] : [],
+      x !== undefined && isToldApart(x.dtype) && isComputed(p, port) ? [port] : [],
     )
     if (constant === undefined || outputs === undefined || op.links === 'opaque' || op.links(ctx) === 'opaque') return
     const all = linksOfProblem(p)
@@ -402,7 +408,8 @@ describe('constants', () => {
           for (const [round, c] of candidates.entries()) {
             for (const chosen of subsets) {
               // Different constants for different ports.
-              const valueOf = (port: number): number => candidates[(round + port) % candidates.length] ?? c
+              const valueOf = (port: number): number =>
+                (isWhole(p.inputs[port]) ? integers : candidates)[(round + port) % candidates.length] ?? c
               const set = (inputs: ReadonlyArray<Dense | undefined>): ReadonlyArray<Dense | undefined> =>
                 inputs.map((x, port) => {
                   const link = here.find((l) => l.input === port)
@@ -416,9 +423,10 @@ describe('constants', () => {
               if (claim === undefined) continue
               informed.add(op.name)
               // A rounding error in what is known must not decide between two quite different constants.
-              for (const error of [1 - 2 ** -12, 1 + 2 ** -12]) {
+              const inexactness = isWhole(output) ? 2 ** -20 : 2 ** -12
+              for (const error of [1 - inexactness, 1 + inexactness]) {
                 const inexact = slices.map((fact, port) =>
-                  typeof fact === 'number' && chosen.includes(port) ? fact * error : fact,
+                  typeof fact === 'number' && chosen.includes(port) && !isWhole(p.inputs[port]) ? fact * error : fact,
                 )
                 const other = constant(ctx, inexact, k, axis) ?? claim
                 expect(Math.abs(other - claim), `${String(slices)}`).toBeLessThan(

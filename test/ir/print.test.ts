@@ -38,7 +38,7 @@ const plain = (graph: Graph, elided: boolean) => {
     const base = { tag, dtype, shape, meta }
     if (tag === 'Gather') return { ...base, source: data(tensor.source), indices: tensor.indices }
     if (tag === 'External') return { ...base, location: tensor.location, offset: tensor.offset, length: tensor.length }
-    if (tag === 'Edited') return data(materialize(tensor))
+    if (tag === 'Edited' || tag === 'Held') return data(materialize(tensor))
     if (elided && sizeOf(shape) > 16) return base
     return { ...base, bytes: Buffer.from(tensor.bytes), strings: tensor.strings?.map((s) => Buffer.from(s)) }
   }

@@ -4,10 +4,10 @@ import { isFloat } from '../dtype.ts'
 import { gatherOperands, replaceOperands } from '../gather-operands.ts'
 import { inputShape, outputShape, periodic, sameIndex } from '../links.ts'
 import type { AxisLink, Contraction, NodeContext, OpDef, Sampling, Summation } from '../op.ts'
-import { type Dense, elements, gather, materialize, tensorOf } from '../tensor.ts'
-import { isStatic, type Shape, staticShape } from '../type.ts'
+import { type Dense, elements, gather, materialize, type Tensor, tensorOf } from '../tensor.ts'
+import { isStatic, type Shape, sizeOf, staticShape } from '../type.ts'
 import { channelsOf } from './contraction.ts'
-import { changesBias, otherOperands, rebiased, shrinkContraction } from './rebuild.ts'
+import { changesBias, heldShiftRefused, otherOperands, rebiased, rebiasHeld, shrinkContraction } from './rebuild.ts'
 import type { Window } from './window.ts'
 
 export interface ConvolutionAttributes extends Window {
@@ -46,6 +46,7 @@ const contractionOf = <A extends ConvolutionAttributes>(
 ): Contraction | undefined => {
   const weight = ctx.constant(1)
   if (weight === undefined || !isFloat(weight.dtype)) return undefined
+  if (ctx.attrs.group > 1 && !isHeldByRow(weight, layout.grouped === 'input' ? 0 : undefined)) return undefined
   const biasGiven = Boolean(ctx.node.inputs[2])
   const bias = ctx.constant(2)
   let known: ReturnType<typeof elements> | undefined
@@ -69,6 +70,7 @@ const contractionOf = <A extends ConvolutionAttributes>(
     pointwise: uniform && kernel.every((k) => k === 1) && (ctx.attrs.strides ?? []).every((step) => step === 1),
     sampling: layout.sampling(ctx.attrs, inputShape(ctx, 0)?.slice(2) ?? [], kernel),
     payable: !biasGiven || bias !== undefined,
+    admits: heldShiftRefused(bias),
     bias: biasOf,
     biasSize: (o) => Math.abs(biasOf(o) ?? Infinity),
     scale: 1,
@@ -77,7 +79,11 @@ const contractionOf = <A extends ConvolutionAttributes>(
       const { outputs } = change
       const operands = otherOperands(ctx, change, [1, 2])
       if (change.weight !== weight) operands.set(1, change.weight)
-      if (changesBias(change, biasGiven)) {
+      if (changesBias(change, biasGiven) && bias?.tag === 'Held') {
+        const held = rebiasHeld(bias, change)
+        if (E.isLeft(held)) return held
+        operands.set(2, held.right)
+      } else if (changesBias(change, biasGiven)) {
         if (biasGiven && bias === undefined) return E.left('its bias is computed')
         const [rows = 0, columns = 0] = change.weight.shape
         const made = layout.grouped === 'input' ? rows : columns * change.groups
@@ -90,6 +96,14 @@ const contractionOf = <A extends ConvolutionAttributes>(
     },
   }
 }
+
+/**
+ * Whether what a weight is held as can be taken from one place of it to another along all axes but `rows`: scales that count
+ * within a group, or for blocks, cannot be told apart.
+ */
+const isHeldByRow = (weight: Tensor, rows: number | undefined): boolean =>
+  weight.tag !== 'Held' ||
+  (weight.block === undefined && (weight.axis === rows || sizeOf(weight.scale?.shape ?? []) === 1))
 
 const summationOf = <A extends ConvolutionAttributes>(
   ctx: NodeContext<A>,

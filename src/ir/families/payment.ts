@@ -63,7 +63,8 @@ export const payFor = (r: Reads, removal: Removal): E.Either<Unpaid, Payment> =>
   const rest = uniform && payable ? only(owed, isPattern) : owed
   const bias = payIntoBias(r, intoBias, removal)
   if (E.isLeft(bias) || rest.length === 0) return bias
-  if (isBordered && contract !== undefined) {
+  // What is added between a product of integers and what rounds it to integers again would keep a runtime from multiplying these.
+  if (isBordered && contract !== undefined && r.weight.tag !== 'Held') {
     const border = payAtBorder(r, rest, removal, contract, bias.right.shift)
     return E.isLeft(border) ? border : E.right({ ...bias.right, border: border.right })
   }
@@ -72,7 +73,10 @@ export const payFor = (r: Reads, removal: Removal): E.Either<Unpaid, Payment> =>
   return E.left({
     kind: 'pattern',
     channels: back,
-    reason: contract === undefined ? 'there is no sum for each position' : 'to add it there costs more than it saves',
+    reason:
+      contract === undefined || r.weight.tag === 'Held'
+        ? 'there is no sum for each position'
+        : 'to add it there costs more than it saves',
   })
 }
 
@@ -115,6 +119,12 @@ const payIntoBias = (r: Reads, owed: ReadonlyArray<Debt>, { constants }: Removal
   const { largest } = precisionOf(r.weight.dtype)
   const shift = new Float64Array(r.outputs)
   const sumOf = r.sums()
+  const at = r.contraction.admits === undefined ? () => NaN : elementReader(r.weight)
+  const termsOf = (o: number, channels: ReadonlyArray<number>): number => {
+    let size = 0
+    for (const i of channels) size += Math.abs(constants?.[i] ?? NaN) * blockSize(r, at, o, i)
+    return size * Math.abs(r.contraction.scale)
+  }
   for (const { output, channels } of owed) {
     let sum = 0
     for (const i of channels) sum += (constants?.[i] ?? NaN) * sumOf(output, i)
@@ -124,6 +134,8 @@ const payIntoBias = (r: Reads, owed: ReadonlyArray<Debt>, { constants }: Removal
     if (!(size <= largest)) {
       return E.left({ kind: 'numbers', channels, reason: `${sum} added to a bias would be too large for its type` })
     }
+    const refused = r.contraction.admits?.(output, sum, termsOf(output, channels))
+    if (refused !== undefined) return E.left({ kind: 'numbers', channels, reason: refused })
     shift[output] = sum
   }
   return E.right({ shift, carried: [] })
@@ -234,7 +246,9 @@ const payOntoCarriers = (r: Reads, removal: Removal, owed: ReadonlyArray<Debt>):
       factor: (constants[from] ?? NaN) / (constants[carrier] ?? NaN),
     }))
     if (carriedBlock(r, at, mine) === undefined) {
-      return E.left({ kind: 'numbers', channels, reason: 'its share would lose digits on the channel that carries it' })
+      const [held, lost] = ['weights that are integers cannot take on its share', 'its share would lose digits']
+      const reason = `${r.weight.tag === 'Held' ? held : lost} on the channel that carries it`
+      return E.left({ kind: 'numbers', channels, reason })
     }
     carried.push(...mine)
   }

@@ -8,10 +8,11 @@ import { makeNode } from '../make-node.ts'
 import type { Contraction, Node, NodeContext, Rebuilding, Rewrite, ShrinkContext } from '../op.ts'
 import { Add } from '../ops/add.ts'
 import { Gather } from '../ops/gather.ts'
-import { elements, gather, int64s, type Tensor, tensorOf } from '../tensor.ts'
+import { copyElements, elements, gather, type Held, int64s, type Tensor, tensorOf } from '../tensor.ts'
 import { type Reads, readsOfContraction } from './contraction.ts'
 import { type Grouping, planGroups } from './groups.ts'
 import { payFor } from './payment.ts'
+import { integerRange } from './quantization.ts'
 import { marksOf, selectWeight } from './weights.ts'
 
 const all = (length: number): Int32Array => new Int32Array(length).map((_, i) => i)
@@ -152,4 +153,72 @@ export const rebiased = (
     out[at] = one.right
   }
   return E.right(out)
+}
+
+/** How far from an integer an amount may be that is added to integers, relative to the terms that it is the sum of. */
+const integerTolerance = 2 ** -21
+
+/** Adds amounts to the integers of a bias, by output: the sum, or why it is not exact. */
+type IntegerSums = (output: number, shift: number, size: number) => E.Either<Refusal, number>
+
+const integerSums = (bias: Held): IntegerSums => {
+  const along = (part: Tensor | undefined, otherwise: number): ((o: number) => number) => {
+    const values = part && elements(part)
+    return (o) => Number(values?.[values.length === 1 ? 0 : o] ?? otherwise)
+  }
+  const [old, scaleOf, zeroOf] = [along(bias.stored, NaN), along(bias.scale, 1), along(bias.zero, 0)]
+  const [low, high] = integerRange(bias.stored.dtype)
+  return (output, shift, size) => {
+    const scale = scaleOf(output)
+    const added = Math.round(shift / scale)
+    const off = Math.abs(shift / scale - added)
+    if (!(off <= Math.min(0.25, integerTolerance * Math.max(size / scale, 1)))) {
+      return E.left(`${shift} is no multiple of ${scale}, the scale of the bias`)
+    }
+    const sum = old(output) + added
+    // Of larger ones single precision does not keep every digit.
+    const fits = sum >= low && sum <= high && Math.abs(sum - zeroOf(output)) < 2 ** 24
+    return fits ? E.right(sum) : E.left(`a bias of ${sum} times ${scale} is not exact`)
+  }
+}
+
+/** {@link Contraction.admits} of a bias that may be held as integers. */
+export const heldShiftRefused = (bias: Tensor | undefined): Contraction['admits'] => {
+  if (bias?.tag !== 'Held') return undefined
+  let sums: IntegerSums | undefined
+  return (output, shift, size) => {
+    sums ??= integerSums(bias)
+    const sum = sums(output, shift, size)
+    return shift !== 0 && E.isLeft(sum) ? sum.left : undefined
+  }
+}
+
+/**
+ * A bias of one axis that is held as integers, for the kept outputs: `factor · bias + shift`. Factors other than 0 and 1 are
+ * refused, and so are amounts that are no integers in terms of its scale.
+ */
+export const rebiasHeld = (
+  bias: Held,
+  { outputs, factor, shift }: Pick<Rebuilding, 'outputs' | 'factor' | 'shift'>,
+): E.Either<Refusal, Held> => {
+  const count = bias.shape[0] ?? 0
+  const indices = outputs ?? all(count)
+  const kept = gather(bias, 0, indices)
+  invariant(kept.tag === 'Held', 'a selection of what is held')
+  const stored = copyElements(kept.stored)
+  const zeros = kept.zero && elements(kept.zero)
+  const sums = integerSums(bias)
+  for (let at = 0; at < indices.length; at++) {
+    const [f, t, o] = [factor?.[at] ?? 1, shift?.[at] ?? 0, indices[at] ?? 0]
+    if (f !== 0 && f !== 1) return E.left('its bias is held as integers, which cannot hold others')
+    const zero = Number(zeros?.[zeros.length === 1 ? 0 : at] ?? 0)
+    if (f === 0 && t !== 0) return E.left('its bias is held as integers, which cannot hold others')
+    if (f === 0) stored[at] = zero
+    else if (t !== 0) {
+      const sum = sums(o, t, Infinity)
+      if (E.isLeft(sum)) return sum
+      stored[at] = sum.right
+    }
+  }
+  return E.right({ ...kept, stored: tensorOf(kept.stored.dtype, kept.stored.shape, stored) })
 }

@@ -44,12 +44,15 @@ const isPlain = (x: number, { normal, largest }: Precision): boolean => {
   return size >= normal && size <= largest
 }
 
+const isHeldSmall: Refusal = 'its weight is held as smaller numbers, which cannot hold others'
+
 /**
  * The weight with every block `W[o, i]` multiplied by `outputs[o] · inputs[i]`, in double and rounded once. Refused where
  * a product is not finite or loses digits, and where outputs grow so much that a sum might overflow.
  */
 export const scaleWeight = (weight: Tensor, c: Contraction, factors: Factors): E.Either<Refusal, Tensor> => {
   invariant(isFloat(weight.dtype), `a weight of ${weight.dtype}`)
+  if (weight.tag === 'Held') return E.left(isHeldSmall)
   const channels = channelsOf(weight, c)
   const refusal = scalingRefused(weight, c, channels, factors)
   if (refusal !== undefined) return E.left(refusal)
@@ -163,6 +166,7 @@ export interface Composed {
  */
 export const composeWeights = (first: Reads, second: Reads, form: Reads): E.Either<Refusal, Composed> => {
   const [c1, c2] = [first.contraction, second.contraction]
+  if (first.weight.tag === 'Held' || second.weight.tag === 'Held') return E.left(isHeldSmall)
   const precision = precisionOf(form.weight.dtype)
   const [at1, at2] = [layoutOf(first.weight.shape, c1, first), layoutOf(second.weight.shape, c2, second)]
   const [w1, w2] = [elements(first.weight), elements(second.weight)]
@@ -285,6 +289,7 @@ export const carriedBlock = (
 ): Float64Array | undefined => {
   const [one] = carried
   if (one === undefined) return undefined
+  if (r.weight.tag === 'Held') return undefined
   const { taps, start } = layoutOf(r.weight.shape, r.contraction, r)
   const precision = precisionOf(r.weight.dtype)
   const out = new Float64Array(taps)
@@ -382,8 +387,21 @@ const selectGroups = (r: Reads, selection: Selection, label: string): Selected =
     return a === c.weightInputAxis ? (c.grouped === 'input' ? channels.inputsPerGroup : channels.inputs) : d
   })
   const [from, to] = [layoutOf(r.weight.shape, c, r), layoutOf(shape, c, channels)]
-  const valueAt = elementReader(r.weight)
-  const result = elementBuffer(r.weight.dtype, sizeOf(shape))
+  const held = r.weight.tag === 'Held' ? r.weight : undefined
+  // What is held is moved as it is stored; the rows of a weight that is grouped so are its outputs.
+  const stored = held?.stored ?? r.weight
+  const [scale, zero] = [held?.scale, held?.zero].map((part) =>
+    part !== undefined && sizeOf(part.shape) > 1 && held?.axis === c.weightOutputAxis ? gather(part, 0, outputs) : part,
+  )
+  const valueAt = elementReader(stored)
+  const result = elementBuffer(stored.dtype, sizeOf(shape))
+  if (zero !== undefined) {
+    const zeros = elements(zero)
+    const row = sizeOf(shape.slice(1))
+    result.forEach((_, k) => {
+      result[k] = Number(zeros[zeros.length === 1 ? 0 : Math.floor(k / row)])
+    })
+  }
   const byOutput = byOutputOf(carried)
   for (let at = 0; at < outputs.length; at++) {
     const o = outputs[at] ?? 0
@@ -402,7 +420,8 @@ const selectGroups = (r: Reads, selection: Selection, label: string): Selected =
       }
     }
   }
-  return { weight: tensorOf(r.weight.dtype, shape, result), groups }
+  const weight = tensorOf(stored.dtype, shape, result)
+  return { weight: held === undefined ? weight : { ...held, shape, stored: weight, scale, zero }, groups }
 }
 
 /** 1 for each index that is kept. */

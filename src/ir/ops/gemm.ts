@@ -2,7 +2,14 @@ import * as E from 'fp-ts/lib/Either.js'
 import { float, int } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
 import { broadcastStatic, generate, numbersOf } from '../evaluate.ts'
-import { changesBias, otherOperands, rebias, shrinkContraction } from '../families/rebuild.ts'
+import {
+  changesBias,
+  heldShiftRefused,
+  otherOperands,
+  rebias,
+  rebiasHeld,
+  shrinkContraction,
+} from '../families/rebuild.ts'
 import { gatherOperands, replaceOperands } from '../gather-operands.ts'
 import { sharedDtype, unknownShape } from '../infer.ts'
 import { broadcastLinks, countOf, inputShape, outputShape, sameIndex, shapeOf } from '../links.ts'
@@ -113,6 +120,7 @@ const contraction = (ctx: NodeContext<GemmAttributes>): Contraction | undefined 
     pointwise: true,
     sampling: [],
     payable: !addsC(ctx) || c !== undefined,
+    admits: heldShiftRefused(addsC(ctx) ? c : undefined),
     bias: (o) => {
       if (!addsC(ctx)) return 0
       const value = c && columnConstant(c, o)
@@ -127,8 +135,13 @@ const contraction = (ctx: NodeContext<GemmAttributes>): Contraction | undefined 
       const operands = otherOperands(ctx, change, [1, 2])
       if (change.weight !== weight) operands.set(1, change.weight)
       if (changesBias(change, addsC(ctx)) && addsC(ctx) && c === undefined) return E.left('its bias is computed')
+      const heldC = c?.tag === 'Held' && c.shape.length === 1 && ctx.attrs.beta === 1 && addsC(ctx) ? c : undefined
       const kept = c && addsC(ctx) ? keptC(c, change) : undefined
-      const next = changesBias(change, addsC(ctx)) ? rebiasC(kept, ctx, change, weight) : E.right(kept)
+      const next = changesBias(change, addsC(ctx))
+        ? heldC === undefined
+          ? rebiasC(kept, ctx, change, weight)
+          : rebiasHeld(heldC, change)
+        : E.right(kept)
       if (E.isLeft(next)) return next
       if (next.right !== undefined && next.right !== c) operands.set(2, next.right)
       const beta = changesBias(change, addsC(ctx)) ? 1 : ctx.attrs.beta

@@ -145,6 +145,8 @@ const contraction = (ctx: NodeContext<NoAttributes>): Contraction | undefined =>
     pointwise: true,
     sampling: [],
     payable: true,
+    admits: () =>
+      weight.tag === 'Held' ? 'a bias behind a product of integers keeps a runtime from multiplying these' : undefined,
     bias: () => 0,
     biasSize: () => 0,
     scale: 1,

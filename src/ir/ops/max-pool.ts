@@ -1,6 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { int, optionalInts, string } from '../attributes.ts'
-import { isReal } from '../families/elementwise.ts'
 import { coversInput, pool, type PoolAttributes, poolSteps, poolType } from '../families/pooling.ts'
 import { sameAxes } from '../links.ts'
 import { defineOp, type InferContext } from '../op.ts'
@@ -32,8 +31,7 @@ export const MaxPool = defineOp<'MaxPool', MaxPoolAttributes>({
     return E.isLeft(y) ? y : E.right([y.right, tensorType('int64', y.right.shape)])
   },
   links: (ctx) => (hasIndices(ctx) ? 'opaque' : sameAxes(ctx, (axis) => axis < 2)),
-  constant: (ctx, [c]) =>
-    typeof c === 'number' && isReal(ctx) && !hasIndices(ctx) && coversInput(ctx) ? c : undefined,
+  constant: (ctx, [c]) => (typeof c === 'number' && !hasIndices(ctx) && coversInput(ctx) ? c : undefined),
   steps: poolSteps,
   evaluate: (ctx, [x]) => {
     const y = x && !hasIndices(ctx) ? pool(x, ctx.attrs, (values) => maximumOf(values)) : undefined

@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { float, int, optionalInts, string } from '../attributes.ts'
+import { isReal } from '../families/elementwise.ts'
 import { keptSize, movedType, withAmounts, withOperand } from '../families/movement.ts'
 import {
   type CoordinateMode,
@@ -168,8 +169,13 @@ export const Resize = defineOp<'Resize', ResizeAttributes>({
         : [],
     )
   },
-  constant: (ctx, [x]) =>
-    ctx.attrs.coordinate_transformation_mode === 'tf_crop_and_resize' ? undefined : (x ?? undefined),
+  constant: (ctx, [x]) => {
+    // Integers between two equal ones may be cut off below them.
+    const isPassedOn = isReal(ctx) || ctx.attrs.mode === 'nearest'
+    return isPassedOn && ctx.attrs.coordinate_transformation_mode !== 'tf_crop_and_resize'
+      ? (x ?? undefined)
+      : undefined
+  },
   shrink: (s) => {
     if (s.opset < 11 || !holds(s, 3)) return gatherOperands(s)
     const axes = resizedAxes(s, inputShape(s, 0)?.length ?? 0)

@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { optionalFloats, string } from '../attributes.ts'
+import { isReal } from '../families/elementwise.ts'
 import { movedType } from '../families/movement.ts'
 import { resample, scaledSize } from '../families/resampling.ts'
 import { inputShape, sameIndex } from '../links.ts'
@@ -41,7 +42,7 @@ export const Upsample = defineOp<'Upsample', UpsampleAttributes>({
       isStatic(dim) && scales?.[axis] === 1 ? [sameIndex(0, axis, 0, axis)] : [],
     )
   },
-  constant: (_ctx, [x]) => x ?? undefined,
+  constant: (ctx, [x]) => (isReal(ctx) || ctx.attrs.mode === 'nearest' ? (x ?? undefined) : undefined),
   identity: (ctx) => (inputShape(ctx, 0) && scalesOf(ctx)?.every((scale) => scale === 1) ? 0 : undefined),
   evaluate: (ctx, [x]) => {
     const scales = scalesOf(ctx)

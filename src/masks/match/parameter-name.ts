@@ -25,6 +25,9 @@ const tensorflowLeaves = new Set(['kernel', 'depthwise_kernel', 'pointwise_kerne
 /** Last parts of names of values that an operator of TensorFlow reads a variable through. */
 const tensorflowReads = /^(ReadVariableOp(_\d+)?|Read|resource)$/
 
+/** What quantizers add to the name of a weight for its integers and for what these stand for. */
+const quantizerSuffix = /_(quantized|dequantized|DequantizeLinear_Output)$/
+
 const buffer = /(_|^)(mask|orig)$/
 
 /** Whether a file holds a mask under this name, rather than a weight beside masks. */
@@ -33,13 +36,14 @@ export const namesMask = (name: string): boolean => /(^|[._/])mask(:\d+)?$/.test
 /**
  * The parts of a name. `module.`, `_orig_mod.` and the like go wherever they stand; `weight_mask`, `weight_orig`,
  * `weight.mask`, `parametrizations.weight.original` and `parametrizations.weight.0.mask` become `weight`; TensorFlow's
- * `dense/kernel:0` becomes `dense.kernel`. What weight normalisation splits (`original0`, `weight_g`) is left: a mask on a
+ * `dense/kernel:0` becomes `dense.kernel`, `weight_quantized` of ONNX Runtime's quantizer `weight`. What weight normalisation splits (`original0`, `weight_g`) is left: a mask on a
  * part of a product is no mask on the product.
  */
 export const parameterName = (raw: string): ParameterName => {
   const slashed = raw.includes('/')
   const parts = raw
     .replace(/:\d*$/, '')
+    .replace(quantizerSuffix, '')
     .split(slashed ? /\// : /\./)
     .filter((part) => part !== '' && !wrappers.has(part))
   while (slashed && parts.length > 1 && tensorflowReads.test(parts.at(-1) ?? '')) parts.pop()

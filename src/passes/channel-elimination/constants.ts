@@ -6,9 +6,11 @@
 import { memoized } from '../../ir/analysis.ts'
 import { type DType, isFloat } from '../../ir/dtype.ts'
 import { constantOutputs } from '../../ir/families/contraction.ts'
+import { isQuantized } from '../../ir/families/quantization.ts'
 import { isAccurate, precisionOf, roundTo } from '../../ir/numerics.ts'
 import type { SliceFact, ValueId } from '../../ir/op.ts'
 import { sliceConstants, uniformValue } from '../../ir/slices.ts'
+import type { ValueType } from '../../ir/type.ts'
 import { type Evaluated, givenMarks, type PatternFact, patternFinder } from './patterns.ts'
 import { at, type Known, linksTo, type Marks, type SliceReader, sliceReader, wholeFacts } from './slice-readers.ts'
 import { trackingOf } from './tracking.ts'
@@ -127,6 +129,13 @@ const joined = ({ values, errors }: Measured, numbers: Evaluated['numbers'], siz
     : out
 }
 
+/** Whether constants of this type are facts: real numbers, and integers that may stand for such. */
+const isToldApart = (dtype: DType): boolean => isFloat(dtype) || isQuantized(dtype)
+
+/** What a number of this type is rounded by, relative to its size: nothing but for real numbers. */
+const unitOf = (type: ValueType | undefined): number =>
+  type?.kind === 'tensor' && isFloat(type.dtype) ? 2 ** -precisionOf(type.dtype).digits : 0
+
 /** What is known so far of values that are defined before. */
 interface Sources {
   readonly constants: Constants
@@ -142,7 +151,7 @@ const constantsOfAxis = (
   tracked: boolean,
 ): Measured => {
   const type = ctx.outputs[output]
-  if (links === 'opaque' || type?.kind !== 'tensor' || !isFloat(type.dtype)) return nothing
+  if (links === 'opaque' || type?.kind !== 'tensor' || !isToldApart(type.dtype)) return nothing
   if (contraction !== undefined && reads !== undefined) {
     if (output !== 0 || axis !== contraction.outputAxis) return nothing
     const input = node.inputs[contraction.port] ?? ''
@@ -159,7 +168,8 @@ const constantsOfAxis = (
   const offs = node.inputs.map((input, port) =>
     sliceReader(input, linked.get(port) ?? [], size, errors, constants.error),
   )
-  const unit = 2 ** -precisionOf(type.dtype).digits
+  const unit = unitOf(type)
+  const units = ctx.inputs.map(unitOf)
   if (constant === 'copied') return copyOf(type.dtype, values, offs, size, unit, tracked)
   /** The constant of one index, and its error. */
   const measure = (slices: ReadonlyArray<SliceFact>, off: (port: number) => number): readonly [number, number] => {
@@ -169,7 +179,8 @@ const constantsOfAxis = (
     // What an operand may be off by, its own rounding at least, moves the result.
     for (const [port, x] of slices.entries()) {
       if (typeof x !== 'number' || x === 0) continue
-      const far = Math.max(off(port), unit * Math.abs(x))
+      const far = Math.max(off(port), Math.max(unit, units[port] ?? 0) * Math.abs(x))
+      if (units[port] === 0) continue
       for (const moved of [x - far, x + far]) {
         const other = constant(ctx, slices.with(port, moved), output, axis) ?? NaN
         error = Math.max(error, Math.abs(other - value))
@@ -198,11 +209,12 @@ const constantsOfAxis = (
 
 /**
  * The constants that are exact enough to be known, rounded to their type: what a runtime computes in the tail of a function,
- * or where terms cancel, may be any small number. A zero is known only where it is certain.
+ * or where terms cancel, may be any small number. A zero is known only where it is certain, and so is an integer.
  */
 const trusted = (dtype: DType, { values, errors }: Measured): Measured => {
-  const precision = precisionOf(dtype)
+  const precision = isFloat(dtype) ? precisionOf(dtype) : undefined
   const known = (given: number, error: number): number => {
+    if (precision === undefined) return error === 0 && Number.isInteger(given) ? given : NaN
     const value = roundTo(dtype, given)
     return Number.isFinite(value) && isAccurate(precision, value, error) ? value : NaN
   }
