@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { onlyReader, soleProducer } from '../ir/analysis.ts'
 import { type Reads, readsOfContraction } from '../ir/families/contraction.ts'
-import { type Added, addToWeight, layoutOf } from '../ir/families/weights.ts'
+import { type Added, addToWeight, isHeldSmall, layoutOf } from '../ir/families/weights.ts'
 import { contextOf, type Graph } from '../ir/graph.ts'
 import { shapeOf } from '../ir/links.ts'
 import { cancels, precisionOf } from '../ir/numerics.ts'
@@ -87,6 +87,7 @@ const join = (sum: Node, form: Branch, other: Branch, names: Names): Found => {
   const second = other.reads === undefined ? diagonalOf(r, other) : embedded(r, other.reads)
   if (second === undefined) return undefined
   if (!c.payable || other.reads?.contraction.payable === false) return refuse(sum, 'the bias of a branch is computed')
+  if (r.weight.tag === 'Held' || other.reads?.weight.tag === 'Held') return refuse(sum, isHeldSmall)
   const added = addToWeight(r, second.added)
   if (E.isLeft(added)) return refuse(sum, added.left)
   const precision = precisionOf(r.weight.dtype)

@@ -44,7 +44,7 @@ const isPlain = (x: number, { normal, largest }: Precision): boolean => {
   return size >= normal && size <= largest
 }
 
-const isHeldSmall: Refusal = 'its weight is held as smaller numbers, which cannot hold others'
+export const isHeldSmall: Refusal = 'its weight is held as smaller numbers, which cannot hold others'
 
 /**
  * The weight with every block `W[o, i]` multiplied by `outputs[o] · inputs[i]`, in double and rounded once. Refused where
