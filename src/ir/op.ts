@@ -197,6 +197,64 @@ export interface Pair {
   readonly axes: readonly [number, number]
 }
 
+/** An axis of the value on an input port or an output port of a node. */
+export interface NodeAxis {
+  readonly side: 'input' | 'output'
+  readonly port: number
+  readonly axis: number
+}
+
+/** A number for each index along an axis, NaN where none is known; one number where it is the same for all. */
+export type Numbers = number | Float64Array
+
+/**
+ * Channels that constant weights of an operator mix in more ways than one contraction says, as those of a recurrence do, whose
+ * units read the features of an input and each other.
+ *
+ * A *bundle* is a list of axes along which an index stands for one and the same channel: it goes from all of them or from
+ * none. Axes of a bundle are of static size, and are in no link.
+ */
+export interface Mixing {
+  readonly bundles: ReadonlyArray<ReadonlyArray<NodeAxis>>
+  /** The bundles that a layer's inputs and outputs are counted by in reports, and the port of its weight. */
+  readonly layer: { readonly inputs: number; readonly outputs: number; readonly weightPort: number }
+  /**
+   * By bundle 1 for each channel that has to be computed when those that `wanted` marks have to: these, and what they read
+   * directly or through others. A channel that `given` marks is constant and need not be read.
+   */
+  readonly needed: (
+    wanted: ReadonlyArray<Uint8Array>,
+    given: (axis: NodeAxis) => Uint8Array,
+  ) => ReadonlyArray<Uint8Array>
+  /**
+   * Along an axis of an output that is in a bundle the constants of its channels, and how far what a runtime computes may be
+   * from each, when the inputs hold those that `known` says.
+   */
+  readonly constants: (
+    known: (axis: NodeAxis) => { readonly values: Numbers; readonly errors: Numbers },
+  ) => (axis: NodeAxis) => { readonly values: Float64Array; readonly errors: Float64Array } | undefined
+  /** Channels of a bundle that have to come back, since what they add to others cannot be paid for, and why. */
+  readonly unpaid: (removal: MixingRemoval) => UnpaidChannels | undefined
+  /** What a channel of an output holds that nothing needs and that is written as zeros; undefined where it may be anything. */
+  readonly zeroed: number | undefined
+  /** The share of the work that is left with so many channels of each bundle. */
+  readonly work: (counts: ReadonlyArray<number>) => number
+}
+
+/** Which channels of bundles stay, and what is known of them. */
+export interface MixingRemoval {
+  readonly keeps: (bundle: number, channel: number) => boolean
+  /** Whether a channel has to stay what it is. */
+  readonly isExact: (bundle: number, channel: number) => boolean
+  readonly constants: (axis: NodeAxis) => Float64Array | undefined
+}
+
+export interface UnpaidChannels {
+  readonly bundle: number
+  readonly channels: ReadonlyArray<number>
+  readonly reason: Refusal
+}
+
 /** Names for what a rewrite makes. */
 export interface Naming {
   /** The name for a new constant on a port: the old one's where no other node reads that, else a new one like `hint`. */
@@ -229,6 +287,8 @@ export interface ShrinkContext<A> extends NodeContext<A>, Naming {
   readonly patternsOf: (port: number, axis: number) => Patterns | undefined
   /** Whether what given channels add differently at each position is added to the result, as a constant for each position. */
   readonly isBordered: boolean
+  /** Constants of the slices along an output axis; NaN where a slice is not constant. */
+  readonly constantsOfOutput: (output: number, axis: number) => Float64Array | undefined
   /** Which output slices must keep their numbers: those that are needed, and those that no input changes. 1 must. */
   readonly exactOutput: (output: number, axis: number) => Uint8Array | undefined
 }
@@ -247,7 +307,7 @@ export interface OpDef<Name extends string, A> {
   readonly contents?: (ctx: NodeContext<A>) => ReadonlyArray<Dim> | undefined
   /**
    * How axes correspond. `'opaque'` stops elimination at this operator: every axis it touches is pinned. Axes that no
-   * link and no contraction mentions are pinned too. Only axes of static size are linked.
+   * link, no contraction and no bundle mentions are pinned too. Only axes of static size are linked.
    */
   readonly links: 'opaque' | ((ctx: NodeContext<A>) => ReadonlyArray<AxisLink> | 'opaque')
   /**
@@ -263,6 +323,8 @@ export interface OpDef<Name extends string, A> {
   readonly pairs?: (ctx: NodeContext<A>) => ReadonlyArray<Pair>
   /** The axis of output 0 along which its elements add up to 1 whatever the inputs are, if there is one. */
   readonly sumsToOne?: (ctx: NodeContext<A>) => number | undefined
+  /** How channels are mixed by constant weights in other ways than by one contraction. */
+  readonly mixes?: (ctx: NodeContext<A>) => Mixing | undefined
   /** By how much zeros are added around the spatial axes of input 0, begins and then ends, if that is all the node does. */
   readonly zeroPadding?: (ctx: NodeContext<A>) => ReadonlyArray<number> | undefined
   /** The node that reads input 0 without such padding around it, and makes the same. */

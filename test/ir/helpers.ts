@@ -57,6 +57,20 @@ export const input = (shape: ReadonlyArray<number>, options: OperandOptions = {}
 export const constant = (shape: ReadonlyArray<number>, options: OperandOptions = {}): Operand =>
   operand(shape, true, options)
 
+/** An initializer `[D,blocks·units,columns]`, or `[D,blocks·units]` of no columns, zero where `isZero` says so. */
+export const unitWeights = (
+  [directions, blocks, units, columns]: readonly [number, number, number, number?],
+  isZero: (unit: number, column: number, block: number, direction: number) => boolean,
+): Operand => {
+  const [rows, inner] = [blocks * units, columns ?? 1]
+  const values = Array.from({ length: directions * rows * inner }, (_, k) => {
+    const row = Math.floor(k / inner) % rows
+    const zero = isZero(row % units, k % inner, Math.floor(row / units), Math.floor(k / inner / rows))
+    return zero ? 0 : 1.5 * Math.sin(k + 1)
+  })
+  return constant([directions, rows, ...(columns === undefined ? [] : [columns])], { values })
+}
+
 /** An int64 initializer: a vector unless told otherwise. */
 export const sizes = (values: ReadonlyArray<number>, shape: ReadonlyArray<number> = [values.length]): Operand =>
   operand(shape, true, { dtype: 'int64', values })

@@ -100,6 +100,7 @@ export const dropFrom = (tensor: Dense, side: 'input' | 'output', port: number, 
 
 export interface Facts {
   readonly constantsOf?: (port: number, axis: number) => Float64Array | undefined
+  readonly constantsOfOutput?: (output: number, axis: number) => Float64Array | undefined
   readonly patternsOf?: (port: number, axis: number) => Patterns | undefined
   readonly isBordered?: boolean
   readonly exactOutput?: (output: number, axis: number) => Uint8Array | undefined
@@ -123,6 +124,7 @@ export const shrinkContext = (
     keptOutput: (output, axis) =>
       keptAlong(drops, { side: 'output', port: output, axis }, outputs[output]?.shape[axis] ?? 0),
     constantsOf: facts.constantsOf ?? (() => undefined),
+    constantsOfOutput: facts.constantsOfOutput ?? (() => undefined),
     patternsOf: facts.patternsOf ?? (() => undefined),
     isBordered: facts.isBordered ?? false,
     exactOutput: facts.exactOutput ?? (() => undefined),

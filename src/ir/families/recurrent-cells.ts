@@ -144,6 +144,13 @@ export const activationsOf = (
   return Array.from({ length: directions }, (_, d) => made.slice(d * defaults.length, (d + 1) * defaults.length))
 }
 
+/** How many parameters functions take from the list of alphas, and from that of betas. */
+export const parametersTaken = (names: ReadonlyArray<string>): readonly [alphas: number, betas: number] => {
+  const taken = (key: keyof Parameters): number =>
+    names.filter((name) => key in (activations.get(name)?.takes ?? {})).length
+  return [taken('alpha'), taken('beta')]
+}
+
 /** What the equations compute with. */
 export interface Arithmetic<T> {
   readonly of: (x: number) => T

@@ -6,6 +6,7 @@ import { inputShape, outputShape, sameIndex, shapeOf } from '../links.ts'
 import { type AxisLink, defineOp, type InferContext, type NodeContext, type OpDef } from '../op.ts'
 import { type Dim, isStatic, type Shape, tensorType, unknownDim } from '../type.ts'
 import { type Cell, directionsOf, ports, type RecurrentAttributes } from './recurrent-cells.ts'
+import { recurrentMixing, shrinkRecurrence } from './recurrent-mixing.ts'
 import { evaluateRecurrence } from './recurrent-steps.ts'
 
 /** Sizes of a recurrence, numbers where they are known. */
@@ -77,6 +78,8 @@ export const recurrent = <const Name extends string, A extends RecurrentAttribut
       return E.right([tensorType(dtype.right, all), ...finals])
     },
     links: (ctx) => batchLinks(ctx),
+    mixes: (ctx) => recurrentMixing(cell, ctx),
+    shrink: (s) => shrinkRecurrence(cell, s),
     evaluate: (ctx, inputs) => evaluateRecurrence(cell, ctx, inputs),
     macs: (ctx) => {
       const { time, batch, features, directions, hidden } = sizesOf(ctx)

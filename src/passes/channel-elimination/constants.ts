@@ -13,6 +13,7 @@ import { sliceConstants, uniformValue } from '../../ir/slices.ts'
 import type { ValueType } from '../../ir/type.ts'
 import { type Evaluated, givenMarks, type PatternFact, patternFinder } from './patterns.ts'
 import { at, type Known, linksTo, type Marks, type SliceReader, sliceReader, wholeFacts } from './slice-readers.ts'
+import { constantsByAxis } from './mixing.ts'
 import { trackingOf } from './tracking.ts'
 import { axesOf, type NodeView, ownAxesOf, viewsOf } from './views.ts'
 
@@ -93,10 +94,14 @@ export const channelConstants = memoized((graph): Constants => {
     errors: (value, axis) => facts.get(value)?.[axis]?.errors ?? 0,
   }
   for (const view of viewsOf(graph)) {
+    const mixed = constantsByAxis(view, known, sources.errors)
     view.node.outputs.forEach((output, k) => {
       if (output === '') return
       const found = axesOf(graph, output).map((size = 0, axis) =>
-        size === 0 ? nothing : constantsOfAxis(view, k, axis, size, sources, tracking.tracked(output, axis)),
+        size === 0
+          ? nothing
+          : (measuredBy(view, mixed, k, axis) ??
+            constantsOfAxis(view, k, axis, size, sources, tracking.tracked(output, axis))),
       )
       if (found.some((one) => one !== nothing)) facts.set(output, found)
       for (const [axis, size = 0] of ownAxesOf(graph, output).entries()) {
@@ -140,6 +145,18 @@ const unitOf = (type: ValueType | undefined): number =>
 interface Sources {
   readonly constants: Constants
   readonly errors: (value: ValueId, axis: number) => Known
+}
+
+/** The constants along an axis that a node's mixing says. */
+const measuredBy = (
+  { ctx }: NodeView,
+  mixed: ReturnType<typeof constantsByAxis>,
+  port: number,
+  axis: number,
+): Measured | undefined => {
+  const type = ctx.outputs[port]
+  const found = type?.kind === 'tensor' && isFloat(type.dtype) ? mixed({ side: 'output', port, axis }) : undefined
+  return found && type?.kind === 'tensor' ? trusted(type.dtype, found) : undefined
 }
 
 const constantsOfAxis = (

@@ -8,6 +8,7 @@ import { placeOf } from '../../ir/links.ts'
 import type { AxisLink, Node, Statistics, ValueId } from '../../ir/op.ts'
 import type { Constants } from './constants.ts'
 import type { Joint } from './joints.ts'
+import { bundlesOf, isBundled, neededByBundle } from './mixing.ts'
 import { at, type Known, type Marks } from './slice-readers.ts'
 import { trackingOf } from './tracking.ts'
 import { axesOf, type Channel, jointOf, ownAxesOf, partnerOf, viewsOf } from './views.ts'
@@ -68,6 +69,14 @@ export const propagateLiveness = (graph: Graph, constants: Constants, alive: Rea
         neededInputs(reads, (o) => at(rows, o) !== 0),
       )
     }
+    const mixed = neededByBundle(graph, view, wanted, constants)
+    bundlesOf(graph, view).forEach((bundle, k) => {
+      for (const { side, value, axis } of bundle) {
+        const marks = marksOf(value)
+        marks[axis] = either(marks[axis] ?? 0, wholeMarks(mixed[k] ?? new Uint8Array()))
+        if (side === 'input' && k === view.mixing?.layer.inputs) needed.set(node, mixed[k] ?? new Uint8Array())
+      }
+    })
     const linked = node.inputs.map((): AxisLink[] => [])
     for (const link of links) linked[link.input]?.push(link)
     node.inputs.forEach((input, port) => {
@@ -78,6 +87,7 @@ export const propagateLiveness = (graph: Graph, constants: Constants, alive: Rea
         const joint = axis < ownAxesOf(graph, input).length ? undefined : jointOf(graph, input)
         const parts = joint === undefined ? [axis] : [joint.outer, joint.inner]
         if (size === undefined || marks[axis] === 1 || parts.every((part) => op.ignores?.(ctx, port, part))) return
+        if (isBundled(view.mixing, 'input', port, axis)) return
         const ofAxis = linked[port]?.filter((link) => link.inputAxis === axis) ?? []
         const isSummed = c?.port === port && c.axis === axis
         const isTogether = statistics?.port === port && statistics.axis === axis
@@ -118,6 +128,9 @@ const nonZero = (known: Known): Marks => {
   if (typeof known === 'number') return known === 0 ? 0 : 1
   return known.includes(0) ? Uint8Array.from(known, (value) => (value === 0 ? 0 : 1)) : 1
 }
+
+/** Marks that are all the same as one number. */
+const wholeMarks = (marks: Uint8Array): Marks => (!marks.includes(1) ? 0 : marks.includes(0) ? marks : 1)
 
 /** What is marked in `a` or in `b`. */
 const either = (a: Marks, b: Marks): Marks => {

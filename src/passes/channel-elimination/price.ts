@@ -8,7 +8,8 @@ import { countOf, inputShape, outputShape, shapeOf } from '../../ir/links.ts'
 import type { Node, NodeContext, Pair, ValueId } from '../../ir/op.ts'
 import { widthMultiple } from '../target.ts'
 import type { Draft } from './draft.ts'
-import { type NodeView, ownAxesOf, viewsOf } from './views.ts'
+import { countsOf } from './mixing.ts'
+import { axesOf, type NodeView, ownAxesOf, viewsOf } from './views.ts'
 
 /**
  * A float read, changed and written takes the time of about this many multiply-accumulates of a convolution: to add a constant
@@ -31,6 +32,13 @@ export const priceOf = (view: NodeView, draft: Draft, isFinal: boolean): number 
   const { node, op, ctx, contraction: c, reads, pairs } = view
   const [output = ''] = node.outputs
   if (draft.vanished(output)) return 0
+  if (view.mixing !== undefined) {
+    const counts = countsOf(draft.graph, view, (value, axis) => {
+      const kept = draft.kept(value, axis)
+      return kept === undefined ? (axesOf(draft.graph, value)[axis] ?? 0) : count(kept)
+    })
+    return (op.macs?.(ctx) ?? 0) * view.mixing.work(counts)
+  }
   if (pairs.length > 0) {
     const summed = ownPairs(ctx, pairs).reduce<number>(
       (share, { ports, axes }) => share * shareOf(draft, node.inputs[ports[0]] ?? '', axes[0]),

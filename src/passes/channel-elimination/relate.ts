@@ -9,6 +9,7 @@ import { pairsOf, shapeOf } from '../../ir/links.ts'
 import type { AxisLink, IndexMap, ValueId } from '../../ir/op.ts'
 import type { ChannelFacts } from './analyse.ts'
 import { type Covering, type Covers, coversOf } from './covers.ts'
+import { bundlesOf } from './mixing.ts'
 import { disjointSets, pinAxes, type Reason, type Tracking, trackingOf } from './tracking.ts'
 import { axesOf, type Channel, jointOf, type NodeView, ownAxesOf, viewsOf } from './views.ts'
 
@@ -49,6 +50,16 @@ export const relate = (graph: Graph, facts?: ChannelFacts): Classes => {
       if (a === undefined || b === undefined) continue
       const size = axesOf(graph, node.inputs[ports[0]] ?? '')[axes[0]] ?? 0
       for (let i = 0; i < size; i++) classes.unite(a + i, b + i)
+    }
+  }
+  for (const view of viewsOf(graph)) {
+    for (const [first, ...others] of bundlesOf(graph, view)) {
+      const start = first && layout.idOf(first.value, first.axis)
+      for (const { value, axis } of others) {
+        const other = layout.idOf(value, axis)
+        if (start === undefined || other === undefined) continue
+        for (let i = 0; i < (axesOf(graph, value)[axis] ?? 0); i++) classes.unite(start + i, other + i)
+      }
     }
   }
   const coverings = viewsOf(graph).flatMap((view) =>

@@ -9,6 +9,7 @@ import type { Graph } from '../../ir/graph.ts'
 import type { SliceFact, ValueId } from '../../ir/op.ts'
 import type { ChannelFacts, Endangered } from './analyse.ts'
 import type { Decision } from './decide.ts'
+import { isBundled } from './mixing.ts'
 import { type Known, linksTo, type SliceReader, sliceReader } from './slice-readers.ts'
 import { trackingOf } from './tracking.ts'
 import { axesOf, viewsOf } from './views.ts'
@@ -28,9 +29,9 @@ export const endangeredBy = (graph: Graph, facts: ChannelFacts, decision: Decisi
   const known = (value: ValueId, axis: number): Known => remains.get(value)?.known[axis] ?? facts.known(value, axis)
   const changed = (value: ValueId, axis: number): Known => remains.get(value)?.changed[axis] ?? 0
   const uniform = (value: ValueId): number | undefined => remains.get(value)?.uniform ?? facts.uniform(value)
-  for (const { node, op, ctx, links, contraction: c, statistics } of viewsOf(graph)) {
+  for (const { node, op, ctx, links, contraction: c, mixing, statistics } of viewsOf(graph)) {
     const reached = node.inputs.some((input) => remains.has(input))
-    if (links === 'opaque' || (c === undefined && !reached)) continue
+    if (links === 'opaque' || (c === undefined && mixing === undefined && !reached)) continue
     for (const [k, value] of node.outputs.entries()) {
       if (value === '' || decision.vanished(value)) continue
       const found = axesOf(graph, value).map((size = 0, axis) => {
@@ -43,8 +44,9 @@ export const endangeredBy = (graph: Graph, facts: ChannelFacts, decision: Decisi
         const after = new Float64Array(count).map((_, i) => (typeof before === 'number' ? before : (before[i] ?? NaN)))
         const marks = new Float64Array(count)
         const safe = new Uint8Array(count)
-        const isSummed = c !== undefined && axis === c.outputAxis
-        const isMade = isSummed && c.payable && k === 0
+        const inBundle = isBundled(mixing, 'output', k, axis)
+        const isSummed = inBundle || (c !== undefined && axis === c.outputAxis)
+        const made = inBundle ? mixing?.zeroed : isSummed && c?.payable === true && k === 0 ? 0 : undefined
         const isDead = deadAlong(value, axis, tracked, facts)
         const linked = linksTo(links, k, axis)
         const reads = node.inputs.map((input, port) => ({
@@ -60,7 +62,7 @@ export const endangeredBy = (graph: Graph, facts: ChannelFacts, decision: Decisi
           marks[i] = 1
           const slices = reads.map((read) => (tracked ? read.known.at(i) : wholeFact(read.known)))
           const constant = op.constant === 'copied' ? copied(slices) : op.constant?.(ctx, slices, k, axis)
-          after[i] = isMade ? 0 : (constant ?? NaN)
+          after[i] = made ?? constant ?? NaN
           const isCopy = op.passes?.(ctx, slices) !== undefined
           if (Number.isFinite(after[i]) || (c === undefined && (op.total === true || isCopy))) safe[i] = 1
         }

@@ -6,6 +6,7 @@ import { labelOf } from '../../ir/graph.ts'
 import type { ValueId } from '../../ir/op.ts'
 import { type Target, widthMultiple } from '../target.ts'
 import type { Draft } from './draft.ts'
+import { unpaidBy } from './mixing.ts'
 import type { Reason } from './relate.ts'
 import { at } from './slice-readers.ts'
 import { axesOf, jointOf, type NodeView, ownAxesOf } from './views.ts'
@@ -124,6 +125,17 @@ const keepPairs: Rule = ({ node, pairs }, { graph, facts, goes, putChannel, vani
   }
 }
 
+/** Constants that mixed channels read and that cannot be paid for stay. */
+const keepUnpaidMixed: Rule = (view, { graph, facts, goes, putChannel }) => {
+  if (view.mixing === undefined) return
+  const label = labelOf(view.node)
+  for (let found = unpaidBy(graph, view, facts, goes); found; found = unpaidBy(graph, view, facts, goes)) {
+    const { axis, channels, reason } = found
+    const text = `cannot be paid for in ${label}: ${reason}`
+    for (const i of channels) putChannel(axis.value, axis.axis, i, { kind: 'numbers', at: label, text })
+  }
+}
+
 /** No operator that stays may lose all of an axis, unless it can do without that port. */
 const keepOne: Rule = ({ node, op }, { graph, vanished, candidates, putClass }) => {
   const isGone = (value: ValueId): boolean => value !== '' && vanished(value)
@@ -143,7 +155,15 @@ const keepOne: Rule = ({ node, op }, { graph, vanished, candidates, putClass }) 
 }
 
 /** In order: what a later rule puts back is for the earlier ones to look at again, before it goes on. */
-export const rules: ReadonlyArray<Rule> = [keepGroups, keepHeadsEven, keepStatistics, keepUnpaid, keepPairs, keepOne]
+export const rules: ReadonlyArray<Rule> = [
+  keepGroups,
+  keepHeadsEven,
+  keepStatistics,
+  keepUnpaid,
+  keepUnpaidMixed,
+  keepPairs,
+  keepOne,
+]
 
 /** Classes that round a width up. */
 interface Rounding {

@@ -7,6 +7,7 @@ import type { Node, ShrinkContext, ValueId } from '../../ir/op.ts'
 import type { Tensor } from '../../ir/tensor.ts'
 import type { ChannelFacts } from './analyse.ts'
 import type { Decision } from './decide.ts'
+import { valueAt } from './mixing.ts'
 import { axesOf, type NodeView, partnerOf, viewsOf } from './views.ts'
 
 export const shrink = (graph: Graph, facts: ChannelFacts, decision: Decision): Graph => {
@@ -36,12 +37,17 @@ export const shrink = (graph: Graph, facts: ChannelFacts, decision: Decision): G
 }
 
 /** Whether a contraction keeps output channels that nothing needs, and is to write them as zeros. */
-const keepsDead = ({ node, contraction: c }: NodeView, facts: ChannelFacts, decision: Decision): boolean => {
+const keepsDead = ({ node, contraction: c, mixing }: NodeView, facts: ChannelFacts, decision: Decision): boolean => {
+  const made = mixing?.bundles.flat().filter(({ side }) => side === 'output') ?? []
+  if (made.some((one) => keepsDeadAlong(valueAt(node, one), one.axis, facts, decision))) return true
   const [output = ''] = node.outputs
-  const exact = c?.payable === true ? facts.exact(output, c.outputAxis) : undefined
-  if (c === undefined || exact?.includes(0) !== true) return false
-  const kept = decision.kept(output, c.outputAxis)
-  return kept === undefined ? true : kept.some((o) => exact[o] === 0)
+  return c?.payable === true && keepsDeadAlong(output, c.outputAxis, facts, decision)
+}
+
+const keepsDeadAlong = (value: ValueId, axis: number, facts: ChannelFacts, decision: Decision): boolean => {
+  const exact = facts.exact(value, axis)
+  const kept = decision.kept(value, axis)
+  return exact?.includes(0) === true && (kept === undefined ? true : kept.some((o) => exact[o] === 0))
 }
 
 /** Constants that lost their last reader go with it; those that had none before stay for other passes. */
@@ -95,6 +101,7 @@ const shrinkContext = (
       return graph.constants.has(value) ? keptOperand(port, axis) : decision.kept(value, axis)
     },
     constantsOf: (port, axis) => facts.constants(node.inputs[port] ?? '', axis),
+    constantsOfOutput: (output, axis) => facts.constants(node.outputs[output] ?? '', axis),
     patternsOf: (port, axis) => facts.patterns(node.inputs[port] ?? '', axis),
     isBordered: decision.isBordered(node),
     exactOutput: (output, axis) => facts.exact(node.outputs[output] ?? '', axis),

@@ -12,6 +12,7 @@ import { type Graph, labelOf, readsOf } from '../../ir/graph.ts'
 import { pairsOf } from '../../ir/links.ts'
 import type { AxisLink, IndexMap, ValueId } from '../../ir/op.ts'
 import { channelsFor } from '../effort.ts'
+import { bundlesOf, isBundled } from './mixing.ts'
 import { axesOf, type Channel, ownAxesOf, viewsOf } from './views.ts'
 
 /** Why a channel has to stay, in words, with the value or node at fault. */
@@ -73,7 +74,7 @@ export const pinAxes = (graph: Graph, pin: (value: ValueId, axis: number, reason
   for (const name of graph.preserved.uses) {
     pinAll(name, { kind: 'opaque', at: name, text: `is named by a part of the model that is kept as it is` })
   }
-  for (const { node, op, ctx, links, contraction: c, pairs, statistics } of viewsOf(graph)) {
+  for (const { node, op, ctx, links, contraction: c, pairs, mixing, statistics } of viewsOf(graph)) {
     const label = labelOf(node)
     if (links === 'opaque') {
       const reason: Reason = { kind: 'opaque', at: label, text: `meets ${label}, which is not looked into` }
@@ -95,12 +96,14 @@ export const pinAxes = (graph: Graph, pin: (value: ValueId, axis: number, reason
     for (const { ports, axes } of pairs) ports.forEach((port, side) => read[port]?.push(axes[side] ?? 0))
     node.inputs.forEach((value, port) => {
       for (const axis of ownAxesOf(graph, value).keys()) {
-        if (read[port]?.includes(axis) !== true && op.ignores?.(ctx, port, axis) !== true) pin(value, axis, mixed)
+        const isRead = read[port]?.includes(axis) === true || isBundled(mixing, 'input', port, axis)
+        if (!isRead && op.ignores?.(ctx, port, axis) !== true) pin(value, axis, mixed)
       }
     })
     node.outputs.forEach((value, output) => {
       for (const axis of ownAxesOf(graph, value).keys()) {
-        if (made[output]?.includes(axis) !== true) pin(value, axis, mixed)
+        const isMade = made[output]?.includes(axis) === true || isBundled(mixing, 'output', output, axis)
+        if (!isMade) pin(value, axis, mixed)
       }
     })
   }
@@ -131,7 +134,8 @@ export const trackingOf = memoized((graph): Tracking => {
     const id = idOf(value, axis)
     if (id !== undefined) marks[id] = 1
   }
-  for (const { node, op, ctx, links, contraction: c, pairs } of viewsOf(graph)) {
+  for (const view of viewsOf(graph)) {
+    const { node, op, ctx, links, contraction: c, pairs } = view
     if (links === 'opaque') continue
     for (const { ports, axes } of pairs) {
       const [a, b] = [0, 1].map((side) => idOf(node.inputs[ports[side] ?? 0] ?? '', axes[side] ?? 0))
@@ -143,6 +147,18 @@ export const trackingOf = memoized((graph): Tracking => {
       families.unite(a, b)
       bind(a, b)
       bind(b, a)
+    }
+    for (const [first, ...others] of bundlesOf(graph, view)) {
+      const start = first && idOf(first.value, first.axis)
+      if (start === undefined) continue
+      told[start] = 1
+      for (const { value, axis } of others) {
+        const other = idOf(value, axis)
+        if (other === undefined) continue
+        families.unite(start, other)
+        bind(start, other)
+        bind(other, start)
+      }
     }
     if (c !== undefined) {
       mark(told, node.inputs[c.port] ?? '', c.axis)

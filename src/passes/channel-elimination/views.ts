@@ -3,7 +3,7 @@ import { type Reads, readsOfContraction } from '../../ir/families/contraction.ts
 import { memoized } from '../../ir/analysis.ts'
 import { contextOf, type Graph, readsOf } from '../../ir/graph.ts'
 import { shapeOf } from '../../ir/links.ts'
-import type { AxisLink, Contraction, Node, NodeContext, Pair, Statistics, ValueId } from '../../ir/op.ts'
+import type { AxisLink, Contraction, Mixing, Node, NodeContext, Pair, Statistics, ValueId } from '../../ir/op.ts'
 import { type AnyOp, opOf } from '../../ir/registry.ts'
 import { isStatic } from '../../ir/type.ts'
 import { type BoundJoint, jointLinks } from './joints.ts'
@@ -19,6 +19,7 @@ export interface NodeView {
   readonly pairs: ReadonlyArray<Pair>
   readonly reads: Reads | undefined
   readonly statistics: Statistics | undefined
+  readonly mixing: Mixing | undefined
 }
 
 export const viewsOf = (graph: Graph): ReadonlyArray<NodeView> => structureOf(graph).views
@@ -41,7 +42,17 @@ const structureOf = memoized((graph) => {
     const own = op.links === 'opaque' ? 'opaque' : op.links(ctx)
     if (own === 'opaque') {
       for (const input of readsOf(node)) bind(input)
-      return { node, op, ctx, links: own, contraction: undefined, reads: undefined, pairs: [], statistics: undefined }
+      return {
+        node,
+        op,
+        ctx,
+        links: own,
+        contraction: undefined,
+        reads: undefined,
+        pairs: [],
+        mixing: undefined,
+        statistics: undefined,
+      }
     }
     const contraction = op.contraction?.(ctx)
     const reads = contraction && readsOfContraction(ctx, contraction)
@@ -58,7 +69,17 @@ const structureOf = memoized((graph) => {
     }
     const statistics = op.statistics?.(ctx)
     const links = [...own, ...joint.links, ...(statistics?.links ?? [])]
-    return { node, op, ctx, links, contraction, reads, pairs: [...pairs, ...joint.pairs], statistics }
+    return {
+      node,
+      op,
+      ctx,
+      links,
+      contraction,
+      reads,
+      pairs: [...pairs, ...joint.pairs],
+      mixing: op.mixes?.(ctx),
+      statistics,
+    }
   })
   for (const { name } of graph.outputs) bind(name)
   for (const name of graph.preserved.uses) bind(name)

@@ -1,4 +1,4 @@
-import { constant, float, floats, input, int, sample, text, texts } from '../helpers.ts'
+import { constant, float, floats, input, int, sample, text, texts, unitWeights } from '../helpers.ts'
 
 const lengths = (...values: ReadonlyArray<number>) => constant([values.length], { dtype: 'int32', values })
 
@@ -109,4 +109,40 @@ export default [
       activation_beta: floats(0.4, 0.25, 1.5),
     },
   }),
+  // Units 1 and 4 are masked, nothing reads feature 2, and no unit reads unit 3.
+  sample(
+    'masked units',
+    [
+      input([4, 2, 4]),
+      unitWeights([2, 4, 6, 4], (u, i) => u === 1 || u === 4 || i === 2),
+      unitWeights([2, 4, 6, 6], (u, v) => u === 1 || u === 4 || v === 3 || v === 1),
+      unitWeights([2, 8, 6], (u) => u === 1 || u === 4),
+    ],
+    { outputs: 3, attributes: { hidden_size: int(6), direction: text('bidirectional') } },
+  ),
+  // Units 0 to 2 are read by each other only, and unit 5 by itself; first states are given.
+  sample(
+    'units apart',
+    [
+      input([3, 2, 3]),
+      unitWeights([1, 4, 6, 3], (u, i) => (u < 3 ? i > 0 : i === 0)),
+      unitWeights([1, 4, 6, 6], (u, v) => u < 3 !== v < 3 || (v === 5 && u !== 5)),
+      undefined,
+      undefined,
+      input([1, 2, 6]),
+      input([1, 2, 6]),
+    ],
+    { outputs: 3, attributes: { hidden_size: int(6) } },
+  ),
+  // Unit 2 holds what its biases make of it, and units 0 and 2 what constant features make of them.
+  sample(
+    'biased units',
+    [
+      input([4, 2, 3]),
+      unitWeights([1, 4, 4, 3], (u, i) => u === 2 || (u === 0 && i > 0)),
+      unitWeights([1, 4, 4, 4], (u) => u === 2 || u === 0),
+      unitWeights([1, 8, 4], (u) => u === 0),
+    ],
+    { outputs: 3, attributes: { hidden_size: int(4), activations: texts('HardSigmoid', 'Relu', 'Relu') } },
+  ),
 ]

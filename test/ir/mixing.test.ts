@@ -1,0 +1,209 @@
+/** Laws of operators that mix channels by constant weights in more ways than one contraction (`OpDef.mixes`), on their samples. */
+import { describe, expect, test } from 'vitest'
+import type { Mixing, NodeAxis } from '../../src/ir/op.ts'
+import { sliceConstants } from '../../src/ir/slices.ts'
+import { copyElements, type Dense, elements, gather, materialize, tensorOf } from '../../src/ir/tensor.ts'
+import { sizeOf } from '../../src/ir/type.ts'
+import { uniforms } from '../inflate.ts'
+import { difference, outputName, valuesOf } from './helpers.ts'
+import { type Case, cases, fill, isComputed, type Problem, problemOf, sliceOf, withInputs } from './problems.ts'
+import { dropFrom, evaluateShrunk } from './slicing.ts'
+
+/** A problem of an operator that mixes channels. */
+interface Mixed extends Problem {
+  readonly mixing: Mixing
+  readonly outputs: ReadonlyArray<Dense>
+}
+
+const mixedProblem = (one: Case, seed: number): Mixed | undefined => {
+  const p = problemOf(one, seed)
+  const mixing = p.op.mixes?.(p.ctx)
+  return mixing === undefined || p.outputs === undefined ? undefined : { ...p, mixing, outputs: p.outputs }
+}
+
+const mixedCases = cases.filter(([, one]) => mixedProblem(one, 1) !== undefined)
+
+const orThrow = <T>(x: T | undefined): T => {
+  if (x === undefined) throw new Error('nothing is mixed')
+  return x
+}
+
+const sizeAlong = (p: Mixed, { side, port, axis }: NodeAxis): number =>
+  (side === 'input' ? p.inputs : p.outputs)[port]?.shape[axis] ?? 0
+
+/** By bundle 1 for some channels. */
+type Marks = ReadonlyArray<Uint8Array>
+
+const marksFor = (p: Mixed, isMarked: (bundle: number, channel: number) => boolean): Marks =>
+  p.mixing.bundles.map(([axis], k) =>
+    new Uint8Array(axis === undefined ? 0 : sizeAlong(p, axis)).map((_, i) => (isMarked(k, i) ? 1 : 0)),
+  )
+
+const marked = (marks: Uint8Array | undefined): number[] =>
+  Array.from(marks?.keys() ?? []).filter((i) => marks?.[i] === 1)
+
+/** The marked channels of an output. */
+const within = ({ mixing }: Mixed, output: Dense, port: number, marks: Marks): Dense =>
+  mixing.bundles.reduce((tensor, bundle, k) => {
+    const at = bundle.find((one) => one.side === 'output' && one.port === port)
+    return at === undefined ? tensor : materialize(gather(tensor, at.axis, Int32Array.from(marked(marks[k]))))
+  }, output)
+
+/** `to` with the slice that `from` has. */
+const copySlice = (from: Dense, to: Dense, axis: number, index: number): Dense => {
+  const [source, values] = [elements(from), copyElements(to)]
+  const inner = sizeOf(to.shape.slice(axis + 1))
+  values.forEach((_, k) => {
+    if (Math.floor(k / inner) % (to.shape[axis] ?? 1) === index) values[k] = Number(source[k])
+  })
+  return tensorOf(to.dtype, to.shape, values)
+}
+
+describe('what is wanted depends on what is needed for it alone', () => {
+  let unneeded = 0
+
+  test.each(mixedCases)('%s', (_, one) => {
+    const uniform = uniforms(17)
+    for (let round = 0; round < 20; round++) {
+      const p = orThrow(mixedProblem(one, 30 + round))
+      const share = [0.15, 0.5, 1][round % 3] ?? 1
+      const wanted = marksFor(p, () => uniform() < share)
+      const needed = p.mixing.needed(wanted, (axis) => new Uint8Array(sizeAlong(p, axis)))
+      const other = valuesOf(one.sample, 60 + round)
+      const inputs = p.inputs.map((x, port) => {
+        const another = other[port]
+        if (x === undefined || another === undefined || !isComputed(p, port)) return x
+        return p.mixing.bundles.reduce((tensor, bundle, k) => {
+          const at = bundle.find((axis) => axis.side === 'input' && axis.port === port)
+          if (at === undefined) return tensor
+          const free = Array.from(needed[k]?.keys() ?? []).filter((i) => needed[k]?.[i] === 0)
+          unneeded += free.length
+          return free.reduce((t, i) => copySlice(another, t, at.axis, i), tensor)
+        }, x)
+      })
+      withInputs(p, inputs).forEach((output, port) => {
+        const before = p.outputs[port]
+        if (before === undefined) return
+        expect(within(p, output, port, wanted)).toEqual(within(p, before, port, wanted))
+      })
+    }
+  })
+
+  test('which is not everything', () => {
+    expect(unneeded).toBeGreaterThan(100)
+  })
+})
+
+describe('shrunk, it computes what it did; constants are what it says', () => {
+  const seen = { constants: 0, unpaid: 0, paid: 0, zeros: 0 }
+  const numbers = [0, 0, 1, -0.5, 2]
+
+  test.each(mixedCases)('%s', (_, one) => {
+    const uniform = uniforms(19)
+    for (let round = 0; round < 40; round++) {
+      const drawn = orThrow(mixedProblem(one, 90 + round))
+      const share = [0, 0.4, 0.8, 1][round % 4] ?? 0
+      const held = new Map<string, Float64Array>()
+      const inputs = drawn.inputs.map((x, port) =>
+        drawn.mixing.bundles.flat().reduce((tensor, at) => {
+          // Along axes of directions nothing is constant: units differ.
+          if (tensor === undefined || at.side !== 'input' || at.port !== port || at.axis !== 2) return tensor
+          if (!isComputed(drawn, port)) return tensor
+          const constants = new Float64Array(sizeAlong(drawn, at)).map(() =>
+            uniform() < share ? (numbers[Math.floor(uniform() * numbers.length)] ?? 0) : NaN,
+          )
+          held.set(`${port} ${at.axis}`, constants)
+          return constants.reduce<Dense>((t, c, i) => (Number.isNaN(c) ? t : fill(t, at.axis, i, c)), tensor)
+        }, x),
+      )
+      const p: Mixed = { ...drawn, inputs, outputs: withInputs(drawn, inputs) }
+      check(p, held, uniform, `round ${round}`)
+    }
+  })
+
+  const check = (p: Mixed, held: ReadonlyMap<string, Float64Array>, uniform: () => number, label: string): void => {
+    const { mixing, inputs, outputs } = p
+    const ofInput = (at: NodeAxis): Float64Array => {
+      const x = inputs[at.port]
+      const unknown = new Float64Array(sizeAlong(p, at)).fill(NaN)
+      if (x !== undefined && !isComputed(p, at.port)) return sliceConstants(x, at.axis)
+      return held.get(`${at.port} ${at.axis}`) ?? unknown
+    }
+    const said = mixing.constants((at) => ({ values: ofInput(at), errors: 0 }))
+    const constantsOf = (at: NodeAxis): Float64Array =>
+      at.side === 'input' ? ofInput(at) : (said(at)?.values ?? new Float64Array(sizeAlong(p, at)).fill(NaN))
+    for (const at of mixing.bundles.flat()) {
+      if (at.side === 'input') continue
+      constantsOf(at).forEach((claim, i) => {
+        if (Number.isNaN(claim)) return
+        seen.constants += 1
+        const output = outputs[at.port]
+        for (const v of output === undefined ? [NaN] : sliceOf(output, at.axis, i)) {
+          expect(Math.abs(v - claim), `${label}, output ${at.port}, ${i}`).toBeLessThanOrEqual(said(at)?.errors[i] ?? 0)
+        }
+      })
+    }
+    const given = (at: NodeAxis): Uint8Array => Uint8Array.from(constantsOf(at), (x) => (Number.isNaN(x) ? 0 : 1))
+    const isGiven = (k: number, i: number, side: NodeAxis['side']): boolean =>
+      mixing.bundles[k]?.some((at) => at.side === side && given(at)[i] === 1) === true
+    const wanted = marksFor(p, (k, i) => !isGiven(k, i, 'output') && uniform() < 0.5)
+    const needed = mixing.needed(wanted, given)
+    const kept = marksFor(p, (k, i) => {
+      const mayGo = needed[k]?.[i] !== 1 || (k === mixing.layer.inputs && isGiven(k, i, 'input'))
+      return !mayGo || uniform() < 0.3
+    })
+    const exact = marksFor(p, (k, i) => needed[k]?.[i] === 1 || isGiven(k, i, 'output'))
+    const keeps = (k: number, i: number): boolean => kept[k]?.[i] === 1
+    for (;;) {
+      const isExact = (k: number, i: number): boolean => exact[k]?.[i] === 1
+      const found = mixing.unpaid({ keeps, isExact, constants: constantsOf })
+      if (found === undefined) break
+      seen.unpaid += 1
+      for (const i of found.channels) {
+        expect(keeps(found.bundle, i), `${label}: what comes back had gone`).toBe(false)
+        kept[found.bundle]?.set([1], i)
+      }
+    }
+    if (kept.some((marks) => !marks.includes(1))) return
+    const drops = new Map(
+      mixing.bundles.flatMap((bundle, k) =>
+        bundle.map(({ side, port, axis }) => {
+          const gone = Array.from(kept[k]?.keys() ?? []).filter((i) => !keeps(k, i))
+          return [`${side} ${port} ${axis}`, new Set(gone)] as const
+        }),
+      ),
+    )
+    const bundleOf = (port: number, axis: number): number =>
+      mixing.bundles.findIndex((bundle) =>
+        bundle.some((at) => at.side === 'output' && at.port === port && at.axis === axis),
+      )
+    const shrunk = evaluateShrunk(p.op, p.graph, p.node, drops, inputs, outputs, {
+      constantsOf: (port, axis) => constantsOf({ side: 'input', port, axis }),
+      constantsOfOutput: (port, axis) => constantsOf({ side: 'output', port, axis }),
+      exactOutput: (port, axis) => exact[bundleOf(port, axis)],
+    })
+    outputs.forEach((output, port) => {
+      const whole = dropFrom(output, 'output', port, drops)
+      const actual = shrunk.get(outputName(port))
+      if (actual === undefined) throw new Error(`${label}: no output ${port}`)
+      expect(actual.shape).toEqual(whole.shape)
+      const left = kept.map((marks, k) => Uint8Array.from(marked(marks), (i) => exact[k]?.[i] ?? 0))
+      expect(
+        difference(within(p, whole, port, left), within(p, actual, port, left)),
+        `${label}, output ${port}`,
+      ).toBeLessThanOrEqual(2 ** -18)
+      const units = mixing.layer.outputs
+      const dead = left.map((marks, k) => (k === units ? marks.map((mark) => 1 - mark) : marks.map(() => 1)))
+      if (mixing.zeroed === undefined) return
+      for (const v of elements(within(p, actual, port, dead))) {
+        seen.zeros += 1
+        expect(Number(v)).toBe(mixing.zeroed)
+      }
+    })
+    if (kept[mixing.layer.inputs]?.includes(0) === true) seen.paid += 1
+  }
+
+  test('which is seen of constants, of what can and cannot be paid for, and of what is written as zeros', () => {
+    expect(Object.entries(seen).filter(([, count]) => count <= 20)).toEqual([])
+  })
+})
