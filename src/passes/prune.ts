@@ -15,6 +15,7 @@ import { type ChannelScore, scoreChannels } from '../masks/scores.ts'
 import { type Group, selectChannels } from '../masks/select.ts'
 import { type Layer, layersOf, resolveWeights } from '../masks/weights.ts'
 import { applyMasks } from './apply-masks.ts'
+import { bundlesOf } from './channel-elimination/mixing.ts'
 import { axesOf, viewsOf } from './channel-elimination/views.ts'
 import { tooManyChannels } from './channel-elimination/tracking.ts'
 import { type Classes, relate, tied } from './channel-elimination/relate.ts'
@@ -225,6 +226,15 @@ const relateLayers = (graph: Graph, model: Graph): Network => {
     enter(node.outputs[0] ?? '', c.outputAxis, outputs, passes ? 'through' : 'producers')
     if (!passes) enter(node.inputs[c.port] ?? '', c.axis, inputs, 'readers')
   })
+  for (const view of viewsOf(resolved)) {
+    const reason = `${labelOf(view.node)} mixes its channels`
+    for (const { value, axis } of bundlesOf(resolved, view).flat()) {
+      for (let i = 0; i < (axesOf(resolved, value)[axis] ?? 0); i++) {
+        const found = classAt(value, axis, i)
+        if (found !== undefined) found.pinned ??= reason
+      }
+    }
+  }
   return { layers, classes }
 }
 
