@@ -20,6 +20,14 @@ export const shifted = (length: number, size: number, offset: number): IndexMap 
   return { first, end, at: (i) => i + offset, onto: size === 0 || (first + offset === 0 && end + offset === size) }
 }
 
+/** Of `length` indices, index i lies at `first + i · step` on an axis of `size`. */
+export const stepped = (length: number, size: number, first: number, step: number): IndexMap => ({
+  first: 0,
+  end: length,
+  at: (i) => first + i * step,
+  onto: length === size,
+})
+
 /** Of `length` indices, `unit` in a row lie at one place of an axis of `size`, which are counted round and round. */
 export const periodic = (length: number, size: number, unit = 1): IndexMap => ({
   first: 0,

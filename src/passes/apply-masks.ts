@@ -114,10 +114,15 @@ const hide = (bytes: Uint8Array, kept: Uint8Array, width: number): Uint8Array =>
 }
 
 const noSuchWeight = (graph: Graph, name: ValueId): MaskError => {
-  if (graph.defaults.has(name))
-    return misfit(name, 'a constant', 'a model input with a default value, which callers may replace')
+  if (graph.defaults.has(name)) {
+    const found = 'a model input with a default value, which callers may replace'
+    return failure('MaskError', `mask ${name}`, 'a constant', found, takeOffInputs)
+  }
   return misfit(name, 'a constant of the model', graph.types.has(name) ? 'a computed value' : 'no value of this name')
 }
+
+const takeOffInputs =
+  'Take the weights off the list of model inputs, so that only the initializers are left (export without keep_initializers_as_inputs).'
 
 const misfit = (name: string, expected: string, found: string): MaskError =>
   failure('MaskError', `mask ${name}`, expected, found, 'Name each mask after the initializer that it masks.')

@@ -111,10 +111,10 @@ test('refuses strings and the defaults of inputs', () => {
   )
   const messages = ['s', 'd'].map((name) => {
     const result = applyMasks(odd, masks({ [name]: rows(0, 1) }))
-    return E.isLeft(result) ? `${result.left.expected}; ${result.left.found}` : ''
+    return E.isLeft(result) ? `${result.left.expected}; ${result.left.found}. ${result.left.help}` : ''
   })
   expect(messages).toStrictEqual([
-    'a weight of numbers; string',
-    'a constant; a model input with a default value, which callers may replace',
+    'a weight of numbers; string. Name each mask after the initializer that it masks.',
+    'a constant; a model input with a default value, which callers may replace. Take the weights off the list of model inputs, so that only the initializers are left (export without keep_initializers_as_inputs).',
   ])
 })

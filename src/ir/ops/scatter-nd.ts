@@ -1,11 +1,64 @@
 import { string } from '../attributes.ts'
-import { stridesOf } from '../evaluate.ts'
+import { forEachIndex, stridesOf } from '../evaluate.ts'
+import { copied, withOperand } from '../families/movement.ts'
 import { type Run, type ScatterAttributes, scattering } from '../families/scattering.ts'
-import { integersOf } from '../tensor.ts'
-import { sizeOf } from '../type.ts'
+import { gatherOperands } from '../gather-operands.ts'
+import { inputShape, listed, sameIndex } from '../links.ts'
+import type { AxisLink, NodeContext, OpDef } from '../op.ts'
+import { int64s, integersOf } from '../tensor.ts'
+import { isStatic, sizeOf } from '../type.ts'
 
-/** Slices of the data replaced at the places that the vectors along the last axis of the indices name. */
-export const ScatterND = scattering<'ScatterND', ScatterAttributes>(
+/**
+ * Places that are those of some indices along one axis and all along the other leading ones, in order: `y[:, places] = updates`.
+ */
+interface Block {
+  /** Leading axes that the indices tell apart. */
+  readonly depth: number
+  /** The axis of which only some indices are written, and those. */
+  readonly axis: number
+  readonly places: ReadonlyArray<number>
+}
+
+const knownBlocks = new WeakMap<NodeContext<ScatterAttributes>, Block | 'none'>()
+
+const blockOf = (ctx: NodeContext<ScatterAttributes>): Block | undefined => {
+  const known = knownBlocks.get(ctx) ?? findBlock(ctx) ?? 'none'
+  knownBlocks.set(ctx, known)
+  return known === 'none' ? undefined : known
+}
+
+const findBlock = (ctx: NodeContext<ScatterAttributes>): Block | undefined => {
+  const [data, indices] = [inputShape(ctx, 0), ctx.constant(1)]
+  const depth = indices?.shape.at(-1) ?? 0
+  const grid = indices?.shape.slice(0, -1) ?? []
+  const leading = data?.slice(0, depth) ?? []
+  if (indices === undefined || depth === 0 || grid.length !== depth || leading.length !== depth) return undefined
+  if (ctx.attrs.reduction !== 'none' || !leading.every(isStatic)) return undefined
+  const cut = leading.findIndex((size, axis) => size !== grid[axis])
+  const axis = cut < 0 ? depth - 1 : cut
+  if (leading.some((size, a) => a !== axis && size !== grid[a])) return undefined
+  const size = Number(leading[axis])
+  const steps = stridesOf(grid)
+  const picked = integersOf(indices)?.map((i, k) => (i < 0 ? i + Number(leading[k % depth]) : i))
+  if (picked === undefined) return undefined
+  const places = Array.from({ length: grid[axis] ?? 0 }, (_, i) => picked[i * (steps[axis] ?? 0) * depth + axis] ?? -1)
+  if (new Set(places).size < places.length || places.some((place) => place < 0 || place >= size)) return undefined
+  const expected = indicesOf(grid, axis, places)
+  return picked.every((i, k) => i === expected[k]) ? { depth, axis, places } : undefined
+}
+
+/** The vectors of all places of a grid, of which those along `axis` are `places`. */
+const indicesOf = (grid: ReadonlyArray<number>, axis: number, places: ReadonlyArray<number>): Float64Array => {
+  const out = new Float64Array(sizeOf(grid) * grid.length)
+  forEachIndex(grid, (index, flat) => {
+    index.forEach((i, a) => {
+      out[flat * grid.length + a] = a === axis ? (places[i] ?? 0) : i
+    })
+  })
+  return out
+}
+
+const base = scattering<'ScatterND', ScatterAttributes>(
   'ScatterND',
   { reduction: string('none', 'add', 'mul', 'max', 'min') },
   (_ctx, data, indices) => {
@@ -28,3 +81,41 @@ export const ScatterND = scattering<'ScatterND', ScatterAttributes>(
     return runs
   },
 )
+
+/**
+ * Slices of the data replaced at the places that the vectors along the last axis of the indices name. Where these are
+ * constant and name a block, as an assignment to a slice is exported, the axes correspond.
+ */
+export const ScatterND: OpDef<'ScatterND', ScatterAttributes> = {
+  ...base,
+  links: (ctx) => {
+    const [data, block] = [inputShape(ctx, 0), blockOf(ctx)]
+    if (data === undefined || block === undefined) return 'opaque'
+    return data.flatMap((size, axis): ReadonlyArray<AxisLink> => {
+      if (!isStatic(size)) return []
+      const update = sameIndex(2, axis, 0, axis)
+      return [
+        sameIndex(0, axis, 0, axis),
+        axis === block.axis ? { ...update, into: listed(block.places, size) } : update,
+      ]
+    })
+  },
+  constant: (ctx, [data, , updates], _output, axis) => {
+    if (axis !== blockOf(ctx)?.axis) return copied([data, updates])
+    return (updates === null ? data : updates) ?? undefined
+  },
+  total: true,
+  shrink: (s) => {
+    const [data, block] = [inputShape(s, 0) ?? [], blockOf(s)]
+    const rewrite = gatherOperands(s)
+    const isSame = block === undefined || block.places.length === 0
+    if (isSame || data.every((_, axis) => axis >= block.depth || s.keptOutput(0, axis) === undefined)) return rewrite
+    const kept = s.keptOutput(0, block.axis)
+    const places = kept ? block.places.map((place) => kept.indexOf(place)).filter((place) => place >= 0) : block.places
+    const grid = data
+      .slice(0, block.depth)
+      .map((size, axis) => (axis === block.axis ? places.length : (s.keptOutput(0, axis)?.length ?? Number(size))))
+    const indices = int64s(Array.from(indicesOf(grid, block.axis, places)), [...grid, block.depth])
+    return withOperand(s, rewrite, 1, indices)
+  },
+}

@@ -4,7 +4,8 @@ import { stridesOf } from '../evaluate.ts'
 import { clampedIntegers, integersOn, movedType, strided, targetShape, withOperand } from '../families/movement.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { derivedDim, isGiven } from '../infer.ts'
-import { inputShape, outputShape, sameIndex, shifted } from '../links.ts'
+import { inputShape, outputShape, sameIndex, shifted, stepped } from '../links.ts'
+import { makeNode } from '../make-node.ts'
 import {
   type AxisLink,
   defineOp,
@@ -14,8 +15,9 @@ import {
   type ShrinkContext,
 } from '../op.ts'
 import { isKnownElement } from '../sizes.ts'
-import { tensorOf } from '../tensor.ts'
+import { int64s, tensorOf } from '../tensor.ts'
 import { type Dim, isStatic, normalizeAxis, type Shape, unknownDim } from '../type.ts'
+import { Gather } from './gather.ts'
 
 /** Inputs since opset 10. */
 export interface SliceAttributes {
@@ -84,26 +86,40 @@ const sizeAfter = ({ start, end, step }: Range, size: Dim, unknown: Dim): Dim =>
   return derivedDim('slice', [start, end, step, size], (a, b, c, n) => span(a ?? 0, b ?? 0, c ?? 1, n ?? 0)[1])
 }
 
-/** Per axis that is cut at one or both ends: indices `first .. first + count` stay. */
-const consecutive = (
-  ctx: InferContext<SliceAttributes>,
-  from: Shape,
-): ReadonlyArray<readonly [number, number, number]> =>
-  (rangesOf(ctx, from.length) ?? []).flatMap((range) => {
-    const found = range.step === 1 ? staticSpan(range, from[range.axis]) : undefined
-    return found ? [[range.axis, ...found] as const] : []
+/** What is taken along an axis of known size: `count` indices from `first` on, `step` apart. */
+interface Taken {
+  readonly axis: number
+  readonly first: number
+  readonly count: number
+  readonly step: number
+}
+
+const takenIn = (ctx: InferContext<SliceAttributes>, from: Shape): ReadonlyArray<Taken> =>
+  (rangesOf(ctx, from.length) ?? []).flatMap(({ axis, step, ...range }) => {
+    const found = staticSpan({ axis, step, ...range }, from[axis])
+    return found ? [{ axis, first: found[0], count: found[1], step }] : []
   })
+
+/** Where a range starts and ends, and its step. */
+type Bounds = readonly [start: number, end: number, step: number]
+
+/** The range that takes these places of an axis of `size`; undefined where they are not equally far apart. */
+const boundsOf = (places: ReadonlyArray<number>, size: number, step: number): Bounds | undefined => {
+  const [first, second = (first ?? 0) + step, ...others] = places
+  if (first === undefined) return [0, 0, step]
+  const by = second - first
+  if (others.some((place, i) => place !== first + (i + 2) * by)) return undefined
+  const end = first + places.length * by
+  // A negative end counts from the back, so the place in front of the first one is one before all.
+  return [first, end < 0 ? -size - 1 : Math.min(end, size), by]
+}
 
 /** Whether all bounds are attributes or constants, so that they can be rewritten. */
 const isRewritable = (ctx: NodeContext<SliceAttributes>): boolean =>
   [1, 2, 3, 4].every((port) => !isGiven(ctx, port) || ctx.constant(port) !== undefined)
 
 /** The same node with other starts and ends along the axes in `moved`. */
-const withBounds = (
-  s: ShrinkContext<SliceAttributes>,
-  rank: number,
-  moved: ReadonlyMap<number, readonly [number, number]>,
-): Rewrite => {
+const withBounds = (s: ShrinkContext<SliceAttributes>, rank: number, moved: ReadonlyMap<number, Bounds>): Rewrite => {
   const ranges = rangesOf(s, rank) ?? []
   const starts = ranges.map(({ axis, start }) => moved.get(axis)?.[0] ?? Number(start))
   const ends = ranges.map(({ axis, end }) => moved.get(axis)?.[1] ?? Number(end))
@@ -114,7 +130,29 @@ const withBounds = (
   }
   const dtype = s.constant(1)?.dtype ?? 'int64'
   const started = withOperand(s, rewrite, 1, tensorOf(dtype, [starts.length], starts))
-  return withOperand(s, started, 2, tensorOf(dtype, [ends.length], ends))
+  const ended = withOperand(s, started, 2, tensorOf(dtype, [ends.length], ends))
+  const steps = ranges.map(({ axis, step }) => moved.get(axis)?.[2] ?? step)
+  if (ranges.every(({ step }, i) => step === steps[i])) return ended
+  return withOperand(s, ended, 4, tensorOf(s.constant(4)?.dtype ?? 'int64', [steps.length], steps))
+}
+
+/** The rewrite of one node with places picked by Gather behind it, along each of some axes. */
+const picking = (
+  s: ShrinkContext<SliceAttributes>,
+  rewrite: Rewrite,
+  picked: ReadonlyMap<number, ReadonlyArray<number>>,
+): Rewrite => {
+  const constants = new Map(rewrite.constants)
+  const [y = ''] = s.node.outputs
+  const names = [...picked.keys()].map(() => s.fresh(`${y}_sliced`))
+  const values = [...names, y]
+  const nodes = rewrite.nodes.map((node) => ({ ...node, outputs: values.slice(0, 1) }))
+  const gathers = [...picked].map(([axis, places], i) => {
+    const index = s.fresh(`${y}_index`)
+    constants.set(index, int64s(places))
+    return makeNode(Gather, [values[i] ?? '', index], [values[i + 1] ?? ''], { axis })
+  })
+  return { nodes: [...nodes, ...gathers], constants }
 }
 
 /** Takes `start, start + step, ..` up to but not including `end` along each of `axes`; bounds are clamped to the axis. */
@@ -150,22 +188,30 @@ export const Slice = defineOp<'Slice', SliceAttributes>({
       if (isStatic(dim) && !ranges.some((r) => r.axis === axis)) links.push(sameIndex(0, axis, 0, axis))
     })
     if (!isRewritable(ctx)) return links
-    for (const [axis, first, count] of consecutive(ctx, from)) {
-      links.push({ ...sameIndex(0, axis, 0, axis), from: shifted(count, Number(from[axis]), first) })
+    for (const { axis, first, count, step } of takenIn(ctx, from)) {
+      const size = Number(from[axis])
+      const map = step === 1 ? shifted(count, size, first) : stepped(count, size, first, step)
+      links.push({ ...sameIndex(0, axis, 0, axis), from: map })
     }
     return links
   },
   constant: (_ctx, [x]) => x ?? undefined,
   shrink: (s) => {
     const from = inputShape(s, 0) ?? []
-    const moved = new Map<number, readonly [number, number]>()
-    for (const [axis, first, count] of consecutive(s, from)) {
+    const moved = new Map<number, Bounds>()
+    const picked = new Map<number, ReadonlyArray<number>>()
+    for (const { axis, first, count, step } of takenIn(s, from)) {
       const kept = s.keptInput(0, axis)
       if (kept === undefined) continue
-      const start = kept.filter((i) => i < first).length
-      moved.set(axis, [start, start + kept.filter((i) => i >= first && i < first + count).length])
+      const placeOf = new Map(Array.from(kept, (i, at) => [i, at]))
+      const places = Array.from({ length: count }, (_, o) => placeOf.get(first + o * step) ?? -1).filter(
+        (at) => at >= 0,
+      )
+      const bounds = boundsOf(places, kept.length, step)
+      moved.set(axis, bounds ?? [0, kept.length, 1])
+      if (bounds === undefined) picked.set(axis, places)
     }
-    return moved.size === 0 ? gatherOperands(s) : withBounds(s, from.length, moved)
+    return moved.size === 0 ? gatherOperands(s) : picking(s, withBounds(s, from.length, moved), picked)
   },
   identity: (ctx) => {
     const from = inputShape(ctx, 0)

@@ -37,7 +37,8 @@ export const Where = defineOp<'Where', Record<never, never>>({
     return out.some(isKnownElement) ? out : undefined
   },
   links: (ctx) => broadcastLinks(ctx, [0, 1, 2]),
-  constant: (_ctx, [, a, b]) => copied([a, b]),
+  constant: (_ctx, [condition, a, b]) =>
+    typeof condition === 'number' ? ((condition === 0 ? b : a) ?? undefined) : copied([a, b]),
   broadcasts: () => true,
   evaluate: (_ctx, [condition, a, b]) => {
     if (!condition || !a || !b) return undefined

@@ -10,6 +10,8 @@ export default [
   sample('to the end', [input([2, 6]), sizes([2]), sizes([2 ** 53]), sizes([-1])], { opset: 10 }),
   sample('from the end', [input([2, 6]), sizes([-4, 0]), sizes([-1, 2]), sizes([1, 0])]),
   sample('steps', [input([5, 6]), sizes([0, 5]), sizes([5, 1]), sizes([0, 1]), sizes([2, -2])]),
+  sample('every third', [input([11]), sizes([1]), sizes([11]), sizes([0]), sizes([3])]),
+  sample('backwards', [input([2, 6]), sizes([100]), sizes([-100]), sizes([1]), sizes([-1])]),
   sample('backwards to the start', [input([5]), sizes([-1]), sizes([-(2 ** 53)]), sizes([0]), sizes([-1])]),
   sample('nothing', [input([5, 2]), sizes([3]), sizes([1])]),
   sample('everything', [input([5, 2]), sizes([0]), sizes([5])]),
