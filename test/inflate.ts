@@ -57,6 +57,9 @@ const rolesOf = (graph: GraphProto): ReadonlyMap<string, Role> => {
       const product = (axes: ReadonlyArray<number>): number => axes.reduce((n, d) => n * d, 1)
       const normalisation = node.opType.endsWith('Normalization')
       if (normalisation && (port === 1 || port === 4)) roles.set(name, { kind: 'scale' })
+      // Scales of blocks of four bits, which are 4.6 on average.
+      else if (node.opType === 'MatMulNBits' && port === 2)
+        roles.set(name, { kind: 'weight', fanIn: 21 * Number(node.attribute.find((a) => a.name === 'K')?.i ?? 1) })
       else if (shape.length < 2 || normalisation) roles.set(name, { kind: 'shift' })
       else if (node.opType === 'MatMul') roles.set(name, { kind: 'weight', fanIn: shape.at(-2) ?? 1 })
       else if (['Add', 'Mul'].includes(node.opType))

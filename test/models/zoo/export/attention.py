@@ -114,11 +114,13 @@ def neurons(width: int, layer: int) -> list[int]:
     return [i for i in range(width) if (i * 7 + layer * 3) % 5 < 2]
 
 
-def hidden(name: str, blocks: Sequence[tuple[Sequence[Part], Part, int]]) -> Structure:
+def hidden(
+    name: str, blocks: Sequence[tuple[Sequence[Part], Part, int]], inner: Sequence[int] | None = None
+) -> Structure:
     """Neurons between the layers that make them and the one that reads them."""
     cuts: list[Cut] = []
     for i, (makers, reader, width) in enumerate(blocks):
-        gone = neurons(width, i)
+        gone = inner or neurons(width, i)
         cuts += [c for maker in makers for c in maker.makes(gone)] + reader.reads(gone)
     return Structure(name, cuts)
 

@@ -28,7 +28,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 ZOO = Path(__file__).resolve().parents[1]
 # What is masked is not zero but this small while it is exported: equal constants are stored once by some exporters.
-TINY = 1e-30
+TINY = 1e-16
 STRIPPED = 64
 
 Array = numpy.ndarray
@@ -119,7 +119,7 @@ def masks_between(dense: ModelProto, masked: ModelProto, zero_points: Mapping[st
         if old.shape != new.shape or (old.dtype.kind != "f" and zero_point is None) or old.ndim == 0:
             continue
         if zero_point is None:
-            gone = (abs(new) < 1e-20) & (abs(old) >= 1e-20)
+            gone = (abs(new) < 1e-12) & (abs(old) >= 1e-12)
         else:
             gone = new == zero_point
         if not gone.any():

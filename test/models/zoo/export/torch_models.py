@@ -21,12 +21,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy
 import onnx
 import torch
 from onnx import ModelProto
 from torch import Tensor, nn
 
-from onnx_files import TINY, Cell, Input, Model, count_macs, masks_between, write
+from onnx_files import TINY, Cell, Input, Masks, Model, boxes, constants, count_macs, masks_between, write
+
+
+torch.set_num_threads(1)
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,8 @@ class Entry:
     exporter: str = "torchscript"
     opset: int = 17
     options: Mapping[str, Any] = field(default_factory=dict)
-    # Whether `forward` takes its inputs as `*args`.
-    varargs: bool = False
+    # Whether the TorchScript exporter can count it.
+    counted: bool = True
 
 
 def rows(prefix: str, indices: Iterable[int]) -> list[Cut]:
@@ -230,14 +234,12 @@ def quiet() -> Iterator[None]:
 
 
 def export(model: nn.Module, entry: Entry) -> ModelProto:
-    settings: dict[str, Any] = {"input_names": list(entry.inputs), **entry.options}
+    settings: dict[str, Any] = {"input_names": list(entry.inputs)}
     if entry.exporter == "dynamo":
-        settings |= {"dynamo": True, "external_data": False, "verbose": False}
+        settings |= {"dynamo": True, "external_data": False, "verbose": False, **entry.options}
         if entry.dynamic:
             open_axes = {name: dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for name, axes in entry.dynamic.items()}
             settings["dynamic_shapes"] = tuple(open_axes.get(name, {}) for name in entry.inputs)
-            if entry.varargs:
-                settings["dynamic_shapes"] = (settings["dynamic_shapes"],)
     else:
         settings |= {"dynamo": False, "opset_version": entry.opset, "dynamic_axes": dict(entry.dynamic)}
     with tempfile.TemporaryDirectory() as folder, quiet(), torch.no_grad():
@@ -256,9 +258,14 @@ def make(entry: Entry, change: Callable[[ModelProto], ModelProto] = lambda proto
     dense = change(export(model, entry))
     inputs = {name: Input(t.numpy(), entry.fills.get(name, "normal")) for name, t in entry.inputs.items()}
     made = Model(entry.name, entry.source, dense, inputs, macs=count_macs(dense, inputs))
-    fixed = dataclasses.replace(entry, dynamic={})
-    for structure in entry.structures(model):
-        masks = masks_between(dense, change(export(masked_by(model, structure.cuts, TINY), entry)))
+    # Axes and exporters do not change what is multiplied.
+    fixed = dataclasses.replace(entry, dynamic={}, exporter="torchscript" if entry.counted else entry.exporter)
+    numbered = change(export(with_numbers(model), entry))
+    structures = entry.structures(model)
+    for structure in structures:
+        masks = traced(numbered, dense, model, structure.cuts)
+        if masks is None:
+            masks = masks_between(dense, change(export(masked_by(model, structure.cuts, TINY), entry)))
         if structure.saves is None:
             small = without(model, structure)
             if structure.same:
@@ -268,6 +275,45 @@ def make(entry: Entry, change: Callable[[ModelProto], ModelProto] = lambda proto
             macs = made.macs - structure.saves
         made.cells[structure.name] = Cell(masks, macs)
     return made
+
+
+# Numbers of elements start here, so that no constant of an exporter is taken for one.
+FIRST = 2**20
+
+
+def with_numbers(model: nn.Module) -> nn.Module:
+    """A copy in which every element of a parameter is its number."""
+    numbered = copy.deepcopy(model)
+    at = FIRST
+    with torch.no_grad():
+        for parameter in numbered.parameters():
+            parameter.copy_(torch.arange(at, at + parameter.numel()).reshape(parameter.shape))
+            at += parameter.numel()
+    if at >= 2**24:
+        raise ValueError("too many parameters to number them")
+    return numbered
+
+
+def traced(numbered: ModelProto, dense: ModelProto, model: nn.Module, cuts: Sequence[Cut]) -> Masks | None:
+    """The masks where the exporter moved elements about and did nothing else to those that are cut; else nothing."""
+    marked = masked_by(with_numbers(model), cuts, 0)
+    whole = torch.cat([p.flatten() for p in with_numbers(model).parameters()]).numpy()
+    gone = whole[torch.cat([p.flatten() for p in marked.parameters()]).numpy() == 0]
+    seen: list[Any] = []
+    found: Masks = {}
+    names = constants(dense).keys()
+    for name, values in constants(numbered).items():
+        if values.dtype != numpy.float32 or values.ndim == 0:
+            continue
+        hidden = numpy.isin(values, gone)
+        if hidden.any():
+            if name not in names:
+                return None
+            found[name] = boxes(hidden)
+            seen.append(values[hidden])
+    if len(gone) > 0 and len(numpy.unique(numpy.concatenate(seen)) if seen else seen) < len(gone):
+        return None
+    return found
 
 
 def expect_same(entry: Entry, structure: Structure, masked: nn.Module, small: nn.Module) -> None:

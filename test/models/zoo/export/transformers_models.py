@@ -27,8 +27,9 @@ class Call(nn.Module):
         self.outs = outs
         self.more = more
 
-    def forward(self, *args: Tensor) -> tuple[Tensor, ...]:
-        out = self.model(**dict(zip(self.names, args, strict=True)), **self.more)
+    def forward(self, first: Tensor, second: Tensor | None = None, third: Tensor | None = None) -> tuple[Tensor, ...]:
+        given = [x for x in (first, second, third) if x is not None]
+        out = self.model(**dict(zip(self.names, given, strict=True)), **self.more)
         return tuple(out[name] for name in self.outs)
 
 
@@ -166,7 +167,10 @@ def llama() -> nn.Module:
     return Call(hf.LlamaForCausalLM(eager(config)), TEXT, ["logits"], use_cache=False)
 
 
-def llama_structures(model: nn.Module, batch: int, length: int) -> list[Structure]:
+def llama_structures(
+    model: nn.Module, batch: int, length: int, gone: Sequence[int] | None = None, inner: Sequence[int] | None = None
+) -> list[Structure]:
+    """`gone` of the stream and `inner` neurons, where blocks of a quantised weight have to go as a whole."""
     blocks = [f"model.model.layers.{i}" for i in range(2)]
     layers = [
         Attention(
@@ -183,7 +187,7 @@ def llama_structures(model: nn.Module, batch: int, length: int) -> list[Structur
         for b in blocks
     ]
     mlps = [[Part(f"{b}.mlp.{n}_proj") for n in ("gate", "up", "down")] for b in blocks]
-    gone = a_quarter(64)
+    gone = gone or a_quarter(64)
     stream = columns("model.model.embed_tokens", gone) + columns("model.lm_head", gone) + rows("model.model.norm", gone)
     for b, layer, (gate, up, down) in zip(blocks, layers, mlps, strict=True):
         stream += rows(f"{b}.input_layernorm", gone) + rows(f"{b}.post_attention_layernorm", gone)
@@ -192,7 +196,7 @@ def llama_structures(model: nn.Module, batch: int, length: int) -> list[Structur
         stream += layer.o.makes(gone) + down.makes(gone)
     return [
         *attention_structures(layers),
-        hidden("ffn", [((gate, up), down, 112) for gate, up, down in mlps]),
+        hidden("ffn", [((gate, up), down, 112) for gate, up, down in mlps], inner),
         residual(stream),
         dead_attention(layers[0], model),
         dead_block(mlps[1], batch * length, model),
@@ -262,7 +266,6 @@ def text(name: str, of: str, build: Any, structures: Any, batch: int = 2, length
         {"input_ids": ids(batch, length), "attention_mask": torch.ones(batch, length, dtype=torch.int64)},
         lambda m: structures(m, batch, length),
         fills={"input_ids": VOCABULARY, "attention_mask": "ones"},
-        varargs=build is not BertClassifier,
         **more,
     )
 
@@ -275,7 +278,6 @@ def translation(name: str, **more: Any) -> Entry:
         {"input_ids": ids(2, 10), "decoder_input_ids": ids(2, 6)},
         lambda m: t5_structures(m, 2, 10, 6),
         fills={"input_ids": VOCABULARY, "decoder_input_ids": VOCABULARY},
-        varargs=True,
         **more,
     )
 
