@@ -62,7 +62,9 @@ const valuesNamed = (graph: Graph, name: string): ReadonlyArray<ValueId> => {
 }
 
 const fatesOf = (graph: Graph, value: ValueId, target: Target): ReadonlyArray<AxisFate> => {
-  const { facts, decision } = eliminateChannels(graph, { target })
+  const { before, facts, decision } = eliminateChannels(graph, { target })
+  // What only the nodes of a normalisation see has no channels of its own.
+  if (!before.types.has(value)) return []
   return ownAxesOf(graph, value).flatMap((size, axis) => {
     if (size === undefined || size < 2) return []
     const live = facts.live(value, axis)

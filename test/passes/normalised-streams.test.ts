@@ -38,6 +38,16 @@ const rmsWritten =
     return b.op(ops.Mul, [scale, b.op(ops.Mul, [x, b.op(ops.Reciprocal, [root])])])
   }
 
+/** Layer normalisation as PyTorch's exporter writes it below opset 17. */
+const layerWritten =
+  (opset: number): Norm =>
+  (b, x, scale, bias) => {
+    const centred = b.op(ops.Sub, [x, meanOf(b, x, opset)])
+    const squares = b.op(ops.Pow, [centred, b.floats('two', [2], [])])
+    const root = b.op(ops.Sqrt, [b.op(ops.Add, [meanOf(b, squares, opset), b.floats('eps', [1e-5], [])])])
+    return b.op(ops.Add, [b.op(ops.Mul, [b.op(ops.Div, [centred, root]), scale]), bias])
+  }
+
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
 
 /**
@@ -88,6 +98,8 @@ describe('a pre-norm stream that is masked by structure is as narrow as one that
   const norms: ReadonlyArray<readonly [string, Norm, number]> = [
     ['LayerNormalization', layerNorm, 17],
     ['RMSNormalization', rmsNorm, 23],
+    ['layer normalisation written out, opset 13', layerWritten(13), 13],
+    ['layer normalisation written out, opset 18', layerWritten(18), 18],
     ['RMS normalisation written out, opset 13', rmsWritten(13), 13],
     ['RMS normalisation written out, opset 18', rmsWritten(18), 18],
   ]
@@ -99,5 +111,140 @@ describe('a pre-norm stream that is masked by structure is as narrow as one that
     const constant = (channel: number): number => 0.25 * (channel % 3)
     const { macs } = await compiled(transformer(norm, { width: 64, masked, opset, constant }))
     expect(macs).toBe(macsOf(transformer(norm, { width: 64 - masked.length, masked: [], opset })))
+  })
+})
+
+describe('group normalisation', () => {
+  /** As PyTorch's exporter writes it below opset 21; batch and image of any size where `sized` is not given. */
+  const written = (b: GraphBuilder, x: string, scale: string, shift: string, groups: number): string => {
+    const split = b.op(ops.Reshape, [x, b.ints('split', [0, groups, -1])])
+    const ones = b.floats(
+      `ones${groups}`,
+      range(groups).map(() => 1),
+    )
+    const zeros = b.floats(
+      `zeros${groups}`,
+      range(groups).map(() => 0),
+    )
+    const back = b.op(ops.Reshape, [b.op(ops.InstanceNormalization, [split, ones, zeros]), b.op(ops.Shape, [x])])
+    return b.op(ops.Add, [b.op(ops.Mul, [back, scale]), shift])
+  }
+  const fused = (b: GraphBuilder, x: string, scale: string, shift: string, groups: number): string =>
+    b.op(ops.GroupNormalization, [x, scale, shift], { num_groups: groups })
+
+  /** A residual block of a diffusion model on a stream of 24 channels, those that are masked zero everywhere. */
+  const block = (
+    norm: typeof written,
+    width: number,
+    groups: number,
+    masked: ReadonlyArray<number>,
+    opset: number,
+    image: ReadonlyArray<number | string> = [2, 3, 6, 6],
+  ): Graph =>
+    buildGraph(
+      { x: image },
+      (b) => {
+        const isFused = norm === fused
+        const parameter = (name: string, count: number, isShift: boolean): string => {
+          const values = range(count).map((i) => (masked.includes(i) ? 0 : (isShift ? -0.3 : 0.8) + 0.1 * (i % 4)))
+          return b.floats(name, values, isFused ? [count] : [count, 1, 1])
+        }
+        const conv = (
+          name: string,
+          x: string,
+          [outs, ins]: readonly [number, number],
+          isRead: boolean,
+          isMade: boolean,
+        ) => {
+          const zeros = { ...(isMade ? { rows: masked } : {}), ...(isRead ? { columns: masked } : {}) }
+          const bias = range(outs).map((i) => (isMade && masked.includes(i) ? 0 : 0.1 * (i % 5)))
+          return b.op(ops.Conv, [x, b.weight(name, [outs, ins, 3, 3], zeros), b.floats(`${name}.bias`, bias)], {
+            pads: [1, 1, 1, 1],
+          })
+        }
+        const act = (x: string): string => b.op(ops.Mul, [x, b.op(ops.Sigmoid, [x])])
+        const first = conv('first', 'x', [width, 3], false, true)
+        const normed = norm(b, first, parameter('scale', width, false), parameter('shift', width, true), groups)
+        const inner = b.op(ops.Relu, [conv('inner', act(normed), [16, width], true, false)])
+        const joined = b.op(ops.Add, [first, conv('outer', inner, [width, 16], false, true)])
+        const last = norm(b, joined, parameter('scale2', width, false), parameter('shift2', width, true), groups)
+        return [conv('last', act(last), [3, width], true, false)]
+      },
+      { opset },
+    )
+
+  const whole = [...range(6), ...range(6).map((i) => i + 12)]
+  const some = range(24).filter((i) => [0, 2, 5].includes(i % 6))
+  const several = range(24).filter((i) => (i < 12 ? [0, 2, 5] : [1, 2, 3]).includes(i % 6))
+  const cases = [
+    ['written out', written, 17],
+    ['as an operator', fused, 21],
+  ] as const
+  for (const [label, norm, opset] of cases) {
+    test(`whole groups go, ${label}`, async () => {
+      const { macs } = await compiled(block(norm, 24, 4, whole, opset))
+      expect(macs).toBe(macsOf(block(norm, 12, 2, [], opset)))
+    })
+    test(`equally many channels of each group go, ${label}`, async () => {
+      for (const masked of [some, several]) {
+        const { macs } = await compiled(block(norm, 24, 4, masked, opset))
+        expect(macs).toBe(macsOf(block(norm, 12, 4, [], opset)))
+      }
+    })
+  }
+  test('for images of any size', async () => {
+    const { compiled: found, worst } = await compareCompiled(
+      block(written, 24, 4, [...whole, 6, 7, 19, 20], 17, ['N', 3, 'H', 'W']),
+      noMasks,
+      {
+        sizes: new Map([
+          ['H', 6],
+          ['W', 5],
+        ]),
+      },
+    )
+    expect(worst).toBeLessThan(1e-5)
+    expect(found.report.layers[0]?.outputs.after).toBe(8)
+  })
+  test('of unequal numbers as many as all groups can spare', async () => {
+    const masked = range(24).filter((i) => i % 6 < 2 || i === 5 || i === 11)
+    const { graph } = await compiled(block(written, 24, 4, masked, 17))
+    expect(graph.types.get('conv0')).toMatchObject({ shape: [2, 16, 6, 6] })
+  })
+})
+
+describe('a ConvNeXt stage', () => {
+  test('that is masked by structure is as narrow as one that was built so', async () => {
+    const stage = (width: number, masked: ReadonlyArray<number>): Graph =>
+      buildGraph({ x: [1, 3, 16, 16] }, (b) => {
+        const parameter = (name: string, count: number): string =>
+          b.floats(
+            name,
+            range(count).map((i) => (masked.includes(i) ? 0 : 0.5 + 0.1 * (i % 7))),
+          )
+        const last = (x: string): string => b.op(ops.Transpose, [x], { perm: [0, 2, 3, 1] })
+        const first = (x: string): string => b.op(ops.Transpose, [x], { perm: [0, 3, 1, 2] })
+        const norm = (x: string, at: string): string =>
+          b.op(ops.LayerNormalization, [x, parameter(`scale${at}`, width), parameter(`shift${at}`, width)])
+        const stem = [b.weight('stem', [width, 3, 2, 2], { rows: masked }), parameter('stem.bias', width)]
+        let x = first(norm(last(b.op(ops.Conv, ['x', ...stem], { strides: [2, 2] })), 'stem'))
+        for (const at of ['0', '1']) {
+          const filters = b.weight(`depth${at}`, [width, 1, 7, 7], { rows: masked })
+          const y = b.op(ops.Conv, [x, filters, parameter(`depth${at}.bias`, width)], {
+            group: width,
+            pads: [3, 3, 3, 3],
+          })
+          const up = b.op(ops.MatMul, [norm(last(y), at), b.weight(`up${at}`, [width, 160], { rows: masked })])
+          const hidden = b.op(ops.Relu, [b.op(ops.Add, [up, parameter(`up${at}.bias`, 160)])])
+          const down = b.op(ops.MatMul, [hidden, b.weight(`down${at}`, [160, width], { columns: masked })])
+          const biased = b.op(ops.Add, [down, parameter(`down${at}.bias`, width)])
+          x = b.op(ops.Add, [x, first(b.op(ops.Mul, [biased, parameter(`gamma${at}`, width)]))])
+        }
+        const pooled = b.op(ops.Flatten, [b.op(ops.GlobalAveragePool, [x])])
+        return [b.op(ops.MatMul, [norm(pooled, 'head'), b.weight('head', [width, 10], { rows: masked })])]
+      })
+    const masked = range(40).filter((i) => i % 5 < 2)
+    const { macs } = await compiled(stage(40, masked))
+    expect(macs).toBe(macsOf(stage(24, [])))
   })
 })

@@ -10,6 +10,7 @@ import { decide, type Decision } from './decide.ts'
 import { relate } from './relate.ts'
 import { endangeredBy } from './remains.ts'
 import { shrink } from './shrink.ts'
+import { gatherNormalisations } from './written-out.ts'
 
 export type { ChannelFacts } from './analyse.ts'
 export type { Decision } from './decide.ts'
@@ -32,14 +33,18 @@ export interface EliminationOptions {
 }
 
 /** Removes every channel that the graph computes for nothing. The result computes the same function. */
-export const eliminateChannels = (graph: Graph, options: EliminationOptions): Elimination => {
+export const eliminateChannels = (given: Graph, options: EliminationOptions): Elimination => {
+  const { graph, writeOut } = gatherNormalisations(given)
   const alive: Endangered[] = []
   for (;;) {
     const facts = analyse(graph, alive)
     const classes = relate(graph, facts)
     const decision = decide(graph, facts, classes, options.planWidths === false ? undefined : options.target)
     const endangered = decision.changes ? endangeredBy(graph, facts, decision) : []
-    if (endangered.length === 0) return { before: graph, after: shrink(graph, facts, decision), facts, decision }
+    if (endangered.length === 0) {
+      const shrunk = shrink(graph, facts, decision)
+      return { before: graph, after: shrunk === graph ? given : writeOut(shrunk), facts, decision }
+    }
     alive.push(...endangered)
   }
 }
