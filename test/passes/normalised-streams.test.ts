@@ -89,6 +89,9 @@ const compiled = async (graph: Graph) => {
   expect(worst).toBeLessThan(1e-5)
   const again = orThrow(compile(compiled.graph, noMasks))
   expect(again.graph).toBe(compiled.graph)
+  const raw = orThrow(compile(graph, noMasks, { widths: 'raw' })).graph
+  expect(orThrow(compile(raw, noMasks, { widths: 'raw' })).graph).toBe(raw)
+  expect(macsOf(raw)).toBe(macsOf(compiled.graph))
   return { graph: compiled.graph, macs: macsOf(compiled.graph), ops: compiled.graph.nodes.map((n) => n.op) }
 }
 

@@ -27,14 +27,14 @@ export interface Decision {
   readonly changes: boolean
 }
 
-/** Without a target nothing is priced: widths are not rounded up, and no detour is taken. */
+/** Without a target whatever saves a multiplication goes: widths are not rounded up. Nothing is gathered for it, though. */
 export const decide = (graph: Graph, facts: ChannelFacts, classes: Classes, target: Target | undefined): Decision => {
   const views = viewsOf(graph)
   const worklist = makeWorklist(views)
   const settleAll = (): void => settle(views, worklist, draft, rules.length)
   const draft: Draft = startDraft(graph, facts, classes, target, worklist.add, settleAll)
   for (const rule of rules.keys()) settle(views, worklist, draft, rule + 1)
-  if (target !== undefined) economise(views, draft, target)
+  economise(views, draft, target)
   return {
     kept: (value, axis) => {
       const marks = graph.constants.has(value) ? undefined : draft.kept(value, axis)
@@ -65,7 +65,7 @@ export const decide = (graph: Graph, facts: ChannelFacts, classes: Classes, targ
  * Puts channels back where that is cheaper than doing without them, everything that follows from it counted: carriers
  * instead of borders, equal groups instead of gathering, all channels instead of putting back, widths that the target is fast at.
  */
-const economise = (views: ReadonlyArray<NodeView>, draft: Draft, target: Target): void => {
+const economise = (views: ReadonlyArray<NodeView>, draft: Draft, target: Target | undefined): void => {
   const byNode = new Map(views.map((view) => [view.node, view]))
   const cost =
     (isFinal: boolean) =>
@@ -82,6 +82,7 @@ const economise = (views: ReadonlyArray<NodeView>, draft: Draft, target: Target)
       if (draft.detours[detour].has(view.node)) draft.attempt(() => draft.straighten(detour, view), cost(false))
     }
   }
+  if (target === undefined) return
   // One width rounded may make another odd or even. What did not pay does not pay for another reader of the same channels.
   const refused = new Set<string>()
   for (let changed = true; changed;) {

@@ -17,6 +17,9 @@ import { axesOf, type NodeView, ownAxesOf, viewsOf } from './views.ts'
  */
 const elementPrice = 32
 
+/** The same where no target says what is slow, so that multiplications count: it decides between equals only. */
+const leastElementPrice = 2 ** -20
+
 /**
  * How much longer a contraction takes that reads a number of channels the target is slow at. Two 3x3 convolutions with 61 to
  * 255 channels between them took 1.06 to 1.25 times as long for each multiply-accumulate as with a multiple of 16, all of
@@ -29,6 +32,7 @@ const oddWidth = 1.3
  * up, where that is cheaper.
  */
 export const priceOf = (view: NodeView, draft: Draft, isFinal: boolean): number => {
+  const perElement = draft.target === undefined ? leastElementPrice : elementPrice
   const { node, op, ctx, contraction: c, reads, pairs } = view
   const [output = ''] = node.outputs
   if (draft.vanished(output)) return 0
@@ -53,21 +57,21 @@ export const priceOf = (view: NodeView, draft: Draft, isFinal: boolean): number 
   if (c === undefined || reads === undefined) {
     const [made, isFree] = [elementsMade(view, draft), freeNodes(draft.graph).has(node)]
     const whole = isPadded(view, draft) ? countOf(outputShape(ctx)) : 0
-    if (whole > made) return ((isFree ? 0 : whole) + whole + made) * elementPrice
-    return isFree ? 0 : made * elementPrice
+    if (whole > made) return ((isFree ? 0 : whole) + whole + made) * perElement
+    return isFree ? 0 : made * perElement
   }
   const macs = op.macs?.(ctx) ?? 0
   const input = draft.kept(node.inputs[c.port] ?? '', c.axis) ?? new Uint8Array(reads.inputs).fill(1)
   const made = draft.kept(output, c.outputAxis) ?? new Uint8Array(reads.outputs).fill(1)
   const [ins, outs] = [count(input), count(made)]
   const elements = (countOf(outputShape(ctx)) / reads.outputs) * outs
-  const detours = (draft.detours.border.has(node) && owesBorder(view, draft, input) ? elements : 0) * elementPrice
+  const detours = (draft.detours.border.has(node) && owesBorder(view, draft, input) ? elements : 0) * perElement
   if (c.groups > 1) {
     const plan = planGroups(reads, c.groups, { input, output: made })
     const [inside, outside] = [ins + plan.backInputs.length, outs + plan.backOutputs.length]
     const share = (inside * outside) / Math.max(1, plan.groups.length) / (reads.inputsPerGroup * reads.outputs)
     const moved = (plan.backInputs.length > 0 ? inside : 0) + (plan.backOutputs.length > 0 ? outs : 0)
-    return macs * share + detours + (countOf(outputShape(ctx)) / reads.outputs) * moved * elementPrice
+    return macs * share + detours + (countOf(outputShape(ctx)) / reads.outputs) * moved * perElement
   }
   const multiple = draft.target === undefined ? 1 : widthMultiple(reads, draft.target)
   const slow =
