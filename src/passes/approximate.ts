@@ -215,8 +215,9 @@ export const evaluateMoved = (
   const sizes = accuracySizes(graph, node, inputs)
   return outputs.map((output, k) => {
     const off = changes[k] ?? new Float64Array()
-    if (sizes === undefined || !isFloat(output.dtype)) return judged(output, axis, off)
     const values = numbersOf(output)
+    // They are those of elements at the same place, which other operators do not make.
+    if (sizes?.length !== values.length || !isFloat(output.dtype)) return judged(output, axis, off)
     const squares = meanSquares(tensorOf('float64', output.shape, sizes), axis)
     const unit = 2 ** -precisionOf(output.dtype).digits
     const all = off.map((change, i) => change + unit * Math.sqrt(squares[i] ?? NaN))
