@@ -361,6 +361,8 @@ export interface OpDef<Name extends string, A> {
   readonly shrink?: (ctx: ShrinkContext<A>) => Rewrite
   /** Whether broadcasting may widen this input: a constant there can be written in its smallest broadcastable shape. */
   readonly broadcasts?: (port: number) => boolean
+  /** The number that an operand stands for when it is left out; undefined where it may not be, or stands for something else. */
+  readonly omitted?: (port: number) => number | undefined
   /** The input port that output 0 equals exactly, if this node changes nothing. */
   readonly identity?: (ctx: NodeContext<A>) => number | undefined
   /** A simpler equivalent, looking at this node and its constant operands only. */

@@ -6,6 +6,7 @@ import { contextOf, type Graph, readsOf, withParts } from '../ir/graph.ts'
 import { countOf, shapeOf } from '../ir/links.ts'
 import type { Node, ValueId } from '../ir/op.ts'
 import { opOf } from '../ir/registry.ts'
+import { uniformValue } from '../ir/slices.ts'
 import { type Dense, int64s, type Tensor } from '../ir/tensor.ts'
 import { type Dim, isStatic, sameType, sizeOf, staticShape, tensorType, unknownType } from '../ir/type.ts'
 import { expandTo, handOn, join, pick, sizesOf } from '../ir/wiring.ts'
@@ -17,6 +18,7 @@ import type { Pass } from './pass.ts'
  * A value that is the same for every input ({@link knownValues}) is read as a constant, so that what computed it dies: a dead
  * residual branch becomes a bias or nothing, a layer behind a dead one goes with it.
  *
+ *  - Where an operand stands for the same when it is left out, it is left out ({@link OpDef.omitted}).
  *  - Where broadcasting applies and the reading node's output types stay as they are (so the value took no part in their
  *    size), the constant has size 1 along every axis along which it does not change.
  *  - Else, where all sizes are static, it has the shape of the value. A graph output is given by an Identity.
@@ -41,8 +43,8 @@ export const withConstants = (graph: Graph, channelwise: boolean): Graph => {
   return plan === undefined ? graph : rewrite(graph, known, plan)
 }
 
-/** How a port reads a known value: as a small constant, as one of its shape, or expanded. */
-type Way = 'broadcast' | 'whole' | 'expanded'
+/** How a port reads a known value: as a small constant, as one of its shape, expanded, or not at all. */
+type Way = 'broadcast' | 'whole' | 'expanded' | 'omitted'
 
 /** What is replaced. */
 interface Plan {
@@ -146,7 +148,7 @@ const costOf = (graph: Graph, node: Node): number => {
 /** Bytes of the constant that a known value is read as. */
 const bytesOf = (graph: Graph, known: KnownValues, value: ValueId, way: Way): number => {
   const tensor = known.read.get(value)?.tensor
-  if (tensor === undefined) return 0
+  if (tensor === undefined || way === 'omitted') return 0
   const shape = way === 'whole' ? (staticShape(shapeOf(graph.types.get(value))) ?? []) : tensor.shape
   return byteLength(tensor.dtype, sizeOf(shape))
 }
@@ -177,6 +179,15 @@ const waysInto = (graph: Graph, known: KnownValues, limit: number, channelwise: 
     node.inputs.forEach((input, port) => {
       const tensor = known.read.get(input)?.tensor
       if (tensor === undefined) return
+      const absent = op.omitted?.(port)
+      if (absent !== undefined && uniformValue(tensor) === absent) {
+        const next = { ...current, inputs: current.inputs.map((i, p) => (p === port ? '' : i)) }
+        if (keepsTypes(graph, next, types, constants)) {
+          current = next
+          ways.set(port, 'omitted')
+          return
+        }
+      }
       if (op.broadcasts?.(port) === true && fits(input, 'broadcast')) {
         const name = names.get(input) ?? fresh(input)
         names.set(input, name)
@@ -216,9 +227,9 @@ const keepsTypes = (
   const inferred = opOf(node).inferTypes(ctx)
   return (
     E.isRight(inferred) &&
-    inferred.right.every((type, i) => {
-      const before = ctx.outputs[i]
-      return before !== undefined && sameType(type, before)
+    ctx.outputs.every((before, i) => {
+      const type = inferred.right[i]
+      return type !== undefined && sameType(type, before)
     })
   )
 }
@@ -332,7 +343,7 @@ const rewrite = (graph: Graph, known: KnownValues, plan: Plan): Graph => {
       nodes.push(expandTo(small(value), target(value), name))
       return name
     })
-  const read = { broadcast: small, whole, expanded }
+  const read = { broadcast: small, whole, expanded, omitted: () => '' }
   for (const node of graph.nodes) {
     const ways = plan.ports.get(node)
     const inputs = node.inputs.map((input, port) => {

@@ -8,6 +8,7 @@ import { emptyGroups, planGroups } from '../../src/ir/families/groups.ts'
 import { constantOutputs, neededInputs, type Reads, readsOfContraction } from '../../src/ir/families/contraction.ts'
 import { isQuantized } from '../../src/ir/families/quantization.ts'
 import { contextOf, type Graph } from '../../src/ir/graph.ts'
+import { evaluateNode } from '../../src/ir/interpret.ts'
 import { placeOf } from '../../src/ir/links.ts'
 import { precisionOf } from '../../src/ir/numerics.ts'
 import type { AxisLink, Patterns } from '../../src/ir/op.ts'
@@ -781,6 +782,29 @@ describe('rewrites', () => {
 
   const valuesByName = (p: Problem): ReadonlyMap<string, Dense> =>
     new Map(p.inputs.flatMap((x, port) => (x === undefined ? [] : [[inputName(port), x] as const])))
+
+  const optional = cases.filter(([, { op, sample }]) =>
+    sample.inputs.some((x, k) => x && op.omitted?.(k) !== undefined),
+  )
+
+  test.each(optional)('%s: an operand that is left out stands for the number that the operator says', (_, one) => {
+    const p = problemOf(one, 9)
+    let checked = 0
+    p.inputs.forEach((x, port) => {
+      const number = p.op.omitted?.(port)
+      if (x === undefined || number === undefined) return
+      const left = p.node.inputs.map((name, k) => (k === port ? '' : name))
+      const without = evaluateNode(
+        p.graph,
+        { ...p.node, inputs: left },
+        p.inputs.map((other, k) => (k === port ? undefined : other)),
+      )
+      const filled = p.inputs.map((other, k) => (k === port ? fill(x, undefined, 0, number) : other))
+      expect(without).toEqual(withInputs(p, filled))
+      checked += 1
+    })
+    expect(checked).toBeGreaterThan(0)
+  })
 
   const widening = cases.filter(([, { op, sample }]) => op.broadcasts !== undefined && sample.noRuntime === undefined)
 

@@ -216,6 +216,25 @@ describe.each(every)('%s, linear before reset %i', (kind, linear_before_reset) =
     }
   })
 
+  test('does without first states that are zero, of a batch that is not known', async () => {
+    const {
+      recurrences,
+      shapes,
+      ops: left,
+    } = await compiled(
+      buildGraph({ x: [5, 'N', 6] }, (b) => {
+        const size = b.op(ops.Gather, [b.op(ops.Shape, ['x']), b.ints('batch', [1])], { axis: 0 })
+        const sizes = b.op(ops.Concat, [b.ints('one', [1]), size, b.ints('units', [8])], { axis: 0 })
+        const first = b.op(ops.ConstantOfShape, [sizes])
+        const more = ['', ...(kind === 'LSTM' ? [first, first] : [first])]
+        return [readAll(b, recurrence(b, 'r', 'x', { ...base, silent: [1, 6], more }), 8, 4)]
+      }),
+    )
+    expect(shapes).toEqual([`1x${gates * 6}x6 1x${gates * 6}x6`])
+    expect(recurrences[0]?.inputs.slice(4).filter((input) => input !== '')).toEqual([])
+    expect(left).not.toContain('ConstantOfShape')
+  })
+
   test('keeps what starts with something else than what it holds', async () => {
     const states = kind === 'LSTM' ? ['h', 'c'] : ['h']
     const { shapes } = await compiled(

@@ -3,7 +3,8 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Schema } from '../attributes.ts'
 import { sharedDtype } from '../infer.ts'
 import { inputShape, outputShape, sameIndex, shapeOf } from '../links.ts'
-import { type AxisLink, defineOp, type InferContext, type NodeContext, type OpDef } from '../op.ts'
+import { type AxisLink, defineOp, type InferContext, type NodeContext, type OpDef, type Rewrite } from '../op.ts'
+import { uniformValue } from '../slices.ts'
 import { type Dim, isStatic, type Shape, tensorType, unknownDim } from '../type.ts'
 import { type Cell, directionsOf, ports, type RecurrentAttributes } from './recurrent-cells.ts'
 import { recurrentMixing, shrinkRecurrence } from './recurrent-mixing.ts'
@@ -78,6 +79,8 @@ export const recurrent = <const Name extends string, A extends RecurrentAttribut
       return E.right([tensorType(dtype.right, all), ...finals])
     },
     links: (ctx) => batchLinks(ctx),
+    omitted: (port) => (optional.has(port) ? 0 : undefined),
+    simplify: (ctx) => withoutZeros(ctx),
     mixes: (ctx) => recurrentMixing(cell, ctx),
     shrink: (s) => shrinkRecurrence(cell, s),
     evaluate: (ctx, inputs) => evaluateRecurrence(cell, ctx, inputs),
@@ -88,6 +91,20 @@ export const recurrent = <const Name extends string, A extends RecurrentAttribut
       return directions * count(time) * count(batch) * rows * (count(features) + count(hidden))
     },
   })
+
+/** Operands that stand for zeros where they are left out. */
+const optional: ReadonlySet<number> = new Set([ports.b, ports.h, ports.c, ports.p])
+
+/** The node without constant operands that are zero everywhere. */
+const withoutZeros = ({ node, constant }: NodeContext<unknown>): Rewrite | undefined => {
+  const inputs = node.inputs.map((input, port) => {
+    const tensor = optional.has(port) ? constant(port) : undefined
+    return tensor !== undefined && uniformValue(tensor) === 0 ? '' : input
+  })
+  if (inputs.every((input, port) => input === node.inputs[port])) return undefined
+  const last = inputs.findLastIndex((input) => input !== '')
+  return { nodes: [{ ...node, inputs: inputs.slice(0, last + 1) }], constants: new Map() }
+}
 
 /** Sequences of a batch do not meet. */
 const batchLinks = (ctx: NodeContext<RecurrentAttributes>): ReadonlyArray<AxisLink> => {
