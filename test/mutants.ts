@@ -23,6 +23,7 @@ const numbers = 'test/passes/numbers.test.ts'
 const constants = 'test/passes/propagate-constants.test.ts'
 
 const parallel = 'test/passes/fuse-parallel.test.ts'
+const merging = 'test/passes/merge-channels.test.ts'
 
 const mutants: ReadonlyArray<Mutant> = [
   {
@@ -501,6 +502,69 @@ const mutants: ReadonlyArray<Mutant> = [
     to: 'node === undefined || reader === node',
     tests: parallel,
   },
+  {
+    guard: 'channels of other biases are not equal',
+    file: 'src/passes/equal-channels.ts',
+    from: '${rows[o]} ${bias} ${group}',
+    to: '${rows[o]} ${group}',
+    tests: merging,
+  },
+  {
+    guard: 'a place of a channel equals the same place of an equal channel only',
+    file: 'src/passes/equal-channels.ts',
+    from: "join(',')}:${part}",
+    to: "join(',')}:${0 * part}",
+    tests: 'test/ir/laws.test.ts',
+  },
+  {
+    guard: 'equal channels of other groups are not read instead',
+    file: 'src/passes/merge-channels.ts',
+    from: '${Math.floor(i / reads.inputsPerGroup)}',
+    to: '${0 * i}',
+    tests: merging,
+  },
+  {
+    guard: 'constants are paid for, not merged',
+    file: 'src/passes/merge-channels.ts',
+    from: '|| facts.isGiven(value, c.axis, i)',
+    to: '|| first < 0',
+    tests: merging,
+  },
+  {
+    guard: 'weights are moved only where a channel goes then',
+    file: 'src/passes/merge-channels.ts',
+    from: 'filter((i) => !kept.has(i))',
+    to: 'filter((i) => !kept.has(i) || i >= 0)',
+    tests: merging,
+  },
+  {
+    guard: 'weights of equal channels that cancel stay',
+    file: 'src/ir/families/weights.ts',
+    from: 'if (cancels(precision, before, after)) return E.left(worst)',
+    to: 'if (before < 0) return E.left(worst)',
+    tests: merging,
+  },
+  {
+    guard: 'weights that cancel little against the rest of a sum are merged',
+    file: 'src/ir/families/weights.ts',
+    from: 'after += blockSize(r, at, o, i)',
+    to: 'after += 0 * blockSize(r, at, o, i)',
+    tests: merging,
+  },
+  {
+    guard: 'sums of weights of equal channels fit into their type',
+    file: 'src/ir/families/weights.ts',
+    from: '!fits(precision, sum, size) || sum > growth',
+    to: 'sum > growth',
+    tests: merging,
+  },
+  {
+    guard: 'sums of weights of equal channels do not grow beyond what they may',
+    file: 'src/ir/families/weights.ts',
+    from: '|| sum > growthLimit(precision) * largest',
+    to: '|| sum > Infinity * largest',
+    tests: merging,
+  },
 ]
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -513,7 +577,7 @@ symlinkSync(join(root, 'dist'), join(copy, 'dist'))
 
 /** Those whose file or tests have the name given, or all. */
 const [name = ''] = process.argv.slice(2)
-const chosen = mutants.filter(({ file, tests }) => file.includes(name) || tests.includes(name))
+const chosen = mutants.filter(({ file, tests }) => [file, tests].some((one) => one.includes(name)))
 
 const passes = (tests: string): boolean =>
   spawnSync('npx', ['vitest', 'run', tests, '--bail', '1'], { cwd: copy, stdio: 'ignore' }).status === 0

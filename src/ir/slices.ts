@@ -1,6 +1,7 @@
 /** What the slices of a constant tensor hold. Scans are remembered per tensor. */
-import { bitsOf, isFloat } from './dtype.ts'
-import { elementReader, elements, isNumeric, pieces, type Tensor } from './tensor.ts'
+import { digestOf } from './digest.ts'
+import { bitsOf, byteLength, isFloat } from './dtype.ts'
+import { elementReader, elements, gather, isNumeric, materialize, pieces, type Tensor } from './tensor.ts'
 import { sizeOf } from './type.ts'
 
 const uniforms = new WeakMap<Tensor, { readonly value: number | undefined }>()
@@ -55,6 +56,92 @@ export const sliceConstants = (tensor: Tensor, axis: number): Float64Array => {
   }
   known.set(axis, out)
   return out
+}
+
+const classes = new WeakMap<Tensor, Map<number, Int32Array | undefined>>()
+
+/** Elements of a slice that are looked at to see whether it may be equal to another one. */
+const sampled = 16
+
+/** Bytes of slices that are compared at once. */
+const comparedBytes = 2 ** 24
+
+/**
+ * Per index along `axis` the first index whose slice has the same bytes (so that 0 is not -0), as far as a digest tells;
+ * undefined where all differ. Most slices are told apart by a few elements, the others by all.
+ */
+export const sliceClasses = (tensor: Tensor, axis: number): Int32Array | undefined => {
+  const known = classes.get(tensor) ?? new Map<number, Int32Array | undefined>()
+  classes.set(tensor, known)
+  if (!known.has(axis)) known.set(axis, findClasses(tensor, axis))
+  return known.get(axis)
+}
+
+const findClasses = (tensor: Tensor, axis: number): Int32Array | undefined => {
+  const size = tensor.shape[axis] ?? 0
+  if (size < 2 || tensor.dtype === 'string' || bitsOf(tensor.dtype) < 8 || sizeOf(tensor.shape) === 0) return undefined
+  const buckets = new Map<number, number[]>()
+  for (const [i, hash] of sampleHashes(tensor, axis).entries()) {
+    const bucket = buckets.get(hash)
+    if (bucket === undefined) buckets.set(hash, [i])
+    else bucket.push(i)
+  }
+  const firsts = new Int32Array(size).map((_, i) => i)
+  let isEqual = false
+  const each = (byteLength(tensor.dtype, 1) * sizeOf(tensor.shape)) / size
+  const step = Math.max(1, Math.floor(comparedBytes / each))
+  for (const bucket of buckets.values()) {
+    if (bucket.length < 2) continue
+    const known = new Map<string, number>()
+    for (let at = 0; at < bucket.length; at += step) {
+      const members = bucket.slice(at, at + step)
+      const { bytes } = materialize(gather(tensor, axis, Int32Array.from(members)))
+      const inner = byteLength(tensor.dtype, sizeOf(tensor.shape.slice(axis + 1)))
+      for (const [k, i] of members.entries()) {
+        const slice = new Uint8Array(each)
+        for (let o = 0; o * inner < each; o++) {
+          const start = (o * members.length + k) * inner
+          slice.set(bytes.subarray(start, start + inner), o * inner)
+        }
+        const digest = digestOf(slice)
+        const first = known.get(digest)
+        if (first === undefined) known.set(digest, i)
+        else {
+          firsts[i] = first
+          isEqual = true
+        }
+      }
+    }
+  }
+  return isEqual ? firsts : undefined
+}
+
+/** A hash of a few elements of each slice, the same ones of all. */
+const sampleHashes = (tensor: Tensor, axis: number): Int32Array => {
+  const size = tensor.shape[axis] ?? 0
+  const inner = sizeOf(tensor.shape.slice(axis + 1))
+  const count = sizeOf(tensor.shape) / size
+  const places = new Set<number>()
+  for (let k = 0; k < Math.min(sampled, count); k++) places.add(Math.floor((k * count) / Math.min(sampled, count)))
+  const [hashes, width] = [new Int32Array(size), byteLength(tensor.dtype, 1)]
+  const perRow = sizeOf(tensor.shape.slice(1))
+  for (const { first, rows } of pieces(tensor)) {
+    const start = first * perRow
+    const end = start + perRow * (rows.shape[0] ?? 1)
+    for (const place of places) {
+      const [outer, rest] = [Math.floor(place / inner), place % inner]
+      for (let i = 0; i < size; i++) {
+        const at = (outer * size + i) * inner + rest
+        if (at < start || at >= end) continue
+        let hash = hashes[i] ?? 0
+        for (let b = (at - start) * width; b < (at - start + 1) * width; b++) {
+          hash = Math.imul(hash ^ (rows.bytes[b] ?? 0), 0x01000193)
+        }
+        hashes[i] = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) + place
+      }
+    }
+  }
+  return hashes
 }
 
 /** Blocks of a weight: for output channel o and input channel c, the elements `W[o, c, ...]`. */

@@ -11,6 +11,7 @@ import { fuseChannelShuffle } from './fuse-channel-shuffle.ts'
 import { fuseLinear } from './fuse-linear.ts'
 import { fuseParallel } from './fuse-parallel.ts'
 import { fixpoint, type Step } from './pass.ts'
+import { mergeChannels } from './merge-channels.ts'
 import { propagateConstants } from './propagate-constants.ts'
 import { shareConstants } from './share-constants.ts'
 import { simplify } from './simplify.ts'
@@ -26,7 +27,7 @@ export const cleanUp: ReadonlyArray<Step> = [
 /**
  * Everything, repeated until nothing changes, so that a compiled graph compiles to itself. Constants are propagated
  * before channels are eliminated, so that a dead branch is a constant by then, and expanded after, since a constant channel is
- * better gone than expanded; folding comes after, on smaller weights;
+ * better gone than expanded; of equal channels one is read before, so that the others are dead; folding comes after, on smaller weights;
  * `eliminate-dead` is last, since all others leave unread values behind.
  */
 export const pipeline = (options: EliminationOptions): ReadonlyArray<Step> => [
@@ -34,6 +35,7 @@ export const pipeline = (options: EliminationOptions): ReadonlyArray<Step> => [
     [
       propagateConstants,
       eliminateDead,
+      mergeChannels(options),
       channelElimination(options),
       expandConstants,
       foldAffine,

@@ -78,7 +78,8 @@ export const rewritePass = (name: string, rules: ReadonlyArray<Rule>): Pass => (
   },
 })
 
-const namesFor = (graph: Graph): Names => {
+/** Names for what is made of `graph`. */
+export const namesFor = (graph: Graph): Names => {
   const fresh = freshNames(graph)
   return {
     fresh,

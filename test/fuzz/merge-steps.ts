@@ -41,3 +41,32 @@ export const branches: Apply = (b, { choices: [p, q, r, s] }, x) => {
   const [left, right] = s % 2 === 0 ? [last(b, x), third] : [third, last(b, x)]
   b.emit(ops.Add, [left.name, right.name], {}, x.shape)
 }
+
+/** A layer of which some rows are equal, and some multiples of each other, an activation, and a layer that reads them. */
+export const copies: Apply = (b, { choices: [p, q, r, s] }, x) => {
+  const c = x.shape[1] ?? 0
+  if (x.shape.length !== 4 || c > 16) return
+  const outs = 4 + (q % 5)
+  const kernel = p % 2 === 0 ? 1 : 3
+  const size = c * kernel * kernel
+  const distinct = 1 + (r % 3)
+  const rows = Array.from({ length: distinct }, () => Array.from({ length: size }, () => 2 * b.uniform() - 1))
+  const factors = s % 2 === 0 ? [1] : [1, -1, 0.5, 2, 0.7]
+  const made = Array.from({ length: outs }, () => ({
+    row: Math.floor(distinct * b.uniform()),
+    factor: factors[Math.floor(factors.length * b.uniform())] ?? 1,
+  }))
+  const weight = b.numbers(
+    [outs, c, kernel, kernel],
+    made.flatMap(({ row, factor }) => (rows[row] ?? []).map((w) => w * factor)),
+  )
+  const bias = b.numbers(
+    [outs],
+    made.map(({ row }) => (s % 3 === 0 ? row : 0.25)),
+  )
+  const y = same(b, x, weight, outs, kernel, bias)
+  if (s % 5 !== 4) b.emit(ops.Relu, [y.name], {}, y.shape)
+  const z = last(b, y)
+  if (q % 4 === 3) return
+  same(b, z, b.weights([3, outs, 3, 3], 0.5), 3, 3, p % 3 === 0 ? b.weights([3], 0.3) : '')
+}

@@ -13,7 +13,7 @@ import { int64s, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
 import { sizeOf, tensorType } from '../../src/ir/type.ts'
 import { normals, uniforms } from '../inflate.ts'
 import { edgeSteps } from './edge-steps.ts'
-import { branches } from './merge-steps.ts'
+import { branches, copies } from './merge-steps.ts'
 import { atTheEdge, type FloatType } from './numbers.ts'
 
 /** One step: which builder, and numbers it makes its choices from. */
@@ -455,6 +455,8 @@ const ordinary: ReadonlyArray<Apply> = [
   squeeze,
   branches,
   branches,
+  copies,
+  copies,
 ]
 
 const edgeNames = [

@@ -15,6 +15,7 @@ import type { AxisLink, Patterns } from '../../src/ir/op.ts'
 import { allOps, type AnyOp, decodeAttributes, encodeAttributes } from '../../src/ir/registry.ts'
 import { copyElements, type Dense, elements, gather, materialize, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
 import { type Dim, isStatic, sizeOf, tensorType, unknownDim, unknownType, type ValueType } from '../../src/ir/type.ts'
+import { equalChannelsAlong } from '../../src/passes/equal-channels.ts'
 import { uniforms } from '../inflate.ts'
 import { difference, graphOf, inputName, nodeOf, type Operand, outputName, type Sample, valuesOf } from './helpers.ts'
 import { runSample } from './onnx-runtime.ts'
@@ -878,5 +879,52 @@ describe('ONNX Runtime', () => {
             : 2 ** -18
       expect(difference(output, other)).toBeLessThanOrEqual(tolerance)
     })
+  })
+})
+
+describe('equal channels', () => {
+  /** The tensor with slice `to` along an axis set to slice `from`. */
+  const copySlice = (tensor: Dense, axis: number, from: number, to: number): Dense => {
+    const places = Int32Array.from({ length: tensor.shape[axis] ?? 0 }, (_, i) => (i === to ? from : i))
+    return materialize(gather(tensor, axis, places))
+  }
+  let found = 0
+  test.each(cases)('%s: makes equal channels of equal ones', (_, one) => {
+    const p = problemOf(one, 3)
+    if (p.outputs === undefined) return
+    for (const [port, x] of p.inputs.entries()) {
+      if (x === undefined || !isComputed(p, port)) continue
+      for (const [axis, size] of x.shape.entries()) {
+        if (!linksOfProblem(p).some((link) => link.input === port && link.inputAxis === axis)) continue
+        for (const [from, to] of [
+          [0, 1],
+          [0, size - 1],
+          [1, size - 1],
+        ] as const) {
+          if (from >= to || to >= size) continue
+          const inputs = p.inputs.map((tensor, k) => (k === port ? copySlice(x, axis, from, to) : tensor))
+          const classes = Int32Array.from({ length: size }, (_, i) => (i === to ? from : i))
+          const equal = equalChannelsAlong(
+            p.graph,
+            () => true,
+            (value, a) => (value === inputName(port) && a === axis ? classes : undefined),
+          )
+          const outputs = withInputs(p, inputs)
+          outputs.forEach((output, k) => {
+            for (const along of output.shape.keys()) {
+              equal(outputName(k), along)?.forEach((first, o) => {
+                if (first === o) return
+                found += 1
+                const what = `port ${port} axis ${axis}: ${from} is ${to}, output ${k} axis ${along}: ${first} is ${o}`
+                expect(sliceOf(output, along, o), what).toEqual(sliceOf(output, along, first))
+              })
+            }
+          })
+        }
+      }
+    }
+  })
+  test('and there were some', () => {
+    expect(found).toBeGreaterThan(1000)
   })
 })

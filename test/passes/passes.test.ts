@@ -19,6 +19,7 @@ import { foldConstants } from '../../src/passes/fold-constants.ts'
 import { foldPad } from '../../src/passes/fold-pad.ts'
 import { fuseLinear } from '../../src/passes/fuse-linear.ts'
 import { fuseParallel } from '../../src/passes/fuse-parallel.ts'
+import { mergeChannels } from '../../src/passes/merge-channels.ts'
 import { shareConstants } from '../../src/passes/share-constants.ts'
 import { simplify } from '../../src/passes/simplify.ts'
 import { buildProgram, programs } from '../fuzz/program.ts'
@@ -34,6 +35,7 @@ const passes = [
   foldPad,
   fuseLinear,
   fuseParallel,
+  mergeChannels({ target: 'cpu' }),
   shareConstants,
   simplify,
 ]

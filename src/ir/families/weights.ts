@@ -307,6 +307,80 @@ export const carriedBlock = (
   return out
 }
 
+/** Input channels `from` that equal the channel `to` of the same group, which takes over their weights. */
+export interface Merged {
+  readonly to: number
+  readonly from: ReadonlyArray<number>
+}
+
+/** A merge that is not admissible. */
+export interface Unmerged {
+  readonly to: number
+  readonly reason: Refusal
+}
+
+/**
+ * The weight with `W'[o, to] = W[o, to] + Σ W[o, from]` and `W'[o, from] = 0`, in double and rounded once. Refused where an
+ * element is not finite or loses digits, where it grows so much that a sum might overflow before it cancels, and where the
+ * weights of an output cancel so far that of their sum few digits are known.
+ */
+export const mergeInputs = (r: Reads, merged: ReadonlyArray<Merged>): E.Either<Unmerged, Tensor> => {
+  const { contraction: c, weight } = r
+  const precision = precisionOf(weight.dtype)
+  const { taps, start } = layoutOf(weight.shape, c, r)
+  const at = elementReader(weight)
+  /** Blocks that change, by output and input. */
+  const blocks = new Map<number, Float64Array>()
+  const goes = new Uint8Array(r.inputs)
+  for (const { from } of merged) for (const i of from) goes[i] = 1
+  for (let o = 0; o < r.outputs; o++) {
+    const [first, end] = r.inputsOf(o)
+    let before = 0
+    let after = 0
+    let worst: Unmerged | undefined
+    for (const { to, from } of merged) {
+      const read = to < first || to >= end ? [] : from.filter((i) => r.reads(o, i))
+      if (read.length === 0) continue
+      const block = Float64Array.from({ length: taps }, (_, k) => at(start(o, to) + k))
+      for (let k = 0; k < taps; k++) {
+        let size = Math.abs(block[k] ?? 0)
+        let largest = size
+        for (const i of read) {
+          const w = at(start(o, i) + k)
+          block[k] = (block[k] ?? NaN) + w
+          size += Math.abs(w)
+          largest = Math.max(largest, Math.abs(w))
+        }
+        const sum = Math.abs(block[k] ?? NaN)
+        if (!fits(precision, sum, size) || sum > growthLimit(precision) * largest) {
+          return E.left({ to, reason: `a sum of weights ${block[k]} has no ${weight.dtype} as exact as they are` })
+        }
+        before += size
+        after += sum
+      }
+      worst ??= { to, reason: `weights of equal channels cancel: of their sum few digits are known` }
+      blocks.set(o * r.inputs + to, block)
+    }
+    // What is left of the row may be far above what cancels.
+    if (worst !== undefined && cancels(precision, before, after)) {
+      for (let i = first; i < end; i++) {
+        if (goes[i] === 0 && !blocks.has(o * r.inputs + i)) after += blockSize(r, at, o, i)
+      }
+      if (cancels(precision, before, after)) return E.left(worst)
+    }
+  }
+  return E.right(
+    editBlocks(weight, c, (row, column, values, begin, count) => {
+      const [o, i] = channelsAt(c, r, row, column)
+      if (goes[i] === 1) values.fill(0, begin, begin + count)
+      else {
+        const block = blocks.get(o * r.inputs + i)
+        if (block !== undefined) values.set(block, begin)
+      }
+    }),
+  )
+}
+
 /** `Σ|W[o, i, ...]|` over the elements of one block. */
 export const blockSize = (r: Reads, at: (element: number) => number, o: number, i: number): number => {
   const { taps, start } = layoutOf(r.weight.shape, r.contraction, r)

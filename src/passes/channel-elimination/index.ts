@@ -32,21 +32,25 @@ export interface EliminationOptions {
   readonly observe?: (elimination: Elimination) => void
 }
 
-/** Removes every channel that the graph computes for nothing. The result computes the same function. */
-export const eliminateChannels = (given: Graph, options: EliminationOptions): Elimination => {
-  const { graph, writeOut } = gatherNormalisations(given)
+/** What goes of a graph in which normalisations that are written out are one node each, and what is known of its channels. */
+export const decideChannels = (graph: Graph, options: EliminationOptions): Pick<Elimination, 'facts' | 'decision'> => {
   const alive: Endangered[] = []
   for (;;) {
     const facts = analyse(graph, alive)
     const classes = relate(graph, facts)
     const decision = decide(graph, facts, classes, options.planWidths === false ? undefined : options.target)
     const endangered = decision.changes ? endangeredBy(graph, facts, decision) : []
-    if (endangered.length === 0) {
-      const shrunk = shrink(graph, facts, decision)
-      return { before: graph, after: shrunk === graph ? given : writeOut(shrunk), facts, decision }
-    }
+    if (endangered.length === 0) return { facts, decision }
     alive.push(...endangered)
   }
+}
+
+/** Removes every channel that the graph computes for nothing. The result computes the same function. */
+export const eliminateChannels = (given: Graph, options: EliminationOptions): Elimination => {
+  const { graph, writeOut } = gatherNormalisations(given)
+  const { facts, decision } = decideChannels(graph, options)
+  const shrunk = shrink(graph, facts, decision)
+  return { before: graph, after: shrunk === graph ? given : writeOut(shrunk), facts, decision }
 }
 
 /** The pass. */
