@@ -524,6 +524,13 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: merging,
   },
   {
+    guard: 'weights that are held as integers are not added up',
+    file: 'src/passes/merge-channels.ts',
+    from: "reads?.weight.tag === 'Held' || c === undefined",
+    to: 'c === undefined',
+    tests: merging,
+  },
+  {
     guard: 'constants are paid for, not merged',
     file: 'src/passes/merge-channels.ts',
     from: '|| facts.isGiven(value, c.axis, i)',

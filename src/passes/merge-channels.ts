@@ -60,7 +60,9 @@ const movesOf = (graph: Graph): ReadonlyArray<Move> => {
     const { node, contraction: c, reads } = view
     const value = node.inputs[c?.port ?? -1] ?? ''
     const firsts = c && equal(value, c.axis)
-    return c === undefined || reads === undefined || firsts === undefined ? [] : [{ view, value, c, reads, firsts }]
+    // Numbers that hold a weight as something smaller are not those of a sum.
+    if (reads?.weight.tag === 'Held' || c === undefined || reads === undefined || firsts === undefined) return []
+    return [{ view, value, c, reads, firsts }]
   })
   if (some.length === 0) return []
   const facts = analyse(graph)

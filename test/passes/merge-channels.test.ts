@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Graph } from '../../src/ir/graph.ts'
 import { eliminateChannels } from '../../src/passes/channel-elimination/index.ts'
+import { foldConstants } from '../../src/passes/fold-constants.ts'
 import { mergeChannels } from '../../src/passes/merge-channels.ts'
 import { refusalsOf } from '../../src/passes/pass.ts'
 import { expectRefusal, expectRewrite, expectSameFunction, read, right, runLawful } from './laws.ts'
@@ -170,6 +171,21 @@ describe('refuses', () => {
     expectRefusal(pass, copies(257))
     expect(right(pass.run(read(copies(256))))).not.toBe(read(copies(256)))
     expect(refusalsOf([pass], read(copies(256)))).toStrictEqual([])
+  })
+
+  test('weights that are held as integers', () => {
+    const body = `input x: float32[N,1]
+      const w: float32[1,3] = [2, 3, 2]
+      const q: int8[3,2] = [1, 2, 10, 20, 5, 0]
+      const s: float32[] = 0.5
+      v = DequantizeLinear(q, s)
+      a = MatMul(x, w)
+      r = Relu(a)
+      y = MatMul(r, v)
+      output y: float32[N,2]`
+    const graph = right(foldConstants.run(read(body)))
+    expect(graph.constants.get('v')?.tag).toBe('Held')
+    expect(right(pass.run(graph))).toBe(graph)
   })
 
   test.each<readonly [string, string]>([

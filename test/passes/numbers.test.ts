@@ -190,7 +190,7 @@ describe('cancellation', () => {
 describe('payments', () => {
   // The first 8 channels hold max(0, bias), the others depend on the input.
   const layers = (type: string, bias: number, tail: string): string => `input x: ${type}[N,1,4,4]
-      const v: ${type}[16,1,1,1] = [${Array.from({ length: 16 }, (_, i) => (i < 8 ? 0 : 0.5)).join(', ')}]
+      const v: ${type}[16,1,1,1] = [${Array.from({ length: 16 }, (_, i) => (i < 8 ? 0 : 0.5 - i / 256)).join(', ')}]
       const b: ${type}[16] = [${Array.from({ length: 16 }, (_, i) => (i < 8 ? bias : 0.25)).join(', ')}]
       h = Conv(x, v, b)
       a = Relu(h)
@@ -213,7 +213,7 @@ describe('payments', () => {
   })
   test('into a Gemm of a tiny beta', () => {
     const matrix = (beta: string): string => `input x: float16[N,1]
-      const v: float16[16,1] = [${Array.from({ length: 16 }, (_, i) => (i < 8 ? 0 : 0.5)).join(', ')}]
+      const v: float16[16,1] = [${Array.from({ length: 16 }, (_, i) => (i < 8 ? 0 : 0.5 - i / 256)).join(', ')}]
       const b: float16[16] = [${Array.from({ length: 16 }, (_, i) => (i < 8 ? 1.5 : 0.25)).join(', ')}]
       const w: float16[16,1] = [${weights(0.5)}]
       const d: float16[1] = [3]
@@ -245,7 +245,7 @@ describe('constants that undo each other', () => {
 describe('carriers', () => {
   // Channel 0 is needed elsewhere and holds `kept`; channels 1 to 7 hold `gone`; 8 to 15 depend on the input.
   const padded = (kept: number, gone: number): string => `input x: float32[N,1,H,W]
-      const v: float32[16,1,1,1] = [${Array.from({ length: 16 }, (_, i) => (i < 8 ? 0 : 0.5)).join(', ')}]
+      const v: float32[16,1,1,1] = [${Array.from({ length: 16 }, (_, i) => (i < 8 ? 0 : 0.5 - i / 256)).join(', ')}]
       const b: float32[16] = [${Array.from({ length: 16 }, (_, i) => (i === 0 ? kept : i < 8 ? gone : 0.25)).join(', ')}]
       const w: float32[1,16,3,3] = [${Array.from({ length: 144 }, (_, i) => 0.1 + (i % 7)).join(', ')}]
       const u: float32[16,1,1,1] = [${Array.from({ length: 16 }, (_, i) => (i === 0 ? 1 : 0)).join(', ')}]
@@ -276,8 +276,8 @@ describe('carriers', () => {
 
 describe('tails', () => {
   const tail = (op: string, bias: number): string => `input x: float32[N,1,4,4]
-      const v: float32[8,1,1,1] = [${Array.from({ length: 8 }, (_, i) => (i < 4 ? 0 : 0.5)).join(', ')}]
-      const b: float32[8] = [${Array.from({ length: 8 }, (_, i) => (i < 4 ? bias : 0.25)).join(', ')}]
+      const v: float32[8,1,1,1] = [${Array.from({ length: 8 }, (_, i) => (i < 4 ? 0 : 0.5 - i / 256)).join(', ')}]
+      const b: float32[8] = [${Array.from({ length: 8 }, (_, i) => (i < 4 ? bias * (1 + i / 1024) : 0.25)).join(', ')}]
       const w: float32[1,8,1,1] = [1, 2, 3, 4, 5, 6, 7, 8]
       h = Conv(x, v, b)
       a = ${op}(h)
@@ -310,7 +310,7 @@ describe('carried weights', () => {
   test('keep their digits', () => {
     // 1 carries 0.3: of weights of 1e-6 a third lies between two numbers of float16.
     const body = (weight: number): string => `input x: float16[N,1,H,W]
-      const v: float16[4,1,1,1] = [0, 0, 0.5, 0.5]
+      const v: float16[4,1,1,1] = [0, 0, 0.5, 0.625]
       const b: float16[4] = [1, 0.3, 0.25, 0.25]
       const w: float16[1,4,3,3] = [${Array.from({ length: 36 }, (_, i) => (i < 18 ? weight : 0.5)).join(', ')}]
       h = Conv(x, v, b)
@@ -328,7 +328,7 @@ describe('borders', () => {
   test('stay finite output by output', () => {
     // Each of 256 outputs gets 9 taps of 40 at most; all together they are beyond float16.
     const body = (c: number): string => `input x: float16[N,1,4,4]
-      const v: float16[16,1,1,1] = [${Array.from({ length: 16 }, (_, i) => (i < 8 ? 0 : 0.5)).join(', ')}]
+      const v: float16[16,1,1,1] = [${Array.from({ length: 16 }, (_, i) => (i < 8 ? 0 : 0.5 - i / 256)).join(', ')}]
       const b: float16[16] = [${Array.from({ length: 16 }, (_, i) => (i < 8 ? 10 : 0.25)).join(', ')}]
       const w: float16[256,16,3,3] = [${Array.from({ length: 256 * 144 }, () => c).join(', ')}]
       h = Conv(x, v, b)
@@ -343,7 +343,7 @@ describe('borders', () => {
     // Five constants of 300.25 times -1 are -1501.25, of which float16 keeps -1501; with the bias it is -0.25.
     const taps = Array.from({ length: 256 * 144 }, (_, k) => (k % 9 === 4 && Math.floor(k / 9) % 16 < 5 ? -1 : 0))
     const graph = read(`input x: float16[N,1,4,4]
-      const v: float16[16,1,1,1] = [${Array.from({ length: 16 }, (_, i) => (i < 8 ? 0 : 0.5)).join(', ')}]
+      const v: float16[16,1,1,1] = [${Array.from({ length: 16 }, (_, i) => (i < 8 ? 0 : 0.5 - i / 256)).join(', ')}]
       const b: float16[16] = [${Array.from({ length: 16 }, (_, i) => (i < 8 ? 300.25 : 0.25)).join(', ')}]
       const w: float16[256,16,3,3] = [${taps.map((tap, k) => (Math.floor(k / 9) % 16 >= 8 ? 0.01 : tap)).join(', ')}]
       const c: float16[256] = [${Array.from({ length: 256 }, () => 1501).join(', ')}]
@@ -380,7 +380,7 @@ describe('normalisations of constants', () => {
   test('are not known without an epsilon', () => {
     const body = (epsilon: string): string =>
       `input x: float32[N,1,4,4]
-      const v: float32[8,1,1,1] = [${Array.from({ length: 8 }, (_, i) => (i < 4 ? 0 : 0.5)).join(', ')}]
+      const v: float32[8,1,1,1] = [${Array.from({ length: 8 }, (_, i) => (i < 4 ? 0 : 0.5 - i / 256)).join(', ')}]
       const s: float32[8] = [1, 1, 1, 1, 1, 1, 1, 1]
       const t: float32[8] = [1, 2, 3, 4, 5, 6, 7, 8]
       const w: float32[1,8,1,1] = [1, 2, 3, 4, 5, 6, 7, 8]

@@ -51,11 +51,12 @@ const filters = (columns: number, rows: ReadonlyArray<number>) =>
 
 /**
  * A residual block: `stem` (4 channels), then `inner` (4, with a BatchNormalization that shifts) and `outer` (4, added to the
- * stem), then a classifier. Sums of |w|: stem 8 2 4 6, inner 4 16 8 12, outer 4 8 24 12. Or all that `times` over.
+ * stem), then a classifier. Sums of |w|: stem 8 2 4 6, inner 4 16 8 12, outer 4 8 24 12. Or all that `times` over, each time
+ * a little more, so that no two channels are equal.
  */
 const residualOf = (times: number): Graph => {
   const repeated = (values: ReadonlyArray<number>): ReadonlyArray<number> =>
-    Array.from({ length: times }, () => values).flat()
+    Array.from({ length: times }, (_, k) => values.map((value) => value * (1 + k / 64))).flat()
   const width = 4 * times
   return graphOf(
     { x: ['N', 2, 3, 3] },
