@@ -68,8 +68,8 @@ class Entry:
     exporter: str = "torchscript"
     opset: int = 17
     options: Mapping[str, Any] = field(default_factory=dict)
-    # Whether the TorchScript exporter can count it.
-    counted: bool = True
+    # Multiply-accumulates of the model by formula, where they are in the body of a loop.
+    macs: int | None = None
 
 
 def rows(prefix: str, indices: Iterable[int]) -> list[Cut]:
@@ -257,9 +257,9 @@ def make(entry: Entry, change: Callable[[ModelProto], ModelProto] = lambda proto
         parameter.requires_grad_(False)
     dense = change(export(model, entry))
     inputs = {name: Input(t.numpy(), entry.fills.get(name, "normal")) for name, t in entry.inputs.items()}
-    made = Model(entry.name, entry.source, dense, inputs, macs=count_macs(dense, inputs))
+    made = Model(entry.name, entry.source, dense, inputs, macs=entry.macs or count_macs(dense, inputs))
     # Axes and exporters do not change what is multiplied.
-    fixed = dataclasses.replace(entry, dynamic={}, exporter="torchscript" if entry.counted else entry.exporter)
+    fixed = dataclasses.replace(entry, dynamic={}, exporter="torchscript")
     numbered = change(export(with_numbers(model), entry))
     structures = entry.structures(model)
     for structure in structures:
