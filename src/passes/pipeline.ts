@@ -12,6 +12,7 @@ import { fuseLinear } from './fuse-linear.ts'
 import { fuseParallel } from './fuse-parallel.ts'
 import { fixpoint, type Step } from './pass.ts'
 import { mergeChannels } from './merge-channels.ts'
+import { fuseReshape } from './fuse-reshape.ts'
 import { hoistSelection } from './hoist-selection.ts'
 import { propagateConstants } from './propagate-constants.ts'
 import { shareConstants } from './share-constants.ts'
@@ -22,7 +23,10 @@ const budget = 50
 
 /** Makes the graph plain: weights are constants, shapes are known, nothing is dead. Removes no channel. */
 export const cleanUp: ReadonlyArray<Step> = [
-  fixpoint([foldConstants, eliminateIdentity, simplify, hoistSelection, fuseChannelShuffle, eliminateDead], budget),
+  fixpoint(
+    [foldConstants, eliminateIdentity, simplify, hoistSelection, fuseReshape, fuseChannelShuffle, eliminateDead],
+    budget,
+  ),
 ]
 
 /**
@@ -45,6 +49,7 @@ export const pipeline = (options: EliminationOptions): ReadonlyArray<Step> => [
       fuseParallel,
       simplify,
       hoistSelection,
+      fuseReshape,
       fuseChannelShuffle,
       foldConstants,
       eliminateIdentity,

@@ -85,44 +85,35 @@ const isWhole = ({ axis, size }: Factor): boolean => axis.dim === size
 
 const mapOf = ({ axis, size, stride }: Factor): IndexMap => periodic(Number(axis.dim), size, stride)
 
-/** Links of the blocks found from the front, and how many axes on either side those cover. */
-const linksFromFront = (from: ReadonlyArray<Axis>, to: ReadonlyArray<Axis>) => {
-  const links: AxisLink[] = []
+/** The blocks found from the front, and how many axes on either side those cover. */
+const blocksFromFront = (from: ReadonlyArray<Axis>, to: ReadonlyArray<Axis>) => {
+  const blocks: Array<readonly [ReadonlyArray<Axis>, ReadonlyArray<Axis>]> = []
   let [i, o] = [0, 0]
   for (;;) {
     const found = block(from.slice(i), to.slice(o))
-    if (found === undefined) return { links, ins: i, outs: o }
+    if (found === undefined) return { blocks, ins: i, outs: o }
     const [ins, outs] = found
-    links.push(...blockLinks(from.slice(i, i + ins), to.slice(o, o + outs)))
+    blocks.push([from.slice(i, i + ins), to.slice(o, o + outs)])
     i += ins
     o += outs
   }
 }
 
-/** The last run of axes on either side that are equal, as a count. */
-const equalAtEnd = (from: ReadonlyArray<Axis>, to: ReadonlyArray<Axis>): number => {
-  let n = 0
-  while (n < Math.min(from.length, to.length) && from[from.length - 1 - n]?.dim === to[to.length - 1 - n]?.dim) n += 1
-  return n
-}
-
 /**
  * How the axes of a reshape correspond. Both shapes are cut into the shortest blocks with equally many elements, from
- * the front and, behind a part that does not match, axis by axis from the end; a symbol matches only itself. An axis
+ * the front and, behind a part that does not match, from the end; a symbol matches only itself. An axis
  * in a block of its own is linked as it is, one merged into another or split into several index by index with the
  * others free, and of several axes on both sides the factors that they share. Axes of size 1 have no links.
  */
 export const reshapeLinks = (from: Shape | undefined, to: Shape | undefined): ReadonlyArray<AxisLink> => {
   if (from === undefined || to === undefined || from.includes(0) || to.includes(0)) return []
   const [ins, outs] = [placedAxes(from), placedAxes(to)]
-  const front = linksFromFront(ins, outs)
-  const [restIn, restOut] = [ins.slice(front.ins), outs.slice(front.outs)]
-  const count = equalAtEnd(restIn, restOut)
-  const end = Array.from({ length: count }, (_, k) => {
-    const [i, o] = [restIn[restIn.length - 1 - k], restOut[restOut.length - 1 - k]]
-    return i && o ? blockLinks([i], [o]) : []
-  })
-  return [...front.links, ...end.flat()]
+  const front = blocksFromFront(ins, outs)
+  const end = blocksFromFront(ins.slice(front.ins).toReversed(), outs.slice(front.outs).toReversed())
+  return [
+    ...front.blocks.flatMap(([a, b]) => blockLinks(a, b)),
+    ...end.blocks.flatMap(([a, b]) => blockLinks(a.toReversed(), b.toReversed())),
+  ]
 }
 
 /** The same elements in the same order under the shape that `shape` gives, undefined where its rank is unknown. */

@@ -51,7 +51,7 @@ const shapeFrom = (
 }
 
 /**
- * The target that gives this node's output shape and is a constant: a number stays a number, a symbol that is the
+ * The target that makes `to` of `from` and is a constant: a number stays a number, a symbol that is the
  * input's at the same place becomes 0, and one other symbol -1. Undefined where two others are left, or a size is 0.
  */
 export const canonicalTarget = (from: Shape, to: Shape): ReadonlyArray<number> | undefined => {

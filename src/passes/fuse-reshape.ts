@@ -1,0 +1,75 @@
+import { onlyReader, soleProducer } from '../ir/analysis.ts'
+import type { Graph } from '../ir/graph.ts'
+import { shapeOf } from '../ir/links.ts'
+import { makeNode } from '../ir/make-node.ts'
+import type { Node } from '../ir/op.ts'
+import { canonicalTarget, Reshape } from '../ir/ops/reshape.ts'
+import { Transpose } from '../ir/ops/transpose.ts'
+import { isOp } from '../ir/registry.ts'
+import { productOf } from '../ir/sizes.ts'
+import { int64s } from '../ir/tensor.ts'
+import type { Dim, Shape } from '../ir/type.ts'
+import { rewritePass, type Rule } from './rewrite.ts'
+
+/**
+ * `Reshape(Transpose(Reshape(x)))` in which the second reshape only splits axes: split them at once, then transpose. Attention
+ * in PyTorch merges batch and heads, transposes, and takes them apart again.
+ *
+ * Guards: what is between has no other reader; the split shape can be written as a constant.
+ */
+const splitAtOnce: Rule = (graph, node, { fresh }) => {
+  const transpose = isOp(node, Reshape) ? soleProducerOf(graph, node) : undefined
+  const reshape = isOp(transpose, Transpose) ? soleProducerOf(graph, transpose) : undefined
+  if (!isOp(transpose, Transpose) || !isOp(reshape, Reshape)) return undefined
+  const [x = ''] = reshape.inputs
+  const [from, merged, transposed, to] = [x, reshape.outputs[0], transpose.outputs[0], node.outputs[0]].map((name) =>
+    shapeOf(graph.types.get(name ?? '')),
+  )
+  if (from === undefined || merged === undefined || transposed === undefined || to === undefined) return undefined
+  const groups = splitInto(transposed, to)
+  if (groups === undefined || groups.every((group) => group.length === 1)) return undefined
+  const perm = transpose.attrs.perm ?? merged.map((_, a) => merged.length - 1 - a)
+  // Where each axis of the merged shape starts once it is split.
+  const parts = merged.map((_, axis) => groups[perm.indexOf(axis)] ?? [])
+  const starts = parts.map((_, axis) => parts.slice(0, axis).reduce((n, group) => n + group.length, 0))
+  const split = parts.flat()
+  const target = canonicalTarget(from, split)
+  if (target === undefined) return undefined
+  const [name, middle] = [fresh(`${node.outputs[0] ?? ''}_split`), fresh(reshape.outputs[0] ?? '')]
+  const order = perm.flatMap((axis) => (parts[axis] ?? []).map((_, k) => (starts[axis] ?? 0) + k))
+  return {
+    removes: [reshape, transpose, node],
+    nodes: [
+      { ...reshape, inputs: [x, name], outputs: [middle], attrs: { allowzero: 0 } },
+      makeNode(Transpose, [middle], node.outputs, { perm: order }, transpose.name),
+    ],
+    constants: new Map([[name, int64s(target)]]),
+  }
+}
+
+/** The node before `node`, where nothing else needs its output. */
+const soleProducerOf = (graph: Graph, node: Node): Node | undefined => {
+  const [value = ''] = node.inputs
+  return onlyReader(graph, value) === node ? soleProducer(graph, value) : undefined
+}
+
+/** For each axis of `from` the axes of `to` that it is split into; undefined where one of `to` has parts of several. */
+const splitInto = (from: Shape, to: Shape): ReadonlyArray<ReadonlyArray<Dim>> | undefined => {
+  const groups: Dim[][] = []
+  let at = 0
+  for (const [axis, dim] of from.entries()) {
+    const group: Dim[] = []
+    while (group.length === 0 || productOf(group) !== dim) {
+      const next = to[at]
+      if (next === undefined) return undefined
+      group.push(next)
+      at += 1
+    }
+    if (axis === from.length - 1) while (to[at] === 1) group.push(to[at++] ?? 1)
+    groups.push(group)
+  }
+  return at === to.length ? groups : undefined
+}
+
+/** Reshapes and transposes in a row, as one of each. */
+export const fuseReshape = rewritePass('fuse-reshape', [splitAtOnce])
