@@ -57,9 +57,20 @@ export const derivedDim = (
   return operands.some((d) => typeof d === 'string' && d.startsWith('?')) ? `?${text}` : text
 }
 
-/** Broadcast of two sizes; undefined when they clash. A size against a symbol is the size: the symbol is it or 1. */
+/** Whether `b` is the size of the first `a` of so many, which may be fewer: a table of positions as long as the text. */
+const isFirstOf = (a: Dim, b: Dim): boolean => {
+  if (typeof a !== 'string' || typeof b !== 'string') return false
+  const start = `slice(0,${a},1,`
+  return b.startsWith(start) && /^[1-9][0-9]*\)$/.test(b.slice(start.length))
+}
+
+/**
+ * Broadcast of two sizes; undefined when they clash. A size against a symbol is the size: the symbol is it or 1. What would be
+ * fewer than it is broadcast against is no valid input.
+ */
 const broadcastDim = (a: Dim, b: Dim, fallback: () => Dim): Dim | undefined => {
-  if (a === b) return a
+  if (a === b || isFirstOf(a, b)) return a
+  if (isFirstOf(b, a)) return b
   if (a === 1) return b
   if (b === 1) return a
   if (typeof a === 'number') return typeof b === 'number' ? undefined : a

@@ -198,6 +198,7 @@ const rebuild = (
         keptInput: (port, along) => (port === 0 && along === from ? keptFrom : undefined),
         keptOutput: (_, along) => (along === to ? kept : undefined),
         constantsOf: () => undefined,
+        constantsOfOutput: () => undefined,
         patternsOf: () => undefined,
         isBordered: false,
         exactOutput: () => undefined,

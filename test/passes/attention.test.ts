@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Graph } from '../../src/ir/graph.ts'
 import * as ops from '../../src/ir/ops/index.ts'
+import { tensorOf } from '../../src/ir/tensor.ts'
 import { noMasks } from '../../src/masks/mask.ts'
 import { buildGraph, type GraphBuilder, type Zeros } from '../builder.ts'
 import { compareCompiled } from '../fuzz/differential.ts'
@@ -123,5 +124,79 @@ describe('attention', () => {
   test('loses heads, places in all heads and places of their own', async () => {
     const own = [0, 9, 26].concat(ofHeads(2))
     expect(await widths({ k: [...own, ...ofPlaces(6)], v: ofHeads(2) })).toBe('16 -> 18, 16 -> 18, 16 -> 24, 24 -> 16')
+  })
+})
+
+describe('queries, keys and values of one projection', () => {
+  /** Columns of the projection, by which of the three they belong to. */
+  const ofPart = (part: number, channels: ReadonlyArray<number>): number[] => channels.map((c) => part * width + c)
+
+  /** As vision transformers are exported: split into three, moved to the front, taken out one by one. */
+  const fused = (b: GraphBuilder, gone: ReadonlyArray<number>, select: 'gather' | 'split'): string => {
+    const y = b.op(ops.MatMul, ['x', b.weight('qkv', [16, 3 * width], { columns: gone })])
+    const parts = b.op(ops.Reshape, [y, b.ints('parts', [0, 0, 3, heads, places])])
+    const front = b.op(ops.Transpose, [parts], { perm: [2, 0, 3, 1, 4] })
+    const taken =
+      select === 'gather'
+        ? [0, 1, 2].map((k) =>
+            b.op(ops.Gather, [front, b.constant(`at${k}`, tensorOf('int64', [], BigInt64Array.of(BigInt(k))))]),
+          )
+        : taken3(b, front)
+    const [q = '', k = '', v = ''] = taken
+    const scores = b.op(ops.MatMul, [q, b.op(ops.Transpose, [k], { perm: [0, 1, 3, 2] })])
+    const mixed = b.op(ops.MatMul, [b.op(ops.Softmax, [scores], { axis: -1 }), v])
+    return linear(b, 'o', merge(b, 'mixed', mixed), [width, 16])
+  }
+  const taken3 = (b: GraphBuilder, front: string): string[] => {
+    const first = b.op(ops.Split, [front, b.ints('ones', [1, 1, 1])], { axis: 0 }, 3)
+    return [0, 1, 2].map((k) => b.op(ops.Squeeze, [first.replace('.0', `.${k}`), b.ints(`zero${k}`, [0])]))
+  }
+  test.each(['gather', 'split'] as const)('lose channels of their own (%s)', async (select) => {
+    const gone = [...ofPart(0, ofPlaces(0, 1)), ...ofPart(2, ofPlaces(5)), ...ofPart(2, ofHeads(3))]
+    const graph = buildGraph({ x: ['N', 5, 16] }, (b) => [fused(b, gone, select)])
+    const { width: wide, graph: small } = await compiled(graph)
+    // Three heads are left, of 6, 6 and 7 places.
+    expect([wide('qkv'), wide('o')]).toEqual(['16 -> 57', '21 -> 16'])
+    expect(small.nodes.filter(({ op }) => op === 'Gather')).toEqual([])
+  })
+  test('are not taken apart where something else reads them together', async () => {
+    const graph = buildGraph({ x: ['N', 5, 16] }, (b) => {
+      const y = fused(b, ofPart(0, ofPlaces(0, 1)), 'gather')
+      return [y, b.op(ops.ReduceMax, ['transpose0'], { axes: [0, 2, 3, 4] })]
+    })
+    const { graph: same, width: wide } = await compiled(graph)
+    expect(wide('qkv')).toBe('16 -> 96')
+    expect(same.nodes.some(({ op }) => op === 'Split')).toBe(false)
+  })
+})
+
+describe('heads merged with the batch', () => {
+  const batch = 2
+  /** As nn.MultiheadAttention is exported: `[length, batch, width] -> [length, batch * heads, places]`. */
+  const merged = (b: GraphBuilder, zeros: Masked, isApart: boolean): string => {
+    const flat = b.ints('flat', [5, batch * heads, places])
+    const rows = (name: string, gone: ReadonlyArray<number> = []): string => {
+      const y = b.op(ops.Reshape, [linear(b, name, 'x', [16, width], { columns: gone }), flat])
+      const moved = b.op(ops.Transpose, [y], { perm: [1, 0, 2] })
+      return isApart ? b.op(ops.Reshape, [moved, b.ints(`${name}.apart`, [batch, heads, 5, places])]) : moved
+    }
+    const [q, k, v] = [rows('q', zeros.q), rows('k', zeros.k), rows('v', zeros.v)]
+    const turned = b.op(ops.Transpose, [k], { perm: isApart ? [0, 1, 3, 2] : [0, 2, 1] })
+    const mixed = b.op(ops.MatMul, [b.op(ops.Softmax, [b.op(ops.MatMul, [q, turned])], { axis: -1 }), v])
+    const back = b.op(ops.Transpose, [mixed], { perm: isApart ? [2, 0, 1, 3] : [1, 0, 2] })
+    const whole = b.op(ops.Reshape, [back, b.ints('whole', [5 * batch, width])])
+    return linear(b, 'o', whole, [width, 16], { rows: zeros.o ?? [] })
+  }
+  const widths = async (zeros: Masked, isApart: boolean): Promise<string> => {
+    const { width: wide } = await compiled(buildGraph({ x: [5, batch, 16] }, (b) => [merged(b, zeros, isApart)]))
+    return ['q', 'k', 'v', 'o'].map(wide).join(', ')
+  }
+  test.each([false, true])('go, and so do places (taken apart again: %s)', async (isApart) => {
+    expect(await widths({ o: ofHeads(1) }, isApart)).toBe('16 -> 24, 16 -> 24, 16 -> 24, 24 -> 16')
+    expect(await widths({ v: ofHeads(1) }, isApart)).toBe('16 -> 24, 16 -> 24, 16 -> 24, 24 -> 16')
+    expect(await widths({ q: ofPlaces(0, 1), o: ofPlaces(4) }, isApart)).toBe('16 -> 24, 16 -> 24, 16 -> 28, 28 -> 16')
+    expect(await widths({ q: [...ofHeads(2), ...ofPlaces(7)], o: ofHeads(2) }, isApart)).toBe(
+      '16 -> 21, 16 -> 21, 16 -> 24, 24 -> 16',
+    )
   })
 })

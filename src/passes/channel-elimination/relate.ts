@@ -169,8 +169,11 @@ const handlesOf = (graph: Graph, { total, idOf }: Layout) => {
       const { from, into } = link
       if (from === undefined || into === undefined) continue
       if (idOf(node.inputs[link.input] ?? '', link.inputAxis) === undefined) continue
-      starts.set(link, total + count)
-      for (const map of [from, into]) for (let i = map.first; i < map.end; i++) count = Math.max(count, map.at(i) + 1)
+      const start = count
+      starts.set(link, total + start)
+      for (const map of [from, into]) {
+        for (let i = map.first; i < map.end; i++) count = Math.max(count, start + map.at(i) + 1)
+      }
     }
   }
   return { count, of: (link: AxisLink) => starts.get(link) }
