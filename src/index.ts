@@ -32,8 +32,8 @@ export { axisMask, elementMask, expandMask, intersectMasks, type Mask, type Mask
 export { zerosOf } from './masks/zeros.ts'
 export type { ChannelScore } from './masks/scores.ts'
 
+export { compile } from './compile.ts'
 export {
-  compile,
   type Compiled,
   type CompileOptions,
   type CompileReport,

@@ -17,7 +17,8 @@ import { applyMasks } from './apply-masks.ts'
 import { tooManyChannels } from './channel-elimination/tracking.ts'
 import { explain, type LayerChange, nameLayers, type Stay } from './channel-elimination/explain.ts'
 import { type Observer, type PassError, type Refusal, refusalsOf, runPipeline } from './pass.ts'
-import { cleanUp, pipeline } from './pipeline.ts'
+import { cleanUpWith, pipeline } from './pipeline.ts'
+import type { Subgraphs } from './subgraphs.ts'
 import type { Target } from './target.ts'
 
 export interface CompileOptions {
@@ -28,6 +29,8 @@ export interface CompileOptions {
   /** Sizes of symbolic input dimensions, for counting multiplications only; the model stays as general as it was. */
   readonly sizes?: Bindings
   readonly observer?: Observer
+  /** How subgraphs are read and written; absent: they are left as they are. */
+  readonly subgraphs?: Subgraphs
 }
 
 export interface Width {
@@ -103,7 +106,7 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
   }
   const start = pipe(
     applyMasks(model, masks),
-    E.chain((masked) => runPipeline(cleanUp, masked, observer)),
+    E.chain((masked) => runPipeline(cleanUpWith(options.subgraphs), masked, observer)),
     E.map(nameLayers),
   )
   if (E.isLeft(start)) return start
@@ -112,6 +115,7 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
   const before = survey(start.right, bindings)
   const rounds: Array<ReadonlyArray<LayerChange>> = []
   const steps = pipeline({
+    subgraphs: options.subgraphs,
     target,
     planWidths: options.widths !== 'raw',
     observe: (elimination) => {

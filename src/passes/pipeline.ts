@@ -10,24 +10,41 @@ import { foldPad } from './fold-pad.ts'
 import { fuseChannelShuffle } from './fuse-channel-shuffle.ts'
 import { fuseLinear } from './fuse-linear.ts'
 import { fuseParallel } from './fuse-parallel.ts'
-import { fixpoint, type Step } from './pass.ts'
-import { mergeChannels } from './merge-channels.ts'
 import { fuseReshape } from './fuse-reshape.ts'
 import { hoistSelection } from './hoist-selection.ts'
+import { inlineBranches } from './inline-branches.ts'
+import { mergeChannels } from './merge-channels.ts'
+import { optimiseSubgraphs } from './optimise-subgraphs.ts'
+import { fixpoint, type Pass, type Step } from './pass.ts'
 import { propagateConstants } from './propagate-constants.ts'
 import { shareConstants } from './share-constants.ts'
 import { simplify } from './simplify.ts'
+import type { Subgraphs } from './subgraphs.ts'
 
 /** Rounds of a fixpoint; real models need two or three. */
 const budget = 50
 
-/** Makes the graph plain: weights are constants, shapes are known, nothing is dead. Removes no channel. */
-export const cleanUp: ReadonlyArray<Step> = [
-  fixpoint(
-    [foldConstants, eliminateIdentity, simplify, hoistSelection, fuseReshape, fuseChannelShuffle, eliminateDead],
-    budget,
-  ),
+const plain: ReadonlyArray<Pass> = [
+  foldConstants,
+  eliminateIdentity,
+  simplify,
+  hoistSelection,
+  fuseReshape,
+  fuseChannelShuffle,
+  eliminateDead,
 ]
+
+/** Makes the graph plain: weights are constants, shapes are known, nothing is dead. Removes no channel. */
+export const cleanUp: ReadonlyArray<Step> = [fixpoint(plain, budget)]
+
+/** The same, branches that are always taken put in the place of their nodes. */
+export const cleanUpWith = (subgraphs: Subgraphs | undefined): ReadonlyArray<Step> =>
+  subgraphs === undefined ? cleanUp : [...cleanUp, fixpoint([inlineBranches(subgraphs), ...plain], budget)]
+
+export interface PipelineOptions extends EliminationOptions {
+  /** How subgraphs are read and written; absent: they are left as they are. */
+  readonly subgraphs?: Subgraphs | undefined
+}
 
 /**
  * Everything, repeated until nothing changes, so that a compiled graph compiles to itself. Constants are propagated
@@ -35,28 +52,33 @@ export const cleanUp: ReadonlyArray<Step> = [
  * better gone than expanded; of equal channels one is read before, so that the others are dead; folding comes after, on smaller weights;
  * `eliminate-dead` is last, since all others leave unread values behind.
  */
-export const pipeline = (options: EliminationOptions): ReadonlyArray<Step> => [
-  fixpoint(
-    [
-      propagateConstants,
-      eliminateDead,
-      mergeChannels(options),
-      channelElimination(options),
-      expandConstants,
-      foldAffine,
-      foldPad,
-      fuseLinear,
-      fuseParallel,
-      simplify,
-      hoistSelection,
-      fuseReshape,
-      fuseChannelShuffle,
-      foldConstants,
-      eliminateIdentity,
-      eliminateCommon,
-      shareConstants,
-      eliminateDead,
-    ],
-    budget,
-  ),
+export const pipeline = (options: PipelineOptions): ReadonlyArray<Step> => {
+  const { subgraphs, observe, ...rest } = options
+  if (subgraphs === undefined) return [fixpoint(passesOf(options), budget)]
+  const whole = (own: EliminationOptions): Step =>
+    fixpoint([inlineBranches(subgraphs), ...passesOf(own), optimise, eliminateDead], budget)
+  // What goes in subgraphs is not reported: their layers are not among the model's.
+  const optimise = optimiseSubgraphs(subgraphs, () => [...cleanUpWith(subgraphs), whole(rest)])
+  return [whole({ ...rest, ...(observe && { observe }) })]
+}
+
+const passesOf = (options: EliminationOptions): ReadonlyArray<Pass> => [
+  propagateConstants,
+  eliminateDead,
+  mergeChannels(options),
+  channelElimination(options),
+  expandConstants,
+  foldAffine,
+  foldPad,
+  fuseLinear,
+  fuseParallel,
+  simplify,
+  hoistSelection,
+  fuseReshape,
+  fuseChannelShuffle,
+  foldConstants,
+  eliminateIdentity,
+  eliminateCommon,
+  shareConstants,
+  eliminateDead,
 ]

@@ -1,0 +1,14 @@
+/** The compiler with what it needs to look into subgraphs. */
+import type * as E from 'fp-ts/lib/Either.js'
+import type { Graph } from './ir/graph.ts'
+import type { Masks } from './masks/mask.ts'
+import { compile as compileGraph, type Compiled, type CompileOptions } from './passes/compile.ts'
+import type { PassError } from './passes/pass.ts'
+import { subgraphs } from './subgraphs.ts'
+
+/**
+ * Compiles `model` with every weight multiplied by its mask. Fails where a mask does not fit the model, or where a pass
+ * cannot do its work, or a file that tensors are in has changed; nothing else.
+ */
+export const compile = (model: Graph, masks: Masks, options: CompileOptions = {}): E.Either<PassError, Compiled> =>
+  compileGraph(model, masks, { subgraphs, ...options })

@@ -1,0 +1,21 @@
+/** Nodes with subgraphs (If, Loop, Scan), which the graph keeps as bytes: how passes look into them. */
+import type { Graph } from '../ir/graph.ts'
+import type { Node } from '../ir/op.ts'
+import type { OpaqueAttributes } from '../ir/ops/opaque.ts'
+
+export type OpaqueNode = Node<'Opaque', OpaqueAttributes>
+
+/** A subgraph as a graph of its own: what it captures are inputs of it, behind its own, or constants. */
+export interface Subgraph {
+  /** The attribute that holds it. */
+  readonly name: string
+  readonly graph: Graph
+}
+
+/** Reads and writes subgraphs; given from outside, since passes know no files. */
+export interface Subgraphs {
+  /** The subgraphs of a node of `graph`, in the order of its attributes; undefined where one is not looked into. */
+  readonly open: (node: OpaqueNode, graph: Graph) => ReadonlyArray<Subgraph> | undefined
+  /** The node with other subgraphs: those that {@link open} gave, changed but for inputs and outputs. */
+  readonly close: (node: OpaqueNode, graph: Graph, subgraphs: ReadonlyArray<Subgraph>) => OpaqueNode
+}

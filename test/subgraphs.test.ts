@@ -1,0 +1,194 @@
+/** Loops and branches: their bodies are compiled as graphs of their own, and compute what they did. */
+import * as E from 'fp-ts/lib/Either.js'
+import * as ort from 'onnxruntime-node'
+import { describe, expect, test } from 'vitest'
+import { compile } from '../src/compile.ts'
+import { lower } from '../src/export/lower.ts'
+import type { Graph } from '../src/ir/graph.ts'
+import { isOpaque } from '../src/ir/registry.ts'
+import { noMasks } from '../src/masks/mask.ts'
+import { AttributeProto_AttributeType as Type, NodeProtoSchema } from '../src/onnx/onnx_pb.ts'
+import { decode } from '../src/onnx/codec.ts'
+import { subgraphsOf } from '../src/read/captures.ts'
+import { orThrow } from './fuzz/differential.ts'
+import { normals, uniforms } from './inflate.ts'
+import { type GraphInit, info, modelBytes, node, read, subgraph, type TensorInit } from './read/make.ts'
+
+/** A float matrix, some columns zero. */
+const matrix = (name: string, rows: number, columns: number, dead: ReadonlyArray<number> = []): TensorInit => {
+  const normal = normals(uniforms(rows * 31 + columns))
+  const values = Float32Array.from({ length: rows * columns }, (_, i) =>
+    dead.includes(i % columns) ? 0 : 0.3 * normal(),
+  )
+  return { name, dims: [BigInt(rows), BigInt(columns)], dataType: 1, rawData: new Uint8Array(values.buffer) }
+}
+
+const scalar = (name: string, value: bigint): TensorInit => ({ name, dims: [], dataType: 7, int64Data: [value] })
+const truth = (name: string, value: boolean): TensorInit => ({
+  name,
+  dims: [],
+  dataType: 9,
+  int32Data: [value ? 1 : 0],
+})
+
+/** A perceptron from `x` to `y` whose names begin with `p`; its weights are initializers called `up` and `down`. */
+const perceptron = (p: string, x: string, y: string) => [
+  node('MatMul', [x, 'up'], [`${p}a`], { name: `${p}up` }),
+  node('Relu', [`${p}a`], [`${p}b`], { name: `${p}relu` }),
+  node('MatMul', [`${p}b`, 'down'], [y], { name: `${p}down` }),
+]
+
+const dead = [0, 3, 4, 9, 12, 13]
+const weights = [matrix('up', 4, 16, dead), matrix('down', 16, 4)]
+
+const run = async (graph: Graph, feeds: Record<string, ort.Tensor>): Promise<ReadonlyArray<number>> => {
+  const session = await ort.InferenceSession.create(orThrow(lower(graph)).model, { logSeverityLevel: 3 })
+  const results = await session.run(feeds)
+  await session.release()
+  const { y } = results
+  return y?.data instanceof Float32Array ? [...y.data] : []
+}
+
+const x = new ort.Tensor('float32', [0.5, -1, 2, 0.25, -0.5, 1, 1, -2], [2, 4])
+
+/** The compiled model, which computes the same and compiles to itself. */
+const compiled = async (bytes: Uint8Array, feeds: ReadonlyArray<Record<string, ort.Tensor>>): Promise<Graph> => {
+  const model = read(bytes)
+  const { graph } = orThrow(compile(model, noMasks))
+  for (const feed of feeds) {
+    const [before, after] = [await run(model, feed), await run(graph, feed)]
+    expect(after.length).toBe(before.length)
+    before.forEach((value, i) => expect(Math.abs(value - (after[i] ?? NaN))).toBeLessThan(1e-5))
+    expect(before.some((value) => value !== 0)).toBe(true)
+  }
+  const again = orThrow(compile(read(orThrow(lower(graph)).model), noMasks))
+  expect(orThrow(lower(again.graph)).model).toEqual(orThrow(lower(graph)).model)
+  return graph
+}
+
+/** The initializers of the subgraphs of a graph's nodes, with their shapes. */
+const inside = (graph: Graph): ReadonlyArray<string> =>
+  graph.nodes.filter(isOpaque).flatMap(({ attrs }) => {
+    const proto = decode(NodeProtoSchema, attrs.payload)
+    if (E.isLeft(proto)) return []
+    return subgraphsOf(proto.right).flatMap((g) => g.initializer.map(({ dims }) => dims.join('x')))
+  })
+
+const branches = (then: GraphInit, otherwise: GraphInit) => ({
+  attribute: [subgraph('then_branch', then), subgraph('else_branch', otherwise)],
+})
+
+describe('If', () => {
+  const both = branches(
+    { name: 'then', node: perceptron('t', 'x', 'r'), output: [info('r', [2, 4])] },
+    { name: 'else', node: [node('Neg', ['x'], ['n'])], output: [info('n', [2, 4])] },
+  )
+  const choice = node('If', ['c'], ['y'], both)
+
+  test('a branch loses the channels of the weights that it captures', async () => {
+    const bytes = modelBytes({
+      input: [info('x', [2, 4]), info('c', [], 'bool')],
+      output: [info('y', [2, 4])],
+      initializer: weights,
+      node: [choice],
+    })
+    const feeds = [1, 0].map((c) => ({ x, c: new ort.Tensor('bool', Uint8Array.of(c), []) }))
+    const graph = await compiled(bytes, feeds)
+    expect(inside(graph)).toEqual(['4x10', '10x4'])
+    expect([...graph.constants.keys()].filter((name) => ['up', 'down'].includes(name))).toEqual([])
+  })
+
+  test('what else reads a captured weight reads all of it', async () => {
+    const bytes = modelBytes({
+      input: [info('x', [2, 4]), info('c', [], 'bool')],
+      output: [info('y', [2, 4]), info('all', [4, 16])],
+      initializer: weights,
+      node: [choice, node('Abs', ['up'], ['all'])],
+    })
+    const graph = await compiled(bytes, [{ x, c: new ort.Tensor('bool', Uint8Array.of(1), []) }])
+    expect(inside(graph)).toEqual(['4x10', '10x4'])
+    expect(graph.types.get('all')).toMatchObject({ shape: [4, 16] })
+  })
+
+  test.each([true, false])('a condition that is %s is the branch, and is compiled like all else', async (taken) => {
+    const bytes = modelBytes({
+      input: [info('x', [2, 4])],
+      output: [info('y', [2, 4])],
+      initializer: [...weights, truth('c', taken)],
+      // A name of the branch that the model has too, behind it.
+      node: [choice, ...(taken ? [] : [node('Relu', ['y'], ['ta'])])],
+    })
+    const graph = await compiled(bytes, [{ x }])
+    expect(graph.nodes.map(({ op }) => op)).toEqual(taken ? ['MatMul', 'Relu', 'MatMul'] : ['Neg'])
+    if (taken) expect(orThrow(compile(read(bytes), noMasks)).report.layers.map((l) => l.outputs.after)).toEqual([10, 4])
+  })
+})
+
+describe('Loop', () => {
+  const body: GraphInit = {
+    name: 'body',
+    input: [info('i', [], 'int64'), info('going', [], 'bool'), info('h', [2, 4])],
+    node: [node('Identity', ['going'], ['still']), ...perceptron('l', 'h', 'p'), node('Add', ['p', 'shift'], ['next'])],
+    output: [info('still', [], 'bool'), info('next', [2, 4])],
+  }
+
+  test('its body loses channels, keeps what it carries, and reads values around it', async () => {
+    const bytes = modelBytes({
+      input: [info('x', [2, 4])],
+      output: [info('y', [2, 4])],
+      initializer: [...weights, scalar('three', 3n), truth('yes', true)],
+      node: [
+        node('Neg', ['x'], ['shift']),
+        node('Loop', ['three', 'yes', 'x'], ['y'], { attribute: [subgraph('body', body)] }),
+      ],
+    })
+    const graph = await compiled(bytes, [{ x }])
+    expect(inside(graph)).toEqual(['4x10', '10x4'])
+  })
+
+  test('a loop within a branch', async () => {
+    const then: GraphInit = {
+      name: 'then',
+      node: [node('Loop', ['three', 'yes', 'x'], ['r'], { attribute: [subgraph('body', body)] })],
+      output: [info('r', [2, 4])],
+    }
+    const bytes = modelBytes({
+      input: [info('x', [2, 4]), info('c', [], 'bool')],
+      output: [info('y', [2, 4])],
+      initializer: [...weights, scalar('three', 3n), truth('yes', true)],
+      node: [
+        node('Neg', ['x'], ['shift']),
+        node(
+          'If',
+          ['c'],
+          ['y'],
+          branches(then, { name: 'e', node: [node('Abs', ['x'], ['n'])], output: [info('n', [2, 4])] }),
+        ),
+      ],
+    })
+    const feeds = [1, 0].map((c) => ({ x, c: new ort.Tensor('bool', Uint8Array.of(c), []) }))
+    const graph = await compiled(bytes, feeds)
+    expect([...graph.constants.keys()].sort()).toEqual(['three', 'yes'])
+  })
+})
+
+test('Scan: its body loses channels', async () => {
+  const body: GraphInit = {
+    name: 'body',
+    input: [info('h', [1, 4]), info('s', [4])],
+    node: [node('Add', ['h', 's'], ['sum']), ...perceptron('l', 'sum', 'next'), node('Identity', ['next'], ['out'])],
+    output: [info('next', [1, 4]), info('out', [1, 4])],
+  }
+  const bytes = modelBytes({
+    input: [info('x', [2, 4])],
+    output: [info('y', [2, 1, 4])],
+    initializer: [...weights, { name: 'zero', dims: [1n, 4n], dataType: 1, rawData: new Uint8Array(16) }],
+    node: [
+      node('Scan', ['zero', 'x'], ['last', 'y'], {
+        attribute: [subgraph('body', body), { name: 'num_scan_inputs', type: Type.INT, i: 1n }],
+      }),
+    ],
+  })
+  const graph = await compiled(bytes, [{ x }])
+  expect(inside(graph)).toEqual(['4x10', '10x4'])
+})
