@@ -5,11 +5,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import * as ort from 'onnxruntime-node'
 import { lower } from '../src/export/lower.ts'
+import { bindInputs } from '../src/ir/bind.ts'
 import type { Graph } from '../src/ir/graph.ts'
 import { sizeOf } from '../src/ir/type.ts'
 import { axisMask, elementMask, intersectMask, type Mask, type Masks, wholeMask } from '../src/masks/mask.ts'
 import { applyMasks } from '../src/passes/apply-masks.ts'
-import type { CompileReport } from '../src/passes/compile.ts'
+import { type CompileReport, macsOf } from '../src/passes/compile.ts'
 import { readModelBytes } from '../src/read/model.ts'
 import { compileValid, orThrow } from './fuzz/differential.ts'
 import { inflate, normals, uniforms } from './inflate.ts'
@@ -175,7 +176,7 @@ const differenceOf = (a: ort.Tensor, b: ort.Tensor): number => {
 export interface Cell {
   readonly model: string
   readonly structure: string
-  /** Multiply-accumulates of the dense model, counted without chasec, and as chasec counts them. */
+  /** Multiply-accumulates of the dense model as it was exported, counted without chasec, and as chasec counts them. */
   readonly dense: number
   readonly counted: number
   /** What is left without the structure, and of what the compiler makes. */
@@ -214,7 +215,7 @@ export const cellOf = async (model: ZooModel, structure: string): Promise<Cell> 
     model: model.name,
     structure,
     dense: model.macs,
-    counted: report.before.macs,
+    counted: macsOf(orThrow(bindInputs(model.graph, model.sizes)).graph),
     byHand: model.structures[structure]?.byHand ?? 0,
     macs: report.after.macs,
     difference: Math.max(0, ...differences),

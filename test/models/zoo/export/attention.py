@@ -76,7 +76,9 @@ class Attention:
         mine = [which[h // self.ratio % len(which)] for h in range(self.heads)]
         o, v = places(self.heads, self.width, mine), places(self.kv_heads, self.width, which)
         products = self.batch * self.queries * self.keys * len(o)
-        saved = self.batch * (self.queries * len(o) * (self.makes or self.reads) + self.keys * len(v) * (self.memory or self.reads))
+        saved = self.batch * (
+            self.queries * len(o) * (self.makes or self.reads) + self.keys * len(v) * (self.memory or self.reads)
+        )
         return self.v.makes(v) + self.o.reads(o), saved + products
 
 
@@ -114,9 +116,7 @@ def neurons(width: int, layer: int) -> list[int]:
     return [i for i in range(width) if (i * 7 + layer * 3) % 5 < 2]
 
 
-def hidden(
-    name: str, blocks: Sequence[tuple[Sequence[Part], Part, int]], inner: Sequence[int] | None = None
-) -> Structure:
+def hidden(name: str, blocks: Sequence[tuple[Sequence[Part], Part, int]], inner: Sequence[int] | None = None) -> Structure:
     """Neurons between the layers that make them and the one that reads them."""
     cuts: list[Cut] = []
     for i, (makers, reader, width) in enumerate(blocks):

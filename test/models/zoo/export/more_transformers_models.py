@@ -26,7 +26,9 @@ PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
 SMALL = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96}
 
 
-def standard(model: nn.Module, layers: Sequence[Attention], feeds: Sequence[tuple[str, str]], positions: int) -> list[Structure]:
+def standard(
+    model: nn.Module, layers: Sequence[Attention], feeds: Sequence[tuple[str, str]], positions: int
+) -> list[Structure]:
     """Attention, neurons, and a dead block of both."""
     widths = [model.get_submodule(first).out_features for first, _ in feeds]
     return [
@@ -83,7 +85,9 @@ def whisper_decoder_structures(model: nn.Module) -> list[Structure]:
     blocks = [f"model.layers.{i}" for i in range(2)]
     sizes: dict[str, Any] = {"heads": 4, "batch": 2, "queries": 7, "width": 12, "reads": 48}
     layers = [
-        attention(f"{b}.{n}", PROJECTIONS, keys=keys, **sizes) for b in blocks for n, keys in (("self_attn", 7), ("encoder_attn", 10))
+        attention(f"{b}.{n}", PROJECTIONS, keys=keys, **sizes)
+        for b in blocks
+        for n, keys in (("self_attn", 7), ("encoder_attn", 10))
     ]
     return standard(model, layers, [(f"{b}.fc1", f"{b}.fc2") for b in blocks], 14)
 
@@ -92,7 +96,14 @@ def whisper_decoder_structures(model: nn.Module) -> list[Structure]:
 
 
 def clip() -> nn.Module:
-    text = {**SMALL, "vocab_size": VOCABULARY, "max_position_embeddings": 16, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+    text = {
+        **SMALL,
+        "vocab_size": VOCABULARY,
+        "max_position_embeddings": 16,
+        "bos_token_id": 0,
+        "eos_token_id": 1,
+        "pad_token_id": 1,
+    }
     vision = {**SMALL, "image_size": 32, "patch_size": 8}
     config = hf.CLIPConfig(text_config=text, vision_config=vision, projection_dim=32)
     names = ["input_ids", "pixel_values", "attention_mask"]
@@ -202,7 +213,9 @@ def conformer_structures(model: nn.Module) -> list[Structure]:
 
 
 def xcit() -> nn.Module:
-    return timm.models.xcit.Xcit(img_size=32, patch_size=8, num_classes=10, embed_dim=48, depth=2, num_heads=4, cls_attn_layers=1)
+    return timm.models.xcit.Xcit(
+        img_size=32, patch_size=8, num_classes=10, embed_dim=48, depth=2, num_heads=4, cls_attn_layers=1
+    )
 
 
 def xcit_structures(model: nn.Module) -> list[Structure]:

@@ -110,6 +110,10 @@ def masks_between(dense: ModelProto, masked: ModelProto, zero_points: Mapping[st
     """What is zero in `masked` and not in `dense`, two exports that differ in the numbers of their weights only."""
     before, after = constants(dense), constants(masked)
     ops = [[n.op_type for n in m.graph.node] for m in (dense, masked)]
+    if ops[0] == ops[1] and before.keys() != after.keys():  # some exporters number their names as it comes
+        pairs = zip(dense.graph.node, masked.graph.node, strict=True)
+        after = {a: after[b] for x, y in pairs for a, b in zip(x.input, y.input, strict=True) if a in before and b in after}
+        before = {name: before[name] for name in after}
     if ops[0] != ops[1] or before.keys() != after.keys():
         raise ValueError("the masked model was exported as another graph")
     found: Masks = {}
@@ -181,7 +185,9 @@ def einsum(attrs: dict[str, Any], ins: list[Shape], _: list[Shape]) -> int:
     terms = attrs["equation"].decode().replace(" ", "").split("->")[0].split(",")
     if len(terms) < 2:
         return 0
-    return size({letter: d for term, shape in zip(terms, ins, strict=True) for letter, d in zip(term, shape, strict=True)}.values())
+    return size(
+        {letter: d for term, shape in zip(terms, ins, strict=True) for letter, d in zip(term, shape, strict=True)}.values()
+    )
 
 
 def attention(attrs: dict[str, Any], ins: list[Shape], outs: list[Shape]) -> int:
@@ -283,7 +289,10 @@ def strip(proto: ModelProto) -> ModelProto:
         for node in graph.node:
             node.doc_string = ""
             del node.metadata_props[:]
-        tensors = [*graph.initializer, *(a.t for n in graph.node if n.op_type == "Constant" for a in n.attribute if a.HasField("t"))]
+        tensors = [
+            *graph.initializer,
+            *(a.t for n in graph.node if n.op_type == "Constant" for a in n.attribute if a.HasField("t")),
+        ]
         for tensor in tensors:
             del tensor.metadata_props[:]
             strippable = tensor in graph.initializer and tensor.data_type in (
@@ -332,4 +341,6 @@ def write(model: Model) -> None:
     ]
     (ZOO / f"{model.name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
     parts = ", ".join(f"{name} {cell.macs / model.macs:.3f}" for name, cell in model.cells.items())
-    print(f"{model.name}: {len(bare) / 1024:.0f} KB, {len(model.proto.graph.node)} nodes, {model.macs} MACs; {parts}", flush=True)
+    print(
+        f"{model.name}: {len(bare) / 1024:.0f} KB, {len(model.proto.graph.node)} nodes, {model.macs} MACs; {parts}", flush=True
+    )

@@ -221,14 +221,32 @@ class Cell(nn.Module):
         self.back = nn.Linear(32, 24)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.leave(recur(x, self.enter.weight, self.enter.bias, self.state.weight, self.state.bias,
-                                self.inner.weight, self.inner.bias, self.back.weight, self.back.bias))
+        return self.leave(
+            recur(
+                x,
+                self.enter.weight,
+                self.enter.bias,
+                self.state.weight,
+                self.state.bias,
+                self.inner.weight,
+                self.inner.bias,
+                self.back.weight,
+                self.back.bias,
+            )
+        )
 
 
 @torch.jit.script
 def recur(
-    x: Tensor, enter: Tensor, enter_bias: Tensor, state: Tensor, state_bias: Tensor,
-    inner: Tensor, inner_bias: Tensor, back: Tensor, back_bias: Tensor,
+    x: Tensor,
+    enter: Tensor,
+    enter_bias: Tensor,
+    state: Tensor,
+    state_bias: Tensor,
+    inner: Tensor,
+    inner_bias: Tensor,
+    back: Tensor,
+    back_bias: Tensor,
 ) -> Tensor:
     h = torch.zeros([x.shape[1], 24])
     for i in range(x.shape[0]):
@@ -261,16 +279,28 @@ def batched(names: Sequence[str]) -> dict[str, dict[int, str]]:
 RECOMMENDED = {"numbers": torch.randn(3, 13), "categories": torch.randint(0, 50, (3, 4))}
 
 ENTRIES = [
-    entry("dlrm", Recommender, RECOMMENDED, recommender_structures, fills={"categories": 50}, dynamic=batched(tuple(RECOMMENDED))),
+    entry(
+        "dlrm", Recommender, RECOMMENDED, recommender_structures, fills={"categories": 50}, dynamic=batched(tuple(RECOMMENDED))
+    ),
     entry("dlrm-dynamo", Recommender, RECOMMENDED, recommender_structures, fills={"categories": 50}, exporter="dynamo"),
-    entry("pointnet", Points, {"points": torch.randn(2, 20, 3)}, points_structures, dynamic={"points": {0: "batch", 1: "points"}}),
+    entry(
+        "pointnet", Points, {"points": torch.randn(2, 20, 3)}, points_structures, dynamic={"points": {0: "batch", 1: "points"}}
+    ),
     entry("non-local", NonLocal, {"image": torch.randn(2, 3, 12, 12)}, non_local_structures),
-    entry("non-local-dynamic", NonLocal, {"image": torch.randn(2, 3, 12, 12)}, non_local_structures, dynamic=batched(("image",))),
+    entry(
+        "non-local-dynamic", NonLocal, {"image": torch.randn(2, 3, 12, 12)}, non_local_structures, dynamic=batched(("image",))
+    ),
     entry("stylegan", Generator, {"latent": torch.randn(2, 16)}, generator_structures),
     entry("stylegan-single", Generator, {"latent": torch.randn(1, 16)}, generator_structures),
     entry("yolo", Detector, {"image": torch.randn(1, 3, 32, 32)}, detector_structures),
-    entry("loop", Cell, {"x": torch.randn(7, 2, 12)}, cell_structures,
-          dynamic={"x": {0: "length", 1: "batch"}}, macs=7 * 2 * 24 * (12 + 24 + 2 * 32) + 2 * 24 * 5),
+    entry(
+        "loop",
+        Cell,
+        {"x": torch.randn(7, 2, 12)},
+        cell_structures,
+        dynamic={"x": {0: "length", 1: "batch"}},
+        macs=7 * 2 * 24 * (12 + 24 + 2 * 32) + 2 * 24 * 5,
+    ),
 ]
 
 if __name__ == "__main__":

@@ -151,7 +151,11 @@ def mixture_structures(_: nn.Module, tokens: int = 12) -> list[Structure]:
     names = ("up", "up_bias", "down", "down_bias")
     whole = [Cut(f"{m}.{n}", 0, e) for m, e in (("first", (1, 4)), ("second", (0,))) for n in names]
     gone = tuple(i for i in range(48) if i % 4 == 1)
-    inner = [c for m in ("first", "second") for c in (Cut(f"{m}.up", 2, gone), Cut(f"{m}.up_bias", 2, gone), Cut(f"{m}.down", 1, gone))]
+    inner = [
+        c
+        for m in ("first", "second")
+        for c in (Cut(f"{m}.up", 2, gone), Cut(f"{m}.up_bias", 2, gone), Cut(f"{m}.down", 1, gone))
+    ]
     stream = tuple(i for i in range(32) if i % 4 == 2)
     residual = rows("project", stream) + columns("head", stream)
     for m in ("first", "second"):

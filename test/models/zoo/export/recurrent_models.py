@@ -93,9 +93,7 @@ def tagger_structures(cell: str, directions: int, layers: int, tokens: int) -> l
         # Both directions have one size: what reads the states shrinks alone.
         gone = len(some_units(0))
         readers = [tokens * DENSE * gone] + [tokens * 2 * gates * HIDDEN * gone] * (layers - 1)
-        found.append(
-            Structure("one-direction", all_units(lambda _, d: some_units(0) if d == 1 else []), saves=sum(readers))
-        )
+        found.append(Structure("one-direction", all_units(lambda _, d: some_units(0) if d == 1 else []), saves=sum(readers)))
     return found
 
 
@@ -121,9 +119,7 @@ def classifier(name: str, cell: type[nn.RNNBase]) -> Entry:
         inputs = [i for i in range(EMBEDDED) if i % 4 == 0]
         return [
             Structure("hidden", unit_cuts("rnn", 0, False, units, gates) + columns("head", read)),
-            Structure(
-                "inputs", [Cut("rnn.weight_ih_l0", 1, tuple(inputs))], saves=8 * 2 * gates * HIDDEN * len(inputs)
-            ),
+            Structure("inputs", [Cut("rnn.weight_ih_l0", 1, tuple(inputs))], saves=8 * 2 * gates * HIDDEN * len(inputs)),
         ]
 
     return Entry(

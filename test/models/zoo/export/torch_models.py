@@ -29,7 +29,6 @@ from torch import Tensor, nn
 
 from onnx_files import TINY, Cell, Input, Masks, Model, boxes, constants, count_macs, masks_between, write
 
-
 torch.set_num_threads(1)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import timm
 import torch
 import torchvision
-from torch import Tensor, nn
 from timm.models.byobnet import LayerFn, RepVggBlock
+from torch import Tensor, nn
 from torchvision.models.convnext import CNBlockConfig
 
 from attention import Attention, Part, attention_structures, dead_attention, dead_block, hidden
@@ -244,7 +244,9 @@ def densenet_structures(model: nn.Module) -> list[Structure]:
             path = f"features.denseblock{block}.denselayer{layer}"
             seen = [i for i in read if i < first + 8 * (layer - 1)]
             grown += batch_norm(f"{path}.norm1", seen) + columns(f"{path}.conv1", seen)
-        norm, reader = ("features.transition1.norm", "features.transition1.conv") if block == 1 else ("features.norm5", "classifier")
+        norm, reader = (
+            ("features.transition1.norm", "features.transition1.conv") if block == 1 else ("features.norm5", "classifier")
+        )
         grown += batch_norm(norm, read) + columns(reader, read)
     return [Structure("filters", inner), Structure("growth", grown)]
 
@@ -282,7 +284,9 @@ def resnext_structures(model: nn.Module) -> list[Structure]:
         if i > 0:
             stream += columns(f"layer.{i}.conv1", gone)
     dead = [f"layer.1.{n}" for n in ("conv1", "bn1", "conv2", "bn2", "conv3", "bn3")]
-    params = [Cut(f"{d}.{n}", 0, tuple(range(model.get_submodule(d).weight.shape[0]))) for d in dead for n in ("weight", "bias")]
+    params = [
+        Cut(f"{d}.{n}", 0, tuple(range(model.get_submodule(d).weight.shape[0]))) for d in dead for n in ("weight", "bias")
+    ]
     cost = sum(model.get_submodule(d).weight.numel() for d in dead[::2]) * 2 * 16 * 16
     return [
         Structure("groups", groups),
