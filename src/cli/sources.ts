@@ -8,7 +8,7 @@ import type { Graph } from '../ir/graph.ts'
 import { type Masks, noMasks } from '../masks/mask.ts'
 import { type MatchSummary, summariseMatching } from '../masks/match/index.ts'
 import { zerosOf } from '../masks/zeros.ts'
-import { readModel } from '../read/file.ts'
+import { modelFile, readModel } from '../read/file.ts'
 import { type MaskSources, readMatching } from '../read/masks.ts'
 import type { Source } from '../report/source.ts'
 import type { MaskFlags } from './flags.ts'
@@ -81,7 +81,9 @@ export interface Sources {
 
 /** Digests of the files that were read, for manifests. */
 export const digestInputs = async (model: string, masks: string | undefined): Promise<E.Either<Failure, Sources>> => {
-  const first = await sourceOf(model)()
+  const file = await modelFile(model)
+  if (E.isLeft(file)) return file
+  const first = await sourceOf(file.right)()
   if (E.isLeft(first)) return first
   if (masks === undefined || masks === 'zeros') return E.right({ model: first.right })
   const second = await sourceOf(masks)()

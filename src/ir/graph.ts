@@ -274,7 +274,8 @@ const smallContent = (tensor: Tensor | undefined): ReadonlyArray<Dim> | undefine
   return known
 }
 
-const contentOf = (ctx: NodeContext<unknown>): ReadonlyArray<Dim> | undefined => {
+/** Known elements of the first output of a node, where it is a small tensor of integers. */
+export const contentOf = (ctx: NodeContext<unknown>): ReadonlyArray<Dim> | undefined => {
   const [type] = ctx.outputs
   if (type?.kind !== 'tensor' || !holdsContents(type.dtype)) return undefined
   const size = type.shape?.[0] ?? 1

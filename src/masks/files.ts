@@ -86,6 +86,7 @@ const unreadable: ReadonlyMap<FileKind, readonly [found: string, help: string]> 
   ['PyTorch export', ['a program that torch.export wrote', 'Save its weights: torch.save(program.state_dict, file).']],
   ['Keras', ['a Keras model', 'Save its weights by name with numpy.savez or safetensors.']],
   ['HDF5', ['an HDF5 file', 'Save its weights by name with numpy.savez or safetensors.']],
+  ['TensorFlow.js', ['a TensorFlow.js model', 'Give it as the model; masks are in a file of their own.']],
   ['TFLite', ['a TensorFlow Lite model', 'Export the model to ONNX: python -m tf2onnx.convert --tflite FILE.']],
   ['tar', ['a tar archive', 'Unpack it first, or load and save it again with a newer PyTorch.']],
   ['GGUF', ['a GGUF file', 'Take the weights that it was made from: a safetensors file.']],

@@ -26,6 +26,7 @@ export type FileKind =
   | 'TFLite'
   | 'ONNX Runtime'
   | 'TensorFlow'
+  | 'TensorFlow.js'
   | 'GGUF'
   | 'compressed'
   | 'Git LFS pointer'
@@ -95,13 +96,16 @@ const textKindOf = (bytes: Uint8Array): FileKind | undefined => {
   if (text.startsWith('version https://git-lfs')) return 'Git LFS pointer'
   if (/^<(?:!doctype html|html|head|\?xml)/i.test(text)) return 'HTML'
   if (/^<[^>]*\bir_version\s*:/.test(text) || /^ir_version\s*:/.test(text)) return 'ONNX text'
-  if (/^[[{]/.test(text)) return hasWeightMap(bytes) ? 'shard index' : 'JSON'
+  if (/^[[{]/.test(text)) return jsonKindOf(bytes)
   return 'text'
 }
 
-/** Whether a JSON text has, near its start, what an index of shards has. */
-const hasWeightMap = (bytes: Uint8Array): boolean =>
-  /"weight_map"\s*:/.test(new TextDecoder().decode(bytes.subarray(0, 16 * sample)))
+/** What a JSON text is, by what it has near its start: an index of shards, or a model of TensorFlow.js. */
+const jsonKindOf = (bytes: Uint8Array): FileKind => {
+  const start = new TextDecoder().decode(bytes.subarray(0, 16 * sample))
+  if (/"weight_map"\s*:/.test(start)) return 'shard index'
+  return /"(modelTopology|weightsManifest)"\s*:/.test(start) ? 'TensorFlow.js' : 'JSON'
+}
 
 /** Words that every SavedModel or frozen graph of TensorFlow has. */
 const words = ['tensorflow', 'Placeholder', 'StatefulPartitionedCall', 'saved_model']

@@ -19,6 +19,9 @@ export type ReadErrorCode =
   | 'undefined-value'
   | 'cycle'
   | 'malformed-graph'
+  // A TensorFlow.js model that is broken, or that has a part which is not translated.
+  | 'tfjs-invalid'
+  | 'tfjs-unsupported'
   // A file of another kind: `found` says which, `help` how to get a model from it.
   | 'not-onnx'
 

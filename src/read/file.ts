@@ -9,10 +9,11 @@ import { chunkBytes, codeOf, isBelow, messageOf, readWhole, unreadableBy } from 
 import { type ReadError, readError } from './error.ts'
 import type { ExternalFile, ExternalReader } from './external.ts'
 import { readModelBytes } from './model.ts'
-import { folderNotOnnx, hinted } from './not-onnx.ts'
+import { fileOfFolder, folderNotOnnx, hinted } from './not-onnx.ts'
 
 /**
- * The graph that an ONNX file, or its bytes, hold. Tensors kept in files beside the model are read when they are needed.
+ * The graph that an ONNX file or a TensorFlow.js model holds: the path of the file, or its bytes. Of TensorFlow.js it is that of
+ * `model.json`, or of its folder; the files of weights are beside it. Tensors kept in files beside the model are read when they are needed.
  *
  * Such a file must be a regular one in the folder of the model, or of the file that the model's path links to, after
  * symbolic links are resolved: a link that leads elsewhere is refused. Hard links are followed.
@@ -22,16 +23,29 @@ export const readModel =
   async () => {
     if (typeof source !== 'string') return readModelBytes(source)
     try {
-      const real = await realpath(source)
-      if ((await stat(real)).isDirectory()) return E.left(folderNotOnnx(source, await readdir(real)))
-      const bytes = await readWhole(source, real)
+      const path = await modelFile(source)
+      if (E.isLeft(path)) return path
+      const real = await realpath(path.right)
+      const bytes = await readWhole(path.right, real)
       if (E.isLeft(bytes)) return bytes
-      const model = readModelBytes(bytes.right, { external: externalFiles(dirname(source), real) })
-      return E.mapLeft((error: ReadError) => hinted(error, source))(model)
+      const model = readModelBytes(bytes.right, { external: externalFiles(dirname(path.right), real) })
+      return E.mapLeft((error: ReadError) => hinted(error, path.right))(model)
     } catch (thrown) {
       return E.left(unreadableBy(source, thrown))
     }
   }
+
+/** The file that a path of a model stands for: itself, or the model of TensorFlow.js in that folder. */
+export const modelFile = async (path: string): Promise<E.Either<ReadError, string>> => {
+  try {
+    if (!(await stat(path)).isDirectory()) return E.right(path)
+    const names = await readdir(path)
+    const file = fileOfFolder(names)
+    return file === undefined ? E.left(folderNotOnnx(path, names)) : E.right(join(path, file))
+  } catch (thrown) {
+    return E.left(unreadableBy(path, thrown))
+  }
+}
 
 /** Opens files beside a model whose path has the folder `folder` and resolves to `real`. */
 const externalFiles = (folder: string, real: string): ExternalReader => {

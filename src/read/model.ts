@@ -1,4 +1,4 @@
-/** ONNX bytes to graph. Pure; also runs in a browser. */
+/** Bytes of models to graphs: ONNX here, TensorFlow.js in `tfjs`. Pure; also runs in a browser. */
 import * as E from 'fp-ts/lib/Either.js'
 import { sameBytes } from '../ir/equal.ts'
 import { type Graph, type GraphParts, makeGraph, type ValueInfo } from '../ir/graph.ts'
@@ -29,9 +29,10 @@ import type { ExternalReader } from './external.ts'
 import { inlineNestedTensors } from './inline.ts'
 import { functionKey, inlineFunctions } from './functions.ts'
 import { opaqueNode, readNode } from './node.ts'
-import { notOnnx } from './not-onnx.ts'
+import { isTensorFlowJs, notOnnx } from './not-onnx.ts'
 import { sortNodes } from './order.ts'
 import { readTensor } from './tensor.ts'
+import { readTensorFlowJs } from './tfjs/index.ts'
 
 export interface ReadOptions {
   /** Finds files that tensors keep their bytes in; without it such a tensor is an error. */
@@ -42,11 +43,14 @@ export interface ReadOptions {
 const overridableSince = 4
 
 /**
- * The graph that an ONNX file holds. Tensor bytes are views of `bytes`, which must not change afterwards. Whatever the
+ * The graph that an ONNX file holds, or the `model.json` of a TensorFlow.js model. Tensor bytes are views of `bytes`, which must not change afterwards. Whatever the
  * compiler does not know becomes an opaque node or a preserved part; only a file that is not a valid model is an error.
  */
 export const readModelBytes = (bytes: Uint8Array, options: ReadOptions = {}): E.Either<ReadError, Graph> => {
   const decoded = decode(ModelProtoSchema, bytes)
+  if ((E.isLeft(decoded) || decoded.right.graph === undefined) && isTensorFlowJs(bytes)) {
+    return readTensorFlowJs(bytes, options.external)
+  }
   if (E.isLeft(decoded)) {
     return E.left(
       notOnnx(bytes) ?? readError('malformed-protobuf', 'the model', 'a serialised ONNX ModelProto', decoded.left),

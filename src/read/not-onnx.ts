@@ -27,6 +27,7 @@ const answers: Readonly<Record<FileKind, readonly [found: string, help: string]>
   TFLite: ['a TensorFlow Lite model', 'Convert it: python -m tf2onnx.convert --tflite FILE --output model.onnx.'],
   'ONNX Runtime': ['a model in the format of ONNX Runtime (.ort)', 'Give the ONNX file that it was made from.'],
   TensorFlow: ['a TensorFlow graph', exportTensorFlow],
+  'TensorFlow.js': ['a TensorFlow.js model', 'Give the path of its model.json, its weights beside it.'],
   GGUF: ['a GGUF file', 'It holds weights only: export the model that it was made from to ONNX.'],
   compressed: ['a compressed file', 'Unpack it, and give the ONNX file in it.'],
   'Git LFS pointer': ['a pointer of Git LFS in place of the file', 'Run git lfs pull in its repository.'],
@@ -41,6 +42,9 @@ const answers: Readonly<Record<FileKind, readonly [found: string, help: string]>
 
 const answer = (kind: FileKind): ReadError =>
   readError('not-onnx', 'the model', 'a serialised ONNX ModelProto', ...answers[kind])
+
+/** Whether `bytes` are the `model.json` of a TensorFlow.js model. */
+export const isTensorFlowJs = (bytes: Uint8Array): boolean => kindOf(bytes) === 'TensorFlow.js'
 
 /** What `bytes` are that did not decode as a model; undefined where nothing better is known. */
 export const notOnnx = (bytes: Uint8Array): ReadError | undefined => {
@@ -70,6 +74,10 @@ export const hinted = (error: ReadError, path: string): ReadError => {
   const [found, help] = answers[kind]
   return { ...error, help: `By its name it is ${found}. ${help}` }
 }
+
+/** The file in a folder that is read for it: a model of TensorFlow.js, where there is no other. */
+export const fileOfFolder = (names: ReadonlyArray<string>): string | undefined =>
+  names.includes('model.json') && !names.some((name) => name.endsWith('.onnx')) ? 'model.json' : undefined
 
 /** What a folder with these files is, which was given as a model. */
 export const folderNotOnnx = (path: string, names: ReadonlyArray<string>): ReadError => {
