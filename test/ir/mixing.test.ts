@@ -59,16 +59,49 @@ const copySlice = (from: Dense, to: Dense, axis: number, index: number): Dense =
   return tensorOf(to.dtype, to.shape, values)
 }
 
+const numbers = [0, 0, 1, -0.5, 2]
+
+/** A problem of which a share of the features and of the first states hold constants, and these by input port and axis. */
+const withConstants = (one: Case, seed: number, share: number, uniform: () => number) => {
+  const drawn = orThrow(mixedProblem(one, seed))
+  const held = new Map<string, Float64Array>()
+  const inputs = drawn.inputs.map((x, port) =>
+    drawn.mixing.bundles.flat().reduce((tensor, at) => {
+      // Along axes of directions nothing is constant: units differ.
+      if (tensor === undefined || at.side !== 'input' || at.port !== port || at.axis !== 2) return tensor
+      if (!isComputed(drawn, port)) return tensor
+      const constants = new Float64Array(sizeAlong(drawn, at)).map(() =>
+        uniform() < share ? (numbers[Math.floor(uniform() * numbers.length)] ?? 0) : NaN,
+      )
+      held.set(`${port} ${at.axis}`, constants)
+      return constants.reduce<Dense>((t, c, i) => (Number.isNaN(c) ? t : fill(t, at.axis, i, c)), tensor)
+    }, x),
+  )
+  const p: Mixed = { ...drawn, inputs, outputs: withInputs(drawn, inputs) }
+  const ofInput = (at: NodeAxis): Float64Array => {
+    const x = inputs[at.port]
+    if (x !== undefined && !isComputed(p, at.port)) return sliceConstants(x, at.axis)
+    return held.get(`${at.port} ${at.axis}`) ?? new Float64Array(sizeAlong(p, at)).fill(NaN)
+  }
+  const said = p.mixing.constants((at) => ({ values: ofInput(at), errors: 0 }))
+  const constantsOf = (at: NodeAxis): Float64Array =>
+    at.side === 'input' ? ofInput(at) : (said(at)?.values ?? new Float64Array(sizeAlong(p, at)).fill(NaN))
+  const given = (at: NodeAxis): Uint8Array => Uint8Array.from(constantsOf(at), (x) => (Number.isNaN(x) ? 0 : 1))
+  const isGiven = (k: number, i: number, side: NodeAxis['side']): boolean =>
+    p.mixing.bundles[k]?.some((at) => at.side === side && given(at)[i] === 1) === true
+  return { p, said, constantsOf, given, isGiven }
+}
+
 describe('what is wanted depends on what is needed for it alone', () => {
   let unneeded = 0
 
   test.each(mixedCases)('%s', (_, one) => {
     const uniform = uniforms(17)
-    for (let round = 0; round < 20; round++) {
-      const p = orThrow(mixedProblem(one, 30 + round))
+    for (let round = 0; round < 30; round++) {
       const share = [0.15, 0.5, 1][round % 3] ?? 1
-      const wanted = marksFor(p, () => uniform() < share)
-      const needed = p.mixing.needed(wanted, (axis) => new Uint8Array(sizeAlong(p, axis)))
+      const { p, given, isGiven } = withConstants(one, 30 + round, round % 2 === 0 ? 0 : 0.5, uniform)
+      const wanted = marksFor(p, (k, i) => !isGiven(k, i, 'output') && uniform() < share)
+      const needed = p.mixing.needed(wanted, given)
       const other = valuesOf(one.sample, 60 + round)
       const inputs = p.inputs.map((x, port) => {
         const another = other[port]
@@ -76,7 +109,7 @@ describe('what is wanted depends on what is needed for it alone', () => {
         return p.mixing.bundles.reduce((tensor, bundle, k) => {
           const at = bundle.find((axis) => axis.side === 'input' && axis.port === port)
           if (at === undefined) return tensor
-          const free = Array.from(needed[k]?.keys() ?? []).filter((i) => needed[k]?.[i] === 0)
+          const free = Array.from(needed[k]?.keys() ?? []).filter((i) => needed[k]?.[i] === 0 && given(at)[i] === 0)
           unneeded += free.length
           return free.reduce((t, i) => copySlice(another, t, at.axis, i), tensor)
         }, x)
@@ -96,42 +129,20 @@ describe('what is wanted depends on what is needed for it alone', () => {
 
 describe('shrunk, it computes what it did; constants are what it says', () => {
   const seen = { constants: 0, unpaid: 0, paid: 0, zeros: 0 }
-  const numbers = [0, 0, 1, -0.5, 2]
 
   test.each(mixedCases)('%s', (_, one) => {
     const uniform = uniforms(19)
     for (let round = 0; round < 40; round++) {
-      const drawn = orThrow(mixedProblem(one, 90 + round))
-      const share = [0, 0.4, 0.8, 1][round % 4] ?? 0
-      const held = new Map<string, Float64Array>()
-      const inputs = drawn.inputs.map((x, port) =>
-        drawn.mixing.bundles.flat().reduce((tensor, at) => {
-          // Along axes of directions nothing is constant: units differ.
-          if (tensor === undefined || at.side !== 'input' || at.port !== port || at.axis !== 2) return tensor
-          if (!isComputed(drawn, port)) return tensor
-          const constants = new Float64Array(sizeAlong(drawn, at)).map(() =>
-            uniform() < share ? (numbers[Math.floor(uniform() * numbers.length)] ?? 0) : NaN,
-          )
-          held.set(`${port} ${at.axis}`, constants)
-          return constants.reduce<Dense>((t, c, i) => (Number.isNaN(c) ? t : fill(t, at.axis, i, c)), tensor)
-        }, x),
-      )
-      const p: Mixed = { ...drawn, inputs, outputs: withInputs(drawn, inputs) }
-      check(p, held, uniform, `round ${round}`)
+      check(withConstants(one, 90 + round, [0, 0.4, 0.8, 1][round % 4] ?? 0, uniform), uniform, `round ${round}`)
     }
   })
 
-  const check = (p: Mixed, held: ReadonlyMap<string, Float64Array>, uniform: () => number, label: string): void => {
+  const check = (
+    { p, said, constantsOf, given, isGiven }: ReturnType<typeof withConstants>,
+    uniform: () => number,
+    label: string,
+  ): void => {
     const { mixing, inputs, outputs } = p
-    const ofInput = (at: NodeAxis): Float64Array => {
-      const x = inputs[at.port]
-      const unknown = new Float64Array(sizeAlong(p, at)).fill(NaN)
-      if (x !== undefined && !isComputed(p, at.port)) return sliceConstants(x, at.axis)
-      return held.get(`${at.port} ${at.axis}`) ?? unknown
-    }
-    const said = mixing.constants((at) => ({ values: ofInput(at), errors: 0 }))
-    const constantsOf = (at: NodeAxis): Float64Array =>
-      at.side === 'input' ? ofInput(at) : (said(at)?.values ?? new Float64Array(sizeAlong(p, at)).fill(NaN))
     for (const at of mixing.bundles.flat()) {
       if (at.side === 'input') continue
       constantsOf(at).forEach((claim, i) => {
@@ -143,9 +154,6 @@ describe('shrunk, it computes what it did; constants are what it says', () => {
         }
       })
     }
-    const given = (at: NodeAxis): Uint8Array => Uint8Array.from(constantsOf(at), (x) => (Number.isNaN(x) ? 0 : 1))
-    const isGiven = (k: number, i: number, side: NodeAxis['side']): boolean =>
-      mixing.bundles[k]?.some((at) => at.side === side && given(at)[i] === 1) === true
     const wanted = marksFor(p, (k, i) => !isGiven(k, i, 'output') && uniform() < 0.5)
     const needed = mixing.needed(wanted, given)
     const kept = marksFor(p, (k, i) => {

@@ -91,14 +91,12 @@ export const recurrentMixing = <A extends RecurrentAttributes>(
   }
 }
 
-/** Units whose hidden state is given. */
+/** Units whose hidden state is given, the first one too: what reads them need not have them computed. */
 const givenUnits = (ctx: NodeContext<unknown>, given: (axis: NodeAxis) => Uint8Array, count: number): Uint8Array => {
-  const out = new Uint8Array(count)
-  for (const port of [0, 1]) {
-    if ((ctx.node.outputs[port] ?? '') !== '')
-      given(unitAxis('output', port)).forEach((mark, u) => mark && (out[u] = 1))
-  }
-  return out
+  const isOutput = (port: number): boolean => (ctx.node.outputs[port] ?? '') !== ''
+  const first = (ctx.node.inputs[ports.h] ?? '') === '' ? undefined : given(unitAxis('input', ports.h))
+  const later = [0, 1].filter(isOutput).map((port) => given(unitAxis('output', port)))
+  return new Uint8Array(count).map((_, u) => (first?.[u] !== 0 && later.some((marks) => marks[u] === 1) ? 1 : 0))
 }
 
 const neededBy = (parts: Parts, wanted: ReadonlyArray<Uint8Array>, given: Uint8Array): ReadonlyArray<Uint8Array> => {

@@ -105,4 +105,17 @@ export default [
     ],
     { outputs: 2, attributes: { hidden_size: int(4), linear_before_reset: int(1) } },
   ),
+  // Units 1 and 3 hold zero, after first states that are given.
+  sample(
+    'silent units',
+    [
+      input([3, 2, 3]),
+      unitWeights([2, 3, 4, 3], (u) => u === 1 || u === 3),
+      unitWeights([2, 3, 4, 4], (u) => u === 1 || u === 3),
+      undefined,
+      undefined,
+      input([2, 2, 4]),
+    ],
+    { outputs: 2, attributes: { hidden_size: int(4), direction: text('bidirectional') } },
+  ),
 ]

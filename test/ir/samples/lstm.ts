@@ -145,4 +145,18 @@ export default [
     ],
     { outputs: 3, attributes: { hidden_size: int(4), activations: texts('HardSigmoid', 'Relu', 'Relu') } },
   ),
+  // Units 1 and 3 hold zero, after first states that are given.
+  sample(
+    'silent units',
+    [
+      input([3, 2, 3]),
+      unitWeights([2, 4, 4, 3], (u) => u === 1 || u === 3),
+      unitWeights([2, 4, 4, 4], (u) => u === 1 || u === 3),
+      undefined,
+      undefined,
+      input([2, 2, 4]),
+      constant([2, 2, 4], { values: new Array<number>(16).fill(0) }),
+    ],
+    { outputs: 3, attributes: { hidden_size: int(4), direction: text('bidirectional') } },
+  ),
 ]
