@@ -19,6 +19,7 @@ interface Mutant {
 
 const elimination = 'test/passes/channel-elimination.test.ts'
 const numbers = 'test/passes/numbers.test.ts'
+const streams = 'test/passes/normalised-streams.test.ts'
 
 const constants = 'test/passes/propagate-constants.test.ts'
 
@@ -571,6 +572,55 @@ const mutants: ReadonlyArray<Mutant> = [
     from: '|| sum > growthLimit(precision) * largest',
     to: '|| sum > Infinity * largest',
     tests: merging,
+  },
+  {
+    guard: 'of what is normalised together all is needed for one',
+    file: 'src/passes/channel-elimination/liveness.ts',
+    from: 'if (marks === 1) return 1',
+    to: 'if (marks === 1) return 0',
+    tests: streams,
+  },
+  {
+    guard: 'a group is needed where one of its channels is wanted',
+    file: 'src/passes/channel-elimination/liveness.ts',
+    from: 'if (mark === 1) isWanted[Math.floor(i / perGroup)] = 1',
+    to: 'if (mark === 1) isWanted[i] = 1',
+    tests: streams,
+  },
+  {
+    guard: 'a channel leaves statistics only where a constant is known of it',
+    file: 'src/passes/channel-elimination/rules.ts',
+    from: '!Number.isNaN(constants?.[i] ?? NaN) && s.leaves(constants?.[i] ?? NaN)',
+    to: 's.leaves(constants?.[i] ?? 0)',
+    tests: streams,
+  },
+  {
+    guard: 'equally many channels leave each group',
+    file: 'src/passes/channel-elimination/rules.ts',
+    from: 'for (const i of gone.slice(least))',
+    to: 'for (const i of gone.slice(marks.length))',
+    tests: streams,
+  },
+  {
+    guard: 'a constant that is normalised is no constant afterwards',
+    file: 'src/ir/ops/layer-normalization.ts',
+    from: 'isAlong && typeof x',
+    to: 'typeof x',
+    tests: streams,
+  },
+  {
+    guard: 'what is put back and added has its price',
+    file: 'src/passes/channel-elimination/price.ts',
+    from: '(putBack.size > 1 ? 2 : 1) * whole',
+    to: 'whole',
+    tests: streams,
+  },
+  {
+    guard: 'nothing else reads what is inside a normalisation that is written out',
+    file: 'src/passes/channel-elimination/written-out.ts',
+    from: 'users.length > 0 && users.every((user) => readers.has(user))',
+    to: 'users.length > 0',
+    tests: streams,
   },
 ]
 

@@ -14,6 +14,7 @@ import { sizeOf, tensorType } from '../../src/ir/type.ts'
 import { normals, uniforms } from '../inflate.ts'
 import { edgeSteps } from './edge-steps.ts'
 import { branches, copies } from './merge-steps.ts'
+import { grouped, stream } from './norm-steps.ts'
 import { atTheEdge, type FloatType } from './numbers.ts'
 
 /** One step: which builder, and numbers it makes its choices from. */
@@ -457,6 +458,9 @@ const ordinary: ReadonlyArray<Apply> = [
   branches,
   copies,
   copies,
+  stream,
+  stream,
+  grouped,
 ]
 
 const edgeNames = [

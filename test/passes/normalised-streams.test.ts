@@ -97,15 +97,16 @@ const compiled = async (graph: Graph) => {
 
 const masked = range(64).filter((i) => i % 5 < 2)
 
+const norms: ReadonlyArray<readonly [string, Norm, number]> = [
+  ['LayerNormalization', layerNorm, 17],
+  ['RMSNormalization', rmsNorm, 23],
+  ['layer normalisation written out, opset 13', layerWritten(13), 13],
+  ['layer normalisation written out, opset 18', layerWritten(18), 18],
+  ['RMS normalisation written out, opset 13', rmsWritten(13), 13],
+  ['RMS normalisation written out, opset 18', rmsWritten(18), 18],
+]
+
 describe('a pre-norm stream that is masked by structure is as narrow as one that was built so', () => {
-  const norms: ReadonlyArray<readonly [string, Norm, number]> = [
-    ['LayerNormalization', layerNorm, 17],
-    ['RMSNormalization', rmsNorm, 23],
-    ['layer normalisation written out, opset 13', layerWritten(13), 13],
-    ['layer normalisation written out, opset 18', layerWritten(18), 18],
-    ['RMS normalisation written out, opset 13', rmsWritten(13), 13],
-    ['RMS normalisation written out, opset 18', rmsWritten(18), 18],
-  ]
   test.each(norms)('%s', async (_, norm, opset) => {
     const { macs } = await compiled(transformer(norm, { width: 64, masked, opset }))
     expect(macs).toBe(macsOf(transformer(norm, { width: 64 - masked.length, masked: [], opset })))
@@ -115,6 +116,69 @@ describe('a pre-norm stream that is masked by structure is as narrow as one that
     const { macs } = await compiled(transformer(norm, { width: 64, masked, opset, constant }))
     expect(macs).toBe(macsOf(transformer(norm, { width: 64 - masked.length, masked: [], opset })))
   })
+})
+
+describe.each(norms)('of a stream through %s', (_, norm, opset) => {
+  test('constants go that nobody reads; what is read, depends on the input or on the position stays', async () => {
+    // Of 64 channels: 0 to 31 constant, 32 to 39 one number for each position, the others computed. Even ones are read.
+    const graph = buildGraph(
+      { x: [2, 5, 96] },
+      (b) => {
+        const computed = b.op(ops.MatMul, ['x', b.weight('made', [96, 64], { columns: range(40) })])
+        const biased = b.op(ops.Add, [
+          computed,
+          b.floats(
+            'bias',
+            range(64).map((i) => 0.125 * (1 + (i % 5))),
+          ),
+        ])
+        const positions = range(5 * 64).map((i) => (i % 64 < 32 || i % 64 >= 40 ? 0 : Math.sin(i)))
+        const placed = b.op(ops.Add, [biased, b.floats('positions', positions, [1, 5, 64])])
+        const y = norm(b, placed, b.positive('scale', [64]), b.weight('shift', [64]))
+        return [b.op(ops.MatMul, [y, b.weight('read', [64, 320], { rows: range(64).filter((i) => i % 2 === 1) })])]
+      },
+      { opset },
+    )
+    const { graph: found } = await compiled(graph)
+    expect(found.types.get('matMul0')).toMatchObject({ shape: [2, 5, 48] })
+  })
+})
+
+test('a scale that is folded into what reads the stream is made up for', async () => {
+  const withoutScale: Norm = (b, x) => {
+    const squares = b.op(ops.Mul, [x, x])
+    const root = b.op(ops.Sqrt, [b.op(ops.Add, [meanOf(b, squares, 17), b.floats('eps', [1e-6], [])])])
+    return b.op(ops.Div, [x, root])
+  }
+  const { macs } = await compiled(transformer(withoutScale, { width: 64, masked }))
+  expect(macs).toBe(macsOf(transformer(withoutScale, { width: 64 - masked.length, masked: [] })))
+})
+
+test('a normalisation of which something else reads a part is left as it is', async () => {
+  const graph = buildGraph({ x: [2, 3, 8] }, (b) => {
+    const centred = b.op(ops.Sub, ['x', meanOf(b, 'x', 17)])
+    const variance = meanOf(b, b.op(ops.Mul, [centred, centred]), 17)
+    const root = b.op(ops.Sqrt, [b.op(ops.Add, [variance, b.floats('eps', [1e-5], [])])])
+    const y = b.op(ops.Div, [centred, root])
+    return [b.op(ops.MatMul, [y, b.weight('read', [8, 4])]), b.op(ops.Relu, [variance])]
+  })
+  const { ops: nodes } = await compiled(graph)
+  expect(nodes).toHaveLength(graph.nodes.length)
+})
+
+test('constants of a narrow stream are not put back over and over', async () => {
+  const graph = buildGraph({ x: [2, 3, 16] }, (b) => {
+    const made = [
+      b.weight('made', [16, 6], { columns: [1, 2, 3, 4, 5] }),
+      b.floats('bias', [0, 0.25, -0.25, 0, 0.25, 0]),
+    ]
+    const stream = b.op(ops.Add, [b.op(ops.MatMul, ['x', made[0] ?? '']), made[1] ?? ''])
+    const y = b.op(ops.LayerNormalization, [stream, b.positive('scale', [6])])
+    return [b.op(ops.MatMul, [y, b.weight('read', [6, 64], { rows: [1, 2, 3, 4, 5] })])]
+  })
+  const found = orThrow(compile(graph, noMasks, { target: 'cuda' })).graph
+  expect(orThrow(compile(found, noMasks, { target: 'cuda' })).graph).toBe(found)
+  expect(found.nodes.filter(({ op }) => op === 'Pad')).toHaveLength(1)
 })
 
 describe('group normalisation', () => {

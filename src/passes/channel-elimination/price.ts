@@ -56,9 +56,11 @@ export const priceOf = (view: NodeView, draft: Draft, isFinal: boolean): number 
   }
   if (c === undefined || reads === undefined) {
     const [made, isFree] = [elementsMade(view, draft), freeNodes(draft.graph).has(node)]
-    const whole = isPadded(view, draft) ? countOf(outputShape(ctx)) : 0
-    if (whole > made) return ((isFree ? 0 : whole) + whole + made) * perElement
-    return isFree ? 0 : made * perElement
+    const putBack = constantsPutBack(view, draft)
+    const whole = countOf(outputShape(ctx))
+    if (putBack.size === 0) return isFree ? 0 : made * perElement
+    // One number is padded with, several are added besides; then comes the node with all channels, and what drops some of them.
+    return ((isFree ? 0 : whole) + (putBack.size > 1 ? 2 : 1) * whole + made) * perElement
   }
   const macs = op.macs?.(ctx) ?? 0
   const input = draft.kept(node.inputs[c.port] ?? '', c.axis) ?? new Uint8Array(reads.inputs).fill(1)
@@ -79,14 +81,19 @@ export const priceOf = (view: NodeView, draft: Draft, isFinal: boolean): number 
   return (macs * ins * outs * slow) / (reads.inputs * reads.outputs) + detours
 }
 
-/** Whether constants that leave are put back in front of a node, and what it makes of them is dropped behind it. */
-const isPadded = ({ node, statistics: s }: NodeView, { kept }: Draft): boolean => {
-  const marks = s?.isPadded === true ? kept(node.inputs[s.port] ?? '', s.axis) : undefined
-  if (s === undefined || marks === undefined) return false
+/** The constants that leave and are put back in front of a node. What it makes of them is dropped behind it. */
+const constantsPutBack = ({ node, statistics: s }: NodeView, { facts, kept }: Draft): ReadonlySet<number> => {
+  const value = node.inputs[s?.port ?? -1] ?? ''
+  const marks = s?.isPadded === true ? kept(value, s.axis) : undefined
+  const out = new Set<number>()
+  if (s === undefined || marks === undefined) return out
+  const constants = facts.constants(value, s.axis)
   const perGroup = marks.length / s.groups
-  return marks.some(
-    (mark, i) => mark === 0 && marks.subarray(i - (i % perGroup), i - (i % perGroup) + perGroup).includes(1),
-  )
+  for (let start = 0; start < marks.length; start += perGroup) {
+    const group = marks.subarray(start, start + perGroup)
+    if (group.includes(1)) group.forEach((mark, i) => mark === 0 && out.add(constants?.[start + i] ?? 0))
+  }
+  return out
 }
 
 /** Whether a channel goes that may add something that differs from position to position. */

@@ -47,7 +47,7 @@ interface Written {
   readonly node: Node
   readonly constants: ReadonlyMap<ValueId, Tensor>
   /** The nodes for what became of `node`. */
-  readonly write: (node: Node, fresh: (hint: string) => ValueId) => Rewrite
+  readonly write: (node: Node, shrunk: Graph, fresh: (hint: string) => ValueId) => Rewrite
 }
 
 /** One node for each normalisation of `graph`. */
@@ -87,7 +87,7 @@ const writeOut = (shrunk: Graph, written: ReadonlyMap<ValueId, Written>, fresh: 
     const found = written.get(node.name)
     if (found?.node.op !== node.op) return [node]
     if (node === found.node) return withOtherNames(found.nodes, node, shrunk, unused)
-    const rewrite = found.write(node, unused)
+    const rewrite = found.write(node, shrunk, unused)
     for (const [name, tensor] of rewrite.constants) constants.set(name, tensor)
     for (const one of found.nodes) for (const name of one.outputs) if (!node.outputs.includes(name)) hints.delete(name)
     return withOtherNames(rewrite.nodes, node, shrunk, unused)
@@ -235,14 +235,15 @@ const matchNormalisation = (graph: Graph, node: Node, fresh: (hint: string) => V
     nodes,
     node: gathered,
     constants: scale === undefined ? new Map([[ones, tensorOf('float32', [1], [1])]]) : new Map(),
-    write: (made, unused) => {
+    write: (made, shrunk, unused) => {
       const [from = '', factor = '', shift = ''] = made.inputs
       const [to = ''] = made.outputs
       const constants = new Map<ValueId, Tensor>()
       const after = isOp(made, LayerNormalization) || isOp(made, RMSNormalization) ? made.attrs.epsilon : epsilon.number
       const added = after === epsilon.number ? epsilon.name : unused(epsilon.name)
       if (added !== epsilon.name) constants.set(added, tensorOf('float32', [], [after]))
-      const rescales = scale === undefined && factor !== ones
+      const factors = shrunk.constants.get(factor)
+      const rescales = scale === undefined && factors !== undefined && uniformValue(factors) !== 1
       const end = rescales ? unused(`${to}_unscaled`) : to
       const renamed = new Map<ValueId, ValueId>([
         [x, from],
@@ -292,7 +293,7 @@ const matchGroups = (graph: Graph, node: Node, fresh: (hint: string) => ValueId)
       [names[0], filled(channels, 1)],
       [names[1], filled(channels, 0)],
     ]),
-    write: (one, unused) => {
+    write: (one, _shrunk, unused) => {
       const left = isOp(one, GroupNormalization) ? one.attrs.num_groups : groups
       const [from = '', to = ''] = [one.inputs[0], one.outputs[0]]
       const [sizes, parts, factors, shifts] = ['sizes', 'groups', 'ones', 'zeros'].map((hint) =>
