@@ -5,7 +5,7 @@ import { makeNode } from '../ir/make-node.ts'
 import type { Node } from '../ir/op.ts'
 import { canonicalTarget, Reshape } from '../ir/ops/reshape.ts'
 import { Transpose } from '../ir/ops/transpose.ts'
-import { isOp } from '../ir/registry.ts'
+import { isOp, opOf } from '../ir/registry.ts'
 import { productOf } from '../ir/sizes.ts'
 import { int64s } from '../ir/tensor.ts'
 import type { Dim, Shape } from '../ir/type.ts'
@@ -47,6 +47,56 @@ const splitAtOnce: Rule = (graph, node, { fresh }) => {
   }
 }
 
+/** Two transposes in a row are one. */
+const transposeAtOnce: Rule = (graph, node) => {
+  const before = isOp(node, Transpose) ? soleProducerOf(graph, node) : undefined
+  const rank = shapeOf(graph.types.get(node.outputs[0] ?? ''))?.length
+  if (!isOp(node, Transpose) || !isOp(before, Transpose) || rank === undefined) return undefined
+  const reversed = Array.from({ length: rank }, (_, a) => rank - 1 - a)
+  const [first, second] = [before.attrs.perm ?? reversed, node.attrs.perm ?? reversed]
+  const perm = second.map((axis) => first[axis] ?? 0)
+  return {
+    removes: [before, node],
+    nodes: [makeNode(Transpose, before.inputs, node.outputs, { perm }, node.name)],
+    constants: new Map(),
+  }
+}
+
+/** Whether a node holds the same elements in the same order under another shape, and reads no other computed value. */
+const isReshape = (graph: Graph, node: Node | undefined): node is Node =>
+  node !== undefined &&
+  opOf(node).isView === true &&
+  node.inputs.slice(1).every((x) => x === '' || graph.constants.has(x))
+
+/** A Transpose that moves only axes of size 1 is a reshape, and of reshapes in a row the last one counts. */
+const reshapeAtOnce: Rule = (graph, node, { fresh }) => {
+  const [input = ''] = node.inputs
+  const from = shapeOf(graph.types.get(input))
+  const to = shapeOf(graph.types.get(node.outputs[0] ?? ''))
+  if (from === undefined || to === undefined) return undefined
+  const isTurned = isOp(node, Transpose) && keepsOrder(node.attrs.perm ?? from.map((_, a) => from.length - 1 - a), from)
+  if (!isTurned && !isReshape(graph, node)) return undefined
+  const before = soleProducerOf(graph, node)
+  const first = isReshape(graph, before) ? before : undefined
+  if (!isTurned && first === undefined) return undefined
+  const source = first === undefined ? input : (first.inputs[0] ?? '')
+  const whole = shapeOf(graph.types.get(source))
+  const target = whole && canonicalTarget(whole, to)
+  if (target === undefined) return undefined
+  const name = fresh(`${node.outputs[0] ?? ''}_shape`)
+  return {
+    removes: first === undefined ? [node] : [first, node],
+    nodes: [makeNode(Reshape, [source, name], node.outputs, { allowzero: 0 }, node.name)],
+    constants: new Map([[name, int64s(target)]]),
+  }
+}
+
+/** Whether a permutation keeps the axes in order that are not of size 1. */
+const keepsOrder = (perm: ReadonlyArray<number>, shape: Shape): boolean => {
+  const places = perm.filter((axis) => shape[axis] !== 1)
+  return places.every((axis, i) => i === 0 || axis > (places[i - 1] ?? 0))
+}
+
 /** The node before `node`, where nothing else needs its output. */
 const soleProducerOf = (graph: Graph, node: Node): Node | undefined => {
   const [value = ''] = node.inputs
@@ -72,4 +122,4 @@ const splitInto = (from: Shape, to: Shape): ReadonlyArray<ReadonlyArray<Dim>> | 
 }
 
 /** Reshapes and transposes in a row, as one of each. */
-export const fuseReshape = rewritePass('fuse-reshape', [splitAtOnce])
+export const fuseReshape = rewritePass('fuse-reshape', [splitAtOnce, transposeAtOnce, reshapeAtOnce])

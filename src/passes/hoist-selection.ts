@@ -6,11 +6,12 @@ import { shapeOf } from '../ir/links.ts'
 import { makeNode } from '../ir/make-node.ts'
 import type { AxisLink, Node, Rewrite, ShrinkContext, ValueId } from '../ir/op.ts'
 import { Gather } from '../ir/ops/gather.ts'
+import { Slice } from '../ir/ops/slice.ts'
 import { Split } from '../ir/ops/split.ts'
 import { Squeeze } from '../ir/ops/squeeze.ts'
 import { isOp, opOf } from '../ir/registry.ts'
 import { int64s, integersOf, type Tensor } from '../ir/tensor.ts'
-import { isStatic, normalizeAxis } from '../ir/type.ts'
+import { isStatic, normalizeAxis, type Shape } from '../ir/type.ts'
 import type { Pass } from './pass.ts'
 
 /** Some indices in a row along an axis of a value, which `node` takes out of it. */
@@ -104,6 +105,7 @@ const selectionsOf = (graph: Graph, node: Node, value: ValueId): ReadonlyArray<S
     const drops = indices.shape.length === 0
     return [{ node, output: node.outputs[0] ?? '', axis, start, count: places.length, drops }]
   }
+  if (isOp(node, Slice)) return sliced(graph, node, shape)
   if (!isOp(node, Split)) return undefined
   const axis = normalizeAxis(node.attrs.axis, shape.length)
   if (axis === undefined) return undefined
@@ -116,6 +118,23 @@ const selectionsOf = (graph: Graph, node: Node, value: ValueId): ReadonlyArray<S
     start += count
   }
   return start === shape[axis] ? out : undefined
+}
+
+/** A Slice along one axis, without steps. */
+const sliced = (graph: Graph, node: Node, shape: Shape): ReadonlyArray<Selection> | undefined => {
+  const [output = ''] = node.outputs
+  const result = shapeOf(graph.types.get(output))
+  const { links } = opOf(node)
+  const all = links === 'opaque' ? 'opaque' : links(contextOf(graph, node))
+  const axes = shape.flatMap((dim, axis) => (dim === result?.[axis] ? [] : [axis]))
+  const [axis] = axes
+  const link = all === 'opaque' ? undefined : all.find((one) => one.input === 0 && one.outputAxis === axis)
+  const count = axis === undefined ? undefined : result?.[axis]
+  if (axis === undefined || axes.length > 1 || link?.from === undefined || !isStatic(count) || count === 0)
+    return undefined
+  const start = link.from.at(0)
+  const isRun = link.from.first === 0 && link.from.end === count && link.from.at(count - 1) === start + count - 1
+  return isRun ? [{ node, output, axis, start, count, drops: false }] : undefined
 }
 
 /** The way up from `axis` of `value` to where it is split off. */
