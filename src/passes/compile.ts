@@ -13,9 +13,11 @@ import { isOpaque, opOf } from '../ir/registry.ts'
 import { storedBytes } from '../ir/tensor.ts'
 import { sizeOf } from '../ir/type.ts'
 import type { Masks } from '../masks/mask.ts'
+import { advise, type Advice, type Origin } from './advise.ts'
 import { applyMasks } from './apply-masks.ts'
 import { tooManyChannels } from './channel-elimination/tracking.ts'
 import { explain, type LayerChange, nameLayers, type Stay } from './channel-elimination/explain.ts'
+import { type IdleMask, idleMasks } from './idle-masks.ts'
 import { type Observer, type PassError, type Refusal, refusalsOf, runPipeline } from './pass.ts'
 import { cleanUpWith, pipeline } from './pipeline.ts'
 import type { Subgraphs } from './subgraphs.ts'
@@ -31,6 +33,8 @@ export interface CompileOptions {
   readonly observer?: Observer
   /** How subgraphs are read and written; absent: they are left as they are. */
   readonly subgraphs?: Subgraphs
+  /** Whether the report says what to mask besides; takes a few further compilations of what is left. */
+  readonly advise?: boolean
 }
 
 export interface Width {
@@ -82,6 +86,10 @@ export interface CompileReport {
   readonly opaque: ReadonlyArray<{ readonly node: string; readonly reason: string }>
   /** What passes would fold or fuse but must not, since the numbers would not be the same. */
   readonly refusals: ReadonlyArray<Refusal>
+  /** Masks that take effect nowhere. */
+  readonly idleMasks: ReadonlyArray<IdleMask>
+  /** What to mask besides, if that was asked for: most multiply-accumulates first. */
+  readonly advice?: ReadonlyArray<Advice>
 }
 
 export interface Compiled {
@@ -126,6 +134,7 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
   if (E.isLeft(end)) return end
   const after = survey(end.right, bindings)
   const layers = reportLayers(before, after, rounds)
+  const advice = options.advise === true ? adviseOn(start.right, end.right, layers, changes, options) : undefined
   return E.right({
     graph: end.right,
     report: {
@@ -140,8 +149,45 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
         isOpaque(node) ? [{ node: labelOf(node), reason: node.attrs.reason }] : [],
       ),
       refusals: refusalsOf(steps, end.right),
+      idleMasks: idleMasks(model, masks, start.right, layers),
+      ...(advice === undefined ? {} : { advice }),
     },
   })
+}
+
+/** Passes that make one layer of two, which no longer has the rows of the one that it is called after. */
+const joiningPasses = ['fuse-linear', 'fuse-parallel']
+
+/** What to mask besides: tried on what is left, or, where layers were joined, on the model itself. */
+const adviseOn = (
+  start: Graph,
+  end: Graph,
+  layers: ReadonlyArray<LayerReport>,
+  changes: ReadonlyMap<string, number>,
+  options: CompileOptions,
+): ReadonlyArray<Advice> => {
+  const base = joiningPasses.some((name) => (changes.get(name) ?? 0) > 0) ? start : end
+  const reports = new Map(layers.map((layer) => [layer.layer, layer]))
+  const originOf = (name: string, count: number): Origin | undefined => {
+    const found = reports.get(name)
+    if (found === undefined || base === start) return found && { weight: found.weight, channelOf: (o) => o }
+    const { weight, outputs } = found
+    return outputs.after === count ? { weight, channelOf: (o) => outputs.kept?.[o] ?? o } : undefined
+  }
+  const { target, widths, sizes, subgraphs } = options
+  const again = {
+    ...(target === undefined ? {} : { target }),
+    ...(widths === undefined ? {} : { widths }),
+    ...(sizes === undefined ? {} : { sizes }),
+    ...(subgraphs === undefined ? {} : { subgraphs }),
+  }
+  const { macs } = survey(end, sizes ?? new Map<string, number>()).totals
+  return advise(base, originOf, macs, (masks) =>
+    pipe(
+      compileRead(base, masks, again),
+      E.map(({ report }) => report.after.macs),
+    ),
+  )
 }
 
 /** A layer as it is in a graph. */

@@ -1,4 +1,5 @@
 /** A compile report for machines. */
+import type { Advice } from '../passes/advise.ts'
 import type { CompileReport, LayerReport, Width } from '../passes/compile.ts'
 import { formatRanges } from './ranges.ts'
 import { fractionReached } from './totals.ts'
@@ -27,15 +28,21 @@ export interface CompactLayer {
   }>
 }
 
-export interface CompactReport extends Omit<CompileReport, 'layers'> {
+export interface CompactReport extends Omit<CompileReport, 'layers' | 'advice'> {
   /** Share of the multiplications that could go if every layer could shrink by itself that did go; null when none could. */
   readonly reached: number | null
   readonly layers: ReadonlyArray<CompactLayer>
+  /** What to mask besides, output channels as ranges. */
+  readonly advice?: ReadonlyArray<{
+    readonly mask: ReadonlyArray<{ readonly layer: string; readonly weight: string; readonly channels: string }>
+    readonly macs: number
+  }>
 }
 
 /** The report with indices as ranges, so that its size does not grow with widths. */
-export const compactReport = (report: CompileReport): CompactReport => ({
+export const compactReport = ({ advice, ...report }: CompileReport): CompactReport => ({
   ...report,
+  ...(advice === undefined ? {} : { advice: advice.map(compactAdvice) }),
   reached: fractionReached(report) ?? null,
   layers: report.layers.map((layer) => ({
     layer: layer.layer,
@@ -52,6 +59,11 @@ export const compactReport = (report: CompileReport): CompactReport => ({
       channels: formatRanges(channels),
     })),
   })),
+})
+
+const compactAdvice = ({ mask, macs }: Advice) => ({
+  mask: mask.map(({ layer, weight, channels }) => ({ layer, weight, channels: formatRanges(channels) })),
+  macs,
 })
 
 const compactWidth = ({ before, after, kept }: Width): CompactWidth => ({

@@ -3,6 +3,7 @@ import type { CompileReport, LayerReport, Totals, Width } from '../passes/compil
 import { reasonMeanings, shortReasons, totalReasons } from './reasons.ts'
 import type { Style } from './style.ts'
 import { renderTable, shorten } from './table.ts'
+import { adviceLine } from './reasons.ts'
 import { describeSizes, fractionReached } from './totals.ts'
 import { formatBytes, formatChange, formatCount, formatPercent, formatRelativeChange, plural } from './units.ts'
 
@@ -13,7 +14,7 @@ const listedNodes = 10
 
 /** Totals, layers, reasons, opaque nodes and refused folds, as blocks separated by empty lines. */
 export const renderCompileReport = (report: CompileReport, style: Style): string =>
-  [renderLayers, renderReasons, renderOpaque, renderRefusals, renderTotals]
+  [renderLayers, renderReasons, renderOpaque, renderRefusals, renderIdleMasks, renderAdvice, renderTotals]
     .map((render) => render(report, style))
     .filter((block) => block !== '')
     .join('\n\n')
@@ -120,6 +121,14 @@ const renderReasons = ({ layers }: CompileReport, style: Style): string => {
 const renderOpaque = ({ opaque }: CompileReport, style: Style): string => renderNodes('kept as it is', opaque, style)
 
 const renderRefusals = ({ refusals }: CompileReport, style: Style): string => renderNodes('not folded', refusals, style)
+
+const renderIdleMasks = ({ idleMasks }: CompileReport, style: Style): string =>
+  idleMasks
+    .map(({ mask, reason }) => `${style.yellow('no effect')}  The mask of ${mask} takes effect nowhere: ${reason}.`)
+    .join('\n')
+
+const renderAdvice = ({ advice = [] }: CompileReport, style: Style): string =>
+  advice.map((one) => `${style.green('advice')}  ${adviceLine(one)}.`).join('\n')
 
 const renderNodes = (
   title: string,

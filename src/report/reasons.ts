@@ -1,5 +1,7 @@
 /** Why channels that nothing needs stay, counted. */
+import type { Advice } from '../passes/advise.ts'
 import type { LayerReport, Remainder } from '../passes/compile.ts'
+import { formatCount } from './units.ts'
 
 export type ReasonKind = Remainder['reason']['kind']
 
@@ -50,4 +52,12 @@ export const totalReasons = (layers: ReadonlyArray<LayerReport>): ReadonlyArray<
     }
   }
   return [...totals].map(([kind, total]) => ({ kind, ...total })).sort((a, b) => b.channels - a.channels)
+}
+
+/** `mask these 96 channels of layer1.0.conv3 too: -210 M multiply-accumulates`. */
+export const adviceLine = ({ mask, macs }: Advice): string => {
+  const sets = mask.map(
+    ({ layer, channels }) => `${channels.length} ${channels.length === 1 ? 'channel' : 'channels'} of ${layer}`,
+  )
+  return `mask these ${sets.join(' and ')} too: -${formatCount(macs)} multiply-accumulates`
 }

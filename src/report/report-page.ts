@@ -37,6 +37,8 @@ export const renderPage = (results: Results): string => {
     reasons(results),
     opaque(results),
     refusals(results),
+    idleMasks(results),
+    advice(results),
     passes(results),
     sources(results),
   ]
@@ -181,6 +183,23 @@ const opaque = ({ report }: Results): string => {
 const refusals = ({ report }: Results): string => {
   const rows = report.refusals.map(({ node, reason }) => [element('code', escapeHtml(node)), escapeHtml(reason)])
   return rows.length === 0 ? '' : section('Nodes not folded', htmlTable(['node', 'because'], rows))
+}
+
+const idleMasks = ({ report }: Results): string => {
+  const rows = report.idleMasks.map(({ mask, reason }) => [element('code', escapeHtml(mask)), escapeHtml(reason)])
+  return rows.length === 0 ? '' : section('Masks that take effect nowhere', htmlTable(['mask', 'because'], rows))
+}
+
+const advice = ({ report }: Results): string => {
+  const rows = (report.advice ?? []).map(({ mask, macs }) => [
+    mask
+      .map(({ layer, channels }) => `${element('code', escapeHtml(layer))}: ${escapeHtml(formatRanges(channels))}`)
+      .join('<br>'),
+    `-${formatCount(macs)}`,
+  ])
+  return rows.length === 0
+    ? ''
+    : section('What to mask besides', htmlTable(['output channels', 'multiply-accumulates'], rows, [1]))
 }
 
 const passes = ({ report }: Results): string => {

@@ -468,7 +468,7 @@ describe('what goes together', () => {
       }),
     )
     expect(width('conv0')).toBe('4 -> 8')
-    expect(why('conv0')).toContain('whose shape is not known')
+    expect(why('conv0')).toContain('which Reshape reshape0 makes, whose shape is not known')
   })
   describe('computed sizes', () => {
     const open = { x: ['N', 4, 'H', 'W'] as const }

@@ -45,6 +45,8 @@ export const report: CompileReport = {
   ],
   passes: { 'channel-elimination': 2, 'fold-pad': 0 },
   refusals: [],
+  idleMasks: [{ mask: 'fc.weight', reason: 'it masks <nothing>' }],
+  advice: [{ mask: [{ layer: 'stem', weight: 'stem.weight', channels: [1, 2] }], macs: 210_000_000 }],
   opaque: [{ node: 'LSTM rnn', reason: 'not one that chasec models' }],
 }
 

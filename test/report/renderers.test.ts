@@ -46,6 +46,11 @@ describe('a table', () => {
 describe('the compile report on a terminal', () => {
   const text = renderCompileReport(report, plainStyle)
 
+  it('says which masks take effect nowhere, and what to mask besides', () => {
+    expect(text).toContain('The mask of fc.weight takes effect nowhere: it masks <nothing>.')
+    expect(text).toContain('mask these 2 channels of stem too: -210 M multiply-accumulates.')
+  })
+
   it('shows totals before and after, and which part of what was possible was reached', () => {
     expect(lines(text)).toEqual(
       expect.arrayContaining([
@@ -148,6 +153,8 @@ describe('the page', () => {
     expect(page).toMatch('channel-elimination')
     expect(page).not.toMatch('fold-pad')
     expect(page).toMatch('not one that chasec models')
+    expect(page).toMatch('it masks &#60;nothing')
+    expect(page).toMatch('-210 M')
   })
 
   it('says so when nothing was verified or the models differ', () => {

@@ -47,6 +47,7 @@ interface CompileFlags extends CommonFlags, MaskFlags {
   readonly output: string
   readonly target: Target
   readonly verify: boolean
+  readonly advice: boolean
   readonly tolerance?: number
   readonly measure?: true
   readonly reportTimings?: true
@@ -87,6 +88,7 @@ export const compileCommand = (run: RunCommand): Command =>
     .addOption(weightsOption())
     .addOption(maskMapOption())
     .addOption(targetOption())
+    .option('--no-advice', 'do not try what masking further channels would bring')
     .option('--no-verify', 'publish without running the masked and the compiled model')
     .option('--tolerance <number>', 'largest relative difference that verification accepts', between(0, 0.999999))
     .option('--measure', 'measure the speed of the masked and the compiled model')
@@ -122,7 +124,12 @@ const compileModel = async (
   )
   const { target } = flags
   const { matching } = inputs.right
-  const compiled = compile(inputs.right.graph, inputs.right.masks, { target, sizes: sizes.right, observer })
+  const compiled = compile(inputs.right.graph, inputs.right.masks, {
+    target,
+    sizes: sizes.right,
+    observer,
+    advise: flags.advice,
+  })
   if (E.isLeft(compiled)) return compiled
   const fates = why === undefined ? E.right(undefined) : explainName(watch.seen, why, target)
   if (E.isLeft(fates)) return fates

@@ -3,7 +3,8 @@
  * classes are put back until the result is exact and well-formed: groups of equal size, a carrier for constants that meet
  * padding, no operator without channels, widths that the target runs fast. Only ever putting back, it ends.
  */
-import type { Graph } from '../../ir/graph.ts'
+import { producersOf } from '../../ir/analysis.ts'
+import { type Graph, labelOf } from '../../ir/graph.ts'
 import type { Node, ValueId } from '../../ir/op.ts'
 import type { Target } from '../target.ts'
 import type { ChannelFacts } from './analyse.ts'
@@ -48,13 +49,15 @@ export const decide = (graph: Graph, facts: ChannelFacts, classes: Classes, targ
         const reason = draft.reasonOf(at)
         return reason && inWords(graph, facts, reason, value)
       }
-      const text = `belongs to ${value}, whose shape is not known`
+      const maker = producersOf(graph).get(value)
+      const by = maker === undefined ? '' : `, which ${labelOf(maker)} makes`
+      const text = `belongs to ${value}${by}, whose shape is not known`
       return axesOf(graph, value)[axis] === undefined
         ? { kind: 'opaque', at: value, text }
         : (classes.pinned(value, axis) ?? {
             kind: 'mixed',
             at: value,
-            text: `lies where no channel of ${value} can go`,
+            text: `lies where no channel of ${value}${by} can go`,
           })
     },
     changes: draft.count() > 0,

@@ -1,0 +1,60 @@
+/** Masks that take effect nowhere, and why. */
+import type { Graph } from '../ir/graph.ts'
+import type { ValueId } from '../ir/op.ts'
+import { keptCount, type Masks } from '../masks/mask.ts'
+import { resolveWeights } from '../masks/weights.ts'
+import { sizeOf } from '../ir/type.ts'
+import { type NodeView, viewsOf } from './channel-elimination/views.ts'
+import type { LayerReport } from './compile.ts'
+
+export interface IdleMask {
+  /** The weight that it masks, as the mask calls it. */
+  readonly mask: ValueId
+  readonly reason: string
+}
+
+/** The masks under which no layer that reads their weight loses a channel. `start` is the masked model before anything went. */
+export const idleMasks = (
+  model: Graph,
+  masks: Masks,
+  start: Graph,
+  layers: ReadonlyArray<LayerReport>,
+): ReadonlyArray<IdleMask> => {
+  const { rootOf } = resolveWeights(model)
+  const views = new Map(viewsOf(start).map((view) => [view.node.name, view]))
+  return [...masks].flatMap(([name, mask]) => {
+    const root = rootOf.get(name) ?? name
+    const readers = layers.filter(({ weight }) => weight === root || weight === name)
+    const isUsed = readers.some(({ inputs, outputs }) => inputs.after < inputs.before || outputs.after < outputs.before)
+    const [first] = readers
+    if (first === undefined || isUsed) return []
+    if (keptCount(mask) === sizeOf(mask.shape)) return [{ mask: name, reason: 'it masks nothing' }]
+    return [{ mask: name, reason: whyIdle(first, views.get(first.layer)) }]
+  })
+}
+
+const whyIdle = ({ op, layer, stays }: LayerReport, view: NodeView | undefined): string => {
+  const whole = `${op} ${layer}`
+  if (view?.reads !== undefined && !hasWholeChannel(view.reads))
+    return `it leaves no channel of ${whole} out as a whole`
+  const [most] = [...stays].sort((a, b) => b.channels.length - a.channels.length)
+  if (most === undefined) return `no channel of ${whole} goes with what it leaves out`
+  const count = most.channels.length
+  return `${count} ${most.side}${count === 1 ? '' : 's'} of ${whole} ${count === 1 ? 'stays' : 'stay'}: each ${most.reason.text}`
+}
+
+/** Whether some output reads nothing, or some input is not read. */
+const hasWholeChannel = (r: NonNullable<NodeView['reads']>): boolean => {
+  const read = new Uint8Array(r.inputs)
+  for (let o = 0; o < r.outputs; o++) {
+    const [first, end] = r.inputsOf(o)
+    let any = false
+    for (let i = first; i < end; i++) {
+      if (!r.reads(o, i)) continue
+      any = true
+      read[i] = 1
+    }
+    if (!any) return true
+  }
+  return read.includes(0)
+}
