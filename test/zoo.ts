@@ -215,7 +215,8 @@ export const cellOf = async (model: ZooModel, structure: string): Promise<Cell> 
     model: model.name,
     structure,
     dense: model.macs,
-    counted: macsOf(orThrow(bindInputs(model.graph, model.sizes)).graph),
+    // Some sizes are known only when constants have been folded, some products are gone by then.
+    counted: Math.max(report.before.macs, macsOf(orThrow(bindInputs(model.graph, model.sizes)).graph)),
     byHand: model.structures[structure]?.byHand ?? 0,
     macs: report.after.macs,
     difference: Math.max(0, ...differences),
