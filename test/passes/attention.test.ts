@@ -200,3 +200,41 @@ describe('heads merged with the batch', () => {
     )
   })
 })
+
+describe('keys and values that several heads share', () => {
+  const groups = 2
+  const repeats = heads / groups
+  const narrow = groups * places
+  /** As decoders with grouped queries are exported: each key stands in a row for the heads that share it. */
+  const grouped = (b: GraphBuilder, { q = [], k = [], v = [], o = [] }: Masked): string => {
+    const shared = (name: string, gone: ReadonlyArray<number>): string => {
+      const y = linear(b, name, 'x', [16, narrow], { columns: gone })
+      const apart = b.op(ops.Reshape, [y, b.ints(`${name}.groups`, [0, 0, groups, places])])
+      const turned = b.op(ops.Transpose, [apart], { perm: [0, 2, 1, 3] })
+      const wide = b.op(ops.Unsqueeze, [turned, b.ints(`${name}.axis`, [2])])
+      const many = b.op(ops.Expand, [wide, b.ints(`${name}.many`, [1, 1, repeats, 1, 1])])
+      return b.op(ops.Reshape, [many, b.ints(`${name}.all`, [0, heads, 5, places])])
+    }
+    const queries = split(b, 'q', linear(b, 'q', 'x', [16, width], { columns: q }))
+    const keys = b.op(ops.Transpose, [shared('k', k)], { perm: [0, 1, 3, 2] })
+    const values = shared('v', v)
+    const mixed = b.op(ops.MatMul, [b.op(ops.Softmax, [b.op(ops.MatMul, [queries, keys])], { axis: -1 }), values])
+    return linear(b, 'o', merge(b, 'mixed', mixed), [width, 16], { rows: o })
+  }
+  const widths = async (zeros: Masked): Promise<string> => {
+    const { width: wide } = await compiled(buildGraph({ x: ['N', 5, 16] }, (b) => [grouped(b, zeros)]))
+    return ['q', 'k', 'v', 'o'].map(wide).join(', ')
+  }
+  test('go as whole groups, and by places', async () => {
+    expect(await widths({ o: ofHeads(0, 1) })).toBe('16 -> 16, 16 -> 8, 16 -> 8, 16 -> 16')
+    // One head of a group alone stays.
+    expect(await widths({ o: ofHeads(1) })).toBe('16 -> 32, 16 -> 16, 16 -> 16, 32 -> 16')
+    expect(await widths({ q: ofPlaces(0, 3), v: [1, 9] })).toBe('16 -> 24, 16 -> 12, 16 -> 14, 28 -> 16')
+  })
+  test('go by other places in each group, equally many', async () => {
+    expect(await widths({ k: [0, 1, 10, 15], v: [7, 8] })).toBe('16 -> 24, 16 -> 12, 16 -> 14, 28 -> 16')
+    // Both heads of a group have to do without a query for its key to go.
+    expect(await widths({ q: [0, 8, 17, 25] })).toBe('16 -> 28, 16 -> 14, 16 -> 16, 32 -> 16')
+    expect(await widths({ q: [0, 9, 17, 25] })).toBe('16 -> 32, 16 -> 16, 16 -> 16, 32 -> 16')
+  })
+})

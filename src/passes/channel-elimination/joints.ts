@@ -47,9 +47,10 @@ export const jointLinks = (
     if (joint === undefined) return undefined
     const { from, outer, inner, outerSize, innerSize } = joint
     const axis = rankOf(type)
-    for (const { port, axis: source } of from) {
+    for (const { port, axis: source, repeats = 1 } of from) {
       followed.add(port)
-      out.push(sameIndex(port, source ?? rankOf(inputs[port]), k, axis))
+      const link = sameIndex(port, source ?? rankOf(inputs[port]), k, axis)
+      out.push(repeats === 1 ? link : { ...link, from: repeated(outerSize, innerSize, repeats) })
     }
     let isBound = false
     for (const link of into) {
@@ -93,10 +94,25 @@ export const jointLinks = (
 
 const isPlain = ({ from, into }: AxisLink): boolean => from === undefined && into === undefined
 
-/** A joint axis of an output, and what it is linked with: an axis of an input, or the joint axis of one. */
-interface Found extends Joint {
-  readonly from: ReadonlyArray<{ readonly port: number; readonly axis: number | undefined }>
+/** What a joint axis of an output is linked with: an axis of an input, or the joint axis of one. */
+interface Origin {
+  readonly port: number
+  readonly axis: number | undefined
+  /** How many heads in a row have the places of one (keys that several queries share). */
+  readonly repeats?: number
 }
+
+interface Found extends Joint {
+  readonly from: ReadonlyArray<Origin>
+}
+
+/** Where the places of `outer` heads lie, of which `repeats` in a row have the same. */
+const repeated = (outer: number, inner: number, repeats: number): IndexMap => ({
+  first: 0,
+  end: outer * inner,
+  at: (i) => Math.floor(i / (inner * repeats)) * inner + (i % inner),
+  onto: true,
+})
 
 /** One axis of an input split into two of an output. */
 const splitInto = (
@@ -139,15 +155,23 @@ const carriedInto = (
     const [outer, ...moreOuter] = along(joint?.outer)
     const [inner, ...moreInner] = along(joint?.inner)
     if (joint === undefined || outer === undefined || inner === undefined) continue
-    if (moreOuter.length + moreInner.length > 0 || !isPlain(outer) || !isPlain(inner)) continue
+    if (moreOuter.length + moreInner.length > 0 || !isPlain(inner)) continue
+    const repeats = isPlain(outer) ? 1 : repeatsOf(outer, joint.outerSize)
+    if (repeats === undefined) continue
+    const origin = { port, axis: undefined, repeats }
     if (found === undefined) {
-      found = { ...joint, outer: outer.outputAxis, inner: inner.outputAxis, from: [{ port, axis: undefined }] }
+      const outerSize = joint.outerSize * repeats
+      found = { ...joint, outer: outer.outputAxis, outerSize, inner: inner.outputAxis, from: [origin] }
     } else if (found.outer === outer.outputAxis && found.inner === inner.outputAxis) {
-      found = { ...found, from: [...found.from, { port, axis: undefined }] }
+      found = { ...found, from: [...found.from, origin] }
     }
   }
   return found
 }
+
+/** How often in a row each index of an axis of `size` is repeated by a link, if it is and nothing else. */
+const repeatsOf = ({ from, into }: AxisLink, size: number): number | undefined =>
+  into === undefined && from?.digit?.size === size && from.end === size * from.digit.unit ? from.digit.unit : undefined
 
 /** The links by which the outer axis of a joint one becomes part of an axis that both merge into. */
 const mergedFrom = (links: ReadonlyArray<AxisLink>, port: number, joint: Joint): ReadonlyArray<AxisLink> => {

@@ -209,9 +209,9 @@ const relatePair = (
       output: outputAxis >= (shapeOf(ctx.outputs[output])?.length ?? 0),
     }
     // What is known along a joint axis from one of its parts; that they go together is said below.
-    if (from !== undefined && isJoint.output) continue
-    if (isJoint.input) free.add(`out ${outputAxis}`)
-    if (isJoint.output) free.add(`in ${inputAxis}`)
+    if (from !== undefined && isJoint.output && !isJoint.input) continue
+    if (from === undefined && isJoint.input) free.add(`out ${outputAxis}`)
+    if (from === undefined && isJoint.output) free.add(`in ${inputAxis}`)
     const source = idOf(node.inputs[input] ?? '', inputAxis)
     const target = idOf(node.outputs[output] ?? '', outputAxis)
     if (source === undefined || target === undefined) continue
