@@ -73,6 +73,38 @@ test.each(cases)('%s is taken apart', (_, body, nodes) => {
   expect(runLawful(simplify, parsed(body)).nodes.map(({ op }) => op)).toEqual(nodes)
 })
 
+/** What Attention of two heads becomes, with a mask. */
+const attention = (attributes: string, mask: string, type = 'float32'): ReadonlyArray<string> => {
+  const body = `input x: float32[N,2,8]
+    input m: ${type}[2,2]
+    const long: float32[1,3] = [0, -1, 0]
+    const hidden: float32[1,2] = [-inf, -inf]
+    y = Attention(x, x, x, ${mask}) { q_num_heads: 2, kv_num_heads: 2${attributes} }
+    output y: float32[N,2,8]`
+  return runLawful(simplify, right(parse(`graph "test" (ir 10, opset 23)\n${body}`)), {
+    unevaluated: mask === 'hidden',
+  }).nodes.map(({ op }) => op)
+}
+
+test('Attention is taken apart, also where it is causal or has a mask of truth values', () => {
+  const whole = attention('', '_')
+  expect(whole.filter((op) => ['MatMul', 'Softmax', 'Where'].includes(op))).toEqual(['MatMul', 'Softmax', 'MatMul'])
+  expect(attention(', is_causal: 1', '_').filter((op) => op === 'Where')).toHaveLength(1)
+  expect(attention('', 'm', 'bool').filter((op) => op === 'Where')).toHaveLength(2)
+})
+
+test.each([
+  ['is not known', 'm'],
+  ['hides all keys', 'hidden'],
+])('Attention stays where what is added %s', (_, mask) => {
+  expect(attention('', mask)).toEqual(['Attention'])
+})
+
+test('Attention of another kind is not looked into', () => {
+  expect(() => attention('', 'long')).toThrow('a mask of another size')
+  expect(() => attention(', softcap: 1.5', '_')).toThrow('a soft cap')
+})
+
 test('every operator of com.microsoft that is several others has a case here', () => {
   const missing = allOps
     .flatMap(({ name, simplify: apart }) => (apart && name.startsWith('com.microsoft.') ? [name.slice(14)] : []))
