@@ -16,6 +16,7 @@ import { edgeSteps } from './edge-steps.ts'
 import { branches, copies } from './merge-steps.ts'
 import { grouped, stream } from './norm-steps.ts'
 import { atTheEdge, type FloatType } from './numbers.ts'
+import { recurrence } from './recurrent-steps.ts'
 
 /** One step: which builder, and numbers it makes its choices from. */
 export interface Step {
@@ -59,6 +60,20 @@ export interface Builder {
     attrs: Partial<A>,
     ...shapes: ReadonlyArray<number>[]
   ) => void
+  /** A node whose outputs no other step reads; they need not be batch first. */
+  readonly inners: <A>(
+    op: OpDef<string, A>,
+    inputs: ReadonlyArray<string>,
+    attrs: Partial<A>,
+    shapes: ReadonlyArray<ReadonlyArray<number>>,
+  ) => ReadonlyArray<Value>
+  /** One with a single output. */
+  readonly inner: <A>(
+    op: OpDef<string, A>,
+    inputs: ReadonlyArray<string>,
+    attrs: Partial<A>,
+    shape: ReadonlyArray<number>,
+  ) => Value
 }
 
 export type Apply = (b: Builder, step: Step, x: Value, y: Value) => void
@@ -461,6 +476,8 @@ const ordinary: ReadonlyArray<Apply> = [
   stream,
   stream,
   grouped,
+  recurrence,
+  recurrence,
 ]
 
 const edgeNames = [
@@ -529,6 +546,19 @@ export const buildProgram = (program: Program): Graph => {
     const values = Array.from({ length: sizeOf(shape) }, (_, i) => value(i))
     return numbers(shape, edges ? atTheEdge(dtype, shape, values, uniform) : values)
   }
+  let count = 1
+  const add = <A>(
+    op: OpDef<string, A>,
+    inputs: ReadonlyArray<string>,
+    attrs: Partial<A>,
+    shapes: ReadonlyArray<ReadonlyArray<number>>,
+  ): ReadonlyArray<Value> => {
+    const outputs = shapes.map((shape) => ({ name: `v${count++}`, shape }))
+    for (const input of inputs) read.add(input)
+    const names = outputs.map(({ name }) => name)
+    nodes.push(makeNode(op, inputs, names, attrs, `n${nodes.length}`))
+    return outputs
+  }
   const builder: Builder = {
     dtype,
     opset: edges ? 21 : 17,
@@ -539,19 +569,10 @@ export const buildProgram = (program: Program): Graph => {
     weights: (shape, deviation, isZero) => draw(shape, (i) => (isZero?.(i) ? 0 : deviation * normal())),
     positive: (shape) => draw(shape, () => 0.5 + uniform()),
     emit: (op, inputs, attrs, ...shapes) => {
-      const outputs = shapes.map((shape, i) => ({ name: `v${values.length + i}`, shape }))
-      for (const input of inputs) read.add(input)
-      nodes.push(
-        makeNode(
-          op,
-          inputs,
-          outputs.map((o) => o.name),
-          attrs,
-          `n${nodes.length}`,
-        ),
-      )
-      values.push(...outputs)
+      values.push(...add(op, inputs, attrs, shapes))
     },
+    inners: (op, inputs, attrs, shapes) => add(op, inputs, attrs, shapes),
+    inner: (op, inputs, attrs, shape) => add(op, inputs, attrs, [shape])[0] ?? { name: '', shape },
   }
   const builders = edges ? edgy : ordinary
   for (const step of program.steps) {
