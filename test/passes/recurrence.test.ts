@@ -284,3 +284,16 @@ describe.each(every)('%s, linear before reset %i', (kind, linear_before_reset) =
     expect(shapes).toEqual([`1x${gates * 6}x6 1x${gates * 6}x6`, `1x${gates * 3}x6 1x${gates * 3}x3`])
   })
 })
+
+test('units that all hold constants leave them behind', async () => {
+  const { recurrences } = await compiled(
+    buildGraph({ x: [5, 'N', 6] }, (b) => {
+      const [w, r] = [b.floats('w', new Array<number>(12).fill(0), [1, 2, 6]), b.floats('r', [0, 0, 0, 0], [1, 2, 2])]
+      const inputs = ['x', w, r, b.floats('b', [0.2, -0.1, 0.3, 0.4], [1, 4])]
+      const y = b.op(ops.RNN, inputs, { hidden_size: 2 }, 2)
+      const z = b.op(ops.Squeeze, [y, b.ints('one', [1])])
+      return [b.op(ops.MatMul, [z, b.weight('out', [2, 4])])]
+    }),
+  )
+  expect(recurrences).toEqual([])
+})

@@ -315,9 +315,12 @@ export const shrinkRecurrence = <A extends RecurrentAttributes>(cell: Cell<A>, s
       const block = Math.floor(k / rest.length)
       return block * parts.units + (rest[k % rest.length] ?? 0)
     })
+  // A unit that holds a constant needs no reader, nor does its direction then: what was concluded from it has to hold.
+  const held = s.node.outputs.map((_, port) => s.constantsOfOutput(port, unitAxis('output', port).axis))
+  const isGiven = (u: number): boolean => held.some((constants) => !Number.isNaN(constants?.[u] ?? NaN))
   const isDead = Uint8Array.from({ length: ways.length * rest.length }, (_, k) => {
     const [way, unit] = [ways[Math.floor(k / rest.length)] ?? 0, rest[k % rest.length] ?? 0]
-    return isExact(units, unit) && isExact(directions, way) ? 0 : 1
+    return isExact(units, unit) && (isGiven(unit) || isExact(directions, way)) ? 0 : 1
   })
   /** Elements of units that nothing needs as zeros; `inner` of them for each unit of each block. */
   const cleared = (tensor: Tensor, inner: number): Tensor =>
