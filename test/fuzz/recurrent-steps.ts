@@ -125,7 +125,9 @@ const firstState = (
   directions: number,
 ): Value => {
   const dead = some(b, units, 0.3)
-  const mean = b.inner(ops.ReduceMean, [name], { axes: [0], keepdims: 1 }, [1, n, features])
+  const isInput = b.opset >= 18
+  const operands = isInput ? [name, b.constant(int64s([0]))] : [name]
+  const mean = b.inner(ops.ReduceMean, operands, isInput ? {} : { axes: [0] }, [1, n, features])
   const weight = b.weights([features, units], 0.4, (k) => dead.has(k % units))
   const state = b.inner(ops.MatMul, [mean.name, weight], {}, [1, n, units])
   if (directions === 1) return state
