@@ -26,7 +26,65 @@ const constants = 'test/passes/propagate-constants.test.ts'
 const parallel = 'test/passes/fuse-parallel.test.ts'
 const merging = 'test/passes/merge-channels.test.ts'
 
+const attention = 'test/passes/attention.test.ts'
+
 const mutants: ReadonlyArray<Mutant> = [
+  {
+    guard: 'of a product only what is zero on one side goes',
+    file: 'src/passes/channel-elimination/rules.ts',
+    from: 'if (goes(value, axis, k) && !isZero(k))',
+    to: 'if (goes(value, axis, k) && false)',
+    tests: attention,
+  },
+  {
+    guard: 'heads keep equally many places',
+    file: 'src/passes/channel-elimination/rules.ts',
+    from: 'for (const p of alone.slice(0, gone.length - least))',
+    to: 'for (const p of alone.slice(0, 0))',
+    tests: attention,
+  },
+  {
+    guard: 'what goes only with its head or its place comes back with them',
+    file: 'src/passes/channel-elimination/draft.ts',
+    from: 'if (!isCovered && covers.isBound(cell))',
+    to: 'if (!isCovered && covers.isBound(cell) && cell < 0)',
+    tests: attention,
+  },
+  {
+    guard: 'what covers a channel that stays stays',
+    file: 'src/passes/channel-elimination/draft.ts',
+    from: 'for (const cell of covers.cellsOf(at)) waiting.push(...covers.waysOf(cell))',
+    to: '',
+    tests: attention,
+  },
+  {
+    guard: 'places that a constant tells apart, but not heads, go in all heads',
+    file: 'src/passes/channel-elimination/joints.ts',
+    from: 'if (link.outputAxis === inner) isBound = true',
+    to: '',
+    tests: attention,
+  },
+  {
+    guard: 'only weights that add up to 1 along what is summed leave a constant as it is',
+    file: 'src/ir/ops/mat-mul.ts',
+    from: 'ctx.sumsToOne?.(0) === left - 1',
+    to: 'left > 0',
+    tests: attention,
+  },
+  {
+    guard: 'a part is selected before a reshape only where nothing else reads the rest',
+    file: 'src/passes/hoist-selection.ts',
+    from: ' || found.includes(undefined)',
+    to: '',
+    tests: attention,
+  },
+  {
+    guard: 'reshapes are joined only where nothing else reads what is between',
+    file: 'src/passes/fuse-reshape.ts',
+    from: 'onlyReader(graph, value) === node ? soleProducer',
+    to: 'value !== "" ? soleProducer',
+    tests: 'test/passes/fuse-reshape.test.ts',
+  },
   {
     guard: 'no more channels are told apart than the size of a model explains',
     file: 'src/passes/channel-elimination/tracking.ts',

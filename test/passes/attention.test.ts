@@ -64,48 +64,72 @@ interface Masked {
   readonly o?: ReadonlyArray<number>
 }
 
-const attention = (b: GraphBuilder, x: string, { q = [], k = [], v = [], o = [] }: Masked, bias = false): string => {
+interface Variant {
+  /** The projections that have a bias, and those of which it is masked with them. */
+  readonly biased?: ReadonlyArray<string>
+  readonly masked?: ReadonlyArray<string>
+  /** What stands between the scores and their product with the values. */
+  readonly weigh?: (b: GraphBuilder, scores: string) => string
+  readonly queries?: (b: GraphBuilder, q: string) => string
+}
+
+const softmax = (b: GraphBuilder, scores: string): string => b.op(ops.Softmax, [scores], { axis: -1 })
+const biased: Variant = { biased: ['q', 'k', 'v'], masked: ['q', 'k'] }
+
+const attention = (
+  b: GraphBuilder,
+  x: string,
+  { q = [], k = [], v = [], o = [] }: Masked,
+  { biased = [], masked = [], weigh = softmax, queries: turn = (_, y) => y }: Variant = {},
+): string => {
   const project = (name: string, gone: ReadonlyArray<number>): string => {
     const y = linear(b, name, x, [16, width], { columns: gone })
-    return bias ? b.op(ops.Add, [y, b.weight(`${name}.bias`, [width], { rows: name === 'v' ? [] : gone })]) : y
+    const rows = masked.includes(name) ? gone : []
+    return biased.includes(name) ? b.op(ops.Add, [y, b.weight(`${name}.bias`, [width], { rows })]) : y
   }
   const [queries, keys, values] = [
-    split(b, 'q', project('q', q)),
+    turn(b, split(b, 'q', project('q', q))),
     split(b, 'k', project('k', k), [0, 2, 3, 1]),
     split(b, 'v', project('v', v)),
   ]
   const scores = b.op(ops.Mul, [b.op(ops.MatMul, [queries, keys]), b.floats('scale', [0.35], [])])
-  const mixed = b.op(ops.MatMul, [b.op(ops.Softmax, [scores], { axis: -1 }), values])
+  const mixed = b.op(ops.MatMul, [weigh(b, scores), values])
   return linear(b, 'o', merge(b, 'mixed', mixed), [width, 16], { rows: o })
 }
 
 describe('attention', () => {
-  const widths = async (zeros: Masked, bias = false, length: number | string = 5): Promise<string> => {
+  const all = '16 -> 32, 16 -> 32, 16 -> 32, 32 -> 16'
+  const widths = async (zeros: Masked, variant: Variant = {}, length: number | string = 5): Promise<string> => {
     const { width: wide } = await compiled(
-      buildGraph({ x: ['N', length, 16] }, (b) => [attention(b, 'x', zeros, bias)]),
+      buildGraph({ x: ['N', length, 16] }, (b) => [attention(b, 'x', zeros, variant)]),
     )
     return ['q', 'k', 'v', 'o'].map(wide).join(', ')
   }
   test.each([5, 'S'])('loses heads whose values are zero, or that nothing reads (length %s)', async (length) => {
     const fewer = '16 -> 24, 16 -> 24, 16 -> 24, 24 -> 16'
-    expect(await widths({ v: ofHeads(1) }, false, length)).toBe(fewer)
-    expect(await widths({ o: ofHeads(3) }, true, length)).toBe(fewer)
-    expect(await widths({ q: ofHeads(0), k: ofHeads(0), v: ofHeads(0), o: ofHeads(0) }, true, length)).toBe(fewer)
+    expect(await widths({ v: ofHeads(1) }, {}, length)).toBe(fewer)
+    expect(await widths({ o: ofHeads(3) }, biased, length)).toBe(fewer)
+    expect(await widths({ q: ofHeads(0), k: ofHeads(0), v: ofHeads(0), o: ofHeads(0) }, biased, length)).toBe(fewer)
   })
   test('loses heads whose values are constant: rows of the softmax add up to 1', async () => {
-    expect(await widths({ v: ofHeads(1) }, true)).toBe('16 -> 24, 16 -> 24, 16 -> 24, 24 -> 16')
+    expect(await widths({ v: ofHeads(1) }, biased)).toBe('16 -> 24, 16 -> 24, 16 -> 24, 24 -> 16')
   })
   test('loses places of queries and keys where either is zero, and of values', async () => {
     expect(await widths({ q: ofPlaces(0, 5), k: ofPlaces(1, 2) })).toBe('16 -> 16, 16 -> 16, 16 -> 32, 32 -> 16')
     expect(await widths({ v: ofPlaces(0, 5), o: ofPlaces(1, 2) })).toBe('16 -> 32, 16 -> 32, 16 -> 16, 16 -> 16')
   })
+  test('keeps heads with constant values whose weights do not add up to 1, or not along what is summed', async () => {
+    const weights = [
+      (b: GraphBuilder, scores: string): string => b.op(ops.Relu, [scores]),
+      (b: GraphBuilder, scores: string): string => b.op(ops.Softmax, [scores], { axis: 2 }),
+    ]
+    for (const weigh of weights) expect(await widths({ v: ofHeads(1) }, { ...biased, weigh })).toBe(all)
+  })
   test('keeps places where neither is zero, though both are constant', async () => {
-    const graph = buildGraph({ x: ['N', 5, 16] }, (b) => [attention(b, 'x', { q: [], k: [] }, true)])
-    const masked = buildGraph({ x: ['N', 5, 16] }, (b) => [
-      attention(b, 'x', { q: ofPlaces(0), k: ofPlaces(1) }, false),
-    ])
-    expect((await compiled(graph)).width('q')).toBe('16 -> 32')
-    expect((await compiled(masked)).width('q')).toBe('16 -> 24')
+    expect(await widths({ q: ofPlaces(0), k: ofPlaces(0) }, { biased: ['q', 'k'] })).toBe(all)
+    expect(await widths({ q: ofPlaces(0), k: ofPlaces(0) }, { biased: ['q'] })).toBe(
+      '16 -> 28, 16 -> 28, 16 -> 32, 32 -> 16',
+    )
   })
   test('loses heads and places of every kind at once', async () => {
     const dead = ofHeads(2)
@@ -115,11 +139,20 @@ describe('attention', () => {
   test('loses other places in each head, equally many', async () => {
     const own = Array.from({ length: heads }, (_, h) => [h, h + 1, h + 3].map((p) => h * places + p)).flat()
     expect(await widths({ q: own, v: own })).toBe('16 -> 20, 16 -> 20, 16 -> 20, 20 -> 16')
-    expect(await widths({ q: own.slice(0, 6), k: own.slice(6), o: own }, true)).toBe(
+    expect(await widths({ q: own.slice(0, 6), k: own.slice(6), o: own }, biased)).toBe(
       '16 -> 20, 16 -> 20, 16 -> 20, 20 -> 16',
     )
     // The first head has one more, which stays.
     expect(await widths({ q: [...own, 7] })).toBe('16 -> 20, 16 -> 20, 16 -> 32, 32 -> 16')
+  })
+  test('keeps other places in each head where a constant tells places apart, but not heads', async () => {
+    const queries = (b: GraphBuilder, q: string): string => b.op(ops.Mul, [q, b.weight('norm', [places])])
+    const own = [0, 9, 18, 27]
+    expect(await widths({ q: own })).toBe('16 -> 28, 16 -> 28, 16 -> 32, 32 -> 16')
+    expect(await widths({ q: own }, { queries })).toBe(all)
+    expect(await widths({ q: [...ofPlaces(3), ...ofHeads(1)], o: ofHeads(1) }, { queries })).toBe(
+      '16 -> 21, 16 -> 21, 16 -> 24, 24 -> 16',
+    )
   })
   test('loses heads, places in all heads and places of their own', async () => {
     const own = [0, 9, 26].concat(ofHeads(2))
