@@ -131,6 +131,12 @@ describe('attention', () => {
       '16 -> 28, 16 -> 28, 16 -> 32, 32 -> 16',
     )
   })
+  test('keeps heads that nothing needs where what they are split off is an output', async () => {
+    const { width: wide } = await compiled(
+      buildGraph({ x: ['N', 5, 16] }, (b) => [attention(b, 'x', { o: ofHeads(1) }), 'matMul0']),
+    )
+    expect(['q', 'k', 'v', 'o'].map(wide).join(', ')).toBe(all)
+  })
   test('loses heads and places of every kind at once', async () => {
     const dead = ofHeads(2)
     const zeros = { q: [...dead, ...ofPlaces(0, 1, 2, 3)], k: dead, v: [...dead, ...ofPlaces(6, 7)], o: dead }
