@@ -97,6 +97,15 @@ export interface Contraction {
   readonly axis: number
   readonly outputAxis: number
   readonly weightPort: number
+  /** What is multiplied, where that is not the operand itself: what its integers stand for. Of the same shape. */
+  readonly weight?: Held
+  /**
+   * What a number on the input counts as in the sum, where that is not itself: what an integer stands for; NaN where that is not
+   * known.
+   */
+  readonly counts?: (x: number) => number
+  /** The number that an output is for a sum, bias and scale included, where that is not the sum: the integer it is rounded to. */
+  readonly makes?: (sum: number) => number | undefined
   /** Axes of the weight for output and input channels. Of a grouped weight one of them spans a single group. */
   readonly weightOutputAxis: number
   readonly weightInputAxis: number

@@ -89,7 +89,7 @@ export const layersOf = memoized((original): ReadonlyArray<Layer> => {
     const contraction = opOf(node).contraction?.(contextOf(graph, node))
     if (contraction === undefined) continue
     const weight = node.inputs[contraction.weightPort] ?? ''
-    const tensor = graph.constants.get(weight)
+    const tensor = contraction.weight ?? graph.constants.get(weight)
     if (tensor !== undefined) layers.push({ node, contraction, weight, tensor, ...channelsOf(tensor, contraction) })
   }
   return layers

@@ -214,7 +214,7 @@ const survey = (graph: Graph, bindings: Bindings): Survey => {
     const op = opOf(node)
     const ctx = contextOf(sized, node)
     const c = op.links === 'opaque' || op.links(ctx) === 'opaque' ? undefined : op.contraction?.(ctx)
-    const weight = c && ctx.constant(c.weightPort)
+    const weight = c && (c.weight ?? ctx.constant(c.weightPort))
     if (c === undefined || weight === undefined) return []
     const { inputs, outputs } = channelsOf(weight, c)
     const name = node.inputs[c.weightPort] ?? ''

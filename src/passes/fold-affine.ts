@@ -99,8 +99,11 @@ const largestAlong = (tensor: Tensor, axis: number): Float64Array => {
   return out
 }
 
-const contractionOf = (graph: Graph, node: Node): Contraction | undefined =>
-  opOf(node).contraction?.(contextOf(graph, node))
+/** The contraction of a node that makes the sum itself, not rounded to integers. */
+const contractionOf = (graph: Graph, node: Node): Contraction | undefined => {
+  const c = opOf(node).contraction?.(contextOf(graph, node))
+  return c?.makes === undefined ? c : undefined
+}
 
 /** The contraction that computes `scale · y + shift`; `others` are the largest of what else each output is the sum of. */
 const scaleOutputs = (

@@ -54,7 +54,7 @@ const fuseContractions: Rule = (graph, node, names) => {
 const linearOf = (graph: Graph, node: Node): Linear | undefined => {
   const ctx = contextOf(graph, node)
   const c = node.outputs.length === 1 ? opOf(node).contraction?.(ctx) : undefined
-  return c && { node, reads: readsOfContraction(ctx, c) }
+  return c !== undefined && c.makes === undefined ? { node, reads: readsOfContraction(ctx, c) } : undefined
 }
 
 const fuse = (graph: Graph, first: Linear, second: Linear, form: Linear, names: Names): Found => {

@@ -17,7 +17,10 @@ export interface Channels {
   readonly outputsPerGroup: number
 }
 
-export const channelsOf = (weight: Tensor, c: Contraction): Channels => {
+export const channelsOf = (
+  weight: Tensor,
+  c: Pick<Contraction, 'weightOutputAxis' | 'weightInputAxis' | 'groups' | 'grouped'>,
+): Channels => {
   const out = weight.shape[c.weightOutputAxis] ?? 0
   const into = weight.shape[c.weightInputAxis] ?? 0
   return c.grouped === 'input'
@@ -42,7 +45,7 @@ export interface Reads extends Channels {
 }
 
 export const readsOfContraction = (ctx: NodeContext<unknown>, c: Contraction): Reads => {
-  const weight = ctx.constant(c.weightPort)
+  const weight = c.weight ?? ctx.constant(c.weightPort)
   invariant(weight !== undefined, `the weight of contraction ${ctx.node.name} is not a constant`)
   const channels = channelsOf(weight, c)
   const { inputsPerGroup, outputsPerGroup } = channels
@@ -84,6 +87,7 @@ export const constantOutputs = (r: Reads, inputs: Float64Array | undefined, inpu
   const errors = new Float64Array(r.outputs)
   const unit = 2 ** -precisionOf(r.weight.dtype).digits
   const sumOf = r.sums()
+  const { counts, makes } = r.contraction
   for (let o = 0; o < r.outputs; o++) {
     const bias = r.contraction.bias(o)
     if (bias === undefined) continue
@@ -92,7 +96,8 @@ export const constantOutputs = (r: Reads, inputs: Float64Array | undefined, inpu
     let error = 0
     for (let i = first; i < end && !Number.isNaN(sum); i++) {
       if (!r.reads(o, i)) continue
-      const value = inputs?.[i] ?? NaN
+      const held = inputs?.[i] ?? NaN
+      const value = counts === undefined ? held : counts(held)
       if (value === 0) continue
       // The weight is read only where that can make a difference.
       const isKnown = r.contraction.uniform && !Number.isNaN(value)
@@ -100,8 +105,8 @@ export const constantOutputs = (r: Reads, inputs: Float64Array | undefined, inpu
       sum += value * weight
       error += Math.abs(weight) * Math.max(inputErrors?.[i] ?? 0, unit * Math.abs(value))
     }
-    values[o] = bias + sum
-    errors[o] = error + (error > 0 ? unit * Math.abs(bias) : 0)
+    values[o] = makes === undefined ? bias + sum : (makes(bias + sum) ?? NaN)
+    errors[o] = makes === undefined ? error + (error > 0 ? unit * Math.abs(bias) : 0) : 0
   }
   return { values, errors }
 }

@@ -53,7 +53,8 @@ export interface Unpaid {
 const nothing: Payment = { shift: undefined, carried: [] }
 
 /** How what goes is paid for, or what has to come back so that it can be. */
-export const payFor = (r: Reads, removal: Removal): E.Either<Unpaid, Payment> => {
+export const payFor = (r: Reads, given: Removal): E.Either<Unpaid, Payment> => {
+  const removal = counted(r, given)
   const { patterns, isBordered } = removal
   const owed = owedBy(r, removal)
   if (owed.length === 0) return E.right(nothing)
@@ -78,6 +79,17 @@ export const payFor = (r: Reads, removal: Removal): E.Either<Unpaid, Payment> =>
         ? 'there is no sum for each position'
         : 'to add it there costs more than it saves',
   })
+}
+
+/** The removal with the constants that the sum counts; infinity for one that is known, but not what it counts as. */
+const counted = (r: Reads, removal: Removal): Removal => {
+  const { counts } = r.contraction
+  if (counts === undefined) return removal
+  const of = (x: number): number => {
+    const value = counts(x)
+    return Number.isNaN(value) && !Number.isNaN(x) ? Infinity : value
+  }
+  return { ...removal, constants: removal.constants?.map(of) }
 }
 
 /** An output and the removed channels that it reads and that hold something else than zero. */

@@ -46,7 +46,8 @@ export const endangeredBy = (graph: Graph, facts: ChannelFacts, decision: Decisi
         const safe = new Uint8Array(count)
         const inBundle = isBundled(mixing, 'output', k, axis)
         const isSummed = inBundle || (c !== undefined && axis === c.outputAxis)
-        const made = inBundle ? mixing?.zeroed : isSummed && c?.payable === true && k === 0 ? 0 : undefined
+        const zeroed = c?.makes === undefined ? 0 : c.makes(0)
+        const made = inBundle ? mixing?.zeroed : isSummed && c?.payable === true && k === 0 ? zeroed : undefined
         const isDead = deadAlong(value, axis, tracked, facts)
         const linked = linksTo(links, k, axis)
         const reads = node.inputs.map((input, port) => ({

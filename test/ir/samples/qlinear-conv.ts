@@ -1,0 +1,75 @@
+import { int, ints, sample } from '../helpers.ts'
+import { integers, scale, weight, zero } from '../quantized.ts'
+
+export default [
+  sample(
+    'padded, by channel',
+    [
+      integers([2, 3, 5, 4]),
+      scale(0.02),
+      zero('uint8', 100),
+      weight([4, 3, 3, 3]),
+      scale(0.01, 0.02, 0.005, 0.03),
+      zero('int8', 0, 0, 0, 0),
+      scale(0.1),
+      zero('uint8', 120),
+      weight([4], 'int32'),
+    ],
+    { attributes: { pads: ints(1, 1, 1, 1) } },
+  ),
+  sample(
+    'unpadded, no bias',
+    [
+      integers([1, 3, 4, 4]),
+      scale(0.02),
+      zero('uint8', 3),
+      weight([2, 3, 2, 2], 'uint8'),
+      scale(0.01),
+      zero('uint8', 128),
+      scale(0.05),
+      zero('uint8', 0),
+    ],
+    { opset: 10 },
+  ),
+  sample(
+    'depthwise',
+    [
+      integers([1, 4, 4, 4]),
+      scale(0.02),
+      zero('uint8', 3),
+      weight([4, 1, 3, 3]),
+      scale(0.01, 0.02, 0.005, 0.03),
+      zero('int8', 0, 0, 0, 0),
+      scale(0.05),
+      zero('uint8', 10),
+      weight([4], 'int32'),
+    ],
+    { attributes: { group: int(4), pads: ints(1, 1, 1, 1) } },
+  ),
+  sample(
+    'two groups, by channel',
+    [
+      integers([1, 4, 3, 3]),
+      scale(0.02),
+      zero('uint8', 3),
+      weight([4, 2, 1, 1]),
+      scale(0.01, 0.02, 0.005, 0.03),
+      zero('int8', 0, 0, 0, 0),
+      scale(0.05),
+      zero('uint8', 10),
+      weight([4], 'int32'),
+    ],
+    { attributes: { group: int(2) } },
+  ),
+  sample('int8', [
+    integers([1, 3, 4, 4], 'int8'),
+    scale(0.02),
+    zero('int8', -3),
+    weight([2, 3, 1, 1]),
+    scale(0.01),
+    zero('int8', 0),
+    scale(0.05),
+    zero('int8', 5),
+    weight([2], 'int32'),
+  ]),
+]
