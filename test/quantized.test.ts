@@ -7,7 +7,7 @@ import * as ort from 'onnxruntime-node'
 import { describe, expect, test } from 'vitest'
 import { lower } from '../src/export/lower.ts'
 import type { Graph } from '../src/ir/graph.ts'
-import { axisMask, type Masks } from '../src/masks/mask.ts'
+import { axisMask, intersectMask, type Mask, type Masks } from '../src/masks/mask.ts'
 import { applyMasks } from '../src/passes/apply-masks.ts'
 import type { Compiled } from '../src/passes/compile.ts'
 import { readModelBytes } from '../src/read/model.ts'
@@ -117,3 +117,45 @@ describe.each(['qdq_by_channel', 'qdq_by_tensor'])('%s', (name) => {
     expect(bytesOf(compileValid(orThrow(readModelBytes(bytes)), new Map(), { widths: 'raw' }).graph)).toEqual(bytes)
   })
 })
+
+describe.each(['qoperator_by_channel', 'qoperator_by_tensor'])('%s', (name) => {
+  test('loses what is masked', { timeout: 60_000 }, async () => {
+    const graph = load(name)
+    const compiled = await expectSame(
+      graph,
+      masksFor((layer) => `${layer}.weight_quantized`),
+    )
+    expect(outputsOf(compiled)).toEqual(widths)
+    expect(compiled.report.opaque).toEqual([])
+    const bytes = bytesOf(compiled.graph)
+    expect(bytesOf(compileValid(orThrow(readModelBytes(bytes)), new Map(), { widths: 'raw' }).graph)).toEqual(bytes)
+  })
+})
+
+test(
+  'dynamically quantized layers lose channels that are zero, since their scales cannot depend on these',
+  {
+    timeout: 60_000,
+  },
+  async () => {
+    const graph = load('dynamic')
+    const first = (shape: ReadonlyArray<number>, axis: number, count: number, start = 0): Mask =>
+      axisMask(
+        shape,
+        axis,
+        Uint8Array.from({ length: shape[axis] ?? 0 }, (_, i) => (i >= start && i < start + count ? 0 : 1)),
+      )
+    const weights: Masks = new Map([
+      ['conv4.weight_quantized', first([24, 16, 1, 1], 0, 8)],
+      ['conv5.weight_quantized', intersectMask(first([32, 40, 1, 1], 0, 10), first([32, 40, 1, 1], 1, 8, 16))],
+      ['fc.weight_quantized', first([32, 10], 0, 10)],
+    ])
+    const kept = await expectSame(graph, weights)
+    // Filters of a negative bias are zero behind the activation, the others hold a number that counts for the range.
+    expect(outputsOf(kept)).toMatchObject({ conv4: 21, conv5: 28 })
+    const all: Masks = new Map([...weights, ['conv4.bias', first([24], 0, 8)], ['conv5.bias', first([32], 0, 10)]])
+    const compiled = await expectSame(graph, all)
+    expect(outputsOf(compiled)).toMatchObject({ conv4: 16, conv5: 22 })
+    expect(compiled.report.opaque).toEqual([])
+  },
+)

@@ -6,7 +6,7 @@ import type { ValueId } from '../ir/op.ts'
 import { edited, editElements, elements, type Held, isNumeric, pieces, type Tensor, tensorOf } from '../ir/tensor.ts'
 import { sameShape, sizeOf } from '../ir/type.ts'
 import { expandMask, intersectMask, type Mask, maskRows, type Masks } from '../masks/mask.ts'
-import { resolveWeights } from '../masks/weights.ts'
+import { readersOfWeights, resolveWeights } from '../masks/weights.ts'
 
 export type MaskError = Failure<'MaskError'>
 
@@ -36,7 +36,7 @@ export const applyMasks = (graph: Graph, masks: Masks): E.Either<MaskError, Grap
   const changed = new Set<ValueId>()
   for (const [root, mask] of byRoot) {
     const tensor = resolved.graph.constants.get(root)
-    const masked = tensor && multiply(tensor, mask)
+    const masked = tensor && multiplyRead(graph, root, tensor, mask)
     if (masked === undefined || masked === tensor) continue
     constants.set(root, masked)
     changed.add(root)
@@ -73,6 +73,14 @@ const multiply = (tensor: Tensor, mask: Mask): Tensor => {
     }
   }
   return tensor
+}
+
+/** The same for a constant that may be integers which the layers that read it know what they stand for. */
+const multiplyRead = (graph: Graph, root: ValueId, tensor: Tensor, mask: Mask): Tensor => {
+  const [layer] = readersOfWeights(graph).get(root) ?? []
+  const held = layer?.contraction.weight
+  if (held?.stored !== tensor) return multiply(tensor, mask)
+  return multiply(held, mask) === held ? tensor : multiplyHeld(held, mask).stored
 }
 
 /** The same for what is held as integers: what is masked becomes the integer that stands for zero. */

@@ -9,6 +9,7 @@ import { defineOp, type InferContext, type OpDef } from '../op.ts'
 import { type Dense, elements, type Elements, isNumeric, tensorOf } from '../tensor.ts'
 import { type Dim, isStatic, tensorType } from '../type.ts'
 import { dtypeOf } from './movement.ts'
+import { isQuantized } from './quantization.ts'
 
 /** Smallest and largest value of an integer type. */
 const rangeOf = (dtype: DType): readonly [number, number] => {
@@ -50,7 +51,7 @@ const castContent = (content: ReadonlyArray<Dim>, to: DType): ReadonlyArray<Dim>
 }
 
 /**
- * Every element converted to the type that `target` names. Floats are rounded once. Constants pass from float to float;
+ * Every element converted to the type that `target` names. Floats are rounded once. Constants pass to floats;
  * known elements of integers pass from one integer type to another that holds them.
  */
 export const casting = <const Name extends string, A>(
@@ -79,7 +80,7 @@ export const casting = <const Name extends string, A>(
     constant: (ctx, [x]) => {
       const [from, to] = [dtypeOf(ctx.inputs[0]), target(ctx)]
       if (typeof x !== 'number' || from === undefined || to === undefined) return undefined
-      return isFloat(from) && isFloat(to) ? castConstant(x, to) : undefined
+      return (isFloat(from) || isQuantized(from)) && isFloat(to) ? castConstant(x, to) : undefined
     },
     identity: (ctx) => (dtypeOf(ctx.inputs[0]) === target(ctx) ? 0 : undefined),
     evaluate: (ctx, [x]) => {

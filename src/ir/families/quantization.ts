@@ -25,15 +25,18 @@ export const roundToEven = (x: number): number => {
   return rest < 0.5 || (rest === 0.5 && floor % 2 === 0) ? floor : floor + 1
 }
 
-/** How near to halfway between two integers a number is rounded to neither, relative to its size. */
+/** How near to halfway between two integers a number is rounded to neither, relative to the terms that it is the sum of. */
 const tie = 2 ** -18
 
-/** `saturate(round(x) + zero)`; undefined where an error in the last digits of `x` could decide between two integers. */
-export const quantized = (x: number, zero: number, dtype: DType): number | undefined => {
+/**
+ * `saturate(round(x) + zero)`; undefined where an error in the last digits of `x` could decide between two integers. `size` is the
+ * magnitude of what `x` is the sum of.
+ */
+export const quantized = (x: number, zero: number, dtype: DType, size = Math.abs(x)): number | undefined => {
   const [low, high] = integerRange(dtype)
   const at = (v: number): number => Math.min(high, Math.max(low, roundToEven(v) + zero))
   const y = at(x)
-  return Number.isFinite(y) && at(x * (1 - tie)) === y && at(x * (1 + tie)) === y ? y : undefined
+  return Number.isFinite(y) && at(x - tie * size) === y && at(x + tie * size) === y ? y : undefined
 }
 
 /** Along which axis of input 0 there is a scale for each index; undefined for one scale, or where that is not known. */
