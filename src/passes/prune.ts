@@ -198,7 +198,7 @@ const relateLayers = (graph: Graph, model: Graph): Network => {
   }
   const reasons = layersOf(graph).map(unmaskable)
   const layers = layersOf(graph).map((layer) => ({ ...layer, weight: names.get(layer.tensor) ?? layer.weight }))
-  const relation = tied(relate(resolved))
+  const relation = tied(resolved, relate(resolved))
   const pins = pinsOf(resolved, relation)
   const classes = new Map<number, ChannelClass>()
   const classAt = (value: ValueId, axis: number, index: number): ChannelClass | undefined => {

@@ -9,6 +9,7 @@ import { type Graph, withParts } from '../../src/ir/graph.ts'
 import type { Node } from '../../src/ir/op.ts'
 import * as ops from '../../src/ir/ops/index.ts'
 import { makeNode } from '../../src/ir/make-node.ts'
+import { isStatic } from '../../src/ir/type.ts'
 import { isOp } from '../../src/ir/registry.ts'
 import { copyElements, int64s, materialize, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
 import { eliminateCommon } from '../../src/passes/eliminate-common.ts'
@@ -128,7 +129,9 @@ const roughen = (graph: Graph, seed: number): Graph => {
       nodes.push({ ...node, outputs: [copy] })
       also(output, copy)
     }
-    if (uniform() < 0.3) copies[Math.floor(uniform() * copies.length)]?.(output, type.shape?.map(Number) ?? [])
+    // Only the first axis of an image is of unknown size; of a sequence it may be the second.
+    const sizes = type.shape?.slice(1).every(isStatic) === true ? type.shape.map(Number) : undefined
+    if (uniform() < 0.3 && sizes !== undefined) copies[Math.floor(uniform() * copies.length)]?.(output, sizes)
     if (uniform() < 0.1) nodes.push(makeNode(ops.Relu, [output], [fresh()]))
   }
   return withParts(graph, { nodes, constants })

@@ -93,17 +93,31 @@ export const relate = (graph: Graph, facts?: ChannelFacts): Classes => {
 }
 
 /**
- * Classes in which a fine channel always goes with the first that covers it: of an axis split into heads and places, whole
- * heads. Their numbers have gaps.
+ * Classes in which a fine channel always goes with the first that covers it, and others that cover it stay: of an axis split into
+ * heads and places, whole heads go. Their numbers have gaps.
  */
-export const tied = (classes: Classes): Classes => {
-  const { classOf, count, covers } = classes
+export const tied = (graph: Graph, classes: Classes): Classes => {
+  const { classOf, count, covers, idOf } = classes
   const sets = disjointSets(count)
+  const held = new Set<number>()
   for (let cell = 0; cell < covers.cells; cell++) {
-    const [way] = covers.waysOf(cell)
+    const [way, ...others] = covers.waysOf(cell)
     if (way !== undefined && covers.isBound(cell)) sets.unite(covers.fineOf(cell), way)
+    for (const other of others) held.add(other)
   }
-  return { ...classes, classOf: classOf.map(sets.find) }
+  const isHeld = (value: ValueId, axis: number): boolean => {
+    const start = idOf(value, axis)
+    const size = axesOf(graph, value)[axis] ?? 0
+    return (
+      start !== undefined && Array.from({ length: size }, (_, i) => classOf[start + i] ?? -1).some((at) => held.has(at))
+    )
+  }
+  const reason = (at: string): Reason => ({ kind: 'mixed', at, text: 'is merged with another axis' })
+  return {
+    ...classes,
+    classOf: classOf.map(sets.find),
+    pinned: (value, axis) => classes.pinned(value, axis) ?? (isHeld(value, axis) ? reason(value) : undefined),
+  }
 }
 
 interface Layout {

@@ -68,7 +68,7 @@ export const networkOf = (graph: Graph, trained: ReadonlySet<ValueId>): Network 
 /** The classes of channels that a mask can remove. */
 const channelClasses = (original: Graph, layers: ReadonlyArray<GraphLayer>): ReadonlyArray<ChannelClass> => {
   const { graph } = resolveWeights(original)
-  const relation = tied(relate(graph))
+  const relation = tied(graph, relate(graph))
   const numberOf = new Map(layers.map(({ node }, l) => [node, l]))
   const classes = new Map<number, ChannelClass>()
   const fixed = pinnedClasses(graph, relation)
