@@ -242,8 +242,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     guard: 'an axis that an operator mixes is pinned',
     file: 'src/passes/channel-elimination/tracking.ts',
-    from: 'if (read[port]?.includes(axis) !== true && op.ignores?.(ctx, port, axis) !== true) pin(value, axis, mixed)',
-    to: 'if (op.ignores?.(ctx, port, axis) === true) pin(value, axis, mixed)',
+    from: 'if (!isRead && op.ignores?.(ctx, port, axis) !== true) pin(value, axis, mixed)',
+    to: 'if (!isRead && op.ignores?.(ctx, port, axis) === true) pin(value, axis, mixed)',
     tests: elimination,
   },
   {
@@ -256,8 +256,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     guard: 'a value that gives its partner its size is not written as a small constant',
     file: 'src/passes/propagate-constants.ts',
-    from: 'if (keepsTypes(graph, next, types, constants)) {',
-    to: 'if (constants.size > 0) {',
+    from: '(p === port ? name : i)) }\n        if (keepsTypes(graph, next, types, constants)) {',
+    to: '(p === port ? name : i)) }\n        if (constants.size > 0) {',
     tests: elimination,
   },
   {
@@ -459,8 +459,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     guard: 'no root mean square is known whose squares overflow',
     file: 'src/ir/ops/rms-normalization.ts',
-    from: '|| x * x > largest * 2 ** -24',
-    to: '|| x * x > Infinity * largest',
+    from: '&& c * c <= largest * 2 ** -24',
+    to: '&& largest > 0',
     tests: 'test/ir/tails.test.ts',
   },
   {
