@@ -1,6 +1,7 @@
 /** Building blocks of reference evaluation: plain loops over numbers, computed in double and rounded once. */
 import { bitsOf, type DType, isFloat, isWide } from './dtype.ts'
-import { dense, type Dense, elementBuffer, type Elements, elements, isNumeric, tensorOf } from './tensor.ts'
+import type { Elements } from './element-codec.ts'
+import { dense, type Dense, elementBuffer, elements, isNumeric, tensorOf } from './tensor.ts'
 import { sizeOf } from './type.ts'
 
 type StaticShape = ReadonlyArray<number>

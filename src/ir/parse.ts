@@ -10,7 +10,8 @@ import { makeNode } from './make-node.ts'
 import { decodeAttributes, findOp } from './registry.ts'
 import { scan, type Scanner } from './scanner.ts'
 import { bareName, bareSymbol, elementPattern, keywords, readDecimal, readElement } from './spelling.ts'
-import { type Dense, encodeElements, type External, isNumeric, type Tensor } from './tensor.ts'
+import { encodeElements } from './element-codec.ts'
+import { type Dense, type External, isNumeric, type Tensor } from './tensor.ts'
 import { type Dim, type Shape, sizeOf, staticShape, tensorType, unknownDim, type ValueType } from './type.ts'
 
 export type ParseError = Failure<'ParseError'>

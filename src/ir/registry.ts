@@ -29,13 +29,12 @@ export type KnownNode = { [K in OpName]: Node<K, AttributesOf<K>> }[OpName]
 /** An operator whose attribute type is not known here. */
 export type AnyOp = OpDef<string, unknown>
 
-const table: ReadonlyMap<string, AnyOp> = new Map(
-  (Object.values({ ...byName }) as unknown as ReadonlyArray<AnyOp>)
-    .concat(Object.values(ofMicrosoft) as unknown as ReadonlyArray<AnyOp>)
-    .map((op) => [op.name, op]),
-)
+export const allOps: ReadonlyArray<AnyOp> = [
+  ...(Object.values({ ...byName }) as ReadonlyArray<AnyOp>),
+  ...(Object.values(ofMicrosoft) as ReadonlyArray<AnyOp>),
+]
 
-export const allOps: ReadonlyArray<AnyOp> = [...table.values()]
+const table: ReadonlyMap<string, AnyOp> = new Map(allOps.map((op) => [op.name, op]))
 
 export const findOp = (name: string): AnyOp | undefined => table.get(name)
 

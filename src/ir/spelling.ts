@@ -1,7 +1,8 @@
 /** How names, sizes and elements are spelled in the textual form; shared by the printer and the parser. */
 import { bitsOf, type DType, isWide } from './dtype.ts'
 import { sameBytes } from './equal.ts'
-import { type Dense, elements, encodeElements, isNumeric } from './tensor.ts'
+import { encodeElements } from './element-codec.ts'
+import { type Dense, elements, isNumeric } from './tensor.ts'
 
 /** Words that start a line which is not a node. */
 export const keywords: ReadonlySet<string> = new Set([

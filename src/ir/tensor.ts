@@ -6,8 +6,10 @@
  * but the first are made whenever they are read, so that a graph holds no large weight: row by row by {@link pieces}, or at once
  * by {@link materialize}.
  */
-import { bitsOf, byteLength, type DType, fromBfloat16, fromFloat16, isWide, toBfloat16, toFloat16 } from './dtype.ts'
+import { bitsOf, byteLength, type DType, fromBfloat16, fromFloat16 } from './dtype.ts'
+import { decodeElements, type Elements, encodeElements, pack, unpack } from './element-codec.ts'
 import { invariant } from './failure.ts'
+import { heldReader } from './held.ts'
 import type { Node } from './op.ts'
 import { pick } from './pick.ts'
 import { sizeOf } from './type.ts'
@@ -49,7 +51,7 @@ export interface Gather extends TensorShape {
 
 export interface Edited extends TensorShape {
   readonly tag: 'Edited'
-  /** Of the same type and shape, with elements of whole bytes. */
+  /** Of the same type and shape, with rows of whole bytes. */
   readonly source: Tensor
   /** The new bytes of rows (indices along axis 0) from `first` on; the old ones, which it is given, it may write to. */
   readonly edit: (rows: Uint8Array, first: number) => Uint8Array
@@ -77,9 +79,6 @@ export interface Held extends TensorShape {
 }
 
 export type Tensor = Dense | External | Gather | Edited | Held
-
-/** Numbers of a tensor. 64-bit integers keep their exact value; everything else fits a double. */
-export type Elements = Float64Array | Float32Array | BigInt64Array | BigUint64Array
 
 export const dense = (dtype: DType, shape: ReadonlyArray<number>, bytes: Uint8Array, meta?: TensorMeta): Dense => {
   invariant(
@@ -141,7 +140,8 @@ const gatherHeld = (tensor: Held, axis: number, kept: Int32Array): Held => {
   const indices = isCut
     ? Int32Array.from({ length: Math.ceil(kept.length / size) }, (_, i) => Math.floor((kept[i * size] ?? 0) / block))
     : kept
-  const along = (part: Tensor | undefined): Tensor | undefined => part && gather(part, axis, indices)
+  const along = (part: Tensor | undefined): Tensor | undefined =>
+    part?.shape.length === tensor.shape.length ? gather(part, axis, indices) : part
   return { ...rest, block: size, scale: along(tensor.scale), zero: along(tensor.zero) }
 }
 
@@ -165,6 +165,13 @@ const pieceBytes = 2 ** 24
 /** Bytes of a tensor's elements; 0 for strings, which are never written as raw bytes. */
 export const sizeInBytes = ({ dtype, shape }: TensorShape): number => byteLength(dtype, sizeOf(shape))
 
+/** Whether its elements are made once and remembered. */
+export const isSmall = (tensor: TensorShape): boolean => sizeInBytes(tensor) <= smallBytes
+
+/** Whether each row (an index along axis 0) begins and ends at a whole byte, so that rows are read and changed one by one. */
+export const hasWholeRows = ({ dtype, shape }: TensorShape): boolean =>
+  bitsOf(dtype) >= 8 || (dtype !== 'string' && shape.length > 0 && (sizeOf(shape.slice(1)) * bitsOf(dtype)) % 8 === 0)
+
 /** Bytes that a model keeps of a tensor: of what is held, those of its parts. */
 export const storedBytes = (tensor: Tensor | undefined): number => {
   if (tensor === undefined) return 0
@@ -172,110 +179,14 @@ export const storedBytes = (tensor: Tensor | undefined): number => {
   return storedBytes(tensor.stored) + storedBytes(tensor.scale) + storedBytes(tensor.zero)
 }
 
-/** `source` with other numbers; see {@link Edited}. What is written of it besides is `meta`. Small tensors are made at once. */
-export const edited = (source: Tensor, edit: Edited['edit'], meta?: TensorMeta): Tensor => {
-  const { dtype, shape } = source
-  invariant(bitsOf(dtype) >= 8, `rows of ${dtype} to be changed`)
-  const tensor: Edited = { tag: 'Edited', dtype, shape, source, edit, ...(meta === undefined ? {} : { meta }) }
-  return sizeInBytes(source) <= smallBytes ? materialize(tensor) : tensor
-}
-
-/**
- * `source` with its elements changed in place by `edit`, which is given those of rows from `first` on; each rounded once. What
- * is held can be given numbers only that it {@link holds}.
- */
-export const editElements = (
-  source: Tensor,
-  edit: (values: Float32Array | Float64Array, first: number) => void,
-): Tensor => {
-  const { dtype, shape } = source
-  if (source.tag === 'Held') return editHeld(source, edit)
-  return edited(source, (bytes, first) => {
-    const rows = bytes.byteLength / Math.max(1, byteLength(dtype, sizeOf(shape.slice(1))))
-    const values = copyElements(dense(dtype, shape.length === 0 ? [] : [rows, ...shape.slice(1)], bytes))
-    edit(values, first)
-    return encodeElements(dtype, values)
-  })
-}
-
-const editHeld = (source: Held, edit: (values: Float32Array | Float64Array, first: number) => void): Held => {
-  const { stored, shape } = source
-  const each = sizeOf(shape.slice(1))
-  const read = heldReader(source)
-  const change = (numbers: Float32Array | Float64Array, first: number): void => {
-    const start = first * each
-    const before = numbers.map((q, i) => read.decode(q, start + i))
-    const after = elementBuffer(source.dtype, numbers.length)
-    after.set(before)
-    edit(after, first)
-    for (const [i, value] of after.entries()) if (value !== before[i]) numbers[i] = read.encode(value, start + i)
-  }
-  if (bitsOf(stored.dtype) >= 8) return { ...source, stored: editElements(stored, change) }
-  const numbers = copyElements(stored)
-  change(numbers, 0)
-  return { ...source, stored: tensorOf(stored.dtype, shape, numbers) }
-}
-
-/** What the numbers that are stored stand for, by their place in row-major order. */
-interface HeldReader {
-  /** In double, not yet rounded to the type of the tensor. */
-  readonly decode: (stored: number, place: number) => number
-  /** What is stored for a number that the tensor {@link holds}. */
-  readonly encode: (value: number, place: number) => number
-}
-
-/** The number of a scale or zero that belongs to each place of a tensor. */
-export const heldPart = (
-  { shape, axis, block }: Pick<Held, 'shape' | 'axis' | 'block'>,
-  part: Tensor | undefined,
-  otherwise: number,
-): ((place: number) => number) => {
-  if (part === undefined) return () => otherwise
-  const inner = sizeOf(shape.slice(axis + 1))
-  const size = shape[axis] ?? 1
-  const values = elements(part)
-  if (block !== undefined) {
-    const blocks = Math.ceil(size / block)
-    return (place) => {
-      const row = Math.floor(place / inner)
-      const at = Math.floor(row / size) * blocks + Math.floor((row % size) / block)
-      return Number(values[at * inner + (place % inner)])
-    }
-  }
-  const only = Number(values[0])
-  return values.length === 1 ? () => only : (place) => Number(values[Math.floor(place / inner) % size])
-}
-
-const heldReader = (held: Held): HeldReader => {
-  const { dtype, stored, scale, zero } = held
-  const [scaleAt, zeroAt] = [heldPart(held, scale, 1), heldPart(held, zero, 0)]
-  const isCast = scale === undefined && zero === undefined
-  // As runtimes do: the difference of integers is exact in 32 bits, then rounded to single precision.
-  const single = dtype === 'float64' || isCast ? (x: number): number => x : Math.fround
-  const decode = (q: number, place: number): number => single(single(q - zeroAt(place)) * scaleAt(place))
-  return {
-    decode,
-    encode: (value, place) => {
-      const q = isCast ? value : Math.round(value / scaleAt(place)) + zeroAt(place)
-      const [written = NaN] = Float64Array.from(elements(tensorOf(stored.dtype, [], [q])), Number)
-      invariant(
-        value === 0 || decode(written, place) === value,
-        `${value} as ${stored.dtype} of scale ${scaleAt(place)}`,
-      )
-      return q
-    },
-  }
-}
-
 /** Rows of what is held, decoded and rounded once. */
 const heldRows = (tensor: Held, first: number, end: number): Uint8Array => {
   const { stored, dtype } = tensor
   const each = sizeOf(tensor.shape.slice(1))
-  const numbers =
-    bitsOf(stored.dtype) < 8
-      ? Float64Array.from(elements(stored), Number).subarray(first * each, end * each)
-      : Float64Array.from(elements(dense(stored.dtype, [(end - first) * each], rowsOf(stored, first, end))), Number)
-  const { decode } = heldReader(tensor)
+  const numbers = hasWholeRows(stored)
+    ? Float64Array.from(decodeElements(stored.dtype, rowsOf(stored, first, end), (end - first) * each), Number)
+    : Float64Array.from(elements(stored), Number).subarray(first * each, end * each)
+  const { decode } = heldReader(tensor, tensor.scale && elements(tensor.scale), tensor.zero && elements(tensor.zero))
   return encodeElements(
     dtype,
     numbers.map((q, i) => decode(q, first * each + i)),
@@ -312,7 +223,7 @@ export const materialize = (tensor: Tensor): Dense => {
 const wholeOf = (tensor: Exclude<Tensor, Dense>): Dense => {
   const { dtype, shape, meta } = tensor
   if (tensor.tag === 'External') return dense(dtype, shape, tensor.read(tensor.offset, tensor.length), meta)
-  if (tensor.tag === 'Gather' && bitsOf(dtype) < 8) return gatherPacked(tensor)
+  if (tensor.tag === 'Gather' && !hasWholeRows(tensor)) return gatherPacked(tensor)
   return dense(dtype, shape, rowsOf(tensor, 0, shape[0] ?? 1), meta)
 }
 
@@ -324,13 +235,13 @@ export interface Piece {
 
 /**
  * The rows of a tensor piece by piece, each of which is read or made when it is asked for and takes at most `bytes`, or one
- * row; elements of less than a byte, and strings, all at once.
+ * row; rows that share a byte, and strings, all at once.
  */
 export function* pieces(tensor: Tensor, bytes = pieceBytes): Iterable<Piece> {
   const [count = 1, ...inner] = tensor.shape
   const each = byteLength(tensor.dtype, sizeOf(inner))
   const step = Math.max(1, Math.floor(bytes / Math.max(1, each)))
-  if (bitsOf(tensor.dtype) < 8 || count <= step) {
+  if (!hasWholeRows(tensor) || count <= step) {
     yield { first: 0, rows: materialize(tensor) }
     return
   }
@@ -340,7 +251,7 @@ export function* pieces(tensor: Tensor, bytes = pieceBytes): Iterable<Piece> {
   }
 }
 
-/** Bytes of the rows of a tensor with elements of whole bytes; a scalar is one row. */
+/** Bytes of rows of a tensor that {@link hasWholeRows}; a scalar is one row. */
 const rowsOf = (tensor: Tensor, first: number, end: number): Uint8Array => {
   const inner = tensor.shape.slice(1)
   const each = byteLength(tensor.dtype, sizeOf(inner))
@@ -356,7 +267,8 @@ const rowsOf = (tensor: Tensor, first: number, end: number): Uint8Array => {
     case 'Held':
       return heldRows(tensor, first, end)
     case 'Gather': {
-      const { source, indices } = tensor
+      const { source, indices, dtype } = tensor
+      if (!hasWholeRows(source)) return gatherPacked(tensor).bytes.subarray(first * each, end * each)
       const kept = indices[0]?.subarray(first, end)
       const low = kept?.reduce((a, b) => Math.min(a, b), Infinity) ?? first
       const high = kept?.reduce((a, b) => Math.max(a, b), -1) ?? end - 1
@@ -364,16 +276,17 @@ const rowsOf = (tensor: Tensor, first: number, end: number): Uint8Array => {
       const from = rowsOf(source, low, high + 1)
       const shape = [high + 1 - low, ...source.shape.slice(1)]
       const selected = [kept?.map((i) => i - low) ?? null, ...indices.slice(1)]
-      return pick(from, shape, selected, bitsOf(tensor.dtype) / 8)
+      if (bitsOf(dtype) >= 8) return pick(from, shape, selected, bitsOf(dtype) / 8)
+      return pack(dtype, pick(unpack(dtype, from, sizeOf(shape)), shape, selected, 1))
     }
   }
 }
 
-/** A selection of strings, or of elements under 8 bits. */
+/** A selection of strings, or of rows that share bytes. */
 const gatherPacked = (tensor: Gather): Dense => {
   const source = materialize(tensor.source)
   if (source.strings) return gatherStrings(source, source.strings, tensor)
-  const picked = pick(unpack(source), source.shape, tensor.indices, 1)
+  const picked = pick(unpack(source.dtype, source.bytes, sizeOf(source.shape)), source.shape, tensor.indices, 1)
   return dense(tensor.dtype, tensor.shape, pack(tensor.dtype, picked), tensor.meta)
 }
 
@@ -382,27 +295,6 @@ const gatherStrings = (source: Dense, strings: ReadonlyArray<Uint8Array>, tensor
   const bytes = pick(new Uint8Array(order.buffer), source.shape, tensor.indices, 4)
   const picked = Array.from(new Int32Array(bytes.buffer), (i) => strings[i] ?? new Uint8Array())
   return { tag: 'Dense', dtype: 'string', shape: tensor.shape, bytes: new Uint8Array(), strings: picked }
-}
-
-/** One byte per element of a packed type, sign-less. */
-const unpack = (tensor: Dense): Uint8Array => {
-  const bits = bitsOf(tensor.dtype)
-  const per = 8 / bits
-  const mask = (1 << bits) - 1
-  const out = new Uint8Array(sizeOf(tensor.shape))
-  for (let i = 0; i < out.length; i++) out[i] = ((tensor.bytes[Math.floor(i / per)] ?? 0) >> ((i % per) * bits)) & mask
-  return out
-}
-
-const pack = (dtype: DType, raw: Uint8Array): Uint8Array => {
-  const bits = bitsOf(dtype)
-  const per = 8 / bits
-  const out = new Uint8Array(byteLength(dtype, raw.length))
-  for (let i = 0; i < raw.length; i++) {
-    const at = Math.floor(i / per)
-    out[at] = (out[at] ?? 0) | ((raw[i] ?? 0) << ((i % per) * bits))
-  }
-  return out
 }
 
 /** A float32 view of the bytes where alignment allows it, else a copy. Only for float32 tensors. */
@@ -451,97 +343,14 @@ export const copyElements = (tensor: Tensor): Float32Array | Float64Array => {
 /** The elements as numbers: float32 as a view where possible, 64-bit integers as bigint, all else as doubles. */
 export const elements = (tensor: Tensor): Elements => {
   const source = materialize(tensor)
-  const { dtype, bytes } = source
+  const { dtype, shape, bytes } = source
   if (dtype === 'float32') return float32View(source)
-  const copy = new Uint8Array(bytes).buffer
-  if (dtype === 'int64') return new BigInt64Array(copy)
-  if (dtype === 'uint64') return new BigUint64Array(copy)
-  switch (dtype) {
-    case 'float64':
-      return new Float64Array(copy)
-    case 'float16':
-      return Float64Array.from(new Uint16Array(copy), fromFloat16)
-    case 'bfloat16':
-      return Float64Array.from(new Uint16Array(copy), fromBfloat16)
-    case 'int32':
-      return Float64Array.from(new Int32Array(copy))
-    case 'uint32':
-      return Float64Array.from(new Uint32Array(copy))
-    case 'int16':
-      return Float64Array.from(new Int16Array(copy))
-    case 'uint16':
-      return Float64Array.from(new Uint16Array(copy))
-    case 'int8':
-      return Float64Array.from(new Int8Array(copy))
-    case 'uint8':
-    case 'bool':
-      return Float64Array.from(new Uint8Array(copy))
-    case 'uint4':
-    case 'uint2':
-      return Float64Array.from(unpack(source))
-    case 'int4':
-      return Float64Array.from(unpack(source), (x) => (x << 28) >> 28)
-    case 'int2':
-      return Float64Array.from(unpack(source), (x) => (x << 30) >> 30)
-    default:
-      throw new Error(`chasec: internal invariant broken: numbers of a ${dtype} tensor.`)
-  }
+  return decodeElements(dtype, bytes, sizeOf(shape))
 }
 
 /** Whether {@link elements} can read this type as numbers. */
 export const isNumeric = (dtype: DType): boolean =>
   dtype !== 'string' && !dtype.startsWith('complex') && !dtype.startsWith('float8') && dtype !== 'float4e2m1'
-
-/**
- * Little-endian bytes of `values` as `dtype`, one rounding each; integers wrap like a C cast. A Float32Array becomes
- * float32 bytes without a copy: it must not be written to afterwards.
- */
-export const encodeElements = (dtype: DType, values: Elements | ReadonlyArray<number>): Uint8Array => {
-  const numbers = (): ReadonlyArray<number> | Float64Array | Float32Array =>
-    values instanceof BigInt64Array || values instanceof BigUint64Array ? Float64Array.from(values, Number) : values
-  const bytesOf = (array: { readonly buffer: ArrayBufferLike }): Uint8Array => new Uint8Array(array.buffer)
-  if (isWide(dtype)) {
-    const wide: Array<bigint> = []
-    for (const v of values) wide.push(typeof v === 'bigint' ? v : BigInt(Math.trunc(v)))
-    return bytesOf(dtype === 'int64' ? BigInt64Array.from(wide) : BigUint64Array.from(wide))
-  }
-  switch (dtype) {
-    case 'float32':
-      return values instanceof Float32Array
-        ? new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
-        : bytesOf(new Float32Array(numbers()))
-    case 'float64':
-      return bytesOf(new Float64Array(numbers()))
-    case 'float16':
-      return bytesOf(Uint16Array.from(numbers(), toFloat16))
-    case 'bfloat16':
-      return bytesOf(Uint16Array.from(numbers(), toBfloat16))
-    case 'int32':
-      return bytesOf(Int32Array.from(numbers()))
-    case 'uint32':
-      return bytesOf(Uint32Array.from(numbers()))
-    case 'int16':
-      return bytesOf(Int16Array.from(numbers()))
-    case 'uint16':
-      return bytesOf(Uint16Array.from(numbers()))
-    case 'int8':
-      return bytesOf(Int8Array.from(numbers()))
-    case 'uint8':
-      return bytesOf(Uint8Array.from(numbers()))
-    case 'bool':
-      return bytesOf(Uint8Array.from(numbers(), (x) => (x === 0 ? 0 : 1)))
-    case 'int4':
-    case 'uint4':
-    case 'int2':
-    case 'uint2':
-      return pack(
-        dtype,
-        Uint8Array.from(numbers(), (x) => x & ((1 << bitsOf(dtype)) - 1)),
-      )
-    default:
-      throw new Error(`chasec: internal invariant broken: numbers as a ${dtype} tensor.`)
-  }
-}
 
 /** The elements as JavaScript numbers; undefined for types that hold none. */
 export const numbersIn = (tensor: Tensor): ReadonlyArray<number> | undefined =>

@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { mergeInputs, type Merged, type Unmerged } from '../ir/families/weights.ts'
+import { mergeInputs, type Merged, type Unmerged } from '../ir/families/weight-sums.ts'
 import { type Graph, labelOf, withParts } from '../ir/graph.ts'
 import type { Node } from '../ir/op.ts'
 import { analyse } from './channel-elimination/analyse.ts'

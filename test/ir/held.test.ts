@@ -5,7 +5,17 @@ import { withParts } from '../../src/ir/graph.ts'
 import { makeNode } from '../../src/ir/make-node.ts'
 import * as ops from '../../src/ir/ops/index.ts'
 import { sliceConstants } from '../../src/ir/slices.ts'
-import { dense, editElements, elements, gather, type Held, pieces, storedBytes, tensorOf } from '../../src/ir/tensor.ts'
+import { editElements } from '../../src/ir/edits.ts'
+import {
+  dense,
+  elements,
+  type External,
+  gather,
+  type Held,
+  pieces,
+  storedBytes,
+  tensorOf,
+} from '../../src/ir/tensor.ts'
 import { writtenOut } from '../../src/ir/written.ts'
 import { foldConstants } from '../../src/passes/fold-constants.ts'
 import { read, right } from '../passes/laws.ts'
@@ -82,6 +92,58 @@ describe('what is held', () => {
     expect(numbers(gather(four, 1, Int32Array.of(0, 2)))).toEqual([-4, 0, 0.5, 1.5])
     const zeroed = editElements(four, (values) => values.fill(0, 0, 3))
     expect(numbers(zeroed)).toEqual([0, 0, 0, 0.5, 1, 1.5])
+  })
+})
+
+describe('rows of less than a byte for each element', () => {
+  const shape = [6, 4]
+  const whole = tensorOf(
+    'uint4',
+    shape,
+    Array.from({ length: 24 }, (_, i) => (7 * i) % 16),
+  )
+  const ranges: Array<readonly [number, number]> = []
+  const file: External = {
+    tag: 'External',
+    dtype: 'uint4',
+    shape,
+    location: 'weights',
+    offset: 0,
+    length: 12,
+    read: (offset, length) => {
+      ranges.push([offset, length])
+      return whole.bytes.slice(offset, offset + length)
+    },
+  }
+
+  test('are read one by one where they are whole bytes', () => {
+    const read = [...pieces(file, 4)].map(({ first, rows }) => [first, Array.from(elements(rows), Number)])
+    expect(read.map(([first]) => first)).toEqual([0, 2, 4])
+    expect(read.flatMap(([, values]) => values)).toEqual(numbers(whole))
+    expect(ranges).toEqual([
+      [0, 4],
+      [4, 4],
+      [8, 4],
+    ])
+  })
+
+  test.each([
+    ['rows', 0, [4, 1]],
+    ['columns that fill bytes', 1, [3, 0]],
+    ['columns that do not', 1, [0, 1, 3]],
+  ] as const)('are selected: %s', (_, axis, kept) => {
+    const expected = numbers(whole).filter((_number, i) => axis === 1 && kept.some((k) => k === i % 4))
+    const rows = kept.flatMap((k) => numbers(whole).slice(4 * k, 4 * k + 4))
+    const selected = gather(file, axis, Int32Array.from(axis === 0 ? kept : kept.toSorted()))
+    expect([...pieces(selected, 1)].flatMap(({ rows: some }) => numbers(some))).toEqual(axis === 0 ? rows : expected)
+  })
+
+  test('are changed where they are held, row by row', () => {
+    const four: Held = { ...held(shape, {}), stored: file, scale: tensorOf('float32', [], [0.5]) }
+    const edited = editElements(four, (values, first) => {
+      if (first === 0) values.fill(0, 0, 6)
+    })
+    expect(numbers(edited)).toEqual(numbers(whole).map((x, i) => (i < 6 ? 0 : x / 2)))
   })
 })
 

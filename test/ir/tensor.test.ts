@@ -13,12 +13,12 @@ import {
   toFloat16,
 } from '../../src/ir/dtype.ts'
 import { sameTensor } from '../../src/ir/equal.ts'
+import { encodeElements } from '../../src/ir/element-codec.ts'
+import { editElements } from '../../src/ir/edits.ts'
 import {
   dense,
   type Dense,
-  editElements,
   elements,
-  encodeElements,
   type External,
   gather,
   isNumeric,

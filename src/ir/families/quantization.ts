@@ -6,7 +6,8 @@ import { bitsOf, type DType, isFloat } from '../dtype.ts'
 import { numbersOf } from '../evaluate.ts'
 import { inputShape, outputShape, sameAxes, sameIndex } from '../links.ts'
 import type { AxisLink, NodeContext } from '../op.ts'
-import { type Dense, type Held, heldPart } from '../tensor.ts'
+import { heldPart } from '../held.ts'
+import type { Dense, Held } from '../tensor.ts'
 import { type Dim, isStatic } from '../type.ts'
 
 /** The least and largest number of an integer type of up to 32 bits. */
@@ -94,7 +95,7 @@ export const quantize = (
   if (!isFloat(x.dtype) || !isQuantized(dtype)) return undefined
   const [low, high] = integerRange(dtype)
   const where = { ...scaling, shape: x.shape }
-  const [scaleAt, zeroAt] = [heldPart(where, scale, 1), heldPart(where, zero, 0)]
+  const [scaleAt, zeroAt] = [heldPart(where, numbersOf(scale), 1), heldPart(where, zero && numbersOf(zero), 0)]
   return Float64Array.from(numbersOf(x), (v, i) => {
     const q = roundToEven(Math.fround(v / scaleAt(i))) + zeroAt(i)
     return Math.min(high, Math.max(low, q))

@@ -56,7 +56,10 @@ export const quantizedElements = <const Name extends string, A>(
     const all = [...operands, output].map(({ scale, zero }) => scalingOn(ctx, scale, zero))
     return all.every((one) => one !== undefined) ? all : undefined
   }
-  /** The result for integers of the operands; terms that cancel are as large as any of them. */
+  /**
+   * The integer of the output for integers of the operands, where it is certain. The rounding error of several operands is that of
+   * the largest, since their sum may be small because they cancel.
+   */
   const valueOf = (ctx: NodeContext<A>, qs: ReadonlyArray<number>): number | undefined => {
     const all = scalings(ctx)
     const [to, dtype] = [all?.at(-1), dtypeOf(ctx.outputs[0])]

@@ -14,7 +14,8 @@ import type {
   ShrinkContext,
   UnpaidChannels,
 } from '../op.ts'
-import { editElements, elementReader, gather, type Tensor, tensorOf } from '../tensor.ts'
+import { editElements } from '../edits.ts'
+import { elementReader, gather, type Tensor, tensorOf } from '../tensor.ts'
 import { isStatic, sizeOf } from '../type.ts'
 import {
   activationsOf,

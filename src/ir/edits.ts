@@ -1,0 +1,64 @@
+/** Tensors with other numbers, which are made whenever they are read. */
+import { byteLength } from './dtype.ts'
+import { encodeElements } from './element-codec.ts'
+import { invariant } from './failure.ts'
+import { heldReader } from './held.ts'
+import {
+  copyElements,
+  dense,
+  type Edited,
+  elementBuffer,
+  elements,
+  hasWholeRows,
+  type Held,
+  isSmall,
+  materialize,
+  type Tensor,
+  type TensorMeta,
+  tensorOf,
+} from './tensor.ts'
+import { sizeOf } from './type.ts'
+
+/** `source` with other numbers; see {@link Edited}. What is written of it besides is `meta`. Small tensors are made at once. */
+export const edited = (source: Tensor, edit: Edited['edit'], meta?: TensorMeta): Tensor => {
+  const { dtype, shape } = source
+  invariant(hasWholeRows(source), `rows of ${dtype}[${shape.join(',')}] to be changed`)
+  const tensor: Edited = { tag: 'Edited', dtype, shape, source, edit, ...(meta === undefined ? {} : { meta }) }
+  return isSmall(source) ? materialize(tensor) : tensor
+}
+
+/**
+ * `source` with its elements changed in place by `edit`, which is given those of rows from `first` on; each rounded once. What
+ * is held can be given numbers only that it {@link holds}.
+ */
+export const editElements = (
+  source: Tensor,
+  edit: (values: Float32Array | Float64Array, first: number) => void,
+): Tensor => {
+  const { dtype, shape } = source
+  if (source.tag === 'Held') return editHeld(source, edit)
+  return edited(source, (bytes, first) => {
+    const rows = bytes.byteLength / Math.max(1, byteLength(dtype, sizeOf(shape.slice(1))))
+    const values = copyElements(dense(dtype, shape.length === 0 ? [] : [rows, ...shape.slice(1)], bytes))
+    edit(values, first)
+    return encodeElements(dtype, values)
+  })
+}
+
+const editHeld = (source: Held, edit: (values: Float32Array | Float64Array, first: number) => void): Held => {
+  const { stored, shape } = source
+  const each = sizeOf(shape.slice(1))
+  const read = heldReader(source, source.scale && elements(source.scale), source.zero && elements(source.zero))
+  const change = (numbers: Float32Array | Float64Array, first: number): void => {
+    const start = first * each
+    const before = numbers.map((q, i) => read.decode(q, start + i))
+    const after = elementBuffer(source.dtype, numbers.length)
+    after.set(before)
+    edit(after, first)
+    for (const [i, value] of after.entries()) if (value !== before[i]) numbers[i] = read.encode(value, start + i)
+  }
+  if (hasWholeRows(stored)) return { ...source, stored: editElements(stored, change) }
+  const numbers = copyElements(stored)
+  change(numbers, 0)
+  return { ...source, stored: tensorOf(stored.dtype, shape, numbers) }
+}
