@@ -5,7 +5,7 @@
  */
 import { memoized } from '../ir/analysis.ts'
 import type { Graph } from '../ir/graph.ts'
-import { placeOf } from '../ir/links.ts'
+import { pairsOf, placeOf } from '../ir/links.ts'
 import type { AxisLink, ValueId } from '../ir/op.ts'
 import { sliceClasses } from '../ir/slices.ts'
 import { trackingOf } from './channel-elimination/tracking.ts'
@@ -60,31 +60,33 @@ const classesOf = (
   const ofAxis = links.filter((link) => link.output === output && link.outputAxis === axis)
   const isEqual = ofAxis.some((link) => equal(view.node.inputs[link.input] ?? '', link.inputAxis) !== undefined)
   if (!isEqual || ofAxis.some(({ from, into }) => from !== undefined && into !== undefined)) return undefined
-  const ports = [...new Set(ofAxis.map(({ input }) => input))]
-  const keys = ports.map((port) =>
-    keysOf(
-      ofAxis.filter(({ input }) => input === port),
-      size,
-      (linkAxis) => equal(view.node.inputs[port] ?? '', linkAxis),
-    ),
-  )
-  return firstsOf(size, (index) => keys.map((key) => key(index)).join(' '))
+  const keys = new Array<string>(size).fill('')
+  for (const links of pairsOf(ofAxis)) {
+    addKeys(keys, links, (port, linkAxis) => equal(view.node.inputs[port] ?? '', linkAxis))
+  }
+  return firstsOf(size, (index) => keys[index] ?? '')
 }
 
 /**
- * For each output index what the links from one port say that it is made from. Of several indices that are made from the same
- * ones, as the places of a channel in a flattened axis are, each is another part of it.
+ * Adds to the key of each output index what the links from one port say that it is made from. Of several indices that are made
+ * from the same ones, as the places of a channel in a flattened axis are, each is another part of it.
  */
-const keysOf = (
+const addKeys = (
+  keys: string[],
   links: ReadonlyArray<AxisLink>,
-  size: number,
-  equal: (axis: number) => Int32Array | undefined,
-): ((o: number) => string) => {
-  const sources = links.map((link) => ({ at: sourcesOf(link, size), classes: equal(link.inputAxis) }))
+  equal: (port: number, axis: number) => Int32Array | undefined,
+): void => {
+  const sources = links.map((link) => ({
+    at: sourcesOf(link, keys.length),
+    classes: equal(link.input, link.inputAxis),
+  }))
   const met = new Map<string, number>()
-  const keys = Array.from({ length: size }, (_, o) => {
+  // Each of thousands of ports makes a few indices only.
+  const first = Math.min(...links.map(({ from }) => from?.first ?? 0))
+  const end = Math.max(...links.map(({ from }) => from?.end ?? keys.length))
+  for (let o = first; o < end; o++) {
     const own = sources.map(({ at }) => at(o).join('.')).join(',')
-    if (sources.every(({ at }) => at(o).length === 0)) return '-'
+    if (sources.every(({ at }) => at(o).length === 0)) continue
     const part = met.get(own) ?? 0
     met.set(own, part + 1)
     const alike = sources.map(({ at, classes }) =>
@@ -92,9 +94,8 @@ const keysOf = (
         .map((i) => classes?.[i] ?? i)
         .join('.'),
     )
-    return `${alike.join(',')}:${part}`
-  })
-  return (o) => keys[o] ?? ''
+    keys[o] = `${keys[o] ?? ''} ${links[0]?.input}:${alike.join(',')}:${part}`
+  }
 }
 
 /** The input indices that belong to an output index. */
