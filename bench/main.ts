@@ -11,6 +11,7 @@ import { benchBound, boundMasks, type BoundOptions } from './bound.ts'
 import { benchComparison, type ComparisonOptions } from './comparison.ts'
 import { methodNames } from './comparison-runs.ts'
 import { benchCompile } from './compile.ts'
+import { benchFullSize, fullSizeNames, type FullSizeOptions, whyNotFullSize } from './full-size.ts'
 import { watchMachine } from './machine.ts'
 import type { BenchResult } from './result.ts'
 import { benchScale, type ScaleOptions } from './scale.ts'
@@ -134,6 +135,26 @@ program
   .action(({ models = [], structures = [], out }: Partial<StructureOptions> & { out?: string }) =>
     finish(benchStructures({ models, structures }), watchMachine(), out),
   )
+
+program
+  .command('full-size')
+  .description(
+    'speed of BERT-base, ViT-B/16, GPT-2, an LSTM tagger and a quantised ResNet-50, 40 % masked, beside dense',
+  )
+  .addOption(
+    new Option('--models <names...>', 'only these; PYTHON=path exports them once')
+      .choices(fullSizeNames)
+      .default(fullSizeNames),
+  )
+  .option('--repeats <count>', 'measurements of each model', count, 11)
+  .option('--seconds <seconds>', 'least running time of one measurement', Number, 0.5)
+  .option('--folder <folder>', 'where exported models are kept', '.cache/full-size')
+  .option('--out <file>', 'write the result as JSON')
+  .action(async ({ out, ...options }: FullSizeOptions & { out?: string }) => {
+    const why = await whyNotFullSize(options)
+    if (why !== undefined) program.error(why, { exitCode: 2 })
+    await finish(benchFullSize(options), watchMachine(), out)
+  })
 
 const numbers = (text: string, before: ReadonlyArray<number> | undefined): ReadonlyArray<number> => [
   ...(before ?? []),

@@ -7,6 +7,7 @@ import * as ort from 'onnxruntime-node'
 import { lower } from '../src/export/lower.ts'
 import { bindInputs } from '../src/ir/bind.ts'
 import type { Graph } from '../src/ir/graph.ts'
+import { type Dense, elements, tensorOf } from '../src/ir/tensor.ts'
 import { sizeOf } from '../src/ir/type.ts'
 import { axisMask, elementMask, intersectMask, type Mask, type Masks, wholeMask } from '../src/masks/mask.ts'
 import { applyMasks } from '../src/passes/apply-masks.ts'
@@ -51,9 +52,12 @@ export const zooNames = (): ReadonlyArray<string> =>
   readdirSync(folder).flatMap((file) => (file.endsWith('.onnx') ? [file.slice(0, -5)] : []))
 
 /** A model of the zoo with seeded weights. */
-export const loadZoo = (name: string): ZooModel => {
-  const description: Description = JSON.parse(readFileSync(new URL(`${name}.json`, folder), 'utf8'))
-  const graph = orThrow(readModelBytes(inflate(`zoo/${name}`)))
+export const loadZoo = (name: string): ZooModel =>
+  describedModel(name, new URL(`${name}.json`, folder), orThrow(readModelBytes(inflate(`zoo/${name}`))))
+
+/** A graph with what the JSON file at `url` says of it. */
+export const describedModel = (name: string, url: URL, graph: Graph): ZooModel => {
+  const description: Description = JSON.parse(readFileSync(url, 'utf8'))
   const sizes = new Map<string, number>()
   for (const { name: input, type } of graph.inputs) {
     if (type.kind !== 'tensor') throw new Error(`input ${input} is no tensor`)
@@ -116,22 +120,26 @@ export const masksOf = ({ graph, structures, name }: ZooModel, structure: string
 }
 
 /** Seeded inputs as the description says. */
-export const feedsOf = ({ graph, inputs }: ZooModel, seed: number): Record<string, ort.Tensor> => {
+export const inputsOf = ({ graph, inputs }: ZooModel, seed: number): ReadonlyMap<string, Dense> => {
   const uniform = uniforms(seed)
   const normal = normals(uniform)
-  const feeds: Record<string, ort.Tensor> = {}
+  const made = new Map<string, Dense>()
   for (const { name, type } of graph.inputs) {
     const input = inputs[name]
     if (input === undefined || type.kind !== 'tensor') throw new Error(`input ${name} is not described`)
     const { shape, fill } = input
     const next = fill === 'normal' ? normal : fill === 'ones' ? () => 1 : () => Math.floor(fill * uniform())
-    const values = Array.from({ length: sizeOf(shape) }, next)
-    if (type.dtype === 'int64') feeds[name] = new ort.Tensor('int64', values.map(BigInt), shape)
-    else if (type.dtype === 'bool') feeds[name] = new ort.Tensor('bool', values.map(Boolean), shape)
-    else if (type.dtype === 'int32') feeds[name] = new ort.Tensor('int32', values, shape)
-    else feeds[name] = new ort.Tensor('float32', values, shape)
+    made.set(name, tensorOf(type.dtype, shape, Array.from({ length: sizeOf(shape) }, next)))
   }
-  return feeds
+  return made
+}
+
+const fed = (tensor: Dense): ort.Tensor => {
+  const values = elements(tensor)
+  if (values instanceof BigInt64Array) return new ort.Tensor('int64', values, tensor.shape)
+  if (tensor.dtype === 'bool') return new ort.Tensor('bool', Array.from(values, Boolean), tensor.shape)
+  if (values instanceof Int32Array) return new ort.Tensor('int32', values, tensor.shape)
+  return new ort.Tensor('float32', Float32Array.from(values, Number), tensor.shape)
 }
 
 const run = async (
@@ -204,7 +212,7 @@ export const met = ({ dense, counted, byHand, macs }: Omit<Cell, 'report'>): boo
 export const cellOf = async (model: ZooModel, structure: string): Promise<Cell> => {
   const masks = masksOf(model, structure)
   const { graph, report } = compileValid(model.graph, masks, { sizes: model.sizes, widths: 'raw' })
-  const feeds = feedsOf(model, 1)
+  const feeds = Object.fromEntries([...inputsOf(model, 1)].map(([name, tensor]) => [name, fed(tensor)]))
   const reference = await run(orThrow(applyMasks(model.graph, masks)), 'disabled', feeds)
   const candidate = new Map(await run(graph, 'all', feeds))
   const differences = reference.map(([name, value]) => {

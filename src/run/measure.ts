@@ -7,7 +7,14 @@ import { type RunError, runError } from './error.ts'
 import { batchDims, type Bindings, sizeChoices, type Sizes } from './inputs.ts'
 import type { OnProgress } from './progress.ts'
 import type { GraphOptimizationLevel, Placement, Provider } from './protocol.ts'
-import { type ModelHandle, type ModelSource, type PreparedInputs, type Runner, withRunner } from './runner.ts'
+import {
+  type ModelHandle,
+  type ModelSource,
+  type PreparedInputs,
+  type Runner,
+  type Tensors,
+  withRunner,
+} from './runner.ts'
 import { type Quartiles, quartiles } from './statistics.ts'
 
 export interface MeasureOptions {
@@ -17,6 +24,8 @@ export interface MeasureOptions {
   readonly batch?: number
   /** Sizes that the user fixes. */
   readonly sizes?: Bindings
+  /** Inputs of all models instead of seeded ones; they say the sizes and the batch, which must not be given as well. */
+  readonly inputs?: Tensors
   /** Measurements per model; default 9. */
   readonly repeats?: number
   /** Untimed runs of each model before the first measurement; default 3. */
@@ -69,11 +78,15 @@ const countErrors = (options: MeasureOptions): RunError | undefined => {
     Number.isSafeInteger(value) && value >= least
       ? undefined
       : runError(name, `a whole number, ${least} or more`, String(value), 'Leave it out for the default.')
+  const twice =
+    options.inputs === undefined || (options.batch === undefined && options.sizes === undefined)
+      ? undefined
+      : runError('inputs', 'inputs, or a batch and sizes to make some of', 'both', 'Leave the batch and the sizes out.')
   const time =
     seconds >= 0 && seconds <= 3600
       ? undefined
       : runError('seconds', 'a number from 0 to 3600', String(seconds), 'Leave it out for 0.2.')
-  return whole('batch', batch, 1) ?? whole('repeats', repeats, 1) ?? whole('warmup', warmup, 0) ?? time
+  return whole('batch', batch, 1) ?? whole('repeats', repeats, 1) ?? whole('warmup', warmup, 0) ?? time ?? twice
 }
 
 /** Items that one run of a model handles: the size of the first axis of its first input that has axes. */
@@ -92,6 +105,13 @@ const ready = async (
   const loaded = await runner.load(source)()
   if (E.isLeft(loaded)) return loaded
   const model = loaded.right
+  if (options.inputs !== undefined) {
+    const inputs = await runner.prepare(model, options.inputs)()
+    if (E.isLeft(inputs)) return inputs
+    const shapes = [...options.inputs.values()].map(({ shape }) => shape)
+    const [batch = 1] = shapes.find(({ length }) => length > 1) ?? shapes.find(({ length }) => length > 0) ?? []
+    return E.right({ model, inputs: inputs.right, sizes: {}, batch: Math.max(1, batch) })
+  }
   const choices = sizeChoices(model.inputs, options.sizes, 'measure', options.batch ?? 1)
   if (E.isLeft(choices)) return choices
   const found = await acceptedSizes(runner, model, choices.right, [1], 1, (note) =>

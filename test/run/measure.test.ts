@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, it, vi } from 'vitest'
 import { renderError } from '../../src/ir/failure.ts'
+import { tensorOf } from '../../src/ir/tensor.ts'
 import { measure, type MeasureOptions } from '../../src/run/measure.ts'
 import type { Progress } from '../../src/run/progress.ts'
 import type { ModelSource } from '../../src/run/runner.ts'
@@ -61,6 +62,16 @@ describe('measure', () => {
     expect((m?.throughput.median ?? 0) * (m?.latency.median ?? 0)).toBeCloseTo(4000, 3)
   })
 
+  it('runs on the inputs that it is given', async () => {
+    const inputs = new Map([['x', tensorOf('float32', [3, 3, 8, 8], new Float32Array(3 * 3 * 64))]])
+    const result = await measure([convolution()], { ...options, repeats: 3, inputs })()
+    if (E.isLeft(result)) throw new Error(renderError(result.left))
+    expect(result.right[0]).toMatchObject({ batch: 3, sizes: {} })
+    // Of another shape than the model takes.
+    const wrong = new Map([['x', tensorOf('float32', [3], new Float32Array(3))]])
+    expect(E.isLeft(await measure([convolution()], { ...options, inputs: wrong })())).toBe(true)
+  })
+
   it('refuses what cannot be measured', async () => {
     const left = async (models: ReadonlyArray<ModelSource>, how: MeasureOptions): Promise<string> => {
       const result = await measure(models, how)()
@@ -69,6 +80,8 @@ describe('measure', () => {
     expect(await left([], {})).toBe('models: none')
     expect(await left([unary('Relu', [2])], { repeats: 0 })).toBe('repeats: 0')
     expect(await left([unary('Relu', [2])], { seconds: NaN })).toBe('seconds: NaN')
+    const inputs = new Map([['x', tensorOf('float32', [2], new Float32Array(2))]])
+    expect(await left([unary('Relu', [2])], { inputs, batch: 2 })).toBe('inputs: both')
     expect(await left([unary('Relu', [2, 2])], { batch: 8 })).toContain('fixed at 2')
     expect(await left(['/nowhere/model.onnx'], {})).toBe('/nowhere/model.onnx: no such file')
   })

@@ -322,10 +322,10 @@ def described(item: Input) -> dict[str, Any]:
     return {"shape": list(item.value.shape), "fill": item.fill}
 
 
-def write(model: Model) -> None:
+def write(model: Model, folder: Path = ZOO, stripped: bool = True) -> None:
     """Writes `NAME.onnx` and `NAME.json`, one structure a line."""
-    bare = strip(model.proto).SerializeToString()
-    (ZOO / f"{model.name}.onnx").write_bytes(bare)
+    bare = (strip(model.proto) if stripped else model.proto).SerializeToString()
+    (folder / f"{model.name}.onnx").write_bytes(bare)
     present = {i.name for i in model.proto.graph.input}
     inputs = {name: described(item) for name, item in model.inputs.items() if name in present}
     lines = [
@@ -339,7 +339,7 @@ def write(model: Model) -> None:
         )
         + "\n  }",
     ]
-    (ZOO / f"{model.name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    (folder / f"{model.name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
     parts = ", ".join(f"{name} {cell.macs / model.macs:.3f}" for name, cell in model.cells.items())
     print(
         f"{model.name}: {len(bare) / 1024:.0f} KB, {len(model.proto.graph.node)} nodes, {model.macs} MACs; {parts}", flush=True
