@@ -27,8 +27,44 @@ const parallel = 'test/passes/fuse-parallel.test.ts'
 const merging = 'test/passes/merge-channels.test.ts'
 
 const attention = 'test/passes/attention.test.ts'
+const recurrence = 'test/passes/recurrence.test.ts'
 
 const mutants: ReadonlyArray<Mutant> = [
+  {
+    guard: 'directions whose rows are held in scales of their own lose the same units',
+    file: 'src/ir/families/recurrent-mixing.ts',
+    from: 'if (ways === 1 || isHeld) {',
+    to: 'if (ways === 1) {',
+    tests: recurrence,
+  },
+  {
+    guard: 'units of one direction stay where first states do not tell them apart',
+    file: 'src/passes/channel-elimination/joints.ts',
+    from: 'isBound: follows.length < read.length',
+    to: 'isBound: follows.length > read.length',
+    tests: recurrence,
+  },
+  {
+    guard: 'first states are of a bundle where their joint axis is of the same axes',
+    file: 'src/passes/channel-elimination/mixing.ts',
+    from: 'isOwn || (joint !== undefined && isJointOf(joint, jointOf(graph, value)))',
+    to: 'isOwn || joint !== undefined',
+    tests: recurrence,
+  },
+  {
+    guard: 'what is told apart along a joint axis is told apart along those that it is of',
+    file: 'src/passes/channel-elimination/tracking.ts',
+    from: 'if (own !== undefined && id !== undefined) families.unite(own, id)',
+    to: '',
+    tests: recurrence,
+  },
+  {
+    guard: 'a unit of one direction that has to be computed holds that unit only',
+    file: 'src/passes/channel-elimination/liveness.ts',
+    from: '...(places ?? [])]) {',
+    to: ']) {',
+    tests: recurrence,
+  },
   {
     guard: 'of a product only what is zero on one side goes',
     file: 'src/passes/channel-elimination/rules.ts',

@@ -217,6 +217,17 @@ export interface NodeAxis {
 export type Numbers = number | Float64Array
 
 /**
+ * Two axes of a value on a port of which the indices are channels of their own together. They are counted along one more
+ * axis of the value, behind its own: `outer · size of inner + inner`.
+ */
+export interface NodeJoint {
+  readonly side: 'input' | 'output'
+  readonly port: number
+  readonly outer: number
+  readonly inner: number
+}
+
+/**
  * Channels that constant weights of an operator mix in more ways than one contraction says, as those of a recurrence do, whose
  * units read the features of an input and each other.
  *
@@ -225,6 +236,8 @@ export type Numbers = number | Float64Array
  */
 export interface Mixing {
   readonly bundles: ReadonlyArray<ReadonlyArray<NodeAxis>>
+  /** The joint axes that bundles name, besides axes that values have of their own. */
+  readonly joints: ReadonlyArray<NodeJoint>
   /** The bundles that a layer's inputs and outputs are counted by in reports, and the port of its weight. */
   readonly layer: { readonly inputs: number; readonly outputs: number; readonly weightPort: number }
   /**

@@ -117,7 +117,7 @@ const activationsOf = (kind: 'LSTM' | 'GRU' | 'RNN', directions: number, choice:
   return { activations: Array.from({ length: directions }, () => one).flat() }
 }
 
-/** A first state made from the sequence, some units of it always zero. */
+/** A first state made from the sequence, some units of it always zero; with two directions the same of both, or of each its own. */
 const firstState = (
   b: Builder,
   { name, shape: [, n = 1, features = 1] }: Value,
@@ -128,6 +128,13 @@ const firstState = (
   const isInput = b.opset >= 18
   const operands = isInput ? [name, b.constant(int64s([0]))] : [name]
   const mean = b.inner(ops.ReduceMean, operands, isInput ? {} : { axes: [0] }, [1, n, features])
+  if (directions === 2 && b.uniform() < 0.5) {
+    const both = some(b, 2 * units, 0.3)
+    const weight = b.weights([features, 2 * units], 0.4, (k) => both.has(k % (2 * units)))
+    const made = b.inner(ops.MatMul, [mean.name, weight], {}, [1, n, 2 * units])
+    const split = b.inner(ops.Reshape, [made.name, b.constant(int64s([-1, 2, units]))], {}, [n, 2, units])
+    return b.inner(ops.Transpose, [split.name], { perm: [1, 0, 2] }, [2, n, units])
+  }
   const weight = b.weights([features, units], 0.4, (k) => dead.has(k % units))
   const state = b.inner(ops.MatMul, [mean.name, weight], {}, [1, n, units])
   if (directions === 1) return state

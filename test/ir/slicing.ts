@@ -8,13 +8,15 @@ import type {
   IndexMap,
   Node,
   NodeContext,
+  NodeJoint,
   Patterns,
   Rewrite,
   ShrinkContext,
   ValueId,
 } from '../../src/ir/op.ts'
 import type { AnyOp } from '../../src/ir/registry.ts'
-import { type Dense, gather, materialize } from '../../src/ir/tensor.ts'
+import { type Dense, elements, gather, materialize, tensorOf } from '../../src/ir/tensor.ts'
+import { sizeOf } from '../../src/ir/type.ts'
 
 /** One side of a node, a port on it, and an axis of that. */
 export interface Axis {
@@ -89,14 +91,54 @@ export const keptAlong = (drops: Drops, at: Axis, size: number): Int32Array | un
   return Int32Array.from(Array.from({ length: size }, (_, i) => i).filter((i) => !gone.has(i)))
 }
 
-/** `tensor` without the dropped indices of the port it is on. */
-export const dropFrom = (tensor: Dense, side: 'input' | 'output', port: number, drops: Drops): Dense =>
-  materialize(
+/**
+ * `tensor` without the dropped indices of the port it is on. Of two axes that are told apart together those of the joint axis
+ * are dropped: of each index of the outer one others, but as many.
+ */
+export const dropFrom = (
+  tensor: Dense,
+  side: 'input' | 'output',
+  port: number,
+  drops: Drops,
+  joints: ReadonlyArray<NodeJoint> = [],
+): Dense => {
+  const joint = joints.find((one) => one.side === side && one.port === port)
+  const own = materialize(
     tensor.shape.reduce<Dense>((t, size, axis) => {
+      if (axis === joint?.outer || axis === joint?.inner) return t
       const kept = keptAlong(drops, { side, port, axis }, size)
       return kept === undefined ? t : materialize(gather(t, axis, kept))
     }, tensor),
   )
+  if (joint === undefined) return own
+  const sizes = { outer: tensor.shape[joint.outer] ?? 0, inner: tensor.shape[joint.inner] ?? 0 }
+  const all = (size: number): Int32Array => new Int32Array(size).map((_, i) => i)
+  const outer = keptAlong(drops, { side, port, axis: joint.outer }, sizes.outer) ?? all(sizes.outer)
+  const cells = sizes.outer * sizes.inner
+  const kept = keptAlong(drops, { side, port, axis: tensor.shape.length }, cells) ?? all(cells)
+  const parts = Array.from(outer, (o) => {
+    const inner = kept.filter((k) => Math.floor(k / sizes.inner) === o).map((k) => k % sizes.inner)
+    return materialize(gather(gather(own, joint.outer, Int32Array.of(o)), joint.inner, inner))
+  })
+  return concatenated(parts, joint.outer)
+}
+
+/** Tensors of one shape behind one another along `axis`, of which each has one index. */
+const concatenated = (parts: ReadonlyArray<Dense>, axis: number): Dense => {
+  const [first] = parts
+  if (first === undefined) throw new Error('nothing to concatenate')
+  const inner = sizeOf(first.shape.slice(axis + 1))
+  const values = parts.map((part) => elements(part))
+  const shape = first.shape.with(axis, parts.length)
+  return tensorOf(
+    first.dtype,
+    shape,
+    Array.from({ length: sizeOf(shape) }, (_, k) => {
+      const [row, part] = [Math.floor(k / inner / parts.length), Math.floor(k / inner) % parts.length]
+      return Number(values[part]?.[row * inner + (k % inner)])
+    }),
+  )
+}
 
 export interface Facts {
   readonly constantsOf?: (port: number, axis: number) => Float64Array | undefined
@@ -104,6 +146,7 @@ export interface Facts {
   readonly patternsOf?: (port: number, axis: number) => Patterns | undefined
   readonly isBordered?: boolean
   readonly exactOutput?: (output: number, axis: number) => Uint8Array | undefined
+  readonly joints?: ReadonlyArray<NodeJoint>
 }
 
 export const shrinkContext = (
@@ -114,15 +157,21 @@ export const shrinkContext = (
   facts: Facts = {},
 ): ShrinkContext<unknown> => {
   let count = 0
+  const sizeAlong = (side: 'input' | 'output', port: number, axis: number): number => {
+    const { shape = [] } = (side === 'input' ? inputs : outputs)[port] ?? {}
+    const joint = facts.joints?.find((one) => one.side === side && one.port === port)
+    const isJoint = joint !== undefined && axis === shape.length
+    return isJoint ? (shape[joint.outer] ?? 0) * (shape[joint.inner] ?? 0) : (shape[axis] ?? 0)
+  }
   const fresh = (hint: string): ValueId => {
     if (hint === '') throw new Error(`${ctx.node.op} makes a new name from an empty hint`)
     return `${hint}#${count++}`
   }
   return {
     ...ctx,
-    keptInput: (port, axis) => keptAlong(drops, { side: 'input', port, axis }, inputs[port]?.shape[axis] ?? 0),
+    keptInput: (port, axis) => keptAlong(drops, { side: 'input', port, axis }, sizeAlong('input', port, axis)),
     keptOutput: (output, axis) =>
-      keptAlong(drops, { side: 'output', port: output, axis }, outputs[output]?.shape[axis] ?? 0),
+      keptAlong(drops, { side: 'output', port: output, axis }, sizeAlong('output', output, axis)),
     constantsOf: facts.constantsOf ?? (() => undefined),
     constantsOfOutput: facts.constantsOfOutput ?? (() => undefined),
     patternsOf: facts.patternsOf ?? (() => undefined),
@@ -149,7 +198,7 @@ export const evaluateShrunk = (
   node.inputs.forEach((name, port) => {
     const tensor = inputs[port]
     if (tensor === undefined) return
-    values.set(name, graph.constants.has(name) ? tensor : dropFrom(tensor, 'input', port, drops))
+    values.set(name, graph.constants.has(name) ? tensor : dropFrom(tensor, 'input', port, drops, facts.joints))
   })
   return evaluateRewrite(graph, rewrite, values)
 }

@@ -4,7 +4,7 @@ import type { Graph } from '../../src/ir/graph.ts'
 import type { RecurrentAttributes } from '../../src/ir/families/recurrent-cells.ts'
 import type { Node } from '../../src/ir/op.ts'
 import * as ops from '../../src/ir/ops/index.ts'
-import { elements, materialize } from '../../src/ir/tensor.ts'
+import { elements, materialize, tensorOf } from '../../src/ir/tensor.ts'
 import { noMasks } from '../../src/masks/mask.ts'
 import { macsOf } from '../../src/passes/compile.ts'
 import { buildGraph, type GraphBuilder } from '../builder.ts'
@@ -256,6 +256,124 @@ describe.each(every)('%s, linear before reset %i', (kind, linear_before_reset) =
       }),
     )
     expect(shapes).toEqual([`2x${gates * 5}x6 2x${gates * 5}x5`])
+  })
+
+  test('loses other units in each direction, as many of both', async () => {
+    const cases = [
+      [[0, 3, 4], [1, 2, 7], 5],
+      [[0, 3, 4], [2], 7],
+      [[], [5, 6], 8],
+    ] as const
+    for (const [forward, reverse, left] of cases) {
+      const { shapes, layers } = await compiled(
+        buildGraph({ x: [5, 'N', 6] }, (b) => {
+          const y = recurrence(b, 'r', 'x', { ...base, directions: 2, dead: [forward, reverse] })
+          const merged = b.op(ops.Reshape, [b.op(ops.Transpose, [y], { perm: [0, 2, 1, 3] }), b.ints('s', [0, 0, 16])])
+          return [b.op(ops.MatMul, [merged, b.weight('out', [16, 4])])]
+        }),
+      )
+      expect(shapes).toEqual([`2x${gates * left}x6 2x${gates * left}x${left}`])
+      expect(layers.get('out')?.inputs.after).toBe(2 * left)
+    }
+  })
+
+  test('loses other units in each direction of last states, with constant first ones', async () => {
+    const states = kind === 'LSTM' ? ['h', 'c'] : ['h']
+    const { graph, recurrences, shapes } = await compiled(
+      buildGraph({ x: ['T', 2, 6] }, (b) => {
+        const more = ['', ...states.map((name) => b.weight(name, [2, 2, 8]))]
+        const dead = [
+          [0, 3],
+          [1, 2],
+        ]
+        const last = output(recurrence(b, 'r', 'x', { ...base, directions: 2, dead, more }), 1)
+        const merged = b.op(ops.Reshape, [b.op(ops.Transpose, [last], { perm: [1, 0, 2] }), b.ints('s', [0, 16])])
+        return [b.op(ops.MatMul, [merged, b.weight('out', [16, 4], { rows: [0, 3, 9, 10] })])]
+      }),
+    )
+    expect(shapes).toEqual([`2x${gates * 6}x6 2x${gates * 6}x6`])
+    for (const port of states.map((_, k) => 5 + k)) {
+      expect(graph.constants.get(recurrences[0]?.inputs[port] ?? '')?.shape).toEqual([2, 2, 6])
+    }
+  })
+
+  test('loses units with first states that a layer makes, in each direction where these are told apart', async () => {
+    const cases = [
+      { isSplit: true, left: 6 },
+      { isSplit: false, left: 7 },
+    ]
+    for (const { isSplit, left } of cases) {
+      const { shapes, layers } = await compiled(
+        buildGraph({ x: [5, 2, 6], z: [2, 3] }, (b) => {
+          const dead = [
+            [0, 3],
+            [3, 7],
+          ]
+          const made = (name: string): string => {
+            if (isSplit) {
+              const state = b.op(ops.Reshape, [
+                b.op(ops.MatMul, ['z', b.weight(name, [3, 16])]),
+                b.ints('h', [2, 2, 8]),
+              ])
+              return b.op(ops.Transpose, [state], { perm: [1, 0, 2] })
+            }
+            const state = b.op(ops.MatMul, ['z', b.weight(name, [3, 8])])
+            const one = b.op(ops.Unsqueeze, [state, b.ints('zero', [0])])
+            return b.op(ops.Concat, [one, one], { axis: 0 })
+          }
+          const more = ['', ...(kind === 'LSTM' ? ['first', 'cell'] : ['first']).map(made)]
+          const y = recurrence(b, 'r', 'x', { ...base, directions: 2, dead, more })
+          const merged = b.op(ops.Reshape, [b.op(ops.Transpose, [y], { perm: [0, 2, 1, 3] }), b.ints('s', [0, 0, 16])])
+          return [b.op(ops.MatMul, [merged, b.weight('out', [16, 4], { rows: [0, 3, 11, 15] })])]
+        }),
+      )
+      expect(shapes).toEqual([`2x${gates * left}x6 2x${gates * left}x${left}`])
+      expect(layers.get('first')?.outputs.after).toBe(isSplit ? 2 * left : left)
+    }
+  })
+
+  test('loses the same units in both directions where weights are held as integers, rows in scales of their own', async () => {
+    const { shapes } = await compiled(
+      buildGraph({ x: [5, 'N', 6] }, (b) => {
+        const rows = 2 * gates * 8
+        const dead = [
+          [0, 3],
+          [3, 7],
+        ]
+        const isDead = (row: number): boolean => dead[Math.floor(row / gates / 8)]?.includes(row % 8) === true
+        const held = (name: string, columns: number): string => {
+          const values = Array.from({ length: rows * columns }, (_, k) => {
+            const [row, column] = [Math.floor(k / columns), k % columns]
+            const isUnread = columns === 8 && isDead(row - (row % 8) + column)
+            return isDead(row) || isUnread ? 0 : ((k * 37) % 251) - 125
+          })
+          const scales = Array.from({ length: rows / 2 }, (_, row) => 0.001 * (1 + (row % 5)))
+          const stored = b.constant(name, tensorOf('int8', [2, rows / 2, columns], values))
+          return b.op(ops.DequantizeLinear, [stored, b.floats(`${name}.scales`, scales)], { axis: 1 })
+        }
+        const inputs = ['x', held('W', 6), held('R', 8)]
+        const attrs = { hidden_size: 8, direction: 'bidirectional' } as const
+        const y =
+          kind === 'LSTM'
+            ? b.op(ops.LSTM, inputs, attrs, 3)
+            : kind === 'GRU'
+              ? b.op(ops.GRU, inputs, { ...attrs, linear_before_reset }, 2)
+              : b.op(ops.RNN, inputs, attrs, 2)
+        const merged = b.op(ops.Reshape, [b.op(ops.Transpose, [y], { perm: [0, 2, 1, 3] }), b.ints('s', [0, 0, 16])])
+        return [b.op(ops.MatMul, [merged, b.weight('out', [16, 4], { rows: [0, 3, 11, 15] })])]
+      }),
+    )
+    expect(shapes).toEqual([`2x${gates * 7}x6 2x${gates * 7}x7`])
+  })
+
+  test('keeps units of one direction whose last states are an output', async () => {
+    const { shapes } = await compiled(
+      buildGraph({ x: [5, 'N', 6] }, (b) => {
+        const y = recurrence(b, 'r', 'x', { ...base, directions: 2, dead: [[0], [1]] })
+        return [output(y, 1)]
+      }),
+    )
+    expect(shapes).toEqual([`2x${gates * 8}x6 2x${gates * 8}x8`])
   })
 
   test('loses a direction that nothing reads', async () => {

@@ -15,7 +15,7 @@ import type {
   UnpaidChannels,
 } from '../op.ts'
 import { editElements } from '../edits.ts'
-import { elementReader, gather, type Tensor, tensorOf } from '../tensor.ts'
+import { copyElements, elementReader, gather, type Tensor, tensorOf } from '../tensor.ts'
 import { isStatic, sizeOf } from '../type.ts'
 import {
   activationsOf,
@@ -51,6 +51,44 @@ const statePorts = ({ node }: NodeContext<unknown>): ReadonlyArray<Pick<NodeAxis
   ...[ports.h, ports.c].flatMap((port) => ((node.inputs[port] ?? '') === '' ? [] : [{ side: 'input' as const, port }])),
 ]
 
+/** How units are counted. */
+interface Counting {
+  /** Whether each direction has units of its own, which are counted over all of them along a joint axis. */
+  readonly isJoint: boolean
+  readonly count: number
+  readonly channelOf: (direction: number, unit: number) => number
+  /** The directions and the unit of a channel. */
+  readonly waysOf: (channel: number) => ReadonlyArray<number>
+  readonly unitOf: (channel: number) => number
+  /** The axis that they are counted along, on an output or an input of states. */
+  readonly axis: (side: NodeAxis['side'], port: number) => NodeAxis
+}
+
+/** Rows of what is held differ in their scales, so that directions cannot lose rows of their own. */
+const countingOf = ({ directions: ways, units: each, weight, recurrent, bias, peephole }: Parts): Counting => {
+  const isHeld = [weight, recurrent, bias, peephole].some((tensor) => tensor?.tag === 'Held')
+  const every = Array.from({ length: ways }, (_, d) => d)
+  if (ways === 1 || isHeld) {
+    return {
+      isJoint: false,
+      count: each,
+      channelOf: (_, unit) => unit,
+      waysOf: () => every,
+      unitOf: (channel) => channel,
+      axis: unitAxis,
+    }
+  }
+  return {
+    isJoint: true,
+    count: ways * each,
+    channelOf: (direction, unit) => direction * each + unit,
+    waysOf: (channel) => [Math.floor(channel / each)],
+    unitOf: (channel) => channel % each,
+    // Behind the axes of the value itself.
+    axis: (side, port) => ({ ...unitAxis(side, port), axis: unitAxis(side, port).axis + 1 }),
+  }
+}
+
 export const recurrentMixing = <A extends RecurrentAttributes>(
   cell: Cell<A>,
   ctx: NodeContext<A>,
@@ -63,101 +101,174 @@ export const recurrentMixing = <A extends RecurrentAttributes>(
   const states = statePorts(ctx)
   const known = states.every(({ side, port }) => side === 'output' || isStatic(inputShape(ctx, port)?.[2]))
   if (parts === undefined || !isSized || !known) return undefined
-  const { units: count, features: width } = parts
+  const { features: width } = parts
+  const counting = countingOf(parts)
+  const ways = states.map(({ side, port }) => directionAxis(ctx.attrs, side, port))
+  const ofAll = states.map(({ side, port }) => unitAxis(side, port))
+  const own = states.map(({ side, port }) => counting.axis(side, port))
+  const joints = states.map(({ side, port }, k) => ({
+    side,
+    port,
+    outer: ways[k]?.axis ?? 0,
+    inner: ofAll[k]?.axis ?? 0,
+  }))
   return {
-    bundles: [
-      [featureAxis],
-      states.map(({ side, port }) => unitAxis(side, port)),
-      states.map(({ side, port }) => directionAxis(ctx.attrs, side, port)),
-    ],
+    bundles: [[featureAxis], own, ways, ...(counting.isJoint ? [ofAll] : [])],
+    joints: counting.isJoint ? joints : [],
     layer: { inputs: features, outputs: units, weightPort: ports.w },
-    needed: (wanted, given) => neededBy(parts, wanted, givenUnits(ctx, given, count)),
+    needed: (wanted, given) => neededBy(parts, counting, wanted, givenUnits(ctx, parts, counting, given)),
     constants: (of) => {
-      let found: ReadonlyArray<ReadonlyArray<Interval>> | undefined
+      let found: HeldByOutputs | undefined
       return ({ side, port, axis }) => {
-        if (side === 'input' || axis !== unitAxis(side, port).axis) return undefined
+        const [channels, places] = [counting.axis(side, port).axis, unitAxis(side, port).axis]
+        if (side === 'input' || (axis !== channels && axis !== places)) return undefined
         found ??= heldByOutputs(cell, ctx, parts, of)
-        return measured(found[port] ?? [])
+        const held = found[port] ?? []
+        const each = Array.from({ length: axis === channels ? counting.count : parts.units }, (_, k) =>
+          (axis === channels ? counting.waysOf(k) : [...held.keys()])
+            .map((d) => held[d]?.[axis === channels ? counting.unitOf(k) : k])
+            .reduce(hull),
+        )
+        return measured(each)
       }
     },
     unpaid: (removal) => {
-      const payment = payFor(cell, ctx, parts, removal)
+      const payment = payFor(cell, ctx, parts, counting, removal)
       return E.isLeft(payment) ? payment.left : undefined
     },
     zeroed: zeroedUnit(cell, ctx),
     work: (counts) => {
-      const [i = width, h = count, d = parts.directions] = counts
-      return ((d / parts.directions) * h * (i + h)) / (count * (width + count))
+      const [i = width, channels = counting.count, d = parts.directions] = counts
+      const h = counting.isJoint ? channels / Math.max(1, d) : channels
+      return ((d / parts.directions) * h * (i + h)) / (parts.units * (width + parts.units))
     },
   }
 }
 
 /** Units whose hidden state is given, the first one too: what reads them need not have them computed. */
-const givenUnits = (ctx: NodeContext<unknown>, given: (axis: NodeAxis) => Uint8Array, count: number): Uint8Array => {
+const givenUnits = (
+  ctx: NodeContext<RecurrentAttributes>,
+  parts: Parts,
+  counting: Counting,
+  given: (axis: NodeAxis) => Uint8Array,
+): Uint8Array => {
   const isOutput = (port: number): boolean => (ctx.node.outputs[port] ?? '') !== ''
-  const first = (ctx.node.inputs[ports.h] ?? '') === '' ? undefined : given(unitAxis('input', ports.h))
-  const later = [0, 1].filter(isOutput).map((port) => given(unitAxis('output', port)))
-  return new Uint8Array(count).map((_, u) => (first?.[u] !== 0 && later.some((marks) => marks[u] === 1) ? 1 : 0))
+  const constants = firstConstants(ctx, parts, ports.h)
+  const isComputed = constants === undefined && (ctx.node.inputs[ports.h] ?? '') !== ''
+  const first = isComputed ? given(unitAxis('input', ports.h)) : undefined
+  const later = [0, 1].filter(isOutput).map((port) => given(counting.axis('output', port)))
+  return new Uint8Array(counting.count).map((_, k) => {
+    const u = counting.unitOf(k)
+    const starts = counting.waysOf(k).every((d) => !Number.isNaN(constants?.[d * parts.units + u] ?? 0))
+    return starts && first?.[u] !== 0 && later.some((marks) => marks[k] === 1) ? 1 : 0
+  })
 }
 
-const neededBy = (parts: Parts, wanted: ReadonlyArray<Uint8Array>, given: Uint8Array): ReadonlyArray<Uint8Array> => {
+/**
+ * What a constant of first states holds, by direction and then unit: NaN where that differs within the batch. Undefined where
+ * the states are computed or left out.
+ */
+const firstConstants = (
+  ctx: NodeContext<RecurrentAttributes>,
+  { directions: ways, units: each }: Parts,
+  port: number,
+): Float64Array | undefined => {
+  const tensor = ctx.constant(port)
+  if (tensor === undefined) return undefined
+  const isTimeFirst = ctx.attrs.layout === 0
+  const batch = tensor.shape[isTimeFirst ? 1 : 0] ?? 0
+  const read = elementReader(tensor)
+  return new Float64Array(ways * each).map((_, k) => {
+    const [d, u] = [Math.floor(k / each), k % each]
+    const stateOf = (b: number): number => read((isTimeFirst ? d * batch + b : b * ways + d) * each + u)
+    const first = batch === 0 ? NaN : stateOf(0)
+    for (let b = 1; b < batch; b++) if (!Object.is(stateOf(b), first)) return NaN
+    return first
+  })
+}
+
+const neededBy = (
+  parts: Parts,
+  { count, channelOf, waysOf, unitOf, isJoint }: Counting,
+  wanted: ReadonlyArray<Uint8Array>,
+  given: Uint8Array,
+): ReadonlyArray<Uint8Array> => {
   const wantedDirections = wanted[directions] ?? new Uint8Array()
   const found = wanted[units]?.slice() ?? new Uint8Array()
   const read = new Uint8Array(parts.features)
-  const waiting = Array.from(found.keys()).filter((u) => found[u] === 1)
-  for (let u = waiting.pop(); u !== undefined; u = waiting.pop()) {
-    for (let d = 0; d < parts.directions; d++) {
+  const places = new Uint8Array(parts.units)
+  const waiting = Array.from({ length: count }, (_, k) => k).filter((k) => found[k] === 1)
+  for (let k = waiting.pop(); k !== undefined; k = waiting.pop()) {
+    const u = unitOf(k)
+    places[u] = 1
+    for (const d of waysOf(k)) {
       if (wantedDirections[d] !== 1) continue
       for (let i = 0; i < parts.features; i++) if (read[i] === 0 && parts.readsFeature(d, u, i)) read[i] = 1
       for (let v = 0; v < parts.units; v++) {
-        if (found[v] === 1 || given[v] === 1 || !parts.readsUnit(d, u, v)) continue
-        found[v] = 1
-        waiting.push(v)
+        const other = channelOf(d, v)
+        if (found[other] === 1 || given[other] === 1 || !parts.readsUnit(d, u, v)) continue
+        found[other] = 1
+        waiting.push(other)
       }
     }
   }
-  return [read, found, wantedDirections]
+  return [read, found, wantedDirections, ...(isJoint ? [places] : [])]
 }
 
 type Known = (axis: NodeAxis) => { readonly values: Numbers; readonly errors: Numbers }
 
 const at = (numbers: Numbers, i: number): number => (typeof numbers === 'number' ? numbers : (numbers[i] ?? NaN))
 
-/** The constants of a first state; zeros where it is omitted. */
-const firstState = (ctx: NodeContext<unknown>, known: Known, port: number, u: number): Interval => {
-  if ((ctx.node.inputs[port] ?? '') === '') return { low: 0, high: 0 }
-  const { values, errors } = known(unitAxis('input', port))
-  return intervalAround(at(values, u), at(errors, u))
+/** What the units of a direction hold at first; zeros where that is omitted. */
+const firstStates = (
+  ctx: NodeContext<RecurrentAttributes>,
+  parts: Parts,
+  known: Known,
+  port: number,
+  d: number,
+): ReadonlyArray<Interval> => {
+  const constants = firstConstants(ctx, parts, port)
+  const isOmitted = (ctx.node.inputs[port] ?? '') === ''
+  const computed = isOmitted || constants !== undefined ? undefined : known(unitAxis('input', port))
+  return Array.from({ length: parts.units }, (_, u) => {
+    if (computed !== undefined) return intervalAround(at(computed.values, u), at(computed.errors, u))
+    return intervalAround(constants?.[d * parts.units + u] ?? 0, 0)
+  })
 }
 
-/** By output what the units hold at every step, in all directions. */
+/** By output and direction what the units hold at every step. */
+type HeldByOutputs = ReadonlyArray<ReadonlyArray<ReadonlyArray<Interval>>>
+
 const heldByOutputs = <A extends RecurrentAttributes>(
   cell: Cell<A>,
   ctx: NodeContext<A>,
   parts: Parts,
   known: Known,
-): ReadonlyArray<ReadonlyArray<Interval>> => {
+): HeldByOutputs => {
   const { values, errors } = known(featureAxis)
   const inputs = Array.from({ length: parts.features }, (_, i) => intervalAround(at(values, i), at(errors, i)))
-  const start = (port: number): Interval[] =>
-    Array.from({ length: parts.units }, (_, u) => firstState(ctx, known, port, u))
-  const first: States<Interval> = { hidden: start(ports.h), cell: cell.hasCellState ? start(ports.c) : [] }
-  const courses = Array.from({ length: parts.directions }, (_, d) =>
-    coursesOf(cell, ctx.attrs, parts, d, inputs, first),
-  )
+  const courses = Array.from({ length: parts.directions }, (_, d) => {
+    const start = (port: number): ReadonlyArray<Interval> => firstStates(ctx, parts, known, port, d)
+    const first: States<Interval> = { hidden: start(ports.h), cell: cell.hasCellState ? start(ports.c) : [] }
+    return coursesOf(cell, ctx.attrs, parts, d, inputs, first)
+  })
   const time = inputShape(ctx, ports.x)?.[ctx.attrs.layout === 0 ? 0 : 1]
   const isShorter = (ctx.node.inputs[ports.lengths] ?? '') !== ''
   const steps = isStatic(time) && time > 0 && !isShorter
   // Behind the end of a sequence there are zeros; without a step the last states may be the first ones, or zeros.
-  const held = (pick: (states: States<Interval>) => ReadonlyArray<Interval>, isLast: boolean): Interval[] =>
-    Array.from({ length: parts.units }, (_, u) => {
-      const all = courses.flatMap(({ first: before, later }) => [
-        pick(later)[u],
-        ...(isLast && !steps ? [pick(before)[u]] : []),
-        ...(isShorter ? [{ low: 0, high: 0 }] : []),
-      ])
-      return all.reduce(hull)
-    })
+  const held = (
+    pick: (states: States<Interval>) => ReadonlyArray<Interval>,
+    isLast: boolean,
+  ): ReadonlyArray<ReadonlyArray<Interval>> =>
+    courses.map(({ first, later }) =>
+      Array.from({ length: parts.units }, (_, u) =>
+        [
+          pick(later)[u],
+          ...(isLast && !steps ? [pick(first)[u]] : []),
+          ...(isShorter ? [{ low: 0, high: 0 }] : []),
+        ].reduce(hull),
+      ),
+    )
   return [held((s) => s.hidden, false), held((s) => s.hidden, true), held((s) => s.cell, true)]
 }
 
@@ -197,28 +308,30 @@ const payFor = <A extends RecurrentAttributes>(
   cell: Cell<A>,
   ctx: NodeContext<A>,
   parts: Parts,
+  counting: Counting,
   { keeps, isExact, constants }: MixingRemoval,
 ): E.Either<UnpaidChannels, Float64Array | undefined> => {
-  const { units: count, gates, weight, recurrent, bias } = parts
-  const owed = (bundle: number, size: number, held: Float64Array | undefined): ReadonlyArray<number> =>
-    held === undefined
-      ? []
-      : Array.from({ length: size }, (_, i) => i).filter(
-          (i) => !keeps(bundle, i) && !Number.isNaN(held[i] ?? NaN) && held[i] !== 0,
-        )
+  const { units: each, gates, weight, recurrent, bias } = parts
+  const { count, channelOf } = counting
   const inputs = constants(featureAxis)
-  const hidden = hiddenConstants(ctx, constants, count)
-  // A unit that holds zero owes nothing; one that does not start with what it holds is not constant for those that read it.
-  const isSteady = (v: number): boolean => {
-    const isOmitted = (ctx.node.inputs[ports.h] ?? '') === ''
-    return (isOmitted ? 0 : constants(unitAxis('input', ports.h))?.[v]) === hidden[v]
-  }
-  const gone = Array.from({ length: count }, (_, v) => v).filter(
-    (v) => !keeps(units, v) && !Number.isNaN(hidden[v] ?? NaN) && (hidden[v] !== 0 || !isSteady(v)),
+  const absent = Array.from({ length: parts.features }, (_, i) => i).filter(
+    (i) => !keeps(features, i) && !Number.isNaN(inputs?.[i] ?? NaN) && inputs?.[i] !== 0,
   )
-  const absent = owed(features, parts.features, inputs)
-  if (gone.length === 0 && absent.length === 0) return E.right(undefined)
-  const rows = gates * count
+  const hidden = hiddenConstants(ctx, constants, counting)
+  const first = firstConstants(ctx, parts, ports.h)
+  // A unit that holds zero owes nothing; one that does not start with what it holds is not constant for those that read it.
+  const isSteady = (k: number): boolean => {
+    const u = counting.unitOf(k)
+    if ((ctx.node.inputs[ports.h] ?? '') === '') return hidden[k] === 0
+    if (first === undefined) return constants(unitAxis('input', ports.h))?.[u] === hidden[k]
+    return counting.waysOf(k).every((d) => first[d * each + u] === hidden[k])
+  }
+  const isGone = Uint8Array.from({ length: count }, (_, k) => {
+    const isOwed = !Number.isNaN(hidden[k] ?? NaN) && (hidden[k] !== 0 || !isSteady(k))
+    return !keeps(units, k) && isOwed ? 1 : 0
+  })
+  if (!isGone.includes(1) && absent.length === 0) return E.right(undefined)
+  const rows = gates * each
   const { largest } = precisionOf(weight.dtype)
   const [w, r, b] = [elementReader(weight), elementReader(recurrent), bias && elementReader(bias)]
   const [gatedSums, gatedBiases] = [cell.gatedSums(ctx.attrs), cell.gatedBiases(ctx.attrs)]
@@ -232,25 +345,26 @@ const payFor = <A extends RecurrentAttributes>(
   const text = (amount: number): string => `${amount} added to a bias would be too large for its type`
   for (let d = 0; d < parts.directions; d++) {
     if (!keeps(directions, d)) continue
-    for (let u = 0; u < count; u++) {
-      if (!keeps(units, u) || !isExact(units, u)) continue
+    for (let u = 0; u < each; u++) {
+      if (!keeps(units, channelOf(d, u)) || !isExact(units, channelOf(d, u))) continue
       for (let gate = 0; gate < gates; gate++) {
-        const row = gate * count + u
+        const row = gate * each + u
         for (const i of absent) {
           const amount = w((d * rows + row) * parts.features + i) * (inputs?.[i] ?? NaN)
           if (amount !== 0 && !add(2 * d * rows + row, amount)) {
             return E.left({ bundle: features, channels: [i], reason: text(amount) })
           }
         }
-        for (const v of gone) {
-          const factor = r((d * rows + row) * count + v)
+        for (let v = 0; v < each; v++) {
+          const k = channelOf(d, v)
+          const factor = isGone[k] === 1 ? r((d * rows + row) * each + v) : 0
           if (factor === 0) continue
-          if (!isSteady(v) || gatedSums.includes(gate)) {
-            return E.left({ bundle: units, channels: [v], reason: 'other units read it, and not as a constant' })
+          if (!isSteady(k) || gatedSums.includes(gate)) {
+            return E.left({ bundle: units, channels: [k], reason: 'other units read it, and not as a constant' })
           }
           const place = (2 * d + (gatedBiases.includes(gate) ? 1 : 0)) * rows + row
-          const amount = factor * (hidden[v] ?? NaN)
-          if (!add(place, amount)) return E.left({ bundle: units, channels: [v], reason: text(amount) })
+          const amount = factor * (hidden[k] ?? NaN)
+          if (!add(place, amount)) return E.left({ bundle: units, channels: [k], reason: text(amount) })
         }
       }
     }
@@ -262,13 +376,13 @@ const payFor = <A extends RecurrentAttributes>(
 const hiddenConstants = (
   { node }: NodeContext<unknown>,
   constants: MixingRemoval['constants'],
-  count: number,
+  { count, axis }: Counting,
 ): Float64Array => {
   const out = new Float64Array(count).fill(NaN)
   for (const port of [0, 1]) {
-    const found = (node.outputs[port] ?? '') === '' ? undefined : constants(unitAxis('output', port))
-    found?.forEach((value, u) => {
-      if (!Number.isNaN(value)) out[u] = value
+    const found = (node.outputs[port] ?? '') === '' ? undefined : constants(axis('output', port))
+    found?.forEach((value, k) => {
+      if (!Number.isNaN(value)) out[k] = value
     })
   }
   return out
@@ -290,66 +404,113 @@ export const shrinkRecurrence = <A extends RecurrentAttributes>(cell: Cell<A>, s
   const lengths = s.constant(ports.lengths)
   take(ports.lengths, lengths && gatherOperand(s, ports.lengths, lengths))
   if (mixing === undefined || parts === undefined) return gatherOperands(s)
+  const counting = countingOf(parts)
   const output = s.node.outputs.findIndex((value) => value !== '')
-  const [unitPlace, directionPlace] = [unitAxis('output', output), directionAxis(s.attrs, 'output', output)]
-  const kept = [
-    s.keptInput(featureAxis.port, featureAxis.axis) ?? all(parts.features),
-    s.keptOutput(output, unitPlace.axis) ?? all(parts.units),
-    s.keptOutput(output, directionPlace.axis) ?? all(parts.directions),
-  ] as const
-  const marks = kept.map((list) => new Set(list))
+  const [channelPlace, directionPlace] = [counting.axis('output', output), directionAxis(s.attrs, 'output', output)]
+  const inputs = s.keptInput(featureAxis.port, featureAxis.axis) ?? all(parts.features)
+  const channels = s.keptOutput(output, channelPlace.axis) ?? all(counting.count)
+  const ways = s.keptOutput(output, directionPlace.axis) ?? all(parts.directions)
+  const marks = [inputs, channels, ways].map((list) => new Set(list))
   const exact = mixing.bundles.map((bundle) =>
     bundle.flatMap(({ side, port, axis }) => (side === 'output' ? [s.exactOutput(port, axis)] : [])),
   )
   const isExact = (bundle: number, i: number): boolean => exact[bundle]?.some((found) => found?.[i] !== 0) === true
-  const payment = payFor(cell, s, parts, {
+  const payment = payFor(cell, s, parts, counting, {
     keeps: (bundle, i) => marks[bundle]?.has(i) === true,
     isExact,
     constants: ({ side, port, axis }) =>
       side === 'input' ? s.constantsOf(port, axis) : s.constantsOfOutput(port, axis),
   })
   invariant(E.isRight(payment), `${s.node.name}: channels went that cannot be paid for`)
-  const [inputs, rest, ways] = kept
+  /** By kept direction the units that stay. */
+  const rest = Array.from(ways, (d) => channels.filter((k) => counting.waysOf(k).includes(d)).map(counting.unitOf))
+  const width = rest[0]?.length ?? 0
+  invariant(
+    rest.every((list) => list.length === width),
+    `${s.node.name}: directions of ${rest.map((list) => list.length).join(' and ')} units`,
+  )
+  const isAlike = rest.every((list) => list.every((u, k) => u === rest[0]?.[k]))
+  /** A parameter of the kept directions, of each what `select` takes for its units. */
+  const ofDirections = (tensor: Tensor, select: (one: Tensor, kept: Int32Array) => Tensor): Tensor => {
+    const base = select(gather(tensor, 0, ways), rest[0] ?? all(parts.units))
+    if (isAlike) return base
+    const each = sizeOf(base.shape.slice(1))
+    return editElements(base, (values, first) => {
+      for (let k = 0; k * each < values.length; k++) {
+        const one = gather(tensor, 0, ways.subarray(first + k, first + k + 1))
+        values.set(copyElements(select(one, rest[first + k] ?? all(parts.units))), k * each)
+      }
+    })
+  }
   /** Rows of blocks of units, `count` of them. */
-  const rowsOf = (count: number): Int32Array =>
-    Int32Array.from({ length: count * rest.length }, (_, k) => {
-      const block = Math.floor(k / rest.length)
-      return block * parts.units + (rest[k % rest.length] ?? 0)
+  const rowsOf = (count: number, kept: Int32Array): Int32Array =>
+    Int32Array.from({ length: count * width }, (_, k) => {
+      const block = Math.floor(k / width)
+      return block * parts.units + (kept[k % width] ?? 0)
     })
   // A unit that holds a constant needs no reader, nor does its direction then: what was concluded from it has to hold.
-  const held = s.node.outputs.map((_, port) => s.constantsOfOutput(port, unitAxis('output', port).axis))
-  const isGiven = (u: number): boolean => held.some((constants) => !Number.isNaN(constants?.[u] ?? NaN))
-  const isDead = Uint8Array.from({ length: ways.length * rest.length }, (_, k) => {
-    const [way, unit] = [ways[Math.floor(k / rest.length)] ?? 0, rest[k % rest.length] ?? 0]
-    return isExact(units, unit) && (isGiven(unit) || isExact(directions, way)) ? 0 : 1
+  const held = s.node.outputs.map((_, port) => s.constantsOfOutput(port, counting.axis('output', port).axis))
+  const isGiven = (k: number): boolean => held.some((constants) => !Number.isNaN(constants?.[k] ?? NaN))
+  const isDead = Uint8Array.from({ length: ways.length * width }, (_, k) => {
+    const [way, unit] = [ways[Math.floor(k / width)] ?? 0, rest[Math.floor(k / width)]?.[k % width] ?? 0]
+    const channel = counting.channelOf(way, unit)
+    return isExact(units, channel) && (isGiven(channel) || isExact(directions, way)) ? 0 : 1
   })
   /** Elements of units that nothing needs as zeros; `inner` of them for each unit of each block. */
   const cleared = (tensor: Tensor, inner: number): Tensor =>
     isDead.includes(1)
       ? editElements(tensor, (values, first) => {
-          const [ofDirection, ofBlock] = [sizeOf(tensor.shape.slice(1)), rest.length * inner]
+          const [ofDirection, ofBlock] = [sizeOf(tensor.shape.slice(1)), width * inner]
           for (let k = 0; k < values.length; k++) {
             const way = first + Math.floor(k / ofDirection)
-            if (isDead[way * rest.length + Math.floor((k % ofBlock) / inner)] === 1) values[k] = 0
+            if (isDead[way * width + Math.floor((k % ofBlock) / inner)] === 1) values[k] = 0
           }
         })
       : tensor
-  const ofDirections = (tensor: Tensor): Tensor => gather(tensor, 0, ways)
-  const rows = rowsOf(parts.gates)
-  take(ports.w, cleared(gather(gather(ofDirections(parts.weight), 1, rows), 2, inputs), inputs.length))
-  take(ports.r, cleared(gather(gather(ofDirections(parts.recurrent), 1, rows), 2, rest), rest.length))
+  const rows = (count: number) => (one: Tensor, kept: Int32Array) => gather(one, 1, rowsOf(count, kept))
+  const [weight, recurrent] = [
+    ofDirections(parts.weight, (one, kept) => gather(rows(parts.gates)(one, kept), 2, inputs)),
+    ofDirections(parts.recurrent, (one, kept) => gather(rows(parts.gates)(one, kept), 2, kept)),
+  ]
+  take(ports.w, cleared(weight, inputs.length))
+  take(ports.r, cleared(recurrent, width))
   const biased = payment.right === undefined ? parts.bias : shifted(parts, payment.right)
-  take(ports.b, biased && cleared(gather(ofDirections(biased), 1, rowsOf(2 * parts.gates)), 1))
-  take(ports.p, parts.peephole && cleared(gather(ofDirections(parts.peephole), 1, rowsOf(3)), 1))
+  take(ports.b, biased && cleared(ofDirections(biased, rows(2 * parts.gates)), 1))
+  take(ports.p, parts.peephole && cleared(ofDirections(parts.peephole, rows(3)), 1))
   for (const port of [ports.h, ports.c]) {
     const tensor = s.constant(port)
-    const batch = s.keptInput(port, s.attrs.layout === 0 ? 1 : 0)
-    const whole = tensor && batch ? gather(tensor, s.attrs.layout === 0 ? 1 : 0, batch) : tensor
-    take(port, whole && gather(gather(whole, 2, rest), directionAxis(s.attrs, 'input', port).axis, ways))
+    const sequences = s.attrs.layout === 0 ? 1 : 0
+    const batch = s.keptInput(port, sequences) ?? all(tensor?.shape[sequences] ?? 0)
+    take(port, tensor && statesOf(tensor, s.attrs.layout === 0, parts, { ways, batch, rest }))
   }
-  const hidden = s.attrs.hidden_size === undefined ? {} : { hidden_size: rest.length }
+  const hidden = s.attrs.hidden_size === undefined ? {} : { hidden_size: width }
   const attrs = { ...s.attrs, ...hidden, ...attributesOf(cell, s.attrs, ways) }
   return replaceOperands({ ...s.node, attrs }, operands, s, `${s.node.outputs[output] ?? ''}_bias`)
+}
+
+/** What stays of first states `[D,N,H]`, or `[N,D,H]` where sequences come first. */
+const statesOf = (
+  tensor: Tensor,
+  isTimeFirst: boolean,
+  parts: Parts,
+  kept: {
+    readonly ways: Int32Array
+    readonly batch: Int32Array
+    readonly rest: ReadonlyArray<ArrayLike<number>>
+  },
+): Tensor => {
+  const { ways, batch, rest } = kept
+  const width = rest[0]?.length ?? 0
+  const [outer, middle] = isTimeFirst ? [ways, batch] : [batch, ways]
+  const read = elementReader(tensor)
+  const inner = tensor.shape[1] ?? 0
+  const values = new Float64Array(outer.length * middle.length * width).map((_, k) => {
+    const [i, j] = [Math.floor(k / width / middle.length), Math.floor(k / width) % middle.length]
+    const unit = rest[isTimeFirst ? i : j]?.[k % width] ?? 0
+    return read(((outer[i] ?? 0) * inner + (middle[j] ?? 0)) * parts.units + unit)
+  })
+  const shape = [outer.length, middle.length, width]
+  return shape.every((size, axis) => size === tensor.shape[axis]) ? tensor : tensorOf(tensor.dtype, shape, values)
 }
 
 /** The biases with what is paid into them. */

@@ -4,7 +4,7 @@
  * its own. Links between joint axes follow from those of the axes: what keeps both index by index keeps both together.
  */
 import { pairsOf, periodic, sameIndex, shapeOf } from '../../ir/links.ts'
-import type { AxisLink, IndexMap, NodeContext, Pair } from '../../ir/op.ts'
+import type { AxisLink, IndexMap, Mixing, NodeContext, Pair } from '../../ir/op.ts'
 import { isStatic } from '../../ir/type.ts'
 
 /** Two axes of a value, tracked together. */
@@ -91,6 +91,29 @@ export const jointLinks = (
   }
   return { made, links: out, pairs: joined, binds: ports.filter((port) => !followed.has(port)) }
 }
+
+/** The joint axes of what a node mixes: those of its outputs, and the inputs whose joint axes they go on with. */
+export const mixedJoints = (
+  { node, outputs, constant }: NodeContext<unknown>,
+  mixing: Mixing | undefined,
+  jointsOf: (port: number) => Joint | undefined,
+): { readonly made: ReadonlyArray<BoundJoint | undefined>; readonly follows: ReadonlyArray<number> } => {
+  const read = (mixing?.joints ?? []).filter(
+    ({ side, port }) => side === 'input' && (node.inputs[port] ?? '') !== '' && constant(port) === undefined,
+  )
+  const follows = read.flatMap((one) => (isJointOf(one, jointsOf(one.port)) ? [one.port] : []))
+  const made = outputs.map((type, k): BoundJoint | undefined => {
+    const own = mixing?.joints.find(({ side, port }) => side === 'output' && port === k)
+    const [outerSize, innerSize] = [shapeOf(type)?.[own?.outer ?? -1], shapeOf(type)?.[own?.inner ?? -1]]
+    if (own === undefined || !isStatic(outerSize) || !isStatic(innerSize)) return undefined
+    return { outer: own.outer, inner: own.inner, outerSize, innerSize, isBound: follows.length < read.length }
+  })
+  return { made, follows }
+}
+
+/** Whether the joint axis of a value is of these two axes. */
+export const isJointOf = (axes: Pick<Joint, 'outer' | 'inner'>, joint: Joint | undefined): boolean =>
+  joint?.outer === axes.outer && joint.inner === axes.inner
 
 const isPlain = ({ from, into }: AxisLink): boolean => from === undefined && into === undefined
 

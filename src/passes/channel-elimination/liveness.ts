@@ -8,7 +8,7 @@ import { placeOf } from '../../ir/links.ts'
 import type { AxisLink, Node, Statistics, ValueId } from '../../ir/op.ts'
 import type { Constants } from './constants.ts'
 import type { Joint } from './joints.ts'
-import { bundlesOf, isBundled, neededByBundle } from './mixing.ts'
+import { bundlesOf, isAt, neededByBundle } from './mixing.ts'
 import { at, type Known, type Marks } from './slice-readers.ts'
 import { trackingOf } from './tracking.ts'
 import { axesOf, type Channel, jointOf, ownAxesOf, partnerOf, viewsOf } from './views.ts'
@@ -37,14 +37,22 @@ export const propagateLiveness = (graph: Graph, constants: Constants, alive: Rea
   for (const output of graph.outputs) markAll(output.name)
   for (const value of graph.preserved.uses) markAll(value)
   for (const { value, axis, index } of alive) {
-    const size = axesOf(graph, value)[axis]
     const marks = marksOf(value)
-    const before = marks[axis] ?? 0
+    const joint = axis < ownAxesOf(graph, value).length ? undefined : jointOf(graph, value)
+    const places = joint && [
+      { axis: joint.outer, index: Math.floor(index / joint.innerSize) },
+      { axis: joint.inner, index: index % joint.innerSize },
+    ]
+    const before = marks.slice()
     marks.fill(1)
-    if (size === undefined || !tracking.tracked(value, axis)) continue
-    const one = typeof before === 'number' ? new Uint8Array(size).fill(before) : before
-    one[index] = 1
-    marks[axis] = one
+    for (const part of [{ axis, index }, ...(places ?? [])]) {
+      const size = axesOf(graph, value)[part.axis]
+      const old = before[part.axis] ?? 0
+      if (size === undefined || !tracking.tracked(value, part.axis)) continue
+      const one = typeof old === 'number' ? new Uint8Array(size).fill(old) : old
+      one[part.index] = 1
+      marks[part.axis] = one
+    }
   }
   const views = viewsOf(graph)
   for (let v = views.length - 1; v >= 0; v--) {
@@ -70,7 +78,8 @@ export const propagateLiveness = (graph: Graph, constants: Constants, alive: Rea
       )
     }
     const mixed = neededByBundle(graph, view, wanted, constants)
-    bundlesOf(graph, view).forEach((bundle, k) => {
+    const bundles = bundlesOf(graph, view)
+    bundles.forEach((bundle, k) => {
       for (const { side, value, axis } of bundle) {
         const marks = marksOf(value)
         marks[axis] = either(marks[axis] ?? 0, wholeMarks(mixed[k] ?? new Uint8Array()))
@@ -87,7 +96,7 @@ export const propagateLiveness = (graph: Graph, constants: Constants, alive: Rea
         const joint = axis < ownAxesOf(graph, input).length ? undefined : jointOf(graph, input)
         const parts = joint === undefined ? [axis] : [joint.outer, joint.inner]
         if (size === undefined || marks[axis] === 1 || parts.every((part) => op.ignores?.(ctx, port, part))) return
-        if (isBundled(view.mixing, 'input', port, axis)) return
+        if (bundles.some((bundle) => bundle.some((one) => isAt(one, 'input', port, axis)))) return
         const ofAxis = linked[port]?.filter((link) => link.inputAxis === axis) ?? []
         const isSummed = c?.port === port && c.axis === axis
         const isTogether = statistics?.port === port && statistics.axis === axis

@@ -4,7 +4,8 @@ import type { Mixing, MixingRemoval, Node, NodeAxis, UnpaidChannels, ValueId } f
 import type { ChannelFacts } from './analyse.ts'
 import type { Constants } from './constants.ts'
 import { at, type Known, type Marks } from './slice-readers.ts'
-import { axesOf, type NodeView } from './views.ts'
+import { isJointOf } from './joints.ts'
+import { axesOf, jointOf, type NodeView, ownAxesOf } from './views.ts'
 
 /** An axis of a bundle on a value that is no constant. */
 export interface BundledAxis extends NodeAxis {
@@ -14,7 +15,7 @@ export interface BundledAxis extends NodeAxis {
 export const valueAt = (node: Node, { side, port }: NodeAxis): ValueId =>
   (side === 'input' ? node.inputs : node.outputs)[port] ?? ''
 
-/** By bundle its axes on values that are no constants. */
+/** By bundle its axes on values that are no constants, joint ones where the value has them. */
 export const bundlesOf = (
   graph: Graph,
   { node, mixing }: Pick<NodeView, 'node' | 'mixing'>,
@@ -22,15 +23,20 @@ export const bundlesOf = (
   (mixing?.bundles ?? []).map((bundle) =>
     bundle.flatMap((one) => {
       const value = valueAt(node, one)
-      return value === '' || graph.constants.has(value) ? [] : [{ ...one, value }]
+      if (value === '' || graph.constants.has(value)) return []
+      // States that come from elsewhere may have no joint axis, or one of other axes; those of the outputs are bound then.
+      const joint = mixing?.joints.find(({ side, port }) => side === one.side && port === one.port)
+      const isOwn = one.axis < ownAxesOf(graph, value).length
+      return isOwn || (joint !== undefined && isJointOf(joint, jointOf(graph, value))) ? [{ ...one, value }] : []
     }),
   )
 
-/** Whether an axis of a value on a port is in a bundle. */
+export const isAt = (one: NodeAxis, side: NodeAxis['side'], port: number, axis: number): boolean =>
+  one.side === side && one.port === port && one.axis === axis
+
+/** Whether an axis of a value on a port is in a bundle, of an input one of its own. */
 export const isBundled = (mixing: Mixing | undefined, side: NodeAxis['side'], port: number, axis: number): boolean =>
-  mixing?.bundles.some((bundle) =>
-    bundle.some((one) => one.side === side && one.port === port && one.axis === axis),
-  ) === true
+  mixing?.bundles.some((bundle) => bundle.some((one) => isAt(one, side, port, axis))) === true
 
 /** By bundle what has to be computed when the outputs that `wanted` marks have to; see {@link Mixing.needed}. */
 export const neededByBundle = (

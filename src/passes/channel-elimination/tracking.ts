@@ -13,7 +13,7 @@ import { pairsOf } from '../../ir/links.ts'
 import type { AxisLink, IndexMap, ValueId } from '../../ir/op.ts'
 import { channelsFor } from '../effort.ts'
 import { bundlesOf, isBundled } from './mixing.ts'
-import { axesOf, type Channel, ownAxesOf, viewsOf } from './views.ts'
+import { axesOf, type Channel, jointOf, ownAxesOf, viewsOf } from './views.ts'
 
 /** Why a channel has to stay, in words, with the value or node at fault. */
 export interface Reason {
@@ -133,6 +133,14 @@ export const trackingOf = memoized((graph): Tracking => {
   const mark = (marks: Uint8Array, value: ValueId, axis: number): void => {
     const id = idOf(value, axis)
     if (id !== undefined) marks[id] = 1
+  }
+  for (const value of starts.keys()) {
+    const joint = jointOf(graph, value)
+    const own = joint && idOf(value, ownAxesOf(graph, value).length)
+    for (const part of joint === undefined ? [] : [joint.outer, joint.inner]) {
+      const id = idOf(value, part)
+      if (own !== undefined && id !== undefined) families.unite(own, id)
+    }
   }
   for (const view of viewsOf(graph)) {
     const { node, op, ctx, links, contraction: c, pairs } = view

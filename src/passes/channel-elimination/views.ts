@@ -6,7 +6,7 @@ import { shapeOf } from '../../ir/links.ts'
 import type { AxisLink, Contraction, Mixing, Node, NodeContext, Pair, Statistics, ValueId } from '../../ir/op.ts'
 import { type AnyOp, opOf } from '../../ir/registry.ts'
 import { isStatic } from '../../ir/type.ts'
-import { type BoundJoint, jointLinks } from './joints.ts'
+import { type BoundJoint, jointLinks, mixedJoints } from './joints.ts'
 
 /** A node with everything the phases ask its operator, asked once. */
 export interface NodeView {
@@ -57,12 +57,16 @@ const structureOf = memoized((graph) => {
     const contraction = op.contraction?.(ctx)
     const reads = contraction && readsOfContraction(ctx, contraction)
     const pairs = contraction === undefined ? (op.pairs?.(ctx) ?? []) : []
-    const joint = jointLinks(ctx, own, pairs, (port) => joints.get(node.inputs[port] ?? ''))
+    const jointAt = (port: number): BoundJoint | undefined => joints.get(node.inputs[port] ?? '')
+    const joint = jointLinks(ctx, own, pairs, jointAt)
+    const mixing = op.mixes?.(ctx)
+    const mixed = mixedJoints(ctx, mixing, jointAt)
     node.outputs.forEach((output, k) => {
-      const made = joint.made[k]
+      const made = mixed.made[k] ?? joint.made[k]
       if (made !== undefined && output !== '') joints.set(output, made)
     })
     for (const port of joint.binds) {
+      if (mixed.follows.includes(port)) continue
       const { outer, inner } = joints.get(node.inputs[port] ?? '') ?? { outer: 0, inner: 0 }
       const isIgnored = [outer, inner].every((axis) => op.ignores?.(ctx, port, axis) === true)
       if (!isIgnored) bind(node.inputs[port] ?? '')
@@ -77,7 +81,7 @@ const structureOf = memoized((graph) => {
       contraction,
       reads,
       pairs: [...pairs, ...joint.pairs],
-      mixing: op.mixes?.(ctx),
+      mixing,
       statistics,
     }
   })
