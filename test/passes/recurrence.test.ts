@@ -298,11 +298,13 @@ describe.each(every)('%s, linear before reset %i', (kind, linear_before_reset) =
   })
 
   test('loses units with first states that a layer makes, in each direction where these are told apart', async () => {
+    // What a layer makes for both directions, for both alike, or for both sequences of the batch.
     const cases = [
-      { isSplit: true, left: 6 },
-      { isSplit: false, left: 7 },
-    ]
-    for (const { isSplit, left } of cases) {
+      { of: 'directions', left: 6, made: 12 },
+      { of: 'both', left: 7, made: 7 },
+      { of: 'batch', left: 7, made: 14 },
+    ] as const
+    for (const { of, left, made: outputs } of cases) {
       const { shapes, layers } = await compiled(
         buildGraph({ x: [5, 2, 6], z: [2, 3] }, (b) => {
           const dead = [
@@ -310,16 +312,13 @@ describe.each(every)('%s, linear before reset %i', (kind, linear_before_reset) =
             [3, 7],
           ]
           const made = (name: string): string => {
-            if (isSplit) {
-              const state = b.op(ops.Reshape, [
-                b.op(ops.MatMul, ['z', b.weight(name, [3, 16])]),
-                b.ints('h', [2, 2, 8]),
-              ])
-              return b.op(ops.Transpose, [state], { perm: [1, 0, 2] })
+            if (of === 'both') {
+              const state = b.op(ops.MatMul, ['z', b.weight(name, [3, 8])])
+              const one = b.op(ops.Unsqueeze, [state, b.ints('zero', [0])])
+              return b.op(ops.Concat, [one, one], { axis: 0 })
             }
-            const state = b.op(ops.MatMul, ['z', b.weight(name, [3, 8])])
-            const one = b.op(ops.Unsqueeze, [state, b.ints('zero', [0])])
-            return b.op(ops.Concat, [one, one], { axis: 0 })
+            const state = b.op(ops.Reshape, [b.op(ops.MatMul, ['z', b.weight(name, [3, 16])]), b.ints('h', [2, 2, 8])])
+            return of === 'batch' ? state : b.op(ops.Transpose, [state], { perm: [1, 0, 2] })
           }
           const more = ['', ...(kind === 'LSTM' ? ['first', 'cell'] : ['first']).map(made)]
           const y = recurrence(b, 'r', 'x', { ...base, directions: 2, dead, more })
@@ -328,7 +327,7 @@ describe.each(every)('%s, linear before reset %i', (kind, linear_before_reset) =
         }),
       )
       expect(shapes).toEqual([`2x${gates * left}x6 2x${gates * left}x${left}`])
-      expect(layers.get('first')?.outputs.after).toBe(isSplit ? 2 * left : left)
+      expect(layers.get('first')?.outputs.after).toBe(outputs)
     }
   })
 
