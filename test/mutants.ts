@@ -28,6 +28,8 @@ const merging = 'test/passes/merge-channels.test.ts'
 
 const attention = 'test/passes/attention.test.ts'
 const recurrence = 'test/passes/recurrence.test.ts'
+const blocks = 'test/passes/blocks-of-bits.test.ts'
+const heldWeights = 'test/masks/held-weights.test.ts'
 
 const mutants: ReadonlyArray<Mutant> = [
   {
@@ -666,6 +668,90 @@ const mutants: ReadonlyArray<Mutant> = [
     from: '|| sum > growthLimit(precision) * largest',
     to: '|| sum > Infinity * largest',
     tests: merging,
+  },
+  {
+    guard: 'a weight in blocks loses its inputs in blocks',
+    file: 'src/passes/channel-elimination/rules.ts',
+    from: 'if (c?.missed === undefined) return',
+    to: 'if (c?.missed !== null) return',
+    tests: blocks,
+  },
+  {
+    guard: 'where a runtime may round the input by blocks, constants are no numbers in a sum',
+    file: 'src/ir/ops/microsoft/mat-mul-n-bits.ts',
+    from: '...(isRounded ? {',
+    to: "...(weight.tag !== 'Held' ? {",
+    tests: blocks,
+  },
+  {
+    guard: 'where a runtime may round the input by blocks, blocks do not become smaller',
+    file: 'src/ir/ops/microsoft/mat-mul-n-bits.ts',
+    from: 'size >= (isRounded ? block : leastBlock)',
+    to: 'size >= leastBlock',
+    tests: blocks,
+  },
+  {
+    guard: 'where a runtime may round the input by blocks, the last block stays as it is',
+    file: 'src/ir/ops/microsoft/mat-mul-n-bits.ts',
+    from: '(b === last && !isRounded)',
+    to: 'b === last',
+    tests: blocks,
+  },
+  {
+    guard: 'a weight with an order of its inputs is not looked into',
+    file: 'src/ir/ops/microsoft/mat-mul-n-bits.ts',
+    from: ' || node.inputs[orderPort]',
+    to: '',
+    tests: blocks,
+  },
+  {
+    guard: 'a weight that is packed for a machine is not looked into',
+    file: 'src/ir/ops/microsoft/mat-mul-n-bits.ts',
+    from: ' || weight_prepacked !== 0',
+    to: '',
+    tests: blocks,
+  },
+  {
+    guard: 'blocks are not made smaller than runtimes have them',
+    file: 'src/ir/ops/microsoft/mat-mul-n-bits.ts',
+    from: 'block >= leastBlock &&',
+    to: '',
+    tests: blocks,
+  },
+  {
+    guard: 'zeros of blocks are integers',
+    file: 'src/ir/ops/microsoft/mat-mul-n-bits.ts',
+    from: 'return isHeld ? viewed',
+    to: 'return fits ? viewed',
+    tests: blocks,
+  },
+  {
+    guard: 'integers are masked only where all nodes take the same ones for zero',
+    file: 'src/passes/apply-masks.ts',
+    from: '(found !== undefined && !sameTensor(found, stored))',
+    to: 'false',
+    tests: heldWeights,
+  },
+  {
+    guard: 'integers of several nodes are masked as what these make of them',
+    file: 'src/masks/weights.ts',
+    from: 'if (held !== undefined && root !== undefined &&',
+    to: 'if (held === undefined && root !== undefined &&',
+    tests: heldWeights,
+  },
+  {
+    guard: 'names of quantizers are those of weights',
+    file: 'src/masks/match/parameter-name.ts',
+    from: '|(DQ_)?Q[248])$/',
+    to: ')$/',
+    tests: heldWeights,
+  },
+  {
+    guard: 'rows that share a byte are not read one by one',
+    file: 'src/ir/tensor.ts',
+    from: '* bitsOf(dtype)) % 8 === 0)',
+    to: '* bitsOf(dtype)) % 8 >= 0)',
+    tests: 'test/ir/held.test.ts',
   },
   {
     guard: 'of what is normalised together all is needed for one',

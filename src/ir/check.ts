@@ -10,7 +10,7 @@ import { Constant } from './ops/constant.ts'
 import { Identity } from './ops/identity.ts'
 import { Opaque } from './ops/opaque.ts'
 import { decodeAttributes, encodeAttributes, findOp, isOp } from './registry.ts'
-import type { Dense, Edited, External, Held, Tensor } from './tensor.ts'
+import { type Dense, type Edited, type External, hasWholeRows, type Held, type Tensor } from './tensor.ts'
 import { contradict, printType, sameShape, sameType, sizeOf, unknownType, type ValueType } from './type.ts'
 
 export type CheckError = Failure<'CheckError'>
@@ -103,9 +103,9 @@ const checkHeld = (subject: string, { shape, stored, scale, zero, axis, block }:
 const checkData = (subject: string, tensor: Dense | External | Edited): CheckError | undefined => {
   if (tensor.tag === 'Edited') {
     const { dtype, shape, source } = tensor
-    return dtype === source.dtype && sameShape(shape, source.shape)
+    return shape[0] === source.shape[0] && hasWholeRows(tensor) && hasWholeRows(source)
       ? checkTensor(`${subject}, source`, source)
-      : wrong(subject, `${source.dtype}[${source.shape.join(',')}]`, `${dtype}[${shape.join(',')}]`)
+      : wrong(subject, `rows of ${source.dtype}[${source.shape.join(',')}]`, `${dtype}[${shape.join(',')}]`)
   }
   const count = sizeOf(tensor.shape)
   const expected = byteLength(tensor.dtype, count)

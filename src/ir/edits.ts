@@ -16,6 +16,7 @@ import {
   type Tensor,
   type TensorMeta,
   tensorOf,
+  type TensorShape,
 } from './tensor.ts'
 import { sizeOf } from './type.ts'
 
@@ -25,6 +26,14 @@ export const edited = (source: Tensor, edit: Edited['edit'], meta?: TensorMeta):
   invariant(hasWholeRows(source), `rows of ${dtype}[${shape.join(',')}] to be changed`)
   const tensor: Edited = { tag: 'Edited', dtype, shape, source, edit, ...(meta === undefined ? {} : { meta }) }
   return isSmall(source) ? materialize(tensor) : tensor
+}
+
+/** Rows of another type and size in place of those of `source`, made of their bytes by `edit`. Small tensors are made at once. */
+export const reformed = (source: Tensor, { dtype, shape }: TensorShape, edit: Edited['edit']): Tensor => {
+  const fits = source.shape[0] === shape[0] && hasWholeRows(source) && hasWholeRows({ dtype, shape })
+  invariant(fits, `rows of ${source.dtype}[${source.shape.join(',')}] as ${dtype}[${shape.join(',')}]`)
+  const tensor: Edited = { tag: 'Edited', dtype, shape, source, edit }
+  return isSmall(tensor) ? materialize(tensor) : tensor
 }
 
 /**

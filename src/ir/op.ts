@@ -125,6 +125,8 @@ export interface Contraction {
    * as integers. Absent: it can.
    */
   readonly admits?: ((output: number, shift: number, size: number) => Refusal | undefined) | undefined
+  /** Inputs that have to come back so that the weight can hold those that `keeps` says: it has blocks. Absent: none. */
+  readonly missed?: (keeps: (input: number) => boolean) => ReadonlyArray<number>
   /** Constant added to each output channel, by output index; undefined when it is not a constant. */
   readonly bias: (output: number) => number | undefined
   /** The largest magnitude of what the bias adds to an output channel; infinite when it is computed. */

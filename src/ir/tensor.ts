@@ -51,9 +51,9 @@ export interface Gather extends TensorShape {
 
 export interface Edited extends TensorShape {
   readonly tag: 'Edited'
-  /** Of the same type and shape, with rows of whole bytes. */
+  /** Of as many rows (indices along axis 0), which are whole bytes. */
   readonly source: Tensor
-  /** The new bytes of rows (indices along axis 0) from `first` on; the old ones, which it is given, it may write to. */
+  /** The bytes of rows from `first` on, given those of the source, which it may write to. */
   readonly edit: (rows: Uint8Array, first: number) => Uint8Array
   readonly meta?: TensorMeta
 }

@@ -1,10 +1,11 @@
 /** The weights of a graph: under which names they can be called, and which layers read them. */
+import * as E from 'fp-ts/lib/Either.js'
 import { memoized, usersOf } from '../ir/analysis.ts'
 import { type Channels, channelsOf } from '../ir/families/contraction.ts'
 import { contextOf, type Graph, withParts } from '../ir/graph.ts'
 import type { Contraction, Node, ValueId } from '../ir/op.ts'
 import { opOf } from '../ir/registry.ts'
-import type { Tensor } from '../ir/tensor.ts'
+import type { Held, Tensor } from '../ir/tensor.ts'
 
 /** A graph whose layers read their weights directly, and what every name of a weight stands for. */
 export interface ResolvedWeights {
@@ -105,6 +106,46 @@ export const readersOfWeights = memoized((graph): ReadonlyMap<ValueId, ReadonlyA
   }
   return out
 })
+
+/** What a node that reads a constant takes it for, where that is not the constant itself: real numbers that its integers stand for. */
+export interface Holding {
+  readonly held: Held
+  /** The constant that the node takes for other numbers. */
+  readonly store: (held: Held) => Tensor | undefined
+}
+
+/** How nodes take the constants that they read as integers, by the names of these. */
+export const holdingsOf = memoized((graph): ReadonlyMap<ValueId, ReadonlyArray<Holding>> => {
+  const out = new Map<ValueId, Holding[]>()
+  const enter = (name: ValueId, holding: Holding): void => {
+    const known = out.get(name)
+    if (known) known.push(holding)
+    else out.set(name, [holding])
+  }
+  const { rootOf } = resolveWeights(graph)
+  for (const node of graph.nodes) {
+    const [stored = ''] = node.inputs
+    const held = opOf(node).hold?.(contextOf(graph, node))
+    const root = rootOf.get(stored)
+    if (held !== undefined && root !== undefined && !node.outputs.includes(root)) {
+      enter(root, { held, store: (other) => other.stored })
+    }
+  }
+  for (const { contraction: c, node, weight } of layersOf(graph)) {
+    if (c.weight === undefined) continue
+    const rename = (port: number): ValueId => node.inputs[port] ?? ''
+    const store = (held: Held): Tensor | undefined => {
+      const made = c.rebuild({ node, weight: held, groups: c.groups }, { rename, fresh: (hint) => hint })
+      return E.isRight(made) ? made.right.constants.get(weight) : undefined
+    }
+    enter(weight, { held: c.weight, store })
+  }
+  return out
+})
+
+/** The constant of a name as masks see it: what its integers stand for, in the shape that this has. */
+export const maskable = (graph: Graph, root: ValueId): Tensor | undefined =>
+  holdingsOf(graph).get(root)?.[0]?.held ?? resolveWeights(graph).graph.constants.get(root)
 
 /**
  * How the blocks `W[i, j, ...]` of a layer's weight belong to its channels. The two channel axes are axes 0 and 1, in

@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { bitsOf, byteLength } from '../ir/dtype.ts'
+import { sameTensor } from '../ir/equal.ts'
 import { type Failure, failure } from '../ir/failure.ts'
 import { type Graph, withParts } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
@@ -7,7 +8,7 @@ import { edited, editElements } from '../ir/edits.ts'
 import { elements, type Held, isNumeric, pieces, type Tensor, tensorOf } from '../ir/tensor.ts'
 import { sameShape, sizeOf } from '../ir/type.ts'
 import { expandMask, intersectMask, type Mask, maskRows, type Masks } from '../masks/mask.ts'
-import { readersOfWeights, resolveWeights } from '../masks/weights.ts'
+import { holdingsOf, maskable, resolveWeights } from '../masks/weights.ts'
 
 export type MaskError = Failure<'MaskError'>
 
@@ -23,7 +24,7 @@ export const applyMasks = (graph: Graph, masks: Masks): E.Either<MaskError, Grap
   const byRoot = new Map<ValueId, Mask>()
   for (const [name, mask] of masks) {
     const root = resolved.rootOf.get(name)
-    const tensor = root === undefined ? undefined : resolved.graph.constants.get(root)
+    const tensor = root === undefined ? undefined : maskable(graph, root)
     if (root === undefined || tensor === undefined) return E.left(noSuchWeight(graph, name))
     if (!sameShape(mask.shape, tensor.shape)) {
       const [expected, found] = [tensor.shape.join(','), mask.shape.join(',')]
@@ -39,6 +40,7 @@ export const applyMasks = (graph: Graph, masks: Masks): E.Either<MaskError, Grap
     const tensor = resolved.graph.constants.get(root)
     const masked = tensor && multiplyRead(graph, root, tensor, mask)
     if (masked === undefined || masked === tensor) continue
+    if (masked === 'torn') return E.left(torn(root))
     constants.set(root, masked)
     changed.add(root)
   }
@@ -76,12 +78,19 @@ const multiply = (tensor: Tensor, mask: Mask): Tensor => {
   return tensor
 }
 
-/** The same for a constant that may be integers which the layers that read it know what they stand for. */
-const multiplyRead = (graph: Graph, root: ValueId, tensor: Tensor, mask: Mask): Tensor => {
-  const [layer] = readersOfWeights(graph).get(root) ?? []
-  const held = layer?.contraction.weight
-  if (held?.stored !== tensor) return multiply(tensor, mask)
-  return multiply(held, mask) === held ? tensor : multiplyHeld(held, mask).stored
+/** The same for a constant that may be integers; `torn` where nodes that read it would not agree on those of the masked weight. */
+const multiplyRead = (graph: Graph, root: ValueId, tensor: Tensor, mask: Mask): Tensor | 'torn' => {
+  const holdings = holdingsOf(graph).get(root)
+  if (holdings === undefined) return multiply(tensor, mask)
+  let found: Tensor | undefined
+  for (const { held, store } of holdings) {
+    if (!sameShape(held.shape, mask.shape)) return 'torn'
+    const masked = multiplyHeld(held, mask)
+    const stored = masked === held ? tensor : store(masked)
+    if (stored === undefined || (found !== undefined && !sameTensor(found, stored))) return 'torn'
+    found = stored
+  }
+  return found ?? tensor
 }
 
 /** The same for what is held as integers: what is masked becomes the integer that stands for zero. */
@@ -129,6 +138,15 @@ const noSuchWeight = (graph: Graph, name: ValueId): MaskError => {
   }
   return misfit(name, 'a constant of the model', graph.types.has(name) ? 'a computed value' : 'no value of this name')
 }
+
+const torn = (name: ValueId): MaskError =>
+  failure(
+    'MaskError',
+    `mask ${name}`,
+    'integers that stand for the same numbers in all nodes that read them',
+    'nodes with other zero points, or for which they are a weight of another shape',
+    'Mask what each of these nodes makes of the integers, or store the weight once for each of them.',
+  )
 
 const takeOffInputs =
   'Take the weights off the list of model inputs, so that only the initializers are left (export without keep_initializers_as_inputs).'

@@ -646,6 +646,7 @@ describe('contractions', () => {
       const output = some(out, round % 4 === 0 ? 1.1 : 0.7)
       if (c.groups > 1 && round % 4 === 0) dropGroups(p.reads, some(c.groups, 0.5), constants, input, output)
       if (c.groups > 1 && round % 4 === 2) thinGroups(p.reads, round % c.groups, constants, input, output)
+      if (c.missed !== undefined && round % 2 === 0) dropRuns(some(into, 0.5), constants, input)
       const inexact = some(out, round % 3 === 0 ? 0.3 : 0)
       const detours = { isBordered: round % 2 === 1 && c.contract !== undefined, isGathered: round % 5 === 1 }
       if (!settle(p, links, constants, patterns, input, output, detours)) continue
@@ -709,6 +710,14 @@ describe('contractions', () => {
     })
   }
 
+  /** Drops sixteen inputs in a row or none of them, as `kept` says; the first stay. What goes is constant. */
+  const dropRuns = (kept: Uint8Array, constants: Float64Array, input: Uint8Array): void => {
+    input.forEach((_, i) => {
+      input[i] = i < 16 || kept[Math.floor(i / 16)] === 1 ? 1 : 0
+      if (input[i] === 0 && Number.isNaN(constants[i] ?? NaN)) constants[i] = 2
+    })
+  }
+
   /** Keeps one group whole and of the others an output that reads nothing, so that groups are better merged. */
   const thinGroups = (
     { inputsPerGroup, outputsPerGroup }: Reads,
@@ -754,6 +763,7 @@ describe('contractions', () => {
         for (const i of back.backInputs) put(input, i)
         for (const o of back.backOutputs) put(output, o)
       }
+      for (const i of c.missed?.((k) => input[k] === 1) ?? []) put(input, i)
       for (let o = 0; o < p.reads.outputs && channel?.from !== undefined; o++) {
         const i = placeOf(channel.from, o)
         if (input[i] === 1) put(output, o)

@@ -12,6 +12,7 @@ import { isGenerated, isSameName, sameTokens } from './parameter-name.ts'
 import { forEachPair } from './region.ts'
 import { isCalledAgain, type Slot, slotsByRoot } from './slots.ts'
 import { areTied } from './tied.ts'
+import { resolveWeights } from '../weights.ts'
 
 export interface Combined {
   readonly graph: Graph
@@ -158,11 +159,12 @@ const freshName = (graph: Graph, taken: ReadonlyMap<ValueId, unknown>, hint: str
 /** Gives each of these slots a constant of its own, which shares the bytes of the old one. */
 const takeApart = (graph: Graph, masks: Map<ValueId, Mask>, separate: ReadonlyArray<Separation>): Combined => {
   if (separate.length === 0) return { graph, masks }
+  const { graph: resolved } = resolveWeights(graph)
   const constants = new Map(graph.constants)
   const renamed = new Map<Node, Map<number, ValueId>>()
   for (const { slot, mask } of separate) {
     const name = freshName(graph, constants, slot.alias)
-    constants.set(name, slot.tensor)
+    constants.set(name, resolved.constants.get(slot.root) ?? slot.tensor)
     masks.set(name, mask)
     for (const { node, port } of slot.reads) {
       const ports = renamed.get(node) ?? new Map<number, ValueId>()

@@ -26,7 +26,7 @@ const tensorflowLeaves = new Set(['kernel', 'depthwise_kernel', 'pointwise_kerne
 const tensorflowReads = /^(ReadVariableOp(_\d+)?|Read|resource)$/
 
 /** What quantizers add to the name of a weight for its integers and for what these stand for. */
-const quantizerSuffix = /_(quantized|dequantized|DequantizeLinear_Output)$/
+const quantizerSuffix = /_(quantized|dequantized|DequantizeLinear_Output|(DQ_)?Q[248])$/
 
 const buffer = /(_|^)(mask|orig)$/
 

@@ -2,7 +2,7 @@
 import { failure, renderError } from '../../ir/failure.ts'
 import { closestNames } from '../../ir/closest.ts'
 import type { Graph } from '../../ir/graph.ts'
-import { resolveWeights } from '../weights.ts'
+import { maskable, resolveWeights } from '../weights.ts'
 import type { MaskFileError } from './error.ts'
 import type { Layout } from './region.ts'
 import type { MaskTensor } from './mask-tensors.ts'
@@ -82,13 +82,13 @@ export const folded = (mask: MaskTensor, slots: ReadonlyArray<Slot>): MaskFileEr
   )
 
 export const unknownName = (mask: MaskTensor, graph: Graph, free: ReadonlyArray<Slot>): MaskFileError => {
-  const { graph: resolved, rootOf } = resolveWeights(graph)
+  const { rootOf } = resolveWeights(graph)
   if (free.length > 0) {
     const near = `Of its shape is left ${list(free.map(describeSlot))}`
     return problem(mask.label, 'the name of a weight of the model', 'none of that name', `${near}. ${settle}`)
   }
   const close = closestNames(mask.label, rootOf.keys(), 3).map((candidate) => {
-    const shape = resolved.constants.get(rootOf.get(candidate) ?? '')?.shape ?? []
+    const shape = maskable(graph, rootOf.get(candidate) ?? '')?.shape ?? []
     return `${candidate} [${shape.join(',')}]`
   })
   const help =

@@ -3,7 +3,7 @@ import { memoized } from '../../ir/analysis.ts'
 import type { Graph } from '../../ir/graph.ts'
 import type { Node, ValueId } from '../../ir/op.ts'
 import { isNumeric, type Tensor } from '../../ir/tensor.ts'
-import { type Layer, layersOf, resolveWeights } from '../weights.ts'
+import { type Layer, layersOf, maskable, resolveWeights } from '../weights.ts'
 import { type Origin, originOf, signatureOf } from './origin.ts'
 import { isGenerated, isOffset, namesMask, parameterName, type ParameterName, sameTokens } from './parameter-name.ts'
 
@@ -46,7 +46,7 @@ interface Draft extends Omit<Slot, 'name' | 'borrowed' | 'generated'> {
 
 /** The slots of a graph, in the order in which its nodes read them; constants that no node reads come last. */
 export const slotsOf = memoized((graph): ReadonlyArray<Slot> => {
-  const { graph: resolved, rootOf, sourceOf } = resolveWeights(graph)
+  const { rootOf, sourceOf } = resolveWeights(graph)
   const layers = new Map<string, Layer>()
   for (const layer of layersOf(graph)) {
     layers.set(readKey(layer.node.outputs, layer.contraction.weightPort), layer)
@@ -55,7 +55,7 @@ export const slotsOf = memoized((graph): ReadonlyArray<Slot> => {
   const drafts = new Map<string, Draft>()
   const enter = (alias: ValueId, read: Read | undefined): void => {
     const root = rootOf.get(alias)
-    const tensor = root === undefined ? undefined : resolved.constants.get(root)
+    const tensor = root === undefined ? undefined : maskable(graph, root)
     if (root === undefined || tensor === undefined || !isNumeric(tensor.dtype)) return
     const layer = read && layers.get(readKey(read.node.outputs, read.port))
     const path = read?.origin?.path

@@ -33,6 +33,16 @@ const keepGroups: Rule = ({ node, contraction: c, reads }, draft) => {
   for (const o of (gatherOutput.has(node) ? least : full).backOutputs) draft.putChannel(output, c.outputAxis, o, reason)
 }
 
+/** A weight that is held in blocks loses its inputs in blocks. */
+const keepBlocks: Rule = ({ node, contraction: c }, { goes, putChannel }) => {
+  if (c?.missed === undefined) return
+  const input = node.inputs[c.port] ?? ''
+  const text = `shares a block of the weight of ${labelOf(node)} with channels that stay`
+  for (const i of c.missed((k) => !goes(input, c.axis, k))) {
+    putChannel(input, c.axis, i, { kind: 'groups', at: labelOf(node), text })
+  }
+}
+
 /** Heads keep equally many places each. */
 const keepHeadsEven: Rule = ({ node }, { graph, goes, putChannel }) => {
   for (const value of node.outputs) {
@@ -157,6 +167,7 @@ const keepOne: Rule = ({ node, op }, { graph, vanished, candidates, putClass }) 
 /** In order: what a later rule puts back is for the earlier ones to look at again, before it goes on. */
 export const rules: ReadonlyArray<Rule> = [
   keepGroups,
+  keepBlocks,
   keepHeadsEven,
   keepStatistics,
   keepUnpaid,
