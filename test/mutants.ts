@@ -68,6 +68,13 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: recurrence,
   },
   {
+    guard: 'a large model is not compiled again and again without being asked for',
+    file: 'src/passes/compile.ts',
+    from: "if (options.advise === 'small' && !isSmallToTry({ nodes, bytes }))",
+    to: 'if (nodes < 0)',
+    tests: 'test/passes/advise.test.ts',
+  },
+  {
     guard: 'of a product only what is zero on one side goes',
     file: 'src/passes/channel-elimination/rules.ts',
     from: 'if (goes(value, axis, k) && !isZero(k))',

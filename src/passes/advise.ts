@@ -25,12 +25,10 @@ export interface Advice {
 /** How many sets of channels are tried; each takes a compilation of what is left of the model. */
 const tried = 3
 
-/** Channels of one class, and what making and reading them costs. */
+/** Output channels of layers that stay together. */
 interface Tied {
   readonly live: Map<NodeView, number[]>
-  idle: number
   macs: number
-  pinned: boolean
 }
 
 /**
@@ -41,53 +39,67 @@ const candidatesOf = (given: Graph): ReadonlyArray<ReadonlyMap<NodeView, Readonl
   const { graph } = gatherNormalisations(given)
   const facts = analyse(graph)
   const classes = relate(graph, facts)
-  const tied = new Map<number, Tied>()
-  const tiedAt = (value: ValueId, axis: number, index: number): Tied | undefined => {
-    const start = classes.idOf(value, axis)
-    if (start === undefined) return undefined
-    const at = classes.classOf[start + index] ?? -1
-    const known = tied.get(at) ?? { live: new Map<NodeView, number[]>(), idle: 0, macs: 0, pinned: false }
-    tied.set(at, known)
-    return known
-  }
-  for (const view of viewsOf(graph)) {
+  const { classOf, count } = classes
+  /** Of each class: output channels of layers that are needed, and that are not; what making and reading its channels costs. */
+  const [live, idle, macs] = [new Int32Array(count), new Int32Array(count), new Float64Array(count)]
+  const made = viewsOf(graph).flatMap((view) => {
     const { node, op, ctx, contraction: c, reads } = view
-    if (c === undefined || reads === undefined) continue
+    if (c === undefined || reads === undefined) return []
     const [input, output] = [node.inputs[c.port] ?? '', node.outputs[0] ?? '']
-    const macs = op.macs?.(ctx) ?? 0
-    const live = facts.live(output, c.outputAxis)
+    const work = op.macs?.(ctx) ?? 0
+    const from = classes.idOf(input, c.axis)
+    for (let i = 0; from !== undefined && i < reads.inputs; i++) add(macs, classOf[from + i], work / reads.inputs)
+    const start = classes.idOf(output, c.outputAxis)
+    if (start === undefined) return []
+    const needed = facts.live(output, c.outputAxis)
+    const isLive = (o: number): boolean => needed?.[o] === 1 && !facts.isGiven(output, c.outputAxis, o)
     for (let o = 0; o < reads.outputs; o++) {
-      const found = tiedAt(output, c.outputAxis, o)
-      if (found === undefined) continue
-      found.macs += macs / reads.outputs
-      if (live?.[o] !== 1 || facts.isGiven(output, c.outputAxis, o)) found.idle += 1
-      else found.live.set(view, [...(found.live.get(view) ?? []), o])
+      add(isLive(o) ? live : idle, classOf[start + o], 1)
+      add(macs, classOf[start + o], work / reads.outputs)
     }
-    for (let i = 0; i < reads.inputs; i++) {
-      const found = tiedAt(input, c.axis, i)
-      if (found !== undefined) found.macs += macs / reads.inputs
-    }
-  }
+    return [{ view, start, outputs: reads.outputs, isLive }]
+  })
+  const pinned = new Uint8Array(count)
   for (const value of graph.types.keys()) {
     for (const [axis, size = 0] of axesOf(graph, value).entries()) {
-      if (classes.pinned(value, axis) === undefined || classes.idOf(value, axis) === undefined) continue
-      for (let i = 0; i < size; i++) {
-        const found = tiedAt(value, axis, i)
-        if (found !== undefined) found.pinned = true
-      }
+      const start = classes.idOf(value, axis)
+      if (start === undefined || classes.pinned(value, axis) === undefined) continue
+      for (let i = 0; i < size; i++) pinned[classOf[start + i] ?? 0] = 1
     }
   }
-  const groups = new Map<string, { readonly live: Map<NodeView, number[]>; macs: number }>()
-  for (const { live, idle, macs, pinned } of tied.values()) {
-    const count = [...live.values()].reduce((n, channels) => n + channels.length, 0)
-    if (pinned || count === 0 || count > idle) continue
-    const key = [...live.keys()].map(({ node }) => node.name).join('\n')
+  const isWanted = (at: number): boolean => {
+    const needed = live[at] ?? 0
+    return pinned[at] === 0 && needed > 0 && needed <= (idle[at] ?? 0)
+  }
+  const tied = new Map<number, Tied>()
+  for (const { view, start, outputs, isLive } of made) {
+    for (let o = 0; o < outputs; o++) {
+      const at = classOf[start + o] ?? 0
+      if (!isWanted(at) || !isLive(o)) continue
+      const known = tied.get(at) ?? { live: new Map<NodeView, number[]>(), macs: macs[at] ?? 0 }
+      tied.set(at, known)
+      addChannels(known, view, [o])
+    }
+  }
+  const groups = new Map<string, Tied>()
+  for (const one of tied.values()) {
+    const key = [...one.live.keys()].map(({ node }) => node.name).join('\n')
     const group = groups.get(key) ?? { live: new Map<NodeView, number[]>(), macs: 0 }
     groups.set(key, group)
-    group.macs += macs
-    for (const [view, channels] of live) group.live.set(view, [...(group.live.get(view) ?? []), ...channels])
+    group.macs += one.macs
+    for (const [view, channels] of one.live) addChannels(group, view, channels)
   }
-  return [...groups.values()].sort((a, b) => b.macs - a.macs).map(({ live }) => live)
+  return [...groups.values()].sort((a, b) => b.macs - a.macs).map((group) => group.live)
+}
+
+const add = (sums: Int32Array | Float64Array, at: number | undefined, more: number): void => {
+  if (at !== undefined) sums[at] = (sums[at] ?? 0) + more
+}
+
+const addChannels = ({ live }: Tied, view: NodeView, channels: ReadonlyArray<number>): void => {
+  const known = live.get(view) ?? []
+  live.set(view, known)
+  for (const o of channels) known.push(o)
 }
 
 /** Where a layer comes from: its weight in the model, and which channels of that its own ones are. */

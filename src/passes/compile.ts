@@ -17,6 +17,7 @@ import { advise, type Advice, type Origin } from './advise.ts'
 import { applyMasks } from './apply-masks.ts'
 import { tooManyChannels } from './channel-elimination/tracking.ts'
 import { explain, type LayerChange, nameLayers, type Stay } from './channel-elimination/explain.ts'
+import { isSmallToTry } from './effort.ts'
 import { type IdleMask, idleMasks } from './idle-masks.ts'
 import { type Observer, type PassError, type Refusal, refusalsOf, runPipeline } from './pass.ts'
 import { cleanUpWith, pipeline } from './pipeline.ts'
@@ -33,8 +34,11 @@ export interface CompileOptions {
   readonly observer?: Observer
   /** How subgraphs are read and written; absent: they are left as they are. */
   readonly subgraphs?: Subgraphs
-  /** Whether the report says what to mask besides; takes a few further compilations of what is left. */
-  readonly advise?: boolean
+  /**
+   * Whether the report says what to mask besides, which takes a few further compilations of what is left: `true` for a model of
+   * any size, `small` unless that is large.
+   */
+  readonly advise?: boolean | 'small'
 }
 
 export interface Width {
@@ -90,6 +94,8 @@ export interface CompileReport {
   readonly idleMasks: ReadonlyArray<IdleMask>
   /** What to mask besides, if that was asked for: most multiply-accumulates first. */
   readonly advice?: ReadonlyArray<Advice>
+  /** Size of the graph that it would be tried on, where there is none because that is large. */
+  readonly adviceLeftOut?: Pick<Totals, 'nodes' | 'bytes'>
 }
 
 export interface Compiled {
@@ -134,7 +140,8 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
   if (E.isLeft(end)) return end
   const after = survey(end.right, bindings)
   const layers = reportLayers(before, after, rounds)
-  const advice = options.advise === true ? adviseOn(start.right, end.right, layers, changes, options) : undefined
+  const advised =
+    (options.advise ?? false) === false ? {} : adviseOn(start.right, end.right, layers, changes, after.totals, options)
   return E.right({
     graph: end.right,
     report: {
@@ -150,7 +157,7 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
       ),
       refusals: refusalsOf(steps, end.right),
       idleMasks: idleMasks(model, masks, start.right, layers),
-      ...(advice === undefined ? {} : { advice }),
+      ...advised,
     },
   })
 }
@@ -164,9 +171,12 @@ const adviseOn = (
   end: Graph,
   layers: ReadonlyArray<LayerReport>,
   changes: ReadonlyMap<string, number>,
+  left: Totals,
   options: CompileOptions,
-): ReadonlyArray<Advice> => {
+): Pick<CompileReport, 'advice' | 'adviceLeftOut'> => {
   const base = joiningPasses.some((name) => (changes.get(name) ?? 0) > 0) ? start : end
+  const { nodes, bytes } = totalsOf(base)
+  if (options.advise === 'small' && !isSmallToTry({ nodes, bytes })) return { adviceLeftOut: { nodes, bytes } }
   const reports = new Map(layers.map((layer) => [layer.layer, layer]))
   const originOf = (name: string, count: number): Origin | undefined => {
     const found = reports.get(name)
@@ -181,13 +191,13 @@ const adviseOn = (
     ...(sizes === undefined ? {} : { sizes }),
     ...(subgraphs === undefined ? {} : { subgraphs }),
   }
-  const { macs } = survey(end, sizes ?? new Map<string, number>()).totals
-  return advise(base, originOf, macs, (masks) =>
+  const advice = advise(base, originOf, left.macs, (masks) =>
     pipe(
       compileRead(base, masks, again),
       E.map(({ report }) => report.after.macs),
     ),
   )
+  return { advice }
 }
 
 /** A layer as it is in a graph. */

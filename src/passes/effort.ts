@@ -18,6 +18,14 @@ const channelsForAny = 2 ** 19
 const channelsPerElement = 8
 const channelsPerNode = 64
 
+/** The largest models that are compiled again and again without being asked for. */
+const nodesToTry = 2 ** 12
+const bytesToTry = 2 ** 30
+
+/** Whether a model is small enough to be compiled a few times more, to see what that would bring. */
+export const isSmallToTry = ({ nodes, bytes }: { readonly nodes: number; readonly bytes: number }): boolean =>
+  nodes <= nodesToTry && bytes <= bytesToTry
+
 /** Multiply-accumulates that one run of evaluations may take on a model. */
 export const workFor = (graph: Graph): number => workForAny + workPerElement * elementsOf(graph)
 

@@ -3,7 +3,7 @@ import type { CompileReport, LayerReport, Totals, Width } from '../passes/compil
 import { reasonMeanings, shortReasons, totalReasons } from './reasons.ts'
 import type { Style } from './style.ts'
 import { renderTable, shorten } from './table.ts'
-import { adviceLine } from './reasons.ts'
+import { adviceLeftOutLine, adviceLine } from './reasons.ts'
 import { describeSizes, fractionReached } from './totals.ts'
 import { formatBytes, formatChange, formatCount, formatPercent, formatRelativeChange, plural } from './units.ts'
 
@@ -127,8 +127,10 @@ const renderIdleMasks = ({ idleMasks }: CompileReport, style: Style): string =>
     .map(({ mask, reason }) => `${style.yellow('no effect')}  The mask of ${mask} takes effect nowhere: ${reason}.`)
     .join('\n')
 
-const renderAdvice = ({ advice = [] }: CompileReport, style: Style): string =>
-  advice.map((one) => `${style.green('advice')}  ${adviceLine(one)}.`).join('\n')
+const renderAdvice = ({ advice = [], adviceLeftOut }: CompileReport, style: Style): string =>
+  [...advice.map(adviceLine), ...(adviceLeftOut === undefined ? [] : [adviceLeftOutLine(adviceLeftOut)])]
+    .map((line) => `${style.green('advice')}  ${line}.`)
+    .join('\n')
 
 const renderNodes = (
   title: string,

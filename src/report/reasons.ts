@@ -1,7 +1,7 @@
 /** Why channels that nothing needs stay, counted. */
 import type { Advice } from '../passes/advise.ts'
-import type { LayerReport, Remainder } from '../passes/compile.ts'
-import { formatCount } from './units.ts'
+import type { CompileReport, LayerReport, Remainder } from '../passes/compile.ts'
+import { formatBytes, formatCount, plural } from './units.ts'
 
 export type ReasonKind = Remainder['reason']['kind']
 
@@ -61,3 +61,7 @@ export const adviceLine = ({ mask, macs }: Advice): string => {
   )
   return `mask these ${sets.join(' and ')} too: -${formatCount(macs)} multiply-accumulates`
 }
+
+/** Why a report has no advice, where that is because of the size of the model. */
+export const adviceLeftOutLine = ({ nodes, bytes }: NonNullable<CompileReport['adviceLeftOut']>): string =>
+  `what to mask besides was not tried on ${plural(nodes, 'node')} with ${formatBytes(bytes)} of constants; --advice tries it`

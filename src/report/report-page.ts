@@ -5,7 +5,7 @@ import { describeUnseen } from './verify-table.ts'
 import { element, escapeHtml, htmlTable } from './html.ts'
 import { pageStyle } from './page-style.ts'
 import { formatRanges } from './ranges.ts'
-import { fullReason, reasonMeanings, shortReasons, totalReasons } from './reasons.ts'
+import { adviceLeftOutLine, fullReason, reasonMeanings, shortReasons, totalReasons } from './reasons.ts'
 import { matchNotes, matchRows, matchTitles } from './match-table.ts'
 import type { Measured, Results } from './results.ts'
 import type { Source } from './source.ts'
@@ -197,6 +197,9 @@ const advice = ({ report }: Results): string => {
       .join('<br>'),
     `-${formatCount(macs)}`,
   ])
+  if (report.adviceLeftOut !== undefined) {
+    return section('What to mask besides', paragraph(escapeHtml(`${adviceLeftOutLine(report.adviceLeftOut)}.`), 'soft'))
+  }
   return rows.length === 0
     ? ''
     : section('What to mask besides', htmlTable(['output channels', 'multiply-accumulates'], rows, [1]))

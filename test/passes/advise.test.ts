@@ -4,6 +4,9 @@ import type { Graph } from '../../src/ir/graph.ts'
 import * as ops from '../../src/ir/ops/index.ts'
 import { axisMask, elementMask, intersectMasks, type Mask, type Masks, wholeMask } from '../../src/masks/mask.ts'
 import { compile, type CompileReport } from '../../src/passes/compile.ts'
+import { isSmallToTry } from '../../src/passes/effort.ts'
+import { renderCompileReport } from '../../src/report/compile-table.ts'
+import { plainStyle } from '../../src/report/style.ts'
 import { buildGraph, type GraphBuilder } from '../builder.ts'
 import { right } from './laws.ts'
 
@@ -93,6 +96,40 @@ describe('advice', () => {
   test('is none where nothing would go, and none is made unless it is asked for', () => {
     expect(reportOf(residual, new Map()).advice).toStrictEqual([])
     expect(right(compile(residual, new Map())).report.advice).toBeUndefined()
+  })
+})
+
+describe('a large model', () => {
+  /** So many activations in front of what the advice is about. */
+  const behind = (nodes: number): Graph =>
+    buildGraph(image, (b) => {
+      let last = 'x'
+      for (let i = 0; i < nodes; i++) last = b.op(i % 2 === 0 ? ops.Sigmoid : ops.Tanh, [last])
+      const stem = conv(b, 'stem', last, [16, 4, 1])
+      const sum = b.op(ops.Add, [stem, conv(b, 'other', last, [16, 4, 1])])
+      return [conv(b, 'head', sum, [4, 16, 1])]
+    })
+  const reportIn = (graph: Graph, advise: true | 'small'): CompileReport =>
+    right(compile(graph, new Map([rows(graph, 'stem', [0, 1, 2])]), { advise, widths: 'raw' })).report
+
+  test('is not tried unless that is asked for, and the report says so', () => {
+    const large = behind(2 ** 12)
+    const report = reportIn(large, 'small')
+    expect(report.advice).toBeUndefined()
+    expect(report.adviceLeftOut).toStrictEqual({ nodes: 2 ** 12 + 4, bytes: 768 })
+    expect(renderCompileReport(report, plainStyle)).toContain(
+      'advice  what to mask besides was not tried on 4100 nodes with 768 B of constants; --advice tries it.',
+    )
+    const asked = reportIn(large, true)
+    expect(asked.adviceLeftOut).toBeUndefined()
+    expect(asked.advice).toBeDefined()
+  })
+
+  test('ends at a number of nodes and bytes', () => {
+    expect(reportIn(behind(8), 'small').adviceLeftOut).toBeUndefined()
+    expect(isSmallToTry({ nodes: 2 ** 12, bytes: 2 ** 30 })).toBe(true)
+    expect(isSmallToTry({ nodes: 2 ** 12 + 1, bytes: 0 })).toBe(false)
+    expect(isSmallToTry({ nodes: 1, bytes: 2 ** 30 + 1 })).toBe(false)
   })
 })
 

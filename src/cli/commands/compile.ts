@@ -47,7 +47,7 @@ interface CompileFlags extends CommonFlags, MaskFlags {
   readonly output: string
   readonly target: Target
   readonly verify: boolean
-  readonly advice: boolean
+  readonly advice?: boolean
   readonly tolerance?: number
   readonly measure?: true
   readonly reportTimings?: true
@@ -88,7 +88,8 @@ export const compileCommand = (run: RunCommand): Command =>
     .addOption(weightsOption())
     .addOption(maskMapOption())
     .addOption(targetOption())
-    .option('--no-advice', 'do not try what masking further channels would bring')
+    .option('--advice', 'try what masking further channels would bring, however large the model is')
+    .option('--no-advice', 'do not try it (by default it is tried unless the model is large)')
     .option('--no-verify', 'publish without running the masked and the compiled model')
     .option('--tolerance <number>', 'largest relative difference that verification accepts', between(0, 0.999999))
     .option('--measure', 'measure the speed of the masked and the compiled model')
@@ -128,7 +129,7 @@ const compileModel = async (
     target,
     sizes: sizes.right,
     observer,
-    advise: flags.advice,
+    advise: flags.advice ?? 'small',
   })
   if (E.isLeft(compiled)) return compiled
   const fates = why === undefined ? E.right(undefined) : explainName(watch.seen, why, target)
