@@ -30,6 +30,7 @@ const attention = 'test/passes/attention.test.ts'
 const recurrence = 'test/passes/recurrence.test.ts'
 const blocks = 'test/passes/blocks-of-bits.test.ts'
 const heldWeights = 'test/masks/held-weights.test.ts'
+const opsets = 'test/passes/opsets.test.ts'
 
 const mutants: ReadonlyArray<Mutant> = [
   {
@@ -122,6 +123,41 @@ const mutants: ReadonlyArray<Mutant> = [
     from: ' || found.includes(undefined)',
     to: '',
     tests: attention,
+  },
+  {
+    guard: 'parts that nothing reads are not copied',
+    file: 'src/passes/hoist-selection.ts',
+    from: 'if (sizes.reduce((sum, size) => sum + size, 0) < whole)',
+    to: 'if (whole < 0)',
+    tests: attention,
+  },
+  {
+    guard: 'rewrites leave what the opset has no operator for',
+    file: 'src/passes/rewrite.ts',
+    from: '      if (!patch.nodes.every((made) => isOfOpset(made, graph.opsets))) continue\n',
+    to: '',
+    tests: opsets,
+  },
+  {
+    guard: 'before Add broadcasts there is no bias behind a product of matrices',
+    file: 'src/ir/ops/mat-mul.ts',
+    from: 'ctx.opset < Add.versions[0] ? `',
+    to: 'ctx.opset < 0 ? `',
+    tests: opsets,
+  },
+  {
+    guard: 'before Add broadcasts nothing is added at borders',
+    file: 'src/ir/families/convolution.ts',
+    from: 'ctx.opset < Add.versions[0] ? undefined',
+    to: 'ctx.opset < 0 ? undefined',
+    tests: opsets,
+  },
+  {
+    guard: 'before Add broadcasts nothing that is summed up leaves',
+    file: 'src/ir/families/reduction.ts',
+    from: 'ctx.opset < Add.versions[0]',
+    to: 'ctx.opset < 0',
+    tests: opsets,
   },
   {
     guard: 'reshapes are joined only where nothing else reads what is between',

@@ -9,7 +9,7 @@ import type { Node, ValueId } from './op.ts'
 import { Constant } from './ops/constant.ts'
 import { Identity } from './ops/identity.ts'
 import { Opaque } from './ops/opaque.ts'
-import { decodeAttributes, encodeAttributes, findOp, isOp } from './registry.ts'
+import { decodeAttributes, encodeAttributes, findOp, isOfOpset, isOp } from './registry.ts'
 import { type Dense, type Edited, type External, hasWholeRows, type Held, type Tensor } from './tensor.ts'
 import { contradict, printType, sameShape, sameType, sizeOf, unknownType, type ValueType } from './type.ts'
 
@@ -39,10 +39,9 @@ const checkNodes: Spec = (graph) => {
   for (const node of graph.nodes) {
     const op = findOp(node.op)
     if (op === undefined) return wrong(`node ${node.name}`, 'an operator of the registry', node.op)
-    const { domain } = unqualified(node.op)
-    const opset = graph.opsets.get(domain) ?? 1
-    const [first, last] = op.versions
-    if (opset < first || opset > last) {
+    if (!isOfOpset(node, graph.opsets)) {
+      const [first, last] = op.versions
+      const opset = graph.opsets.get(unqualified(node.op).domain) ?? 1
       return wrong(labelOf(node), `an opset from ${first} to ${last}`, `opset ${opset}`)
     }
     if (isOp(node, Opaque)) continue

@@ -4,6 +4,7 @@
  */
 import * as E from 'fp-ts/lib/Either.js'
 import type { RawAttribute, RawAttributes } from './attributes.ts'
+import { unqualified } from './domain.ts'
 import { fieldsOf } from './make-node.ts'
 import type { Node, OpDef } from './op.ts'
 import * as ops from './ops/index.ts'
@@ -42,6 +43,13 @@ export const opOf = (node: Node): AnyOp => {
   const op = table.get(node.op)
   if (op === undefined) throw new Error(`chasec: internal invariant broken: no operator ${node.op}.`)
   return op
+}
+
+/** Whether a model that imports `opsets` has the operator of `node` in a version that is known. */
+export const isOfOpset = (node: Node, opsets: ReadonlyMap<string, number>): boolean => {
+  const [first, last] = opOf(node).versions
+  const opset = opsets.get(unqualified(node.op).domain) ?? 1
+  return first <= opset && opset <= last
 }
 
 /** Whether `node` is of operator `op`; narrows its attributes. */

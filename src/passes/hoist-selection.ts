@@ -41,7 +41,8 @@ interface Hoist {
 }
 
 /**
- * A part that is selected of an axis that a reshape split off is selected before that, by a Split of the whole axis:
+ * A part that is selected of an axis that a reshape split off is selected before that, by a Split of the whole axis, or a Slice
+ * for each where some of it is not read:
  * `Gather(Transpose(Reshape(x, [.., 3, h, d])), k)` becomes `Squeeze(Transpose(Reshape(Split(x)[k], [.., 1, h, d])))`. Of a
  * projection to queries, keys and values at once each can then lose channels of its own; no more is moved than before.
  *
@@ -183,23 +184,19 @@ const rebuild = (
   const opset = graph.opsets.get('') ?? 1
   const axis = steps[0]?.from ?? 0
   const whole = Number(shapeOf(graph.types.get(source))?.[axis] ?? 0)
-  // Parts that nothing selects are split off too, for others to remove.
-  const parts: Array<{ readonly name: ValueId; readonly size: number }> = []
-  const part = (hint: string, size: number): ValueId => {
-    const name = fresh(hint)
-    parts.push({ name, size: size * unit })
-    return name
-  }
-  let end = 0
-  const chains = selections.map((selection) => {
-    if (selection.start > end) part(`${source}_unread`, selection.start - end)
-    end = selection.start + selection.count
-    return { selection, input: part(`${selection.output}_part`, selection.count) }
-  })
-  if (end * unit < whole) part(`${source}_unread`, whole / unit - end)
-  const sizes = parts.map(({ size }) => size)
-  const names = parts.map(({ name }) => name)
-  if (opset < 13) nodes.push(makeNode(Split, [source], names, { axis, split: sizes }))
+  const chains = selections.map((selection) => ({ selection, input: fresh(`${selection.output}_part`) }))
+  const sizes = selections.map(({ count }) => count * unit)
+  const names = chains.map(({ input }) => input)
+  if (sizes.reduce((sum, size) => sum + size, 0) < whole) {
+    // A Split would write what nothing reads as well.
+    for (const { selection, input } of chains) {
+      const [from, to] = [selection.start * unit, (selection.start + selection.count) * unit]
+      const bounds = { starts: [BigInt(from)], ends: [BigInt(to)], axes: [BigInt(axis)] }
+      const ports = [from, to, axis].map((bound) => int64s([bound]))
+      if (opset < 10) nodes.push(makeNode(Slice, [source], [input], bounds))
+      else nodes.push(makeNode(Slice, [source, ...ports.map((bound) => put(`${input}_bounds`, bound))], [input]))
+    }
+  } else if (opset < 13) nodes.push(makeNode(Split, [source], names, { axis, split: sizes }))
   else nodes.push(makeNode(Split, [source, put(`${source}_sizes`, int64s(sizes))], names, { axis }))
 
   for (const [place, { selection, input }] of chains.entries()) {

@@ -5,6 +5,7 @@ import { failure, invariant } from '../ir/failure.ts'
 import { type Graph, labelOf, withParts } from '../ir/graph.ts'
 import type { Refusal } from '../ir/numerics.ts'
 import type { Naming, Node, Rewrite, ValueId } from '../ir/op.ts'
+import { isOfOpset } from '../ir/registry.ts'
 import type { Tensor } from '../ir/tensor.ts'
 import type { ValueType } from '../ir/type.ts'
 import type { Pass, PassError } from './pass.ts'
@@ -90,7 +91,10 @@ export const namesFor = (graph: Graph): Names => {
   }
 }
 
-/** Every rule once at every node that no earlier patch of this sweep has touched. */
+/**
+ * Every rule once at every node that no earlier patch of this sweep has touched. What the model's opset has no operator for is
+ * left as it is.
+ */
 const sweep = (graph: Graph, rules: ReadonlyArray<Rule>): Graph => {
   const names = namesFor(graph)
   const patches = new Map<Node, Patch>()
@@ -99,6 +103,7 @@ const sweep = (graph: Graph, rules: ReadonlyArray<Rule>): Graph => {
     for (const rule of rules) {
       const patch = rule(graph, node, names)
       if (patch === undefined || 'refused' in patch || patch.removes.some((removed) => patches.has(removed))) continue
+      if (!patch.nodes.every((made) => isOfOpset(made, graph.opsets))) continue
       for (const removed of patch.removes) patches.set(removed, patch)
       break
     }

@@ -1,9 +1,11 @@
 /** What goes from attention: heads, places within heads, and both at once; each result runs like the masked model. */
+import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, test } from 'vitest'
 import type { Graph } from '../../src/ir/graph.ts'
 import * as ops from '../../src/ir/ops/index.ts'
-import { tensorOf } from '../../src/ir/tensor.ts'
+import { int64s, tensorOf } from '../../src/ir/tensor.ts'
 import { noMasks } from '../../src/masks/mask.ts'
+import { hoistSelection } from '../../src/passes/hoist-selection.ts'
 import { buildGraph, type GraphBuilder, type Zeros } from '../builder.ts'
 import { compareCompiled } from '../fuzz/differential.ts'
 
@@ -197,6 +199,22 @@ describe('queries, keys and values of one projection', () => {
     // Three heads are left, of 6, 6 and 7 places.
     expect([wide('qkv'), wide('o')]).toEqual(['16 -> 57', '21 -> 16'])
     expect(small.nodes.filter(({ op }) => op === 'Gather')).toEqual([])
+  })
+  test('are sliced where one of them is not read, and that one goes', async () => {
+    const graph = buildGraph({ x: ['N', 5, 16] }, (b) => {
+      const y = b.op(ops.MatMul, ['x', b.weight('qkv', [16, 3 * width])])
+      const parts = b.op(ops.Reshape, [y, b.ints('parts', [0, 0, 3, heads, places])])
+      const [q = '', v = ''] = [0, 2].map((k) =>
+        b.op(ops.Gather, [parts, b.constant(`at${k}`, int64s([k], []))], { axis: 2 }),
+      )
+      return [b.op(ops.Sub, [v, q])]
+    })
+    const apart = hoistSelection.run(graph)
+    expect(E.isRight(apart) && apart.right.nodes.map(({ op }) => op).join(' ')).toBe(
+      'MatMul Slice Slice Reshape Squeeze Reshape Squeeze Sub',
+    )
+    const { width: wide } = await compiled(graph)
+    expect(wide('qkv')).toBe('16 -> 64')
   })
   test('are not taken apart where something else reads them together', async () => {
     const graph = buildGraph({ x: ['N', 5, 16] }, (b) => {

@@ -4,6 +4,7 @@ import { isFloat } from '../dtype.ts'
 import { gatherOperands, replaceOperands } from '../gather-operands.ts'
 import { inputShape, outputShape, periodic, sameIndex } from '../links.ts'
 import type { AxisLink, Contraction, NodeContext, OpDef, Sampling, Summation } from '../op.ts'
+import { Add } from '../ops/add.ts'
 import { type Dense, elements, gather, materialize, type Tensor, tensorOf } from '../tensor.ts'
 import { isStatic, type Shape, sizeOf, staticShape } from '../type.ts'
 import { channelsOf } from './contraction.ts'
@@ -74,7 +75,8 @@ const contractionOf = <A extends ConvolutionAttributes>(
     bias: biasOf,
     biasSize: (o) => Math.abs(biasOf(o) ?? Infinity),
     scale: 1,
-    contract: summationOf(ctx, layout),
+    // What padding leaves is added behind.
+    contract: ctx.opset < Add.versions[0] ? undefined : summationOf(ctx, layout),
     rebuild: (change, names) => {
       const { outputs } = change
       const operands = otherOperands(ctx, change, [1, 2])

@@ -180,7 +180,8 @@ const summed = (
   statistics: (ctx) => {
     const [axis, precision] = [axisOf(ctx), outputPrecision(ctx)]
     const size = axis === undefined ? undefined : inputShape(ctx, 0)?.[axis]
-    if (axis === undefined || !isStatic(size) || precision === undefined) return undefined
+    if (axis === undefined || !isStatic(size) || precision === undefined || ctx.opset < Add.versions[0])
+      return undefined
     const leaves = (c: number): boolean => {
       const share = Math.abs(term(c) ?? Infinity)
       return share === 0 ? c === 0 : share >= precision.normal && share <= precision.largest / (2 * size)

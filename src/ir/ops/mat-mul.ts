@@ -132,6 +132,7 @@ const contraction = (ctx: NodeContext<NoAttributes>): Contraction | undefined =>
   const weight = ctx.constant(weightPort ?? 0)
   if (weightPort === undefined || weight === undefined) return undefined
   const right = weightPort === 1
+  const unbiased = ctx.opset < Add.versions[0] ? `Add takes no bias before opset ${Add.versions[0]}` : undefined
   return {
     port: 1 - weightPort,
     axis: right ? a.length - 1 : b.length - 2,
@@ -146,7 +147,7 @@ const contraction = (ctx: NodeContext<NoAttributes>): Contraction | undefined =>
     sampling: [],
     payable: true,
     admits: () =>
-      weight.tag === 'Held' ? 'a bias behind a product of integers keeps a runtime from multiplying these' : undefined,
+      weight.tag === 'Held' ? 'a bias behind a product of integers keeps a runtime from multiplying these' : unbiased,
     bias: () => 0,
     biasSize: () => 0,
     scale: 1,
@@ -155,6 +156,7 @@ const contraction = (ctx: NodeContext<NoAttributes>): Contraction | undefined =>
       if (change.weight !== weight) operands.set(weightPort, change.weight)
       const node = { ...ctx.node, ...change.node }
       if (!changesBias(change, false)) return E.right(replaceOperands(node, operands, names))
+      if (unbiased !== undefined) return E.left(unbiased)
       const count = change.weight.shape[right ? 1 : 0] ?? 0
       const bias = rebiased(count, () => 0, change, weight.dtype)
       if (E.isLeft(bias)) return bias
