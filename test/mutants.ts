@@ -31,6 +31,7 @@ const recurrence = 'test/passes/recurrence.test.ts'
 const blocks = 'test/passes/blocks-of-bits.test.ts'
 const heldWeights = 'test/masks/held-weights.test.ts'
 const opsets = 'test/passes/opsets.test.ts'
+const computed = 'test/passes/computed-weights.test.ts'
 
 const mutants: ReadonlyArray<Mutant> = [
   {
@@ -123,6 +124,48 @@ const mutants: ReadonlyArray<Mutant> = [
     from: ' || found.includes(undefined)',
     to: '',
     tests: attention,
+  },
+  {
+    guard: 'a channel of a computed weight goes where it is zero in all groups',
+    file: 'src/passes/channel-elimination/slice-readers.ts',
+    from: 'if (value !== 0) isZero[i % period] = 0',
+    to: 'if (value !== 0 && i < period) isZero[i % period] = 0',
+    tests: computed,
+  },
+  {
+    guard: 'the channels that all groups of a computed weight have are one',
+    file: 'src/passes/channel-elimination/relate.ts',
+    from: '(first?.start ?? 0) + (i % period), start + i',
+    to: '(first?.start ?? 0) + (i % size), start + i',
+    tests: computed,
+  },
+  {
+    guard: 'groups of a computed weight keep equally many outputs',
+    file: 'src/ir/families/convolution.ts',
+    from: '{ ...link, from: ofGroup, into: ofGroup }',
+    to: 'link',
+    tests: computed,
+  },
+  {
+    guard: 'what a computed weight of zeros leaves is the bias',
+    file: 'src/ir/families/convolution.ts',
+    from: 'ctx.node.inputs[2] ? given : 0',
+    to: '0 * (typeof given === "number" ? given : 0)',
+    tests: computed,
+  },
+  {
+    guard: 'of a sum over several axes only zeros leave',
+    file: 'src/ir/families/reduction.ts',
+    from: 'if (share === 0 || axes.length > 1) return share === 0 && c === 0',
+    to: 'if (share === 0) return c === 0',
+    tests: computed,
+  },
+  {
+    guard: 'of a mean over several axes nothing leaves',
+    file: 'src/ir/families/reduction.ts',
+    from: ' || (isMean && axes.length > 1)',
+    to: '',
+    tests: computed,
   },
   {
     guard: 'parts that nothing reads are not copied',

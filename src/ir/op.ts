@@ -206,6 +206,8 @@ export interface Rebuilding {
 export interface Pair {
   readonly ports: readonly [number, number]
   readonly axes: readonly [number, number]
+  /** Where an axis has the indices of several groups, one after another: how many each has. All that leave one remainder are one. */
+  readonly period?: number
 }
 
 /** An axis of the value on an input port or an output port of a node. */
@@ -341,8 +343,8 @@ export interface OpDef<Name extends string, A> {
   readonly ignores?: (ctx: NodeContext<A>, port: number, axis: number) => boolean
   /** The sum over channels that this operator computes, if it does and its weight is constant. */
   readonly contraction?: (ctx: NodeContext<A>) => Contraction | undefined
-  /** The channels that this operator normalises or sums up. */
-  readonly statistics?: (ctx: NodeContext<A>) => Statistics | undefined
+  /** The channels that this operator normalises or sums up, along each axis. */
+  readonly statistics?: (ctx: NodeContext<A>) => ReadonlyArray<Statistics>
   /** The sums of products that this operator computes where it is no contraction. */
   readonly pairs?: (ctx: NodeContext<A>) => ReadonlyArray<Pair>
   /** The axis of output 0 along which its elements add up to 1 whatever the inputs are, if there is one. */

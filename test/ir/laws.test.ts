@@ -308,15 +308,16 @@ describe('slices', () => {
 })
 
 describe('statistics', () => {
-  const taken = cases.filter(([, one]) => {
+  const taken = cases.flatMap(([name, one]) => {
     const p = problemOf(one, 1)
-    return p.op.statistics?.(p.ctx) !== undefined && isComputed(p, 0) && p.outputs !== undefined
+    if (!isComputed(p, 0) || p.outputs === undefined) return []
+    return (p.op.statistics?.(p.ctx) ?? []).map(({ axis }, k) => [`${name}, axis ${axis}`, one, k] as const)
   })
 
-  test.each(taken)('%s: constants that leave are made up for', (_, one) => {
+  test.each(taken)('%s: constants that leave are made up for', (_, one, which) => {
     const uniform = uniforms(9)
     const p = problemOf(one, 2)
-    const s = p.op.statistics?.(p.ctx)
+    const s = p.op.statistics?.(p.ctx)[which]
     const x = p.inputs[s?.port ?? -1]
     if (s === undefined || x === undefined) throw new Error('no statistics')
     const size = x.shape[s.axis] ?? 0
@@ -350,6 +351,46 @@ describe('statistics', () => {
 
   test('are taken by normalisations and sums', () => {
     expect(taken.length).toBeGreaterThan(8)
+  })
+})
+
+describe('pairs', () => {
+  const paired = cases.flatMap(([name, one]) => {
+    const p = problemOf(one, 1)
+    if (p.op.contraction?.(p.ctx) !== undefined || p.outputs === undefined) return []
+    return (p.op.pairs?.(p.ctx) ?? []).map((_, k) => [name, one, k] as const)
+  })
+
+  test.each(paired)('%s: what is zero on one side goes on both', (_, one, which) => {
+    const p = problemOf(one, 2)
+    const pair = p.op.pairs?.(p.ctx)[which]
+    if (pair === undefined) throw new Error('no pair')
+    const sides = pair.ports.map((port, side) => {
+      const [x, axis] = [p.inputs[port], pair.axes[side] ?? 0]
+      if (x === undefined) throw new Error('no operand')
+      return { port, axis, x, indices: Array.from({ length: x.shape[axis] ?? 0 }, (_, i) => i) }
+    })
+    const period = pair.period ?? Infinity
+    for (const { port, axis, x, indices } of sides) {
+      for (let k = 0; k < Math.min(period, indices.length); k++) {
+        const isOne = (i: number): boolean => i % period === k
+        const zeroed = indices.filter(isOne).reduce((tensor, i) => fill(tensor, axis, i, 0), x)
+        const inputs = p.inputs.map((tensor, at) => (at === port ? zeroed : tensor))
+        const outputs = withInputs(p, inputs).slice(0, one.sample.outputs)
+        const seeds = sides.flatMap((side) =>
+          side.indices.filter(isOne).map((i) => [{ side: 'input', port: side.port, axis: side.axis }, i] as const),
+        )
+        const shrunk = evaluateShrunk(p.op, p.graph, p.node, closure(seeds, []), inputs, outputs)
+        outputs.forEach((output, o) => {
+          const actual = shrunk.get(outputName(o))
+          expect(actual && difference(output, actual), `index ${k} of port ${port}`).toBe(0)
+        })
+      }
+    }
+  })
+
+  test('are multiplied by products of matrices and convolutions', () => {
+    expect(new Set(paired.map(([, { op }]) => op.name))).toEqual(new Set(['MatMul', 'Conv', 'ConvTranspose']))
   })
 })
 

@@ -8,6 +8,7 @@ import { Add } from '../ops/add.ts'
 import { type Dense, elements, gather, materialize, type Tensor, tensorOf } from '../tensor.ts'
 import { isStatic, type Shape, sizeOf, staticShape } from '../type.ts'
 import { channelsOf } from './contraction.ts'
+import { finite } from './elementwise.ts'
 import { changesBias, heldShiftRefused, otherOperands, rebiased, rebiasHeld, shrinkContraction } from './rebuild.ts'
 import type { Window } from './window.ts'
 
@@ -24,7 +25,7 @@ export interface Layout<A> {
   readonly convolve: (x: Dense, w: Dense, attrs: A) => Dense | undefined
 }
 
-type Shared = 'links' | 'contraction' | 'shrink'
+type Shared = 'links' | 'contraction' | 'pairs' | 'constant' | 'shrink'
 
 /** The channel answers of a convolution with its weight in the given layout. */
 export const convolutionChannels = <A extends ConvolutionAttributes>(
@@ -32,13 +33,64 @@ export const convolutionChannels = <A extends ConvolutionAttributes>(
 ): Required<Pick<OpDef<string, A>, Shared>> => {
   const contraction = (ctx: NodeContext<A>): Contraction | undefined => contractionOf(ctx, layout)
   return {
-    links: (ctx) => convolutionLinks(ctx, contraction(ctx)),
+    links: (ctx) => {
+      const [c, computed] = [contraction(ctx), computedWeight(ctx, layout)]
+      if (computed === undefined) return convolutionLinks(ctx, c)
+      const { made, groups } = computed
+      return [
+        ...convolutionLinks(ctx, c),
+        outputsOf(layout, made, groups),
+        ...(inputShape(ctx, 2)?.[0] === made * groups ? [sameIndex(2, 0, 0, 1)] : []),
+      ]
+    },
     contraction,
+    pairs: (ctx) => {
+      const computed = computedWeight(ctx, layout)
+      if (computed === undefined) return []
+      const axes = [1, layout.grouped === 'input' ? 1 : 0] as const
+      return [{ ports: [0, 1], axes, ...(computed.groups > 1 && { period: computed.read }) }]
+    },
+    // Zeros leave the bias, where the weight is computed.
+    constant: (ctx, [x, weight, given]) => {
+      const bias = ctx.node.inputs[2] ? given : 0
+      const isBias = (x === 0 || weight === 0) && computedWeight(ctx, layout) !== undefined
+      return isBias && typeof bias === 'number' ? finite(bias) : undefined
+    },
     shrink: (s) => {
       const c = contraction(s)
       return c === undefined ? gatherOperands(s) : shrinkContraction(s, c)
     },
   }
+}
+
+/** A weight that is no constant: how many channels an output of each group reads, how many outputs that has. */
+interface ComputedWeight {
+  readonly groups: number
+  readonly read: number
+  readonly made: number
+}
+
+const computedWeight = <A extends ConvolutionAttributes>(
+  ctx: NodeContext<A>,
+  { grouped }: Layout<A>,
+): ComputedWeight | undefined => {
+  const [channels, outputs] = [inputShape(ctx, 0)?.[1], outputShape(ctx)?.[1]]
+  const { group: groups } = ctx.attrs
+  const weight = inputShape(ctx, 1)
+  if (ctx.constant(1) !== undefined || !isStatic(channels) || !isStatic(outputs) || !(groups > 0)) return undefined
+  const [read, made] = [channels / groups, outputs / groups]
+  const shape = grouped === 'input' ? [outputs, read] : [channels, made]
+  return Number.isInteger(read) && Number.isInteger(made) && shape.every((size, axis) => size === weight?.[axis])
+    ? { groups, read, made }
+    : undefined
+}
+
+/** What is made by an output channel of a computed weight: in groups the same one in each, so that they stay of one size. */
+const outputsOf = <A>({ grouped }: Layout<A>, made: number, groups: number): AxisLink => {
+  const link = sameIndex(1, grouped === 'input' ? 0 : 1, 0, 1)
+  const ofGroup = periodic(made * groups, made)
+  if (groups === 1) return link
+  return grouped === 'input' ? { ...link, from: ofGroup, into: ofGroup } : { ...link, from: ofGroup }
 }
 
 const contractionOf = <A extends ConvolutionAttributes>(

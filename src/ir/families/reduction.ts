@@ -149,11 +149,7 @@ export const reduction = <const Name extends string>(
     },
     ...(term === undefined
       ? {}
-      : summed(term, isMean === true, (ctx) => {
-          const rank = inputShape(ctx, 0)?.length ?? 0
-          const [axis, ...others] = reducedOf(ctx, rank) ?? []
-          return others.length > 0 ? undefined : axis
-        })),
+      : summed(term, isMean === true, (ctx) => [...(reducedOf(ctx, inputShape(ctx, 0)?.length ?? 0) ?? [])])),
     evaluate: (ctx, [x]) => {
       const reduced = x && reducedOf(ctx, x.shape.length)
       if (!x || !reduced || !isNumeric(x.dtype) || isNoop(ctx)) return undefined
@@ -171,27 +167,33 @@ export const reduction = <const Name extends string>(
   })
 }
 
-/** The answers of a sum of terms over one axis: constants that leave it are added again, and their number divided by. */
+/**
+ * The answers of a sum of terms: constants that leave it are added again, and their number divided by. Of several axes at once
+ * only what adds nothing leaves.
+ */
 const summed = (
   term: (c: number) => number | undefined,
   isMean: boolean,
-  axisOf: (ctx: NodeContext<ReductionAttributes>) => number | undefined,
+  axesOf: (ctx: NodeContext<ReductionAttributes>) => ReadonlyArray<number>,
 ): Pick<OpDef<string, ReductionAttributes>, 'statistics' | 'shrink'> => ({
   statistics: (ctx) => {
-    const [axis, precision] = [axisOf(ctx), outputPrecision(ctx)]
-    const size = axis === undefined ? undefined : inputShape(ctx, 0)?.[axis]
-    if (axis === undefined || !isStatic(size) || precision === undefined || ctx.opset < Add.versions[0])
-      return undefined
-    const leaves = (c: number): boolean => {
-      const share = Math.abs(term(c) ?? Infinity)
-      return share === 0 ? c === 0 : share >= precision.normal && share <= precision.largest / (2 * size)
-    }
-    return { port: 0, axis, groups: 1, links: [], leaves, isPadded: false }
+    const [shape, precision, axes] = [inputShape(ctx, 0), outputPrecision(ctx), axesOf(ctx)]
+    if (precision === undefined || ctx.opset < Add.versions[0] || (isMean && axes.length > 1)) return []
+    return axes.flatMap((axis) => {
+      const size = shape?.[axis]
+      if (!isStatic(size)) return []
+      const leaves = (c: number): boolean => {
+        const share = Math.abs(term(c) ?? Infinity)
+        if (share === 0 || axes.length > 1) return share === 0 && c === 0
+        return share >= precision.normal && share <= precision.largest / (2 * size)
+      }
+      return [{ port: 0, axis, groups: 1, links: [], leaves, isPadded: false }]
+    })
   },
   shrink: (s) => {
-    const axis = axisOf(s)
+    const [axis, ...others] = axesOf(s)
     const rewrite = gatherOperands(s)
-    const kept = axis === undefined ? undefined : s.keptInput(0, axis)
+    const kept = axis === undefined || others.length > 0 ? undefined : s.keptInput(0, axis)
     if (axis === undefined || kept === undefined) return rewrite
     const size = Number(inputShape(s, 0)?.[axis])
     let lost = 0

@@ -21,14 +21,14 @@ export const normalisedAxis = (
   first: number,
   ports: ReadonlyArray<number>,
   rest: Pick<Statistics, 'leaves' | 'isPadded'>,
-): Statistics | undefined => {
+): ReadonlyArray<Statistics> => {
   const shape = inputShape(ctx, 0)
   const axis = shape && normalizeAxis(first, shape.length)
-  if (shape === undefined || axis !== shape.length - 1 || !isStatic(shape[axis])) return undefined
-  if (rest.isPadded && ctx.opset < firstPad) return undefined
-  if (ports.some((port) => ctx.node.inputs[port] && ctx.constant(port) === undefined)) return undefined
+  if (shape === undefined || axis !== shape.length - 1 || !isStatic(shape[axis])) return []
+  if (rest.isPadded && ctx.opset < firstPad) return []
+  if (ports.some((port) => ctx.node.inputs[port] && ctx.constant(port) === undefined)) return []
   const parameters = broadcastLinks(ctx, ports).filter((link) => link.outputAxis === axis)
-  return { port: 0, axis, groups: 1, links: [sameIndex(0, axis, 0, axis), ...parameters], ...rest }
+  return [{ port: 0, axis, groups: 1, links: [sameIndex(0, axis, 0, axis), ...parameters], ...rest }]
 }
 
 /** Of the channels along an axis of input 0, those that leave. */

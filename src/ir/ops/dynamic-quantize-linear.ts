@@ -25,8 +25,8 @@ export const DynamicQuantizeLinear = defineOp<'DynamicQuantizeLinear', NoAttribu
   statistics: (ctx) => {
     const shape = inputShape(ctx, 0) ?? []
     const axis = shape.length > 3 ? 1 : shape.length - 1
-    if (!isStatic(shape[axis])) return undefined
-    return { port: 0, axis, groups: 1, links: [sameIndex(0, axis, 0, axis)], leaves: (c) => c === 0, isPadded: false }
+    if (!isStatic(shape[axis])) return []
+    return [{ port: 0, axis, groups: 1, links: [sameIndex(0, axis, 0, axis)], leaves: (c) => c === 0, isPadded: false }]
   },
   evaluate: (_ctx, [x]) => {
     if (x?.dtype !== 'float32') return undefined

@@ -43,10 +43,10 @@ export const GroupNormalization = defineOp<'GroupNormalization', GroupNormalizat
   statistics: (ctx) => {
     const groups = ctx.attrs.num_groups
     const channels = inputShape(ctx, 0)?.[1]
-    if (!isStatic(channels) || channels % groups !== 0 || ctx.opset < firstPad) return undefined
-    if ([1, 2].some((port) => ctx.constant(port)?.shape.join() !== String(channels))) return undefined
+    if (!isStatic(channels) || channels % groups !== 0 || ctx.opset < firstPad) return []
+    if ([1, 2].some((port) => ctx.constant(port)?.shape.join() !== String(channels))) return []
     const links = [sameIndex(0, 1, 0, 1), sameIndex(1, 0, 0, 1), sameIndex(2, 0, 0, 1)]
-    return { port: 0, axis: 1, groups, links, leaves: () => true, isPadded: true }
+    return [{ port: 0, axis: 1, groups, links, leaves: () => true, isPadded: true }]
   },
   constant: (ctx, [x, scale, b], _output, axis) => {
     const [type] = ctx.outputs

@@ -31,8 +31,8 @@ export const LpNormalization = defineOp<'LpNormalization', { readonly axis: numb
   statistics: (ctx) => {
     const shape = inputShape(ctx, 0) ?? []
     const axis = normalizeAxis(ctx.attrs.axis, shape.length)
-    if (axis === undefined || !isStatic(shape[axis])) return undefined
-    return { port: 0, axis, groups: 1, links: [sameIndex(0, axis, 0, axis)], leaves: (c) => c === 0, isPadded: false }
+    if (axis === undefined || !isStatic(shape[axis])) return []
+    return [{ port: 0, axis, groups: 1, links: [sameIndex(0, axis, 0, axis)], leaves: (c) => c === 0, isPadded: false }]
   },
   constant: (ctx, [x], _output, axis) => {
     const shape = inputShape(ctx, 0) ?? []

@@ -55,10 +55,10 @@ export const RMSNormalization = defineOp<'RMSNormalization', RMSNormalizationAtt
     const precision = outputPrecision(ctx)
     const { epsilon } = ctx.attrs
     const [size, scale] = [inputShape(ctx, 0)?.at(-1), ctx.constant(1)]
-    if (precision === undefined || !isStatic(size) || scale === undefined) return undefined
+    if (precision === undefined || !isStatic(size) || scale === undefined) return []
     // Whatever leaves, the scale grows by less than this.
     const largest = numbersOf(materialize(scale)).some((v) => !(Math.abs(v) * Math.sqrt(size) <= precision.largest))
-    if (largest) return undefined
+    if (largest) return []
     return normalisedAxis(ctx, ctx.attrs.axis, [1], {
       leaves: (c) => squaresWell(c, epsilon, precision),
       isPadded: false,

@@ -90,7 +90,7 @@ export const startDraft = (
   }
   let growth = 0
   for (const { node, ctx, contraction: c, statistics } of viewsOf(graph)) {
-    if (statistics?.isPadded === true) detours.padding.add(node)
+    if (statistics.some(({ isPadded }) => isPadded)) detours.padding.add(node)
     if (c?.contract !== undefined && target !== undefined && mayOweBorder(facts, node.inputs[c.port] ?? '', c)) {
       const size = borderBytes(ctx)
       if (size <= growthPerValue && growth + size <= growthInAll) {

@@ -9,7 +9,7 @@ import type { AxisLink, Node, Statistics, ValueId } from '../../ir/op.ts'
 import type { Constants } from './constants.ts'
 import type { Joint } from './joints.ts'
 import { bundlesOf, isAt, neededByBundle } from './mixing.ts'
-import { at, type Known, type Marks } from './slice-readers.ts'
+import { at, type Known, type Marks, zeroAlong } from './slice-readers.ts'
 import { trackingOf } from './tracking.ts'
 import { axesOf, type Channel, jointOf, ownAxesOf, partnerOf, viewsOf } from './views.ts'
 
@@ -99,14 +99,14 @@ export const propagateLiveness = (graph: Graph, constants: Constants, alive: Rea
         if (bundles.some((bundle) => bundle.some((one) => isAt(one, 'input', port, axis)))) return
         const ofAxis = linked[port]?.filter((link) => link.inputAxis === axis) ?? []
         const isSummed = c?.port === port && c.axis === axis
-        const isTogether = statistics?.port === port && statistics.axis === axis
+        const together = statistics.find((one) => one.port === port && one.axis === axis)
         const partner = partnerOf(pairs, port, axis)
         const read = isSummed
           ? (needed.get(node) ?? 0)
-          : isTogether
-            ? neededTogether(statistics, size, wanted)
+          : together !== undefined
+            ? neededTogether(together, size, wanted)
             : partner !== undefined
-              ? nonZero(constants.known(node.inputs[partner.port] ?? '', partner.axis))
+              ? nonZero(constants.known(node.inputs[partner.port] ?? '', partner.axis), size, partner.period)
               : neededAlong(tracking.tracked(input, axis) ? size : undefined, wanted, ofAxis)
         marks[axis] = either(marks[axis] ?? 0, read)
       })
@@ -132,10 +132,10 @@ const narrow = ({ outer, inner, outerSize, innerSize }: Joint, marks: Marks[] | 
   marks[outer] = left
 }
 
-/** Where what is multiplied with it is zero, an operand need not be computed. */
-const nonZero = (known: Known): Marks => {
-  if (typeof known === 'number') return known === 0 ? 0 : 1
-  return known.includes(0) ? Uint8Array.from(known, (value) => (value === 0 ? 0 : 1)) : 1
+/** Where what is multiplied with it is zero, an operand of `size` need not be computed. */
+const nonZero = (known: Known, size: number, period: number | undefined): Marks => {
+  const isZero = zeroAlong(known, period)
+  return wholeMarks(new Uint8Array(size).map((_, i) => (isZero(i) ? 0 : 1)))
 }
 
 /** Marks that are all the same as one number. */

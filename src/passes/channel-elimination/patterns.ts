@@ -79,7 +79,8 @@ export const patternFinder = (graph: Graph): PatternFinder => {
     const shape = singleShape(graph, node.outputs[output] ?? '')
     if (links === 'opaque' || type?.kind !== 'tensor' || !isFloat(type.dtype) || shape === undefined) return undefined
     // A channel that is normalised depends on others than the one linked with it.
-    if (view.statistics?.links.some((link) => link.output === output && link.outputAxis === axis)) return undefined
+    const isMade = (link: AxisLink): boolean => link.output === output && link.outputAxis === axis
+    if (view.statistics.some((one) => one.links.some(isMade))) return undefined
     const isOpen = (i: number): boolean => Number.isNaN(at(before, i))
     const isSummed = contraction !== undefined
     if (isSummed && (output !== 0 || axis !== contraction.outputAxis)) return undefined

@@ -82,9 +82,10 @@ export const priceOf = (view: NodeView, draft: Draft, isFinal: boolean): number 
 }
 
 /** The constants that leave and are put back in front of a node. What it makes of them is dropped behind it. */
-const constantsPutBack = ({ node, statistics: s }: NodeView, { facts, kept }: Draft): ReadonlySet<number> => {
+const constantsPutBack = ({ node, statistics }: NodeView, { facts, kept }: Draft): ReadonlySet<number> => {
+  const s = statistics.find(({ isPadded }) => isPadded)
   const value = node.inputs[s?.port ?? -1] ?? ''
-  const marks = s?.isPadded === true ? kept(value, s.axis) : undefined
+  const marks = s && kept(value, s.axis)
   const out = new Set<number>()
   if (s === undefined || marks === undefined) return out
   const constants = facts.constants(value, s.axis)

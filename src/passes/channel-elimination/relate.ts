@@ -45,11 +45,16 @@ export const relate = (graph: Graph, facts?: ChannelFacts): Classes => {
   const total = layout.total + handles.count
   const classes = disjointSets(total)
   for (const { node, pairs } of viewsOf(graph)) {
-    for (const { ports, axes } of pairs) {
-      const [a, b] = [0, 1].map((side) => layout.idOf(node.inputs[ports[side] ?? 0] ?? '', axes[side] ?? 0))
-      if (a === undefined || b === undefined) continue
-      const size = axesOf(graph, node.inputs[ports[0]] ?? '')[axes[0]] ?? 0
-      for (let i = 0; i < size; i++) classes.unite(a + i, b + i)
+    for (const { ports, axes, period = Infinity } of pairs) {
+      const sides = [0, 1].flatMap((side) => {
+        const value = node.inputs[ports[side] ?? 0] ?? ''
+        const start = layout.idOf(value, axes[side] ?? 0)
+        return start === undefined ? [] : [{ start, size: axesOf(graph, value)[axes[side] ?? 0] ?? 0 }]
+      })
+      const [first] = sides
+      for (const { start, size } of sides) {
+        for (let i = 0; i < size; i++) classes.unite((first?.start ?? 0) + (i % period), start + i)
+      }
     }
   }
   for (const view of viewsOf(graph)) {
@@ -70,9 +75,11 @@ export const relate = (graph: Graph, facts?: ChannelFacts): Classes => {
   for (const value of graph.types.keys()) coverings.push(...coverJoint(graph, value, layout.idOf))
   // Channels that are normalised go only where constants are known of them.
   for (const { node, statistics } of facts === undefined ? viewsOf(graph) : []) {
-    const id = statistics && tracking.idOf(node.inputs[statistics.port] ?? '', statistics.axis)
     const text = `meets ${labelOf(node)}, which mixes this axis`
-    if (id !== undefined) pins[id] ??= { kind: 'mixed', at: labelOf(node), text }
+    for (const { port, axis } of statistics) {
+      const id = tracking.idOf(node.inputs[port] ?? '', axis)
+      if (id !== undefined) pins[id] ??= { kind: 'mixed', at: labelOf(node), text }
+    }
   }
 
   const classOf = new Int32Array(total)

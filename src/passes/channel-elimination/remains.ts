@@ -56,7 +56,7 @@ export const endangeredBy = (graph: Graph, facts: ChannelFacts, decision: Decisi
         }))
         const isSame = (reader: SliceReader, i: number): boolean => (reader.at(tracked ? i : reader.first) ?? 0) === 0
         // What is normalised changes with any of the channels.
-        const isMixed = statistics !== undefined && remains.has(node.inputs[statistics.port] ?? '')
+        const isMixed = statistics.some(({ port }) => remains.has(node.inputs[port] ?? ''))
         for (const i of kept) {
           if (!isDead(i)) continue
           if (!isSummed && !isMixed && reads.every((read) => isSame(read.changed, i))) continue

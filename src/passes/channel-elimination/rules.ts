@@ -3,12 +3,12 @@ import * as E from 'fp-ts/lib/Either.js'
 import { emptyGroups, planGroups } from '../../ir/families/groups.ts'
 import { payFor } from '../../ir/families/payment.ts'
 import { labelOf } from '../../ir/graph.ts'
-import type { ValueId } from '../../ir/op.ts'
+import type { Statistics, ValueId } from '../../ir/op.ts'
 import { type Target, widthMultiple } from '../target.ts'
 import type { Draft } from './draft.ts'
 import { unpaidBy } from './mixing.ts'
 import type { Reason } from './relate.ts'
-import { at } from './slice-readers.ts'
+import { zeroAlong } from './slice-readers.ts'
 import { axesOf, jointOf, type NodeView, ownAxesOf } from './views.ts'
 
 /** Puts back what the node asks for. It reads and changes channels of the node's own inputs and outputs only. */
@@ -95,10 +95,14 @@ const keepUnpaid: Rule = ({ node, contraction: c, reads }, { facts, goes, putCha
  * Of channels that are normalised or summed up together, only constants can be left out that the operator makes up for, as
  * many in each group; others stay while one of their group does.
  */
-const keepStatistics: Rule = ({ node, statistics: s }, { facts, kept, vanished, putChannel, detours }) => {
-  const input = node.inputs[s?.port ?? -1] ?? ''
-  const marks = s && kept(input, s.axis)
-  if (s === undefined || marks === undefined || node.outputs.every((o) => o === '' || vanished(o))) return
+const keepStatistics: Rule = (view, draft) => {
+  for (const one of view.statistics) keepAlong(view, one, draft)
+}
+
+const keepAlong = ({ node }: NodeView, s: Statistics, { facts, kept, vanished, putChannel, detours }: Draft): void => {
+  const input = node.inputs[s.port] ?? ''
+  const marks = kept(input, s.axis)
+  if (marks === undefined || node.outputs.every((o) => o === '' || vanished(o))) return
   const constants = facts.constants(input, s.axis)
   const makesUp = !s.isPadded || detours.padding.has(node)
   const leaves = (i: number): boolean =>
@@ -121,9 +125,9 @@ const keepStatistics: Rule = ({ node, statistics: s }, { facts, kept, vanished, 
 const keepPairs: Rule = ({ node, pairs }, { graph, facts, goes, putChannel, vanished }) => {
   if (pairs.length === 0 || vanished(node.outputs[0] ?? '')) return
   const text = `is multiplied with what is not zero in ${labelOf(node)}`
-  for (const { ports, axes } of pairs) {
-    const known = ports.map((port, side) => facts.known(node.inputs[port] ?? '', axes[side] ?? 0))
-    const isZero = (k: number): boolean => known.some((one) => at(one, k) === 0)
+  for (const { ports, axes, period } of pairs) {
+    const zeros = ports.map((port, side) => zeroAlong(facts.known(node.inputs[port] ?? '', axes[side] ?? 0), period))
+    const isZero = (k: number): boolean => zeros.some((one) => one(k))
     const side = graph.constants.has(node.inputs[ports[0]] ?? '') ? 1 : 0
     const [value, axis] = [node.inputs[ports[side]] ?? '', axes[side]]
     const joint = axis < ownAxesOf(graph, value).length ? undefined : jointOf(graph, value)

@@ -75,8 +75,14 @@ const shrinkContext = (
   const keptOperand = (port: number, axis: number): Int32Array | undefined => {
     if (links === 'opaque') return undefined
     const partner = partnerOf(pairs, port, axis)
-    if (partner !== undefined) return decision.kept(node.inputs[partner.port] ?? '', partner.axis)
     const size = graph.constants.get(node.inputs[port] ?? '')?.shape[axis] ?? 0
+    if (partner !== undefined) {
+      const kept = decision.kept(node.inputs[partner.port] ?? '', partner.axis)
+      const { period } = partner
+      if (kept === undefined || period === undefined) return kept
+      const remainders = new Set(kept.map((i) => i % period))
+      return Int32Array.from({ length: size }, (_, i) => i).filter((i) => remainders.has(i % period))
+    }
     for (const link of links) {
       if (link.input !== port || link.inputAxis !== axis || link.into !== undefined) continue
       if (link.outputAxis >= (shapeOf(ctx.outputs[link.output])?.length ?? 0)) continue

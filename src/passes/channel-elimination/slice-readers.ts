@@ -12,6 +12,16 @@ export type Marks = 0 | 1 | Uint8Array
 export const at = (values: number | Float64Array | Uint8Array, index: number): number =>
   typeof values === 'number' ? values : (values[index] ?? NaN)
 
+/** Whether a channel is zero, and with a `period` all channels that leave the same remainder. */
+export const zeroAlong = (known: Known, period?: number): ((index: number) => boolean) => {
+  if (period === undefined || typeof known === 'number') return (i) => at(known, i) === 0
+  const isZero = new Uint8Array(period).fill(1)
+  known.forEach((value, i) => {
+    if (value !== 0) isZero[i % period] = 0
+  })
+  return (i) => isZero[i % period] === 1
+}
+
 /** Links into an axis of an output, by input port. */
 export const linksTo = (
   links: ReadonlyArray<AxisLink>,

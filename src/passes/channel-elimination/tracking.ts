@@ -92,7 +92,7 @@ export const pinAxes = (graph: Graph, pin: (value: ValueId, axis: number, reason
       read[c.port]?.push(c.axis)
       made[0]?.push(c.outputAxis)
     }
-    if (statistics !== undefined) read[statistics.port]?.push(statistics.axis)
+    for (const { port, axis } of statistics) read[port]?.push(axis)
     for (const { ports, axes } of pairs) ports.forEach((port, side) => read[port]?.push(axes[side] ?? 0))
     node.inputs.forEach((value, port) => {
       for (const axis of ownAxesOf(graph, value).keys()) {

@@ -18,7 +18,7 @@ export interface NodeView {
   readonly contraction: Contraction | undefined
   readonly pairs: ReadonlyArray<Pair>
   readonly reads: Reads | undefined
-  readonly statistics: Statistics | undefined
+  readonly statistics: ReadonlyArray<Statistics>
   readonly mixing: Mixing | undefined
 }
 
@@ -51,7 +51,7 @@ const structureOf = memoized((graph) => {
         reads: undefined,
         pairs: [],
         mixing: undefined,
-        statistics: undefined,
+        statistics: [],
       }
     }
     const contraction = op.contraction?.(ctx)
@@ -71,8 +71,8 @@ const structureOf = memoized((graph) => {
       const isIgnored = [outer, inner].every((axis) => op.ignores?.(ctx, port, axis) === true)
       if (!isIgnored) bind(node.inputs[port] ?? '')
     }
-    const statistics = op.statistics?.(ctx)
-    const links = [...own, ...joint.links, ...(statistics?.links ?? [])]
+    const statistics = op.statistics?.(ctx) ?? []
+    const links = [...own, ...joint.links, ...statistics.flatMap((one) => one.links)]
     return {
       node,
       op,
@@ -95,10 +95,10 @@ export const partnerOf = (
   pairs: ReadonlyArray<Pair>,
   port: number,
   axis: number,
-): { readonly port: number; readonly axis: number } | undefined => {
-  for (const { ports, axes } of pairs) {
-    if (ports[0] === port && axes[0] === axis) return { port: ports[1], axis: axes[1] }
-    if (ports[1] === port && axes[1] === axis) return { port: ports[0], axis: axes[0] }
+): { readonly port: number; readonly axis: number; readonly period?: number | undefined } | undefined => {
+  for (const { ports, axes, period } of pairs) {
+    if (ports[0] === port && axes[0] === axis) return { port: ports[1], axis: axes[1], period }
+    if (ports[1] === port && axes[1] === axis) return { port: ports[0], axis: axes[0], period }
   }
   return undefined
 }

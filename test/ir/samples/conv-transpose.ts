@@ -13,6 +13,10 @@ export default [
     attributes: { strides: ints(2), output_padding: ints(1), pads: ints(1, 0) },
   }),
   sample('dilated', [input([1, 2, 3]), constant([2, 2, 2])], { attributes: { dilations: ints(2) } }),
+  sample('computed weight', [input([2, 3, 4]), input([3, 2, 3]), vector(2)], { attributes: { strides: ints(2) } }),
+  sample('computed weight, two groups', [input([1, 4, 3]), input([4, 3, 2]), input([6])], {
+    attributes: { group: int(2) },
+  }),
   sample('pointwise', [input([1, 4, 3]), constant([4, 3, 1]), vector(3)]),
   ...[4, 5, 6, 7, 8].map((size) =>
     sample(`output of ${size}`, [input([1, 2, 3]), constant([2, 2, 3])], {

@@ -29,6 +29,10 @@ export default [
   sample('depthwise, two for each', [input([1, 3, 4]), constant([6, 1, 2])], { attributes: { group: int(3) } }),
   sample('computed bias', [input([1, 3, 4]), constant([2, 3, 3]), input([2])]),
   sample('computed weight', [input([1, 2, 4]), input([3, 2, 2]), vector(3)]),
+  sample('computed weight and bias, two groups', [input([2, 4, 4]), input([6, 2, 3]), input([6])], {
+    attributes: { group: int(2), pads: ints(1, 1) },
+  }),
+  sample('computed weight, constant input', [constant([1, 6, 4]), input([6, 2, 2])], { attributes: { group: int(3) } }),
   sample('float64', [input([1, 3, 4], { dtype: 'float64' }), constant([2, 3, 3], { dtype: 'float64' })], {
     noRuntime: 'no kernel for float64',
   }),
