@@ -17,6 +17,7 @@ import { advise, type Advice, type Origin } from './advise.ts'
 import { applyMasks } from './apply-masks.ts'
 import { tooManyChannels } from './channel-elimination/tracking.ts'
 import { explain, type LayerChange, nameLayers, type Stay } from './channel-elimination/explain.ts'
+import { channelsMixed } from './channel-elimination/mixing.ts'
 import { isSmallToTry } from './effort.ts'
 import { type IdleMask, idleMasks } from './idle-masks.ts'
 import { type Observer, type PassError, type Refusal, refusalsOf, runPipeline } from './pass.ts'
@@ -61,6 +62,7 @@ export interface LayerReport {
   readonly op: string
   readonly weight: ValueId
   readonly inputs: Width
+  /** Of a recurrence the units of all directions, those of the first one first. */
   readonly outputs: Width
   /** Multiply-accumulates for the sizes in the report; `alone`: if the layer could shrink regardless of its neighbours. */
   readonly macs: { readonly before: number; readonly after: number; readonly alone: number }
@@ -223,11 +225,14 @@ const survey = (graph: Graph, bindings: Bindings): Survey => {
   const layers = sized.nodes.flatMap((node) => {
     const op = opOf(node)
     const ctx = contextOf(sized, node)
-    const c = op.links === 'opaque' || op.links(ctx) === 'opaque' ? undefined : op.contraction?.(ctx)
+    const isOpaqueHere = op.links === 'opaque' || op.links(ctx) === 'opaque'
+    const c = isOpaqueHere ? undefined : op.contraction?.(ctx)
+    const mixing = isOpaqueHere || c !== undefined ? undefined : op.mixes?.(ctx)
     const weight = c && (c.weight ?? ctx.constant(c.weightPort))
-    if (c === undefined || weight === undefined) return []
-    const { inputs, outputs } = channelsOf(weight, c)
-    const name = node.inputs[c.weightPort] ?? ''
+    const channels = c && weight ? channelsOf(weight, c) : mixing && channelsMixed(ctx, mixing)
+    if (channels === undefined) return []
+    const { inputs, outputs } = channels
+    const name = node.inputs[c?.weightPort ?? mixing?.layer.weightPort ?? -1] ?? ''
     return [{ layer: node.name, op: node.op, weight: name, inputs, outputs, macs: op.macs?.(ctx) ?? 0 }]
   })
   return { totals: totalsOf(sized), sizes, layers }

@@ -5,10 +5,11 @@ import type { RecurrentAttributes } from '../../src/ir/families/recurrent-cells.
 import type { Node } from '../../src/ir/op.ts'
 import * as ops from '../../src/ir/ops/index.ts'
 import { elements, materialize, tensorOf } from '../../src/ir/tensor.ts'
-import { noMasks } from '../../src/masks/mask.ts'
-import { macsOf } from '../../src/passes/compile.ts'
+import { elementMask, noMasks } from '../../src/masks/mask.ts'
+import { compile, macsOf } from '../../src/passes/compile.ts'
+import { inspect } from '../../src/passes/inspect.ts'
 import { buildGraph, type GraphBuilder } from '../builder.ts'
-import { compareCompiled } from '../fuzz/differential.ts'
+import { compareCompiled, orThrow } from '../fuzz/differential.ts'
 import { normals, uniforms } from '../inflate.ts'
 
 type Kind = 'LSTM' | 'GRU' | 'RNN'
@@ -363,6 +364,47 @@ describe.each(every)('%s, linear before reset %i', (kind, linear_before_reset) =
       }),
     )
     expect(shapes).toEqual([`2x${gates * 7}x6 2x${gates * 7}x7`])
+  })
+
+  test('has a row in the layers of a report, of features and of units of all directions', async () => {
+    const graph = buildGraph({ x: [5, 2, 10] }, (b) => {
+      const x = b.op(ops.MatMul, ['x', b.weight('in', [10, 6])])
+      const dead = [[0, 3, 4], [2]]
+      const y = recurrence(b, 'r', x, { ...base, directions: 2, blind: [1], dead })
+      const merged = b.op(ops.Reshape, [b.op(ops.Transpose, [y], { perm: [0, 2, 1, 3] }), b.ints('s', [0, 0, 16])])
+      return [b.op(ops.MatMul, [merged, b.weight('out', [16, 4])])]
+    })
+    const { layers } = await compiled(graph)
+    const row = layers.get('r.W')
+    const kept = row?.outputs.kept ?? []
+    expect(row).toMatchObject({
+      op: kind,
+      inputs: { before: 6, after: 5, kept: [0, 2, 3, 4, 5] },
+      outputs: { before: 16, after: 14 },
+      macs: {
+        before: 2 * 5 * 2 * gates * 8 * (6 + 8),
+        after: 2 * 5 * 2 * gates * 7 * (5 + 7),
+      },
+    })
+    expect(kept.filter((k) => k >= 8)).toEqual([8, 9, 11, 12, 13, 14, 15])
+    expect(row?.stays.map(({ side, reason, channels }) => [side, reason.kind, channels.length])).toEqual([
+      ['output', 'groups', 2],
+    ])
+    // If each direction could shrink by itself: 12 units of 16 as if 6 of each.
+    expect(row?.macs.alone).toBe(2 * 5 * 2 * gates * 6 * (5 + 6))
+
+    const facts = orThrow(inspect(graph, noMasks)).layers.find(({ weight }) => weight === 'r.W')
+    expect(facts).toMatchObject({ op: kind, shape: [2, 8 * gates, 6], constant: [0, 3, 4, 10], dead: [] })
+    expect(facts?.density).toBeCloseTo((12 / 16) * (5 / 6), 6)
+  })
+
+  test('says why a mask of its weight takes effect nowhere', () => {
+    const graph = buildGraph({ x: [5, 'N', 6] }, (b) => [readAll(b, recurrence(b, 'r', 'x', base), 8, 4)])
+    const rows = graph.constants.get('r.W')?.shape[1] ?? 0
+    const bits = new Uint8Array(rows * 6).fill(1)
+    bits[3] = 0
+    const { report } = orThrow(compile(graph, new Map([['r.W', elementMask([1, rows, 6], bits)]]), { target: 'cpu' }))
+    expect(report.idleMasks.map(({ mask }) => mask)).toEqual(['r.W'])
   })
 
   test('keeps units of one direction whose last states are an output', async () => {

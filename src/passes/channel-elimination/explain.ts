@@ -1,10 +1,14 @@
-/** What channel elimination did to each layer, and why the rest stayed. A layer is a node that sums over channels. */
+/**
+ * What channel elimination did to each layer, and why the rest stayed. A layer is a node that sums over channels, or that mixes them
+ * by constant weights.
+ */
 import type { Reads } from '../../ir/families/contraction.ts'
 import { type Graph, withParts } from '../../ir/graph.ts'
 import type { Node, ValueId } from '../../ir/op.ts'
 import type { Elimination } from './index.ts'
 import type { Reason } from './relate.ts'
-import { viewsOf } from './views.ts'
+import { bundlesOf, channelsMixed, countsOf } from './mixing.ts'
+import { axesOf, type NodeView, viewsOf } from './views.ts'
 
 /** A channel that is dead or given (constant, or a pattern) but stays. */
 export interface Stay {
@@ -30,7 +34,9 @@ export interface LayerChange {
 
 /** The layers of a graph in order. */
 export const layerNodes = (graph: Graph): ReadonlyArray<Node> =>
-  viewsOf(graph).flatMap(({ node, contraction }) => (contraction === undefined ? [] : [node]))
+  viewsOf(graph).flatMap(({ node, contraction, mixing }) =>
+    contraction === undefined && mixing === undefined ? [] : [node],
+  )
 
 /** The graph with a name of its own for every layer, by which reports can follow it through the passes. */
 export const nameLayers = (graph: Graph): Graph => {
@@ -53,43 +59,100 @@ export const nameLayers = (graph: Graph): Graph => {
   return changed ? withParts(graph, { nodes }) : graph
 }
 
-export const explain = ({ before, facts, decision }: Elimination): ReadonlyArray<LayerChange> =>
-  viewsOf(before).flatMap(({ node, contraction: c, reads: r }) => {
-    if (c === undefined || r === undefined) return []
-    const input = node.inputs[c.port] ?? ''
-    const output = node.outputs[0] ?? ''
-    const gone = decision.vanished(output)
+/** A layer as channel elimination met it: where its channels lie, and which of them something needs. */
+interface Met {
+  readonly weight: number
+  readonly inputs: Side
+  readonly outputs: Side
+  readonly alone: number
+}
+
+interface Side {
+  readonly value: ValueId
+  readonly axis: number
+  readonly count: number
+  readonly isNeeded: (index: number) => boolean
+}
+
+const layerMet = (view: NodeView, { before, facts }: Elimination): Met | undefined => {
+  const { node, ctx, contraction: c, reads: r, mixing } = view
+  const needed = facts.needed(node)
+  const reads = (value: ValueId, axis: number, count: number): Side => ({
+    value,
+    axis,
+    count,
+    isNeeded: (i) => needed?.[i] === 1 && !facts.isGiven(value, axis, i),
+  })
+  const makes = (value: ValueId, axis: number): Side['isNeeded'] => {
+    const live = facts.live(value, axis)
+    return (o) => live?.[o] !== 0 && !facts.isGiven(value, axis, o)
+  }
+  if (c !== undefined && r !== undefined) {
+    const inputs = reads(node.inputs[c.port] ?? '', c.axis, r.inputs)
+    const value = node.outputs[0] ?? ''
+    const isNeeded = makes(value, c.outputAxis)
+    const outputs = { value, axis: c.outputAxis, count: r.outputs, isNeeded }
+    return { weight: c.weightPort, inputs, outputs, alone: aloneFraction(r, isNeeded, inputs.isNeeded) }
+  }
+  if (mixing === undefined) return undefined
+  const bundles = bundlesOf(before, view)
+  const [[read], made = []] = [bundles[mixing.layer.inputs] ?? [], bundles[mixing.layer.outputs]]
+  const outcomes = made.filter(({ side }) => side === 'output')
+  const [first] = outcomes
+  if (first === undefined) return undefined
+  const counts = channelsMixed(ctx, mixing)
+  const inputs: Side =
+    read === undefined
+      ? { value: '', axis: 0, count: counts.inputs, isNeeded: () => true }
+      : reads(read.value, read.axis, counts.inputs)
+  const wanted = outcomes.map(({ value, axis }) => makes(value, axis))
+  const outputs: Side = {
+    value: first.value,
+    axis: first.axis,
+    count: counts.outputs,
+    isNeeded: (o) => wanted.some((isWanted) => isWanted(o)),
+  }
+  const countOf = ({ count, isNeeded }: Side): number =>
+    Array.from({ length: count }, (_, i) => i).filter(isNeeded).length
+  const alone = mixing.work(
+    countsOf(before, view, (value, axis) =>
+      value === inputs.value && axis === inputs.axis
+        ? countOf(inputs)
+        : value === outputs.value && axis === outputs.axis
+          ? countOf(outputs)
+          : (axesOf(before, value)[axis] ?? 0),
+    ),
+  )
+  return { weight: mixing.layer.weightPort, inputs, outputs, alone }
+}
+
+export const explain = (elimination: Elimination): ReadonlyArray<LayerChange> =>
+  viewsOf(elimination.before).flatMap((view) => {
+    const { node } = view
+    const { decision } = elimination
+    const met = layerMet(view, elimination)
+    if (met === undefined) return []
+    const { inputs, outputs } = met
+    const gone = node.outputs.every((value) => value === '' || decision.vanished(value))
     const none = new Int32Array()
-    const live = facts.live(output, c.outputAxis)
-    const isWanted = (o: number): boolean => live?.[o] !== 0 && !facts.isGiven(output, c.outputAxis, o)
-    const needed = facts.needed(node)
-    const isNeeded = (i: number): boolean => needed?.[i] === 1 && !facts.isGiven(input, c.axis, i)
-    const stays: Stay[] = []
-    const stay = (
-      side: Stay['side'],
-      value: ValueId,
-      axis: number,
-      count: number,
-      needs: (i: number) => boolean,
-    ): void => {
-      for (let index = 0; index < count; index++) {
-        const reason = needs(index) ? undefined : decision.reason(value, axis, index)
-        if (reason !== undefined) stays.push({ side, index, reason })
-      }
-    }
-    stay('input', input, c.axis, r.inputs, isNeeded)
-    stay('output', output, c.outputAxis, r.outputs, isWanted)
+    const stays = (['input', 'output'] as const).flatMap((side): Stay[] => {
+      const { value, axis, count, isNeeded } = side === 'input' ? inputs : outputs
+      return Array.from({ length: count }, (_, index) => index).flatMap((index) => {
+        const reason = isNeeded(index) ? undefined : decision.reason(value, axis, index)
+        return reason === undefined ? [] : [{ side, index, reason }]
+      })
+    })
     return [
       {
         layer: node.name,
         op: node.op,
-        weight: node.inputs[c.weightPort] ?? '',
-        inputs: r.inputs,
-        outputs: r.outputs,
-        keptInputs: gone ? none : decision.kept(input, c.axis),
-        keptOutputs: gone ? none : decision.kept(output, c.outputAxis),
+        weight: node.inputs[met.weight] ?? '',
+        inputs: inputs.count,
+        outputs: outputs.count,
+        keptInputs: gone ? none : decision.kept(inputs.value, inputs.axis),
+        keptOutputs: gone ? none : decision.kept(outputs.value, outputs.axis),
         stays,
-        alone: aloneFraction(r, isWanted, isNeeded),
+        alone: met.alone,
       },
     ]
   })

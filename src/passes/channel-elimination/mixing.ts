@@ -1,6 +1,8 @@
 /** What the phases ask of an operator that mixes channels in more ways than one contraction (`OpDef.mixes`). */
 import type { Graph } from '../../ir/graph.ts'
-import type { Mixing, MixingRemoval, Node, NodeAxis, UnpaidChannels, ValueId } from '../../ir/op.ts'
+import { inputShape, outputShape } from '../../ir/links.ts'
+import type { Mixing, MixingRemoval, Node, NodeAxis, NodeContext, UnpaidChannels, ValueId } from '../../ir/op.ts'
+import { isStatic } from '../../ir/type.ts'
 import type { ChannelFacts } from './analyse.ts'
 import type { Constants } from './constants.ts'
 import { at, type Known, type Marks } from './slice-readers.ts'
@@ -106,3 +108,21 @@ export const countsOf = (
   count: (value: ValueId, axis: number) => number,
 ): ReadonlyArray<number> =>
   bundlesOf(graph, view).map(([one]) => (one === undefined ? NaN : count(one.value, one.axis)))
+
+/** How many channels a layer that mixes them reads and makes. */
+export const channelsMixed = (
+  ctx: NodeContext<unknown>,
+  { bundles, joints, layer }: Mixing,
+): { readonly inputs: number; readonly outputs: number } => {
+  const sizeOf = ({ side, port, axis }: NodeAxis): number => {
+    const shape = (side === 'input' ? inputShape(ctx, port) : outputShape(ctx, port)) ?? []
+    const joint = joints.find((one) => one.side === side && one.port === port)
+    const axes = axis < shape.length ? [axis] : [joint?.outer ?? axis, joint?.inner ?? axis]
+    return axes.reduce((size, own) => {
+      const dim = shape[own]
+      return isStatic(dim) ? size * dim : NaN
+    }, 1)
+  }
+  const [read, made] = [layer.inputs, layer.outputs].map((bundle) => bundles[bundle]?.[0])
+  return { inputs: read === undefined ? 0 : sizeOf(read), outputs: made === undefined ? 0 : sizeOf(made) }
+}
