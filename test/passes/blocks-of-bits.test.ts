@@ -191,7 +191,7 @@ test.each([
   ['zeros between integers', { inputs: ['b', 'second', 'second.scales', 'halves'] }],
   ['a weight that is packed for a machine', { attrs: { weight_prepacked: 1 } }],
   ['three bits', { attrs: { bits: 3 } }],
-  ['blocks of eight', { attrs: { block_size: 8 } }],
+  ['blocks of eight', { inputs: ['b', 'second', 'eights'], attrs: { block_size: 8 } }],
 ] as const)('are not looked into: %s', (_, change) => {
   const graph = network(32, {})
   const odd = graphOf(
@@ -199,6 +199,7 @@ test.each([
     {
       ...Object.fromEntries(graph.constants),
       order: tensorOf('int32', [32], new Float64Array(32)),
+      eights: tensorOf('float32', [6, 4], new Float64Array(24).fill(0.1)),
       halves: tensorOf('float32', [6, 2], new Float64Array(12).fill(7.5)),
     },
     graph.nodes.map((node) =>

@@ -19,6 +19,8 @@ export interface Parts {
   readonly type: (value: ValueId) => ValueType
   /** A node; gives its first output. */
   readonly node: <A>(op: OpDef<string, A>, inputs: ReadonlyArray<ValueId>, attrs?: Partial<A>) => ValueId
+  /** The same of a node with so many outputs; gives all. */
+  readonly outputs: <A>(op: OpDef<string, A>, inputs: ReadonlyArray<ValueId>, count: number) => ReadonlyArray<ValueId>
   readonly constant: (tensor: Tensor) => ValueId
 }
 
@@ -74,39 +76,44 @@ const apartOf = <A>(
       types.set(name, tensorType(tensor.dtype, tensor.shape))
       return name
     },
-    node: (op, operands, attrs = {}) => {
-      const name = fresh()
-      const made = makeNode(op, operands, [name], attrs)
-      const context = {
-        attrs: made.attrs,
-        opset: ctx.opset,
-        inputs: operands.map((value) => (value === '' ? undefined : types.get(value))),
-        outputNames: [name],
-        constant: (port: number) => tensorOf(operands[port] ?? ''),
-        content: (port: number) => {
-          const value = operands[port] ?? ''
-          const tensor = tensorOf(value)
-          return (
-            contents.get(value) ?? (tensor === undefined ? ctx.content(ports.get(value) ?? -1) : integersOf(tensor))
-          )
-        },
-      }
-      const inferred = op.inferTypes(context)
-      if (E.isLeft(inferred)) misfit ??= inferred.left
-      const outputs = E.isLeft(inferred) ? [unknownType] : inferred.right
-      types.set(name, outputs[0] ?? unknownType)
-      const whole = { ...context, node: made, outputs }
-      const content = op.contents?.(whole)
-      if (content !== undefined) contents.set(name, content)
-      parts.push({
-        node: made,
-        isKnown: op.name.includes('.') || (ctx.opset >= op.versions[0] && ctx.opset <= op.versions[1]),
-        isLayer: op.contraction !== undefined,
-        evaluate: (values) => op.evaluate?.(whole, values),
-        macs: op.macs?.(whole) ?? 0,
-      })
-      return name
-    },
+    node: (op, operands, attrs = {}) => make(op, operands, 1, attrs)[0] ?? '',
+    outputs: (op, operands, count) => make(op, operands, count, {}),
+  }
+  const make = <B>(
+    op: OpDef<string, B>,
+    operands: ReadonlyArray<ValueId>,
+    count: number,
+    attrs: Partial<B>,
+  ): ReadonlyArray<ValueId> => {
+    const names = Array.from({ length: count }, fresh)
+    const made = makeNode(op, operands, names, attrs)
+    const context = {
+      attrs: made.attrs,
+      opset: ctx.opset,
+      inputs: operands.map((value) => (value === '' ? undefined : types.get(value))),
+      outputNames: names,
+      constant: (port: number) => tensorOf(operands[port] ?? ''),
+      content: (port: number) => {
+        const value = operands[port] ?? ''
+        const tensor = tensorOf(value)
+        return contents.get(value) ?? (tensor === undefined ? ctx.content(ports.get(value) ?? -1) : integersOf(tensor))
+      },
+    }
+    const inferred = op.inferTypes(context)
+    if (E.isLeft(inferred)) misfit ??= inferred.left
+    const outputs = E.isLeft(inferred) ? names.map(() => unknownType) : inferred.right
+    names.forEach((name, i) => types.set(name, outputs[i] ?? unknownType))
+    const whole = { ...context, node: made, outputs }
+    const content = op.contents?.(whole)
+    if (content !== undefined) contents.set(names[0] ?? '', content)
+    parts.push({
+      node: made,
+      isKnown: op.name.includes('.') || (ctx.opset >= op.versions[0] && ctx.opset <= op.versions[1]),
+      isLayer: op.contraction !== undefined,
+      evaluate: (values) => op.evaluate?.(whole, values),
+      macs: op.macs?.(whole) ?? 0,
+    })
+    return names
   }
   const outputs = compose(given, ctx)
   if (E.isLeft(outputs)) return outputs
@@ -168,9 +175,9 @@ export const composition = <const Name extends string, A>(
       inputs.forEach((x, port) => x && values.set(`port ${port}`, x))
       for (const [value, tensor] of constants) values.set(value, materialize(tensor))
       for (const { node, evaluate } of parts) {
-        const [made] = evaluate(node.inputs.map((value) => values.get(value))) ?? []
+        const made = evaluate(node.inputs.map((value) => values.get(value)))
         if (made === undefined) return undefined
-        values.set(node.outputs[0] ?? '', made)
+        node.outputs.forEach((name, i) => made[i] && values.set(name, made[i]))
       }
       const results = outputs.flatMap((value) => (value === '' ? nothing : (values.get(value) ?? [])))
       return results.length === outputs.length ? results : undefined

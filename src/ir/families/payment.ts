@@ -64,8 +64,19 @@ export const payFor = (r: Reads, given: Removal): E.Either<Unpaid, Payment> => {
   const rest = uniform && payable ? only(owed, isPattern) : owed
   const bias = payIntoBias(r, intoBias, removal)
   if (E.isLeft(bias) || rest.length === 0) return bias
-  // What is added between a product of integers and what rounds it to integers again would keep a runtime from multiplying these.
-  if (isBordered && contract !== undefined && r.weight.tag !== 'Held') {
+  // Integers cannot take on the share of others, and what is added between a product of integers and what rounds it to integers again
+  // would keep a runtime from multiplying these.
+  if (r.weight.tag === 'Held') {
+    const channels = [...new Set(rest.flatMap((debt) => debt.channels))]
+    return uniform && !payable
+      ? E.left({ kind: 'numbers', channels, reason: 'it has no bias that is known' })
+      : E.left({
+          kind: 'pattern',
+          channels,
+          reason: 'a weight that is held as smaller numbers cannot make up for that',
+        })
+  }
+  if (isBordered && contract !== undefined) {
     const border = payAtBorder(r, rest, removal, contract, bias.right.shift)
     return E.isLeft(border) ? border : E.right({ ...bias.right, border: border.right })
   }
@@ -74,10 +85,7 @@ export const payFor = (r: Reads, given: Removal): E.Either<Unpaid, Payment> => {
   return E.left({
     kind: 'pattern',
     channels: back,
-    reason:
-      contract === undefined || r.weight.tag === 'Held'
-        ? 'there is no sum for each position'
-        : 'to add it there costs more than it saves',
+    reason: contract === undefined ? 'there is no sum for each position' : 'to add it there costs more than it saves',
   })
 }
 
@@ -258,9 +266,7 @@ const payOntoCarriers = (r: Reads, removal: Removal, owed: ReadonlyArray<Debt>):
       factor: (constants[from] ?? NaN) / (constants[carrier] ?? NaN),
     }))
     if (carriedBlock(r, at, mine) === undefined) {
-      const [held, lost] = ['weights that are integers cannot take on its share', 'its share would lose digits']
-      const reason = `${r.weight.tag === 'Held' ? held : lost} on the channel that carries it`
-      return E.left({ kind: 'numbers', channels, reason })
+      return E.left({ kind: 'numbers', channels, reason: 'its share would lose digits on the channel that carries it' })
     }
     carried.push(...mine)
   }

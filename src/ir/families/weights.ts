@@ -173,7 +173,6 @@ export const carriedBlock = (
 ): Float64Array | undefined => {
   const [one] = carried
   if (one === undefined) return undefined
-  if (r.weight.tag === 'Held') return undefined
   const { taps, start } = layoutOf(r.weight.shape, r.contraction, r)
   const precision = precisionOf(r.weight.dtype)
   const out = new Float64Array(taps)
