@@ -3,15 +3,11 @@
  * ViT-B/16, GPT-2, an LSTM tagger and a quantised ResNet-50. `full-size/export.py` makes them with random weights; they
  * are kept in a folder, hundreds of megabytes that nobody has to download.
  */
-import { execFile } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join, resolve } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { promisify } from 'node:util'
 import { type Compiled, type Measurement, type ModelSource, noMasks } from '../src/index.ts'
 import { compile, lowerCompiled, measure, readModel, verify, verifyCompiled } from '../src/promise.ts'
 import { timeShare } from '../src/report/measure-table.ts'
@@ -28,6 +24,7 @@ import {
 import { quartiles, type Quartiles } from '../src/run/statistics.ts'
 import { describedModel, inputsOf, masksOf } from '../test/zoo.ts'
 import { withFolder } from './masked-model.ts'
+import { type Exporter, exportMissing, whyNotExported } from './python.ts'
 import type { BenchResult } from './result.ts'
 
 export const fullSizeNames = ['bert-base', 'vit-b-16', 'gpt2', 'lstm-tagger', 'resnet50-qdq'] as const
@@ -42,54 +39,14 @@ export interface FullSizeOptions {
   readonly folder: string
 }
 
-const runFile = promisify(execFile)
-const python = process.env['PYTHON'] ?? 'python3'
-const script = fileURLToPath(new URL('full-size/export.py', import.meta.url))
-
-/** A digest of what exports the models: those that another version of it made are made again. */
-const exporterDigest = async (): Promise<string> => {
-  const zoo = fileURLToPath(new URL('../test/models/zoo/export', import.meta.url))
-  const files = (await readdir(zoo)).filter((name) => name.endsWith('.py')).sort()
-  const hash = createHash('sha256')
-  for (const path of [script, ...files.map((name) => join(zoo, name))]) hash.update(await readFile(path))
-  return hash.digest('hex')
-}
-
-/** The models that are not in the folder yet, or were made by another exporter. */
-const missingModels = async ({ models, folder }: FullSizeOptions): Promise<ReadonlyArray<string>> => {
-  const digest = await exporterDigest()
-  const there = await Promise.all(
-    models.map(async (name) => {
-      const path = join(folder, `${name}.digest`)
-      return existsSync(path) && (await readFile(path, 'utf8')) === digest
-    }),
-  )
-  return models.filter((_, i) => there[i] !== true)
+const exporter: Exporter = {
+  script: fileURLToPath(new URL('full-size/export.py', import.meta.url)),
+  modules: ['torch', 'torchvision', 'timm', 'transformers', 'onnx', 'onnxruntime', 'onnxscript'],
 }
 
 /** Why the benchmark cannot run here: a line for people; undefined where it can. */
-export const whyNotFullSize = async (options: FullSizeOptions): Promise<string | undefined> => {
-  const missing = await missingModels(options)
-  if (missing.length === 0) return undefined
-  const wanted = ['torch', 'torchvision', 'timm', 'transformers', 'onnx', 'onnxruntime', 'onnxscript']
-  const code = `import importlib.util as u; print(*(m for m in ${JSON.stringify(wanted)} if u.find_spec(m) is None))`
-  const why = await runFile(python, ['-c', code]).then(
-    ({ stdout }) => (stdout.trim() === '' ? undefined : `it lacks ${stdout.trim().replaceAll(' ', ', ')}`),
-    (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n')[0],
-  )
-  if (why === undefined) return undefined
-  return `${missing.join(', ')}: not exported yet, and ${python} cannot: ${why}. PYTHON=path names another Python.`
-}
-
-const exportModels = async (options: FullSizeOptions): Promise<void> => {
-  const digest = await exporterDigest()
-  await mkdir(options.folder, { recursive: true })
-  for (const name of await missingModels(options)) {
-    process.stderr.write(`exporting ${name}\n`)
-    await runFile(python, [script, resolve(options.folder), name], { maxBuffer: 1 << 26 })
-    await writeFile(join(options.folder, `${name}.digest`), digest)
-  }
-}
+export const whyNotFullSize = ({ models, folder }: FullSizeOptions): Promise<string | undefined> =>
+  whyNotExported(exporter, models, folder)
 
 interface Speed {
   readonly threads: number
@@ -264,7 +221,7 @@ const renderSpeeds = (rows: ReadonlyArray<Row>): string =>
  * compiled one, in turn in one process, on one thread and on all.
  */
 export const benchFullSize = async (options: FullSizeOptions): Promise<BenchResult> => {
-  await exportModels(options)
+  await exportMissing(exporter, options.models, options.folder)
   const rows: Row[] = []
   for (const name of options.models) rows.push(await benchModel(name, options))
   const { repeats, seconds } = options

@@ -13,6 +13,7 @@ import { methodNames } from './comparison-runs.ts'
 import { benchCompile } from './compile.ts'
 import { benchFullSize, fullSizeNames, type FullSizeOptions, whyNotFullSize } from './full-size.ts'
 import { watchMachine } from './machine.ts'
+import { benchPeers, peerModels, type PeerOptions, whyNotPeers } from './peers.ts'
 import type { BenchResult } from './result.ts'
 import { benchScale, type ScaleOptions } from './scale.ts'
 import { benchSlimming, type SlimmingOptions } from './slimming.ts'
@@ -154,6 +155,22 @@ program
     const why = await whyNotFullSize(options)
     if (why !== undefined) program.error(why, { exitCode: 2 })
     await finish(benchFullSize(options), watchMachine(), out)
+  })
+
+program
+  .command('peers')
+  .description('what Torch-Pruning and onnxsim take out of masked models, beside what the compiler takes out')
+  .addOption(
+    new Option('--models <names...>', 'only these; PYTHON=path runs the peers once')
+      .choices(peerModels)
+      .default(peerModels),
+  )
+  .option('--folder <folder>', 'where what the peers made is kept', '.cache/peers')
+  .option('--out <file>', 'write the result as JSON')
+  .action(async ({ out, ...options }: PeerOptions & { out?: string }) => {
+    const why = await whyNotPeers(options)
+    if (why !== undefined) program.error(why, { exitCode: 2 })
+    await finish(benchPeers(options), watchMachine(), out)
   })
 
 const numbers = (text: string, before: ReadonlyArray<number> | undefined): ReadonlyArray<number> => [
