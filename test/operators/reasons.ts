@@ -128,7 +128,6 @@ export const opaqueOfMicrosoft: typeof opaque = [
       'MatMulBlockQuantizedFp8Weight',
       'MatMulBnb4',
       'MatMulFpQ4',
-      'MatMulNBits',
       'MatMulNBitsMlp',
       'MatMulNBitsQkv',
       'QOrderedAttention',
@@ -144,11 +143,8 @@ export const opaqueOfMicrosoft: typeof opaque = [
   [
     'integers behind a quantizer that are not modelled yet; as QDQ the same layer is followed',
     [
-      'DequantizeLinear',
       'DynamicQuantizeLSTM',
-      'DynamicQuantizeMatMul',
       'MatMulInteger16',
-      'MatMulIntegerToFloat',
       'MulInteger',
       'QAttention',
       'QEmbedLayerNormalization',
@@ -157,7 +153,6 @@ export const opaqueOfMicrosoft: typeof opaque = [
       'QLinearReduceMean',
       'QLinearSoftmax',
       'QLinearWhere',
-      'QuantizeLinear',
       'ReduceSumInteger',
     ],
   ],
