@@ -26,6 +26,26 @@ const cases: ReadonlyArray<readonly [op: string, body: string, nodes: ReadonlyAr
     ['Add', 'com.microsoft.Gelu'],
   ],
   [
+    'DynamicQuantizeMatMul',
+    `input x: float32[N,2]
+const w: int8[2,2] = [1, 2, 3, 4]
+const s: float32[] = 0.5
+const b: float32[2] = [1, 2]
+y = com.microsoft.DynamicQuantizeMatMul(x, w, s, _, b)
+output y: float32[N,2]`,
+    ['DynamicQuantizeLinear', 'MatMulInteger', 'Cast', 'Mul', 'Mul', 'Add'],
+  ],
+  [
+    'MatMulIntegerToFloat',
+    `input x: uint8[N,2]
+const w: int8[2,2] = [1, 2, 3, 4]
+const s: float32[] = 0.5
+const z: uint8[] = 3
+y = com.microsoft.MatMulIntegerToFloat(x, w, s, s, z)
+output y: float32[N,2]`,
+    ['MatMulInteger', 'Cast', 'Mul', 'Mul'],
+  ],
+  [
     'FastGelu',
     'input x: float32[N,3]\nconst b: float32[3] = [1, 2, 3]\ny = com.microsoft.FastGelu(x, b)\noutput y: float32[N,3]',
     ['Add', 'com.microsoft.FastGelu'],
