@@ -33,6 +33,8 @@ const heldWeights = 'test/masks/held-weights.test.ts'
 const opsets = 'test/passes/opsets.test.ts'
 const computed = 'test/passes/computed-weights.test.ts'
 
+const joining = 'test/passes/join-attention.test.ts'
+
 const mutants: ReadonlyArray<Mutant> = [
   {
     guard: 'directions whose rows are held in scales of their own lose the same units',
@@ -75,6 +77,41 @@ const mutants: ReadonlyArray<Mutant> = [
     from: "if (options.advise === 'small' && !isSmallToTry({ nodes, bytes }))",
     to: 'if (nodes < 0)',
     tests: 'test/passes/advise.test.ts',
+  },
+  {
+    guard: 'only what hides keys behind a query is causal',
+    file: 'src/passes/join-attention.ts',
+    from: 'if (Boolean(flags[i]) !== i % columns <= Math.floor(i / columns)) return false',
+    to: '',
+    tests: joining,
+  },
+  {
+    guard: 'what is hidden is hidden for good',
+    file: 'src/passes/join-attention.ts',
+    from: 'if (numberIn(graph, hidden.inputs[2]) !== lowest) return undefined',
+    to: '',
+    tests: joining,
+  },
+  {
+    guard: 'heads, places and their sizes are in order',
+    file: 'src/passes/join-attention.ts',
+    from: 'isInOrder([...heads.flat(), ...size], ...channels) &&',
+    to: '',
+    tests: joining,
+  },
+  {
+    guard: 'weights are over keys',
+    file: 'src/passes/join-attention.ts',
+    from: 'if (softmax.attrs.axis !== -1 && softmax.attrs.axis !== shape.length - 1) return undefined',
+    to: '',
+    tests: joining,
+  },
+  {
+    guard: 'a mask is along the axes that the operator takes it for',
+    file: 'src/passes/join-attention.ts',
+    from: 'return isMask && sameShape(shapeOf(graph.types.get(name)), wide) ? node.inputs[0] : undefined',
+    to: 'return isMask ? node.inputs[0] : undefined',
+    tests: joining,
   },
   {
     guard: 'of a product only what is zero on one side goes',

@@ -19,8 +19,10 @@ import { tooManyChannels } from './channel-elimination/tracking.ts'
 import { explain, type LayerChange, nameLayers, type Stay } from './channel-elimination/explain.ts'
 import { channelsMixed } from './channel-elimination/mixing.ts'
 import { isSmallToTry } from './effort.ts'
+import { eliminateDead } from './eliminate-dead.ts'
 import { type IdleMask, idleMasks } from './idle-masks.ts'
-import { type Observer, type PassError, type Refusal, refusalsOf, runPipeline } from './pass.ts'
+import { attentionOperators, joinAttention, sameNodes } from './join-attention.ts'
+import { type Observer, type PassError, type Refusal, refusalsOf, runPipeline, type Step } from './pass.ts'
 import { cleanUpWith, pipeline } from './pipeline.ts'
 import type { Subgraphs } from './subgraphs.ts'
 import type { Target } from './target.ts'
@@ -141,11 +143,13 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
   const end = runPipeline(steps, start.right, observer)
   if (E.isLeft(end)) return end
   const after = survey(end.right, bindings)
+  const whole = runPipeline(joiningOf(model), end.right, observer)
+  if (E.isLeft(whole)) return whole
   const layers = reportLayers(before, after, rounds)
   const advised =
     (options.advise ?? false) === false ? {} : adviseOn(start.right, end.right, layers, changes, after.totals, options)
   return E.right({
-    graph: end.right,
+    graph: whole.right === end.right || !sameNodes(whole.right, model) ? whole.right : model,
     report: {
       target,
       sizes: Object.fromEntries(before.sizes),
@@ -162,6 +166,12 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
       ...advised,
     },
   })
+}
+
+/** What puts operators together that the model has and that were taken apart. */
+const joiningOf = (model: Graph): ReadonlyArray<Step> => {
+  const names = new Set(model.nodes.map(({ op }) => op).filter((op) => attentionOperators.includes(op)))
+  return names.size === 0 ? [] : [joinAttention(names), eliminateDead]
 }
 
 /** Passes that make one layer of two, which no longer has the rows of the one that it is called after. */

@@ -49,9 +49,9 @@ const understand = (
       from === '' ? `operator ${opType} is not known` : `operator ${opType} of domain ${from} is not known`,
     )
   }
-  const opset = reader.opsets.get(from)
-  if (opset === undefined)
-    return E.right(`the model does not import the ${from === '' ? 'default operator domain' : `domain ${from}`}`)
+  // Other domains are in their first version where a model does not import them: ONNX Runtime's optimizer leaves that out.
+  const opset = reader.opsets.get(from) ?? (from === '' ? undefined : 1)
+  if (opset === undefined) return E.right('the model does not import the default operator domain')
   if (opset < op.versions[0] || opset > op.versions[1]) return E.right(`${opType} of opset ${opset} is not known`)
   if (subgraphsOf(proto).length > 0) return E.right('it has subgraphs')
   const raw = readAttributes(proto.attribute, describeNode(proto), reader.external)

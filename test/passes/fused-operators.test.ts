@@ -76,6 +76,28 @@ output y: float32[N,2]`,
     ['Add', 'Add', 'SimplifiedLayerNormalization'],
   ],
   [
+    'Attention',
+    `input x: float32[N,S,2]
+     const w: float32[2,6] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3]
+     const b: float32[6] = [1, 2, 3, 4, 5, 6]
+     y = com.microsoft.Attention(x, w, b) { num_heads: 2 }
+     output y: float32[N,S,2]`,
+    [
+      ...['MatMul', 'Add', 'Split', 'Reshape', 'Transpose', 'Reshape', 'Transpose', 'Reshape', 'Transpose'],
+      ...['Transpose', 'MatMul', 'Mul', 'Softmax', 'MatMul', 'Transpose', 'Reshape'],
+    ],
+  ],
+  [
+    'MultiHeadAttention',
+    `input x: float32[N,S,2]
+     y = com.microsoft.MultiHeadAttention(x, x, x) { num_heads: 2 }
+     output y: float32[N,S,2]`,
+    [
+      ...['Reshape', 'Transpose', 'Reshape', 'Transpose', 'Reshape', 'Transpose'],
+      ...['Transpose', 'MatMul', 'Mul', 'Softmax', 'MatMul', 'Transpose', 'Reshape'],
+    ],
+  ],
+  [
     'EmbedLayerNormalization',
     `input x: int32[N,S]
      const zero: int32[1] = [0]

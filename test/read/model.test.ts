@@ -149,6 +149,13 @@ describe('reading a model', () => {
     })
   })
 
+  it('has operators of other domains that it does not import in their first version', () => {
+    const gelu = node('QuickGelu', ['x'], ['y'], { domain: 'com.microsoft' })
+    const graph = read(modelBytes({ input: [info('x')], output: [info('y')], node: [gelu] }))
+    expect(graph.nodes.map(({ op }) => op)).toEqual(['com.microsoft.QuickGelu'])
+    expect(write(graph).opsetImport.map(({ domain }) => domain)).toEqual([''])
+  })
+
   describe('nodes that are kept as they are', () => {
     const reasonOf = (given: NodeInit, model?: ModelInit): string => {
       const bytes = modelBytes(

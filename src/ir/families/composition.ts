@@ -20,7 +20,12 @@ export interface Parts {
   /** A node; gives its first output. */
   readonly node: <A>(op: OpDef<string, A>, inputs: ReadonlyArray<ValueId>, attrs?: Partial<A>) => ValueId
   /** The same of a node with so many outputs; gives all. */
-  readonly outputs: <A>(op: OpDef<string, A>, inputs: ReadonlyArray<ValueId>, count: number) => ReadonlyArray<ValueId>
+  readonly outputs: <A>(
+    op: OpDef<string, A>,
+    inputs: ReadonlyArray<ValueId>,
+    count: number,
+    attrs?: Partial<A>,
+  ) => ReadonlyArray<ValueId>
   readonly constant: (tensor: Tensor) => ValueId
 }
 
@@ -77,7 +82,7 @@ const apartOf = <A>(
       return name
     },
     node: (op, operands, attrs = {}) => make(op, operands, 1, attrs)[0] ?? '',
-    outputs: (op, operands, count) => make(op, operands, count, {}),
+    outputs: (op, operands, count, attrs = {}) => make(op, operands, count, attrs),
   }
   const make = <B>(
     op: OpDef<string, B>,

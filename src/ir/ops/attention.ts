@@ -1,25 +1,21 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { float, int, optionalFloat, optionalInt } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
+import { isBehind, mergeHeads, splitHeads, tensorAt, unsqueeze } from '../families/attention.ts'
 import { composition, type Parts } from '../families/composition.ts'
 import { tensorInput } from '../infer.ts'
 import { shapeOf } from '../links.ts'
 import { precisionOf } from '../numerics.ts'
 import type { ValueId } from '../op.ts'
 import { elements, int64s, type Tensor, tensorOf } from '../tensor.ts'
-import { type Dim, isStatic, tensorType, type TensorType } from '../type.ts'
+import { type Dim, isStatic, tensorType } from '../type.ts'
 import { Add } from './add.ts'
 import { And } from './and.ts'
-import { Gather } from './gather.ts'
-import { LessOrEqual } from './less-or-equal.ts'
 import { MatMul } from './mat-mul.ts'
 import { Mul } from './mul.ts'
-import { Range } from './range.ts'
 import { Reshape } from './reshape.ts'
-import { Shape } from './shape.ts'
 import { Softmax } from './softmax.ts'
 import { Transpose } from './transpose.ts'
-import { Unsqueeze } from './unsqueeze.ts'
 import { Where } from './where.ts'
 
 interface AttentionAttributes {
@@ -39,11 +35,6 @@ interface Heads {
   readonly places: Dim | undefined
 }
 
-const tensorAt = (p: Parts, value: ValueId): TensorType | undefined => {
-  const type = p.type(value)
-  return type.kind === 'tensor' ? type : undefined
-}
-
 /** The operand on a port with an axis of heads, which one of rank 3 has in its last axis. */
 const headsOf = (p: Parts, port: number, given: number | undefined): E.Either<string, Heads> => {
   const shape = tensorAt(p, p.input(port))?.shape
@@ -59,18 +50,8 @@ const headsOf = (p: Parts, port: number, given: number | undefined): E.Either<st
     return E.left(`input ${port} does not fall into heads`)
   }
   const size = last / given
-  const apart = p.node(Reshape, [p.input(port), p.constant(int64s([0, 0, given, size]))])
-  return E.right({ value: p.node(Transpose, [apart], { perm: [0, 2, 1, 3] }), heads: given, size, places: shape[1] })
+  return E.right({ value: splitHeads(p, p.input(port), given, size), heads: given, size, places: shape[1] })
 }
-
-/** The places of axis `axis` of a value, counted from 0, as a vector. */
-const countedPlaces = (p: Parts, value: ValueId, axis: number): ValueId => {
-  const size = p.node(Gather, [p.node(Shape, [value]), p.constant(int64s([axis], []))])
-  return p.node(Range, [p.constant(int64s([0], [])), size, p.constant(int64s([1], []))])
-}
-
-const unsqueeze = (p: Parts, value: ValueId, axis: number): ValueId =>
-  p.node(Unsqueeze, [value, p.constant(int64s([axis]))])
 
 /** Whether a mask that is added is known, and leaves each query a key. */
 const hasFiniteRows = (mask: Tensor | undefined): boolean => {
@@ -113,11 +94,11 @@ const base = composition<'Attention', AttentionAttributes>(
     const isGrouped = shared > 1
     const grouped = (value: ValueId): ValueId => (isGrouped ? unsqueeze(p, value, 2) : value)
 
-    const scaled = p.node(Mul, [q.right.value, number(attrs.scale ?? 1 / Math.sqrt(q.right.size))])
     const groups = [0, k.right.heads, shared, -1, q.right.size]
-    const queries = isGrouped ? p.node(Reshape, [scaled, p.constant(int64s(groups))]) : scaled
+    const queries = isGrouped ? p.node(Reshape, [q.right.value, p.constant(int64s(groups))]) : q.right.value
     const perm = isGrouped ? [0, 1, 2, 4, 3] : [0, 1, 3, 2]
-    let scores = p.node(MatMul, [queries, p.node(Transpose, [grouped(k.right.value)], { perm })])
+    const products = p.node(MatMul, [queries, p.node(Transpose, [grouped(k.right.value)], { perm })])
+    let scores = p.node(Mul, [products, number(attrs.scale ?? 1 / Math.sqrt(q.right.size))])
     /** Where a key takes part, in one value for each thing that tells. */
     const taking: ValueId[] = []
     let hides = false
@@ -131,10 +112,7 @@ const base = composition<'Attention', AttentionAttributes>(
       if (hides) taking.push(own)
       else scores = p.node(Add, [scores, own])
     }
-    if (attrs.is_causal !== 0) {
-      const [rows, columns] = [countedPlaces(p, q.right.value, 2), countedPlaces(p, k.right.value, 2)]
-      taking.push(p.node(LessOrEqual, [columns, unsqueeze(p, rows, 1)]))
-    }
+    if (attrs.is_causal !== 0) taking.push(isBehind(p, q.right.value, k.right.value))
     const [first, second] = taking
     const takes = first !== undefined && second !== undefined ? p.node(And, [first, second]) : first
     if (takes !== undefined) scores = p.node(Where, [takes, scores, number(-precisionOf(dtype).largest)])
@@ -145,8 +123,7 @@ const base = composition<'Attention', AttentionAttributes>(
     const whole = [0, q.right.heads, -1, v.right.size]
     const y = isGrouped ? p.node(Reshape, [context, p.constant(int64s(whole))]) : context
     if (tensorAt(p, p.input(0))?.shape?.length === 4) return E.right([y])
-    const places = p.node(Transpose, [y], { perm: [0, 2, 1, 3] })
-    return E.right([p.node(Reshape, [places, p.constant(int64s([0, 0, q.right.heads * v.right.size]))])])
+    return E.right([mergeHeads(p, y, q.right.heads * v.right.size)])
   },
 )
 

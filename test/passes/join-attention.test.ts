@@ -1,0 +1,319 @@
+/** Attention operators are taken apart while channels go through them, and are one operator again in what is written. */
+import { describe, expect, test } from 'vitest'
+import type { Graph } from '../../src/ir/graph.ts'
+import * as microsoft from '../../src/ir/ops/microsoft/index.ts'
+import * as ops from '../../src/ir/ops/index.ts'
+import { tensorOf } from '../../src/ir/tensor.ts'
+import type { Shape } from '../../src/ir/type.ts'
+import { noMasks } from '../../src/masks/mask.ts'
+import { compile } from '../../src/compile.ts'
+import { joinAttention } from '../../src/passes/join-attention.ts'
+import { buildGraph, type GraphBuilder } from '../builder.ts'
+import { compareCompiled, orThrow } from '../fuzz/differential.ts'
+import { right } from './laws.ts'
+
+const heads = 4
+const places = 8
+const width = heads * places
+
+const ofHeads = (...which: number[]): number[] =>
+  which.flatMap((h) => Array.from({ length: places }, (_, p) => h * places + p))
+const ofPlaces = (...which: number[]): number[] =>
+  Array.from({ length: heads }, (_, h) => which.map((p) => h * places + p)).flat()
+
+/** What stays the same when a graph is compiled, and when the result is compiled again. */
+const compiled = async (graph: Graph): Promise<Graph> => {
+  const { compiled: made, worst } = await compareCompiled(graph, noMasks, { target: 'cpu' })
+  expect(worst).toBeLessThan(1e-5)
+  expect(orThrow(compile(made.graph, noMasks, { target: 'cpu' })).graph).toBe(made.graph)
+  return made.graph
+}
+
+/** The operators of a graph that are part of attention, and their attributes. */
+const partsOf = (graph: Graph): ReadonlyArray<string> =>
+  graph.nodes.map(({ op }) => op).filter((op) => /Attention|Softmax|MatMul$|Transpose|Split|Where/.test(op))
+
+const attributesOf = (graph: Graph): unknown => graph.nodes.find(({ op }) => op.endsWith('Attention'))?.attrs
+
+interface Zeroed {
+  readonly q?: ReadonlyArray<number>
+  readonly v?: ReadonlyArray<number>
+}
+
+const linear = (
+  b: GraphBuilder,
+  name: string,
+  x: string,
+  sizes: readonly [number, number],
+  columns: ReadonlyArray<number>,
+) => b.op(ops.MatMul, [x, b.weight(name, sizes, { columns })])
+
+/** `int32` numbers above 0 and others, of a float input. */
+const integers = (b: GraphBuilder, x: string): string => b.op(ops.Cast, [x], { to: 6 })
+
+type Variant = (b: GraphBuilder) => { readonly more?: ReadonlyArray<string>; readonly attrs?: Partial<Attributes> }
+
+interface Attributes {
+  readonly unidirectional: number
+  readonly mask_filter_value: number
+  readonly scale: number
+}
+
+/** Self-attention by ONNX Runtime's operator, its weight and bias zero in some columns. */
+const fused = (length: number | string, variant: Variant, { q = [], v = [] }: Zeroed, inputs: Record<string, Shape>) =>
+  buildGraph({ x: ['N', length, 16], ...inputs }, (b) => {
+    const gone = [...q, ...q.map((c) => width + c), ...v.map((c) => 2 * width + c)]
+    const { more = [], attrs = {} } = variant(b)
+    const weights = [b.weight('w', [16, 3 * width], { columns: gone }), b.weight('b', [3 * width], { rows: gone })]
+    const y = b.op(microsoft.Attention, ['x', ...weights, ...more], { num_heads: heads, ...attrs })
+    return [linear(b, 'o', y, [width, 16], [])]
+  })
+
+const projected = (
+  length: number | string,
+  variant: Variant,
+  { q = [], v = [] }: Zeroed,
+  inputs: Record<string, Shape>,
+) =>
+  buildGraph({ x: ['N', length, 16], ...inputs }, (b) => {
+    const { more = [], attrs = {} } = variant(b)
+    const operands = [
+      linear(b, 'q', 'x', [16, width], q),
+      linear(b, 'k', 'x', [16, width], q),
+      linear(b, 'v', 'x', [16, width], v),
+    ]
+    const y = b.op(microsoft.MultiHeadAttention, [...operands, '', ...more], { num_heads: heads, ...attrs })
+    return [linear(b, 'o', y, [width, 16], [])]
+  })
+
+const variants: ReadonlyArray<readonly [string, Variant, Record<string, Shape>]> = [
+  ['as it is', () => ({}), {}],
+  ['causal', () => ({ attrs: { unidirectional: 1 } }), {}],
+  ['a scale', () => ({ attrs: { scale: 0.25 } }), {}],
+  [
+    'keys counted',
+    (b) => ({ more: [integers(b, b.op(ops.Add, [b.op(ops.Abs, ['m']), b.floats('one', [1], [])]))] }),
+    { m: ['N'] },
+  ],
+  [
+    'a mask for keys, causal',
+    (b) => ({ more: [integers(b, 'm')], attrs: { unidirectional: 1, mask_filter_value: -50 } }),
+    { m: ['N', 5] },
+  ],
+  ['a mask for queries', (b) => ({ more: [integers(b, 'm')], attrs: { mask_filter_value: -50 } }), { m: ['N', 5, 5] }],
+]
+
+describe.each(variants)('%s', (_, variant, inputs) => {
+  test.each(Object.keys(inputs).length > 0 ? [5] : [5, 'S'])(
+    'Attention over %s places is one operator again',
+    async (length) => {
+      const whole = fused(length, variant, {}, inputs)
+      const same = await compiled(whole)
+      expect(partsOf(same)).toEqual(['com.microsoft.Attention', 'MatMul'])
+      expect(attributesOf(same)).toEqual(attributesOf(whole))
+      const fewer = await compiled(
+        fused(length, variant, { q: ofPlaces(0, 3), v: [...ofHeads(1), ...ofPlaces(2)] }, inputs),
+      )
+      expect(partsOf(fewer)).toEqual(['com.microsoft.Attention', 'MatMul'])
+      expect(fewer.constants.get('w')?.shape).toEqual([16, 18 + 18 + 21])
+      expect(attributesOf(fewer)).toMatchObject({ num_heads: 3, qkv_hidden_sizes: [18, 18, 21] })
+    },
+  )
+  test.each(Object.keys(inputs).length > 0 ? [5] : [5, 'S'])(
+    'MultiHeadAttention over %s places is one operator again',
+    async (length) => {
+      const whole = projected(length, variant, {}, inputs)
+      const same = await compiled(whole)
+      expect(partsOf(same).filter((op) => op !== 'MatMul')).toEqual(['com.microsoft.MultiHeadAttention'])
+      expect(attributesOf(same)).toEqual(attributesOf(whole))
+      const fewer = await compiled(
+        projected(length, variant, { q: ofPlaces(0, 3), v: [...ofHeads(1), ...ofPlaces(2)] }, inputs),
+      )
+      expect(partsOf(fewer).filter((op) => op !== 'MatMul')).toEqual(['com.microsoft.MultiHeadAttention'])
+      expect(['q', 'k', 'v', 'o'].map((name) => fewer.constants.get(name)?.shape.join())).toEqual([
+        '16,18',
+        '16,18',
+        '16,21',
+        '21,16',
+      ])
+    },
+  )
+})
+
+test('what is added to scores, for one head or for all', async () => {
+  for (const own of [1, heads]) {
+    const graph = await compiled(projected(5, () => ({ more: ['', 'a'] }), { v: ofPlaces(0) }, { a: [1, own, 5, 5] }))
+    expect(partsOf(graph).filter((op) => op !== 'MatMul')).toEqual(['com.microsoft.MultiHeadAttention'])
+  }
+})
+
+/** ONNX's own operator, of queries, keys and values that layers make. */
+const standard = (
+  { q = [], v = [] }: Zeroed,
+  [rank, shared, length]: readonly [3 | 4, number, number | string],
+  attrs: { readonly is_causal?: number } = {},
+  mask?: (b: GraphBuilder) => string,
+  inputs: Record<string, Shape> = {},
+): Graph =>
+  buildGraph(
+    { x: ['N', length, 16], ...inputs },
+    (b) => {
+      const kept = ofHeads(...Array.from({ length: shared }, (_, h) => h)).length
+      const apart = (name: string, size: number, gone: ReadonlyArray<number>): string => {
+        const y = linear(
+          b,
+          name,
+          'x',
+          [16, size],
+          gone.filter((c) => c < size),
+        )
+        if (rank === 3) return y
+        const split = b.op(ops.Reshape, [y, b.ints(`${name}.heads`, [0, 0, size / places, places])])
+        return b.op(ops.Transpose, [split], { perm: [0, 2, 1, 3] })
+      }
+      const operands = [apart('q', width, q), apart('k', kept, q), apart('v', kept, v), ...(mask ? [mask(b)] : [])]
+      const counts = rank === 3 ? { q_num_heads: heads, kv_num_heads: shared } : {}
+      const y = b.op(ops.Attention, operands, { ...counts, ...attrs })
+      if (rank === 3) return [linear(b, 'o', y, [width, 16], [])]
+      const merged = b.op(ops.Reshape, [
+        b.op(ops.Transpose, [y], { perm: [0, 2, 1, 3] }),
+        b.ints('merged', [0, 0, width]),
+      ])
+      return [linear(b, 'o', merged, [width, 16], [])]
+    },
+    { opset: 23 },
+  )
+
+describe('Attention of ONNX', () => {
+  const flags = (b: GraphBuilder): string => b.op(ops.Greater, ['m', b.floats('zero', [-0.5], [])])
+  const whole = ['Attention']
+  const inside = (graph: Graph): ReadonlyArray<string> =>
+    partsOf(graph).filter((op) => !['MatMul', 'Transpose'].includes(op))
+  test.each([
+    [3, 4, 5],
+    [3, 2, 5],
+    [4, 4, 5],
+    [4, 2, 5],
+    [3, 4, 'S'],
+    [3, 2, 'S'],
+    [4, 2, 'S'],
+  ] as const)('of rank %s and %s heads of keys over %s places is one operator again', async (rank, shared, length) => {
+    for (const attrs of [{}, { is_causal: 1 }]) {
+      const graph = standard({}, [rank, shared, length], attrs)
+      const same = await compiled(graph)
+      expect(inside(same)).toEqual(whole)
+      if (rank === 3) expect(attributesOf(same)).toEqual(attributesOf(graph))
+      const fewer = await compiled(standard({ q: ofPlaces(0, 3), v: ofPlaces(2) }, [rank, shared, length], attrs))
+      expect(inside(fewer)).toEqual(whole)
+      expect(['q', 'k', 'v'].map((name) => fewer.constants.get(name)?.shape[1])).toEqual([24, 6 * shared, 7 * shared])
+    }
+  })
+  test('with a mask of truth values, causal or not', async () => {
+    for (const shape of [
+      [5, 5],
+      ['N', 1, 5, 5],
+      [1, heads, 5, 5],
+    ]) {
+      for (const attrs of [{}, { is_causal: 1 }]) {
+        const graph = await compiled(standard({ v: ofHeads(1) }, [3, heads, 5], attrs, flags, { m: shape }))
+        expect(inside(graph)).toEqual(whole)
+        // A mask of the model's inputs for each head keeps them.
+        expect(attributesOf(graph)).toMatchObject({ q_num_heads: shape[1] === heads ? 4 : 3, ...attrs })
+      }
+    }
+  })
+  test('with a constant that is added', async () => {
+    const mask = (b: GraphBuilder): string => b.weight('mask', [5, 5])
+    expect(inside(await compiled(standard({ v: ofHeads(1) }, [3, heads, 5], {}, mask)))).toEqual(whole)
+  })
+})
+
+describe('parts that compute something else stay apart', () => {
+  const all = new Set(['Attention', 'com.microsoft.MultiHeadAttention'])
+  const parts = (
+    change: {
+      readonly hide?: (b: GraphBuilder, scores: string) => string
+      readonly perm?: ReadonlyArray<number>
+      readonly values?: ReadonlyArray<number>
+      readonly axis?: number
+      readonly second?: boolean
+    },
+    inputs: Record<string, Shape> = {},
+  ): ReadonlyArray<string> => {
+    const graph = buildGraph(
+      { q: [2, 4, 4 * 4], k: [2, 4, 4 * 4], v: [2, 4, 4 * 4], ...inputs },
+      (b) => {
+        const apart = (x: string, perm: ReadonlyArray<number>): string =>
+          b.op(ops.Transpose, [b.op(ops.Reshape, [x, b.ints(`${x}.heads`, [0, 0, 4, 4])])], { perm })
+        const products = b.op(ops.MatMul, [apart('q', [0, 2, 1, 3]), apart('k', change.perm ?? [0, 2, 3, 1])])
+        const scores = b.op(ops.Mul, [products, b.floats('scale', [0.5], [])])
+        const weights = b.op(ops.Softmax, [change.hide?.(b, scores) ?? scores], { axis: change.axis ?? -1 })
+        const y = b.op(ops.MatMul, [weights, apart('v', change.values ?? [0, 2, 1, 3])])
+        const merged = b.op(ops.Reshape, [
+          b.op(ops.Transpose, [y], { perm: [0, 2, 1, 3] }),
+          b.ints('merged', [0, 0, 16]),
+        ])
+        return [merged, ...(change.second ? [weights] : [])]
+      },
+      { opset: 23 },
+    )
+    return right(joinAttention(all).run(graph))
+      .nodes.map(({ op }) => op)
+      .filter((op) => op.endsWith('Attention'))
+  }
+  test('but those that compute that are one', () => {
+    expect(parts({})).toEqual(['Attention'])
+  })
+  test('keys of which places and heads are swapped', () => {
+    expect(parts({ perm: [0, 1, 3, 2] })).toEqual([])
+  })
+  test('channels of which the heads are the faster part', () => {
+    expect(parts({ values: [0, 3, 1, 2] })).toEqual([])
+    expect(parts({ perm: [0, 3, 2, 1] })).toEqual([])
+  })
+  test('a softmax over queries', () => {
+    expect(parts({ axis: 2 })).toEqual([])
+  })
+  test('weights that are read besides', () => {
+    expect(parts({ second: true })).toEqual([])
+  })
+  const hiding = (flags: ReadonlyArray<number>, low: number) => (b: GraphBuilder, scores: string) =>
+    b.op(ops.Where, [b.constant('takes', tensorOf('bool', [4, 4], flags)), scores, b.floats('low', [low], [])])
+  const lowest = -(2 - 2 ** -23) * 2 ** 127
+  const triangle = Array.from({ length: 16 }, (_, i) => (i % 4 <= Math.floor(i / 4) ? 1 : 0))
+  test('what is hidden otherwise than behind the query, or is not hidden for good', () => {
+    expect(parts({ hide: hiding(triangle, lowest) })).toEqual(['Attention'])
+    expect(parts({ hide: hiding(triangle.with(1, 1), lowest) })).toEqual([])
+    expect(parts({ hide: hiding(triangle, -10) })).toEqual([])
+  })
+  const masked = (axes: ReadonlyArray<number>) => (b: GraphBuilder, scores: string) => {
+    const wide = b.op(ops.Unsqueeze, [b.op(ops.Cast, ['m'], { to: 6 }), b.ints('axes', axes)])
+    const takes = b.op(ops.Greater, [wide, b.constant('none', tensorOf('int32', [], [0]))])
+    return b.op(ops.Add, [scores, b.op(ops.Where, [takes, b.floats('zero', [0], []), b.floats('filter', [-9], [])])])
+  }
+  test('a mask along other axes', () => {
+    const only = new Set(['com.microsoft.MultiHeadAttention'])
+    const graphOf = (axes: ReadonlyArray<number>, shape: Shape): Graph =>
+      buildGraph(
+        { q: [4, 4, 16], k: [4, 4, 16], v: [4, 4, 16], m: shape },
+        (b) => {
+          const apart = (x: string, perm: ReadonlyArray<number>): string =>
+            b.op(ops.Transpose, [b.op(ops.Reshape, [x, b.ints(`${x}.heads`, [0, 0, 4, 4])])], { perm })
+          const scores = b.op(ops.MatMul, [apart('q', [0, 2, 1, 3]), apart('k', [0, 2, 3, 1])])
+          const weights = b.op(ops.Softmax, [masked(axes)(b, scores)], { axis: -1 })
+          const y = b.op(ops.MatMul, [weights, apart('v', [0, 2, 1, 3])])
+          return [b.op(ops.Reshape, [b.op(ops.Transpose, [y], { perm: [0, 2, 1, 3] }), b.ints('merged', [0, 0, 16])])]
+        },
+        { opset: 23 },
+      )
+    const ports = (axes: ReadonlyArray<number>, shape: Shape): number | undefined =>
+      right(joinAttention(only).run(graphOf(axes, shape))).nodes.find(({ op }) => op.endsWith('Attention'))?.inputs
+        .length
+    expect(ports([1, 2], [4, 4])).toBe(5)
+    // What is added as it is.
+    expect(ports([0, 1], [4, 4])).toBe(6)
+    expect(ports([0, 2], [4, 4])).toBeUndefined()
+    expect(ports([1], [4, 4, 4])).toBe(5)
+    expect(ports([0], [4, 4, 4])).toBe(6)
+  })
+})
