@@ -4,12 +4,14 @@
  */
 import { invariant } from '../ir/failure.ts'
 import type { ValueId } from '../ir/op.ts'
+import { elements as elementsOf, gather, pieces, type Tensor } from '../ir/tensor.ts'
 import { sizeOf } from '../ir/type.ts'
 
 /**
- * The mask of one weight: an element is kept when `elements` keeps it and every axis keeps its index. Whole channels
- * take one byte each in `axes`, whatever the size of the weight; `elements` is there only where single weights are
- * masked. 1 is kept, 0 is masked; nothing else occurs. Never written to after it was made.
+ * The mask of one weight: an element is kept when `elements` keeps it, every axis keeps its index, and `within` is not zero
+ * there. Whole channels take one byte each in `axes`, whatever the size of the weight; `elements` is there only where single
+ * weights are masked; `within` takes no memory of the mask, and is read whenever that is. 1 is kept, 0 is masked; nothing else
+ * occurs. Never written to after it was made.
  */
 export interface Mask {
   readonly shape: ReadonlyArray<number>
@@ -17,6 +19,8 @@ export interface Mask {
   readonly elements: Uint8Array | undefined
   /** Per axis one byte per index; undefined keeps all. */
   readonly axes: ReadonlyArray<Uint8Array | undefined>
+  /** A tensor of the shape of the weight, mostly the weight itself; undefined keeps all. */
+  readonly within?: Tensor | undefined
 }
 
 /** Masks by the name of the constant that holds the weight. */
@@ -43,6 +47,9 @@ export const axisMask = (shape: ReadonlyArray<number>, axis: number, kept: Uint8
   return { ...wholeMask(shape), axes: shape.map((_, a) => (a === axis ? kept : undefined)) }
 }
 
+/** The mask that keeps what is not zero in `tensor`. */
+export const nonZeroMask = (tensor: Tensor): Mask => ({ ...wholeMask(tensor.shape), within: tensor })
+
 const both = (a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined => {
   if (a === undefined || b === undefined || a === b) return a ?? b
   return a.map((kept, i) => kept & (b[i] ?? 0))
@@ -54,11 +61,23 @@ export const intersectMask = (a: Mask, b: Mask): Mask => {
     a.shape.length === b.shape.length && a.shape.every((d, i) => d === b.shape[i]),
     `masks of shapes [${a.shape.join(',')}] and [${b.shape.join(',')}] for one weight`,
   )
+  const isOne = a.within === undefined || b.within === undefined || a.within === b.within
   return {
     shape: a.shape,
-    elements: both(a.elements, b.elements),
+    elements: both(a.elements, isOne ? b.elements : both(b.elements, b.within && nonZeros(b.within))),
     axes: a.axes.map((kept, i) => both(kept, b.axes[i])),
+    within: a.within ?? b.within,
   }
+}
+
+/** One byte per element: 0 where it is zero. */
+const nonZeros = (tensor: Tensor): Uint8Array => {
+  const out = new Uint8Array(sizeOf(tensor.shape))
+  let at = 0
+  for (const { rows } of pieces(tensor)) {
+    for (const value of elementsOf(rows)) out[at++] = Number(value) === 0 ? 0 : 1
+  }
+  return out
 }
 
 /** Keeps what both sets of masks keep. */
@@ -74,8 +93,10 @@ export const intersectMasks = (a: Masks, b: Masks): Masks => {
 
 /** One byte per element, row-major: 1 kept, 0 masked. Not to be written to; the mask's own bytes where it has no axes. */
 export const expandMask = (mask: Mask): Uint8Array => {
-  if (mask.elements !== undefined && mask.axes.every((kept) => kept === undefined)) return mask.elements
-  const out = mask.elements?.slice() ?? new Uint8Array(sizeOf(mask.shape)).fill(1)
+  const given = both(mask.elements, mask.within && nonZeros(mask.within))
+  if (given !== undefined && mask.axes.every((kept) => kept === undefined)) return given
+  const isOwn = given !== undefined && given !== mask.elements
+  const out = isOwn ? given : (given?.slice() ?? new Uint8Array(sizeOf(mask.shape)).fill(1))
   for (const [axis, kept] of mask.axes.entries()) {
     if (kept === undefined) continue
     const inner = sizeOf(mask.shape.slice(axis + 1))
@@ -89,19 +110,27 @@ export const expandMask = (mask: Mask): Uint8Array => {
 }
 
 /** What a mask says of the rows (indices along axis 0) from `first` to before `end`; a scalar is one row. */
-export const maskRows = ({ shape, elements, axes }: Mask, first: number, end: number): Mask => {
-  if (shape.length === 0) return { shape, elements, axes }
+export const maskRows = (mask: Mask, first: number, end: number): Mask => {
+  const { shape, elements, axes, within } = mask
+  if (shape.length === 0) return mask
   const inner = sizeOf(shape.slice(1))
   return {
     shape: [end - first, ...shape.slice(1)],
     elements: elements?.subarray(first * inner, end * inner),
     axes: axes.map((kept, axis) => (axis === 0 ? kept?.subarray(first, end) : kept)),
+    within:
+      within &&
+      gather(
+        within,
+        0,
+        Int32Array.from({ length: end - first }, (_, i) => first + i),
+      ),
   }
 }
 
 /** How many elements a mask keeps. */
 export const keptCount = (mask: Mask): number => {
-  if (mask.elements === undefined) {
+  if (mask.elements === undefined && mask.within === undefined) {
     return mask.shape.reduce((n, d, axis) => n * (mask.axes[axis]?.reduce((sum, kept) => sum + kept, 0) ?? d), 1)
   }
   return expandMask(mask).reduce((sum, kept) => sum + kept, 0)

@@ -51,8 +51,11 @@ export const applyMasks = (graph: Graph, masks: Masks): E.Either<MaskError, Grap
 }
 
 /** `tensor · mask`; the same tensor where that changes nothing. */
-const multiply = (tensor: Tensor, mask: Mask): Tensor => {
-  const masksAny = [mask.elements, ...mask.axes].some((kept) => kept?.includes(0))
+const multiply = (tensor: Tensor, { within, ...mask }: Mask): Tensor =>
+  multiplyBy(tensor, within === tensor ? mask : { ...mask, within })
+
+const multiplyBy = (tensor: Tensor, mask: Mask): Tensor => {
+  const masksAny = mask.within !== undefined || [mask.elements, ...mask.axes].some((kept) => kept?.includes(0))
   if (!masksAny) return tensor
   if (tensor.tag === 'Held') return multiplyHeld(tensor, mask)
   if (bitsOf(tensor.dtype) < 8) {

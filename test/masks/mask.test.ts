@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { stridesOf } from '../../src/ir/evaluate.ts'
+import { elements, tensorOf } from '../../src/ir/tensor.ts'
 import { sizeOf } from '../../src/ir/type.ts'
 import {
   axisMask,
@@ -10,6 +11,7 @@ import {
   intersectMasks,
   keptCount,
   type Mask,
+  maskRows,
   sameMask,
   wholeMask,
 } from '../../src/masks/mask.ts'
@@ -19,11 +21,14 @@ const bits = (length: number) => fc.array(fc.integer({ min: 0, max: 1 }), { minL
 
 /** A mask of any kind, and for every element whether it is kept, by the definition. */
 const masks = (shape: ReadonlyArray<number>): fc.Arbitrary<Mask> =>
-  fc.tuple(fc.option(bits(sizeOf(shape))), ...shape.map((d) => fc.option(bits(d)))).map(([elements, ...axes]) => ({
-    shape,
-    elements: elements ? Uint8Array.from(elements) : undefined,
-    axes: axes.map((kept) => (kept ? Uint8Array.from(kept) : undefined)),
-  }))
+  fc
+    .tuple(fc.option(bits(sizeOf(shape))), fc.option(bits(sizeOf(shape))), ...shape.map((d) => fc.option(bits(d))))
+    .map(([elements, within, ...axes]) => ({
+      shape,
+      elements: elements ? Uint8Array.from(elements) : undefined,
+      axes: axes.map((kept) => (kept ? Uint8Array.from(kept) : undefined)),
+      within: within ? tensorOf('float32', shape, within) : undefined,
+    }))
 
 const keeps = (mask: Mask, flat: number): number => {
   const strides = stridesOf(mask.shape)
@@ -31,7 +36,8 @@ const keeps = (mask: Mask, flat: number): number => {
     const index = Math.floor(flat / (strides[a] ?? 1)) % (mask.shape[a] ?? 1)
     return kept === undefined || kept[index] === 1
   })
-  return onAxes && mask.elements?.[flat] !== 0 ? 1 : 0
+  const isZero = mask.within !== undefined && elements(mask.within)[flat] === 0
+  return onAxes && mask.elements?.[flat] !== 0 && !isZero ? 1 : 0
 }
 
 const byDefinition = (mask: Mask): Uint8Array =>
@@ -44,6 +50,20 @@ describe('mask', () => {
         const expected = byDefinition(mask)
         expect(expandMask(mask)).toEqual(expected)
         expect(keptCount(mask)).toBe(expected.reduce((n, kept) => n + kept, 0))
+      }),
+    )
+  })
+
+  it('says of some rows what it says of all', () => {
+    fc.assert(
+      fc.property(shapes.chain(masks), fc.nat({ max: 4 }), fc.nat({ max: 4 }), (mask, a, b) => {
+        const rows = mask.shape[0] ?? 1
+        const [first, end] = [Math.min(a, b, rows), Math.min(Math.max(a, b), rows)]
+        const inner = sizeOf(mask.shape.slice(1))
+        const some = expandMask(maskRows(mask, first, end))
+        expect(some).toEqual(
+          mask.shape.length === 0 ? byDefinition(mask) : byDefinition(mask).slice(first * inner, end * inner),
+        )
       }),
     )
   })

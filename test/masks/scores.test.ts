@@ -1,14 +1,16 @@
 import * as fc from 'fast-check'
+import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, it } from 'vitest'
 import { makeNode } from '../../src/ir/make-node.ts'
 import { Conv } from '../../src/ir/ops/index.ts'
 import { tensorOf } from '../../src/ir/tensor.ts'
 import { densities } from '../../src/masks/density.ts'
-import { axisMask, elementMask, intersectMasks, type Mask } from '../../src/masks/mask.ts'
+import { axisMask, elementMask, expandMask, intersectMasks, type Mask } from '../../src/masks/mask.ts'
 import { kthSmallest } from '../../src/masks/kth-smallest.ts'
 import { channelScores, type ChannelScore, scoreChannels } from '../../src/masks/scores.ts'
 import { type Layer, layersOf } from '../../src/masks/weights.ts'
 import { zerosOf } from '../../src/masks/zeros.ts'
+import { applyMasks } from '../../src/passes/apply-masks.ts'
 import { graphOf, net, sharing, weight } from './nets.ts'
 
 const layerOf = (shape: ReadonlyArray<number>, values: ReadonlyArray<number>, group = 1): Layer => {
@@ -165,7 +167,10 @@ describe('densities', () => {
       ['z'],
     )
     const zeros = zerosOf(graph)
-    expect([...zeros]).toEqual([['w', elementMask([2, 1, 1, 2], Uint8Array.of(0, 1, 0, 1))]])
+    expect([...zeros].map(([name, mask]) => [name, expandMask(mask)])).toEqual([['w', Uint8Array.of(0, 1, 0, 1)]])
+    // However large the weight is, they take no memory.
+    expect(zeros.get('w')?.elements).toBeUndefined()
+    expect(applyMasks(graph, zeros)).toEqual(E.right(graph))
     expect(densities(graph, zeros).kept).toBe(4)
     const both = intersectMasks(new Map([['w', axisMask([2, 1, 1, 2], 0, Uint8Array.of(1, 0))]]), zeros)
     expect(densities(graph, both).kept).toBe(3)
