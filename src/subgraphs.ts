@@ -4,10 +4,11 @@ import * as E from 'fp-ts/lib/Either.js'
 import { lower } from './export/lower.ts'
 import { restore } from './export/restore.ts'
 import { memoized } from './ir/analysis.ts'
-import { type Graph, withParts } from './ir/graph.ts'
+import { contextOf, type Graph, makeGraph, withParts } from './ir/graph.ts'
+import type { ValueId } from './ir/op.ts'
 import { isOpaque } from './ir/registry.ts'
 import { sizeInBytes } from './ir/tensor.ts'
-import { unknownType } from './ir/type.ts'
+import { sameType, tensorType, unknownType, type ValueType } from './ir/type.ts'
 import { encode, without } from './onnx/codec.ts'
 import { type GraphProto, GraphProtoSchema, ModelProtoSchema, NodeProtoSchema } from './onnx/onnx_pb.ts'
 import { createValueInfo } from './onnx/value-info.ts'
@@ -83,8 +84,91 @@ const write = ({ graph }: Subgraph, node: OpaqueNode, around: Graph): GraphProto
   return proto
 }
 
+/** The type of what is left of a value at one index of an axis, which may be counted from the back. */
+const slicedType = (type: ValueType | undefined, axis: number): ValueType | undefined => {
+  if (type?.kind !== 'tensor' || type.shape === undefined) return undefined
+  const { shape } = type
+  const at = axis < 0 ? axis + shape.length : axis
+  return tensorType(
+    type.dtype,
+    shape.filter((_, a) => a !== at),
+  )
+}
+
+/** How a body is run: how often, and with what types of its first inputs, where these are known. */
+interface Course {
+  readonly times: number
+  /** Number of values that it carries from step to step. */
+  readonly states: number
+  readonly types: ReadonlyArray<ValueType | undefined>
+}
+
+const courseOf = (node: OpaqueNode, graph: Graph): Course => {
+  const { attribute } = restore(NodeProtoSchema, node.attrs.payload)
+  const types = node.inputs.map((name) => graph.types.get(name))
+  if (node.attrs.opType === 'Loop') {
+    const [times] = contextOf(graph, node).content(0) ?? []
+    const carried = [undefined, undefined, ...types.slice(2)]
+    return { times: typeof times === 'number' ? times : 1, states: types.length - 2, types: carried }
+  }
+  const scans = Number(attribute.find(({ name }) => name === 'num_scan_inputs')?.i ?? 0n)
+  const axes = attribute.find(({ name }) => name === 'scan_input_axes')?.ints.map(Number) ?? []
+  const states = types.length - scans
+  const [first, axis] = [types[states], axes[0] ?? 0]
+  const shape = first?.kind === 'tensor' ? first.shape : undefined
+  const times = shape?.at(axis)
+  return {
+    times: scans > 0 && typeof times === 'number' ? times : 1,
+    states,
+    types: types.map((type, k) => (k < states ? type : slicedType(type, axes[k - states] ?? 0))),
+  }
+}
+
+const isKnown = (type: ValueType | undefined): boolean =>
+  type?.kind === 'tensor' && type.shape?.every((dim) => typeof dim === 'number') === true
+
+/** A body whose inputs are of known types; as it is where they contradict what it says itself. */
+const typed = (graph: Graph, types: Course['types']): Graph => {
+  const inputs = graph.inputs.map((input, k) => {
+    const type = types[k]
+    return type !== undefined && isKnown(type) && !isKnown(input.type) ? { ...input, type } : input
+  })
+  const made = makeGraph({ ...graph, inputs })
+  return E.isRight(made) ? made.right : graph
+}
+
+/** By name the types of what the body of a node carries, behind it, where they are those at first. */
+const carriedTypes = (node: OpaqueNode, graph: Graph): ReadonlyArray<readonly [ValueId, ValueType]> => {
+  const isLoop = node.attrs.opType === 'Loop'
+  const [body] = isLoop || node.attrs.opType === 'Scan' ? (subgraphs.open(node, graph) ?? []) : []
+  if (body === undefined) return []
+  const { types, states } = courseOf(node, graph)
+  const { outputs, types: inside } = typed(body.graph, types)
+  return node.outputs.slice(0, states).flatMap((name, k) => {
+    const [first, next] = [types[isLoop ? k + 2 : k], inside.get(outputs[isLoop ? k + 1 : k]?.name ?? '')]
+    return name !== '' && first !== undefined && isKnown(first) && next !== undefined && sameType(first, next)
+      ? [[name, first]]
+      : []
+  })
+}
+
 /** Subgraphs as ONNX files hold them. */
 export const subgraphs: Subgraphs = {
+  sized: (graph) => {
+    const found = graph.nodes.flatMap((node) =>
+      isOpaque(node) && node.attrs.defines.length > 0 ? carriedTypes(node, graph) : [],
+    )
+    if (found.length === 0) return graph
+    const made = makeGraph({ ...graph, hints: new Map([...graph.hints, ...found]) })
+    return E.isRight(made) ? made.right : graph
+  },
+  macs: (node, graph, macsOf) => {
+    const opened = subgraphs.open(node, graph) ?? []
+    if (node.attrs.opType === 'If') return Math.max(0, ...opened.map((one) => macsOf(one.graph)))
+    if (node.attrs.opType !== 'Loop' && node.attrs.opType !== 'Scan') return 0
+    const { times, types } = courseOf(node, graph)
+    return times * opened.reduce((sum, one) => sum + macsOf(typed(one.graph, types)), 0)
+  },
   open: (node, graph) => {
     if (tellsTooMany(graph) || graph.preserved.irVersion < oldest || node.attrs.attributes !== undefined)
       return undefined

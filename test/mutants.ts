@@ -37,6 +37,13 @@ const joining = 'test/passes/join-attention.test.ts'
 
 const mutants: ReadonlyArray<Mutant> = [
   {
+    guard: 'what a loop carries is behind it of the sizes at first where these stay',
+    file: 'src/subgraphs.ts',
+    from: 'next !== undefined && sameType(first, next)',
+    to: 'next !== undefined',
+    tests: 'test/subgraphs.test.ts',
+  },
+  {
     guard: 'directions whose rows are held in scales of their own lose the same units',
     file: 'src/ir/families/recurrent-mixing.ts',
     from: 'if (ways === 1 || isHeld) {',

@@ -192,3 +192,87 @@ test('Scan: its body loses channels', async () => {
   const graph = await compiled(bytes, [{ x }])
   expect(inside(graph)).toEqual(['4x10', '10x4'])
 })
+
+describe('multiply-accumulates', () => {
+  const counts = (bytes: Uint8Array): readonly [before: number, after: number] => {
+    const { report } = orThrow(compile(read(bytes), noMasks, { widths: 'raw' }))
+    return [report.before.macs, report.after.macs]
+  }
+  /** Of `rows` through 16 units, or through those of them that stay. */
+  const through = (rows: number, units: number): number => 2 * rows * 4 * units
+
+  /** A loop whose body says nothing of the sizes of what it carries; a matrix behind it. */
+  const loop = (times: TensorInit | undefined, next = 'p') =>
+    modelBytes({
+      input: [info('x', [2, 4]), ...(times === undefined ? [info('three', [], 'int64')] : [])],
+      output: [info('y', ['m', 5])],
+      initializer: [...weights, ...(times === undefined ? [] : [times]), truth('yes', true), matrix('out', 4, 5)],
+      node: [
+        node('Loop', ['three', 'yes', 'x'], ['h'], {
+          attribute: [
+            subgraph('body', {
+              name: 'body',
+              input: [info('i', [], 'int64'), info('going', [], 'bool'), info('h_in', ['p', 'q'])],
+              node: [
+                node('Identity', ['going'], ['still']),
+                ...perceptron('l', 'h_in', 'p'),
+                node('Concat', ['p', 'p'], ['twice'], { attribute: [{ name: 'axis', type: Type.INT, i: 0n }] }),
+              ],
+              output: [info('still', [], 'bool'), info(next, ['r', 's'])],
+            }),
+          ],
+        }),
+        node('MatMul', ['h', 'out'], ['y']),
+      ],
+    })
+
+  test('in the body of a loop count for each step, of the sizes that it carries, and behind it', () => {
+    expect(counts(loop(scalar('three', 3n)))).toEqual([3 * through(2, 16) + 2 * 4 * 5, 3 * through(2, 10) + 2 * 4 * 5])
+  })
+
+  test('count once where it is not known how often, as at first where sizes change', () => {
+    expect(counts(loop(undefined))).toEqual([through(2, 16) + 2 * 4 * 5, through(2, 10) + 2 * 4 * 5])
+    expect(counts(loop(scalar('three', 3n), 'twice'))[1]).toBe(3 * through(2, 10))
+  })
+
+  test('of branches are those of the larger one', () => {
+    const then: GraphInit = { name: 'then', node: perceptron('t', 'x', 'to'), output: [info('to', [2, 4])] }
+    const otherwise: GraphInit = {
+      name: 'otherwise',
+      node: [...perceptron('e', 'x', 'p'), node('Abs', ['p'], ['q']), ...perceptron('f', 'q', 'eo')],
+      output: [info('eo', [2, 4])],
+    }
+    const bytes = modelBytes({
+      input: [info('x', [2, 4]), info('c', [], 'bool')],
+      output: [info('y', [2, 4])],
+      initializer: weights,
+      node: [node('If', ['c'], ['y'], branches(then, otherwise))],
+    })
+    expect(counts(bytes)).toEqual([2 * through(2, 16), 2 * through(2, 10)])
+  })
+
+  test('of what is scanned count for each step', () => {
+    const body: GraphInit = {
+      name: 'body',
+      input: [info('h', ['p', 'q']), info('s', ['r'])],
+      node: [node('Add', ['h', 's'], ['sum']), ...perceptron('l', 'sum', 'next'), node('Identity', ['next'], ['out'])],
+      output: [info('next', [1, 4]), info('out', [1, 4])],
+    }
+    const scan = (axis: bigint) =>
+      modelBytes({
+        input: [info('x', axis === 0n ? [7, 4] : [4, 7])],
+        output: [info('y', [7, 1, 4])],
+        initializer: [...weights, { name: 'zero', dims: [1n, 4n], dataType: 1, rawData: new Uint8Array(16) }],
+        node: [
+          node('Scan', ['zero', 'x'], ['last', 'y'], {
+            attribute: [
+              subgraph('body', body),
+              { name: 'num_scan_inputs', type: Type.INT, i: 1n },
+              { name: 'scan_input_axes', type: Type.INTS, ints: [axis] },
+            ],
+          }),
+        ],
+      })
+    for (const axis of [0n, 1n, -1n]) expect(counts(scan(axis))).toEqual([7 * through(1, 16), 7 * through(1, 10)])
+  })
+})

@@ -130,7 +130,7 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
   if (E.isLeft(start)) return start
   const tooLarge = tooManyChannels(start.right)
   if (tooLarge !== undefined) return E.left(tooLarge)
-  const before = survey(start.right, bindings)
+  const before = survey(start.right, bindings, options.subgraphs)
   const rounds: Array<ReadonlyArray<LayerChange>> = []
   const steps = pipeline({
     subgraphs: options.subgraphs,
@@ -142,7 +142,7 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
   })
   const end = runPipeline(steps, start.right, observer)
   if (E.isLeft(end)) return end
-  const after = survey(end.right, bindings)
+  const after = survey(end.right, bindings, options.subgraphs)
   const whole = runPipeline(joiningOf(model), end.right, observer)
   if (E.isLeft(whole)) return whole
   const layers = reportLayers(before, after, rounds)
@@ -229,9 +229,10 @@ interface Survey {
   readonly layers: ReadonlyArray<LayerSize>
 }
 
-const survey = (graph: Graph, bindings: Bindings): Survey => {
-  const bound = bindInputs(graph, bindings)
-  const { graph: sized, sizes } = E.isRight(bound) ? bound.right : { graph, sizes: bindings }
+const survey = (graph: Graph, bindings: Bindings, subgraphs: Subgraphs | undefined): Survey => {
+  const inputs = bindInputs(graph, bindings)
+  const { graph: bound, sizes } = E.isRight(inputs) ? inputs.right : { graph, sizes: bindings }
+  const sized = subgraphs?.sized(bound) ?? bound
   const layers = sized.nodes.flatMap((node) => {
     const op = opOf(node)
     const ctx = contextOf(sized, node)
@@ -245,14 +246,18 @@ const survey = (graph: Graph, bindings: Bindings): Survey => {
     const name = node.inputs[c?.weightPort ?? mixing?.layer.weightPort ?? -1] ?? ''
     return [{ layer: node.name, op: node.op, weight: name, inputs, outputs, macs: op.macs?.(ctx) ?? 0 }]
   })
-  return { totals: totalsOf(sized), sizes, layers }
+  return { totals: totalsOf(sized, subgraphs), sizes, layers }
 }
 
-/** Multiply-accumulates of the whole graph; symbolic sizes count as 1. */
-export const macsOf = (graph: Graph): number =>
-  graph.nodes.reduce((sum, node) => sum + (opOf(node).macs?.(contextOf(graph, node)) ?? 0), 0)
+/** Multiply-accumulates of the whole graph, those in subgraphs where these can be read; symbolic sizes count as 1. */
+export const macsOf = (graph: Graph, subgraphs?: Subgraphs): number =>
+  graph.nodes.reduce((sum, node) => {
+    if (!isOpaque(node)) return sum + (opOf(node).macs?.(contextOf(graph, node)) ?? 0)
+    if (subgraphs === undefined || node.attrs.defines.length === 0) return sum
+    return sum + subgraphs.macs(node, graph, (inner) => macsOf(inner, subgraphs))
+  }, 0)
 
-export const totalsOf = (graph: Graph): Totals => {
+export const totalsOf = (graph: Graph, subgraphs?: Subgraphs): Totals => {
   let parameters = 0
   let bytes = 0
   let nodes = graph.nodes.length
@@ -262,7 +267,7 @@ export const totalsOf = (graph: Graph): Totals => {
     bytes += storedBytes(tensor)
     if (tensor.tag === 'Held') nodes += 1
   }
-  return { parameters, bytes, macs: macsOf(graph), nodes }
+  return { parameters, bytes, macs: macsOf(graph, subgraphs), nodes }
 }
 
 /** A width through all rounds: what each kept, in terms of the first. */

@@ -16,6 +16,13 @@ export interface Subgraph {
 export interface Subgraphs {
   /** The subgraphs of a node of `graph`, in the order of its attributes; undefined where one is not looked into. */
   readonly open: (node: OpaqueNode, graph: Graph) => ReadonlyArray<Subgraph> | undefined
+  /**
+   * The multiply-accumulates of a node, by those of its subgraphs: as often as a body runs, once where that is not known, and of
+   * branches the larger one. What a body carries from step to step is of the sizes that it has at first.
+   */
+  readonly macs: (node: OpaqueNode, graph: Graph, macsOf: (subgraph: Graph) => number) => number
+  /** The graph, for counting: what bodies carry from step to step is behind them of the sizes that it has at first, where these stay. */
+  readonly sized: (graph: Graph) => Graph
   /** The node with other subgraphs: those that {@link open} gave, changed but for inputs and outputs. */
   readonly close: (node: OpaqueNode, graph: Graph, subgraphs: ReadonlyArray<Subgraph>) => OpaqueNode
 }

@@ -478,7 +478,6 @@ const plain: ReadonlyArray<Apply> = [
   grouped,
 ]
 
-/** Those of ordinary numbers. What a runtime makes of the tails inside a recurrence is not known to the verdict. */
 const ordinary: ReadonlyArray<Apply> = [...plain, recurrence, recurrence]
 
 const edgeNames = [
@@ -512,7 +511,7 @@ const edgeNames = [
 ] as const
 
 /** A program at the edges takes its steps from these; half of them are ordinary ones. */
-const edgy: ReadonlyArray<Apply> = [...plain, ...edgeNames, ...edgeNames].map((apply) =>
+const edgy: ReadonlyArray<Apply> = [...ordinary, ...edgeNames, ...edgeNames].map((apply) =>
   typeof apply === 'string' ? edgeSteps(conv, gemm)[apply] : apply,
 )
 
