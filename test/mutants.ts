@@ -34,6 +34,7 @@ const opsets = 'test/passes/opsets.test.ts'
 const computed = 'test/passes/computed-weights.test.ts'
 
 const joining = 'test/passes/join-attention.test.ts'
+const cuts = 'test/passes/cuts.test.ts'
 
 const mutants: ReadonlyArray<Mutant> = [
   {
@@ -119,6 +120,41 @@ const mutants: ReadonlyArray<Mutant> = [
     from: 'return isMask && sameShape(shapeOf(graph.types.get(name)), wide) ? node.inputs[0] : undefined',
     to: 'return isMask ? node.inputs[0] : undefined',
     tests: joining,
+  },
+  {
+    guard: 'what is selected goes with what it is selected from, but for constants that are put back',
+    file: 'src/passes/channel-elimination/rules.ts',
+    from: 'if (gone.input && !gone.output && !isRestored(i)) {',
+    to: 'if (gone.input && !gone.output && false) {',
+    tests: cuts,
+  },
+  {
+    guard: 'only constants of one number are put back',
+    file: 'src/passes/channel-elimination/rules.ts',
+    from: 'Number.isFinite(constants?.[i] ?? NaN)',
+    to: 'constants !== undefined || i >= 0',
+    tests: cuts,
+  },
+  {
+    guard: 'a cut that is not taken ties both sides',
+    file: 'src/passes/channel-elimination/rules.ts',
+    from: 'if (gone.output && !gone.input && found.isWhole && !isTaken) {',
+    to: 'if (false) {',
+    tests: cuts,
+  },
+  {
+    guard: 'constants are put back where Pad takes inputs',
+    file: 'src/ir/ops/gather.ts',
+    from: 'ctx.opset >= firstPad && isPadded(ctx.inputs[0])',
+    to: 'isPadded(ctx.inputs[0])',
+    tests: cuts,
+  },
+  {
+    guard: 'nothing is selected in front of what selects',
+    file: 'src/passes/channel-elimination/cuts.ts',
+    from: '(selects !== undefined || (from?.onto === false && into === undefined))',
+    to: 'false',
+    tests: cuts,
   },
   {
     guard: 'of a product only what is zero on one side goes',

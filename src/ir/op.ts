@@ -73,6 +73,11 @@ export interface AxisLink {
   readonly outputAxis: number
   readonly from?: IndexMap | undefined
   readonly into?: IndexMap | undefined
+  /**
+   * Whether the node selects: an index of the output may go while the one that it is made from stays. Where it `restores`, one of
+   * the input may also go while what is made from it stays, if it is constant: the node puts the constant back.
+   */
+  readonly selects?: { readonly restores: boolean }
 }
 
 /**

@@ -18,6 +18,7 @@ export const reasonMeanings: Readonly<Record<ReasonKind, string>> = {
   numbers: 'their numbers would lose digits or not be finite',
   width: 'a width is rounded up to one that the target runs faster',
   groups: 'groups of a grouped operator keep one size',
+  tie: 'leaving out what others need would take longer than it saves',
   empty: 'an operator needs one channel to work on',
 }
 

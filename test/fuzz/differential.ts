@@ -78,6 +78,8 @@ const relativeError = (a: ort.Tensor, b: ort.Tensor, floor: number): number => {
 
 export interface CompareOptions {
   readonly target?: Target
+  /** As of `compile`. */
+  readonly widths?: 'planned' | 'raw'
   readonly seed?: number
   readonly sizes?: ReadonlyMap<string, number>
   /** Graph optimisations for the compiled model; the reference has none. Default `all`. */
@@ -93,7 +95,10 @@ export const compareCompiled = async (
   options: CompareOptions = {},
 ): Promise<Comparison> => {
   const masked = orThrow(applyMasks(graph, masks))
-  const compiled = compileValid(graph, masks, { target: options.target ?? 'cpu' })
+  const compiled = compileValid(graph, masks, {
+    target: options.target ?? 'cpu',
+    ...(options.widths === undefined ? {} : { widths: options.widths }),
+  })
   const reference = await open(masked, 'disabled')
   const candidate = await open(compiled.graph, options.level ?? 'all')
   try {

@@ -17,7 +17,7 @@ import { type FloatType, floatTypes } from './numbers.ts'
 import { randomMasks } from './masks.ts'
 import { buildProgram } from './program.ts'
 import { survey } from './survey.ts'
-import { checkProgram, edgeCases, type Outcome, type ProgramCase, programCases } from './property.ts'
+import { checkProgram, edgeCases, optionsOf, type Outcome, type ProgramCase, programCases } from './property.ts'
 
 const [what, ...options] = process.argv.slice(2)
 if (what === 'files') process.exit((await fuzzFiles(options)) === 0 ? 0 : 1)
@@ -52,11 +52,12 @@ const countOne = (outcome: Outcome): void => {
 const parameters = { seed, numRuns: count, ...(values.path === undefined ? {} : { path: values.path }) }
 
 /** The graph and what became of it, for a report. */
-const show = ({ program, kind, target }: ProgramCase): void => {
+const show = (given: ProgramCase): void => {
+  const { program, kind } = given
   const graph = buildProgram(program)
   const masks = randomMasks(graph, kind, uniforms(program.seed + 2))
   console.log(print(orThrow(applyMasks(graph, masks)), { data: 'full' }))
-  console.log(print(orThrow(compile(graph, masks, { target })).graph, { data: 'full' }))
+  console.log(print(orThrow(compile(graph, masks, optionsOf(given))).graph, { data: 'full' }))
 }
 const failed = (result: fc.RunDetails<[ProgramCase]>, flags: string): void => {
   console.log(JSON.stringify(result.counterexample))

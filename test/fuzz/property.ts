@@ -11,7 +11,7 @@ import type { Target } from '../../src/passes/target.ts'
 import { elements } from '../../src/ir/tensor.ts'
 import { noMasks } from '../../src/masks/mask.ts'
 import { applyMasks } from '../../src/passes/apply-masks.ts'
-import { compile } from '../../src/passes/compile.ts'
+import { compile, type CompileOptions } from '../../src/passes/compile.ts'
 import { uniforms } from '../inflate.ts'
 import { compileValid, orThrow } from './differential.ts'
 import { engineFor, feedsOf } from './engines.ts'
@@ -57,6 +57,12 @@ export const edgeCases = (
       magnitude: fc.constantFrom(...magnitudes[program.dtype]),
     }),
   )
+
+/** How a program is compiled: half of them without regard to what the target runs fast, so that whatever may go does. */
+export const optionsOf = ({ program, target }: ProgramCase): CompileOptions => ({
+  target,
+  widths: program.seed % 2 === 0 ? 'planned' : 'raw',
+})
 
 export interface Outcome {
   readonly smaller: boolean
@@ -129,13 +135,14 @@ const isAdmittedGrowth = (masked: Graph, compiled: Graph, feeds: Values, dtype: 
  * Throws where a compiled program breaks one of the two rules, or does not compile to itself. Neither is optimised by ONNX
  * Runtime, whose fusions are not all exact: 1.30 moves the zeros of a Pad into a MaxPool, which pads with -infinity.
  */
-export const checkProgram = async ({ program, kind, target, magnitude }: ProgramCase): Promise<Outcome> => {
+export const checkProgram = async (given: ProgramCase): Promise<Outcome> => {
+  const { program, kind, magnitude } = given
   const graph = buildProgram(program)
   if (graph.nodes.length === 0) return { smaller: false, compared: false, worst: 0 }
   const masks = randomMasks(graph, kind, uniforms(program.seed + 2))
   const masked = orThrow(applyMasks(graph, masks))
-  const compiled = compileValid(graph, masks, { target })
-  const again = orThrow(compile(compiled.graph, noMasks, { target }))
+  const compiled = compileValid(graph, masks, optionsOf(given))
+  const again = orThrow(compile(compiled.graph, noMasks, optionsOf(given)))
   if (again.graph !== compiled.graph) throw new Error('the compiled graph does not compile to itself')
   const feeds = feedsOf(graph, program.seed + 3, undefined, 10 ** magnitude)
   const { share, text, compared } = await compare(masked, compiled.graph, feeds, program)

@@ -5,7 +5,7 @@ import { applyMasks } from '../../src/passes/apply-masks.ts'
 import { compile } from '../../src/passes/compile.ts'
 import { uniforms } from '../inflate.ts'
 import { orThrow } from './differential.ts'
-import { checkProgram, edgeCases, type ProgramCase } from './property.ts'
+import { checkProgram, edgeCases, optionsOf, type ProgramCase } from './property.ts'
 import { randomMasks } from './masks.ts'
 import type { FloatType } from './numbers.ts'
 import { buildProgram, stepName } from './program.ts'
@@ -77,7 +77,7 @@ export const survey = async (
           .map((line) => line.slice(0, 220))
           .join('\n')
       console.log(short(print(orThrow(applyMasks(graph, masks)), { data: 'full' })))
-      console.log(short(print(orThrow(compile(graph, masks, { target: small.target })).graph, { data: 'full' })))
+      console.log(short(print(orThrow(compile(graph, masks, optionsOf(small))).graph, { data: 'full' })))
     } catch (error) {
       console.log(String(error))
     }

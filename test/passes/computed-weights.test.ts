@@ -158,8 +158,8 @@ describe('lengths of weights', () => {
     expect(await shapes({ isDemodulated: true, isZero })).toBe('1x4 3x4 1x3')
   })
 
-  test('are the reason for channels that are zero before to stay', async () => {
-    expect(await shapes({ isDemodulated: true, dead: [1, 5] })).toBe('1x6 4x6 1x4')
+  test('are of all channels, also where those that are zero before leave the product', async () => {
+    expect(await shapes({ isDemodulated: true, dead: [1, 5] })).toBe('1x4 4x4 1x4')
   })
 })
 

@@ -148,8 +148,8 @@ const cases: ReadonlyArray<Case> = [
   {
     name: 'constants that are normalised',
     since: 7,
-    graph: built([5, 16], ({ b, mean }) => {
-      const some = b.op(ops.Sigmoid, [b.op(ops.MatMul, ['x', b.weight('w0', [16, 256], { columns: range(1, 200) })])])
+    graph: built([5, 512], ({ b, mean }) => {
+      const some = b.op(ops.Sigmoid, [b.op(ops.MatMul, ['x', b.weight('w0', [512, 256], { columns: range(1, 200) })])])
       const centred = b.op(ops.Sub, [some, mean(some, 1)])
       const variance = mean(b.op(ops.Mul, [centred, centred]), 1)
       const root = b.op(ops.Sqrt, [b.op(ops.Add, [variance, b.floats('epsilon', [1e-5], [])])])

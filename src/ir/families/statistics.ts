@@ -1,16 +1,11 @@
 /** Operators whose results depend on all channels of an axis: what they share about channels that leave ({@link Statistics}). */
 import { broadcastLinks, inputShape, outputShape, sameIndex } from '../links.ts'
 import { makeNode } from '../make-node.ts'
-import type { Node, NodeContext, Rewrite, ShrinkContext, Statistics, ValueId } from '../op.ts'
-import { Add } from '../ops/add.ts'
-import { Pad } from '../ops/pad.ts'
+import type { NodeContext, Rewrite, ShrinkContext, Statistics, ValueId } from '../op.ts'
 import { Slice } from '../ops/slice.ts'
-import { gather, int64s, type Tensor, tensorOf } from '../tensor.ts'
+import { gather, int64s, type Tensor } from '../tensor.ts'
 import { isStatic, normalizeAxis } from '../type.ts'
-import { dtypeOf } from './movement.ts'
-
-/** The first opset with Pad and Slice as they are now. */
-export const firstPad = 11
+import { firstPad } from './put-back.ts'
 
 /**
  * The statistics of an operator that normalises over the axes from `first` on, with parameters on `ports`: where that is one
@@ -57,38 +52,6 @@ export const parameterOf = (
     const kept = s.keptInput(port, at)
     return kept === undefined ? selected : gather(selected, at, kept)
   }, tensor)
-}
-
-/**
- * Constants put back behind the channels that stay along `axis` of `x`, of rank `rank`: the nodes that make `y` of it. Each of
- * `rows` has those that stay and then its constants. Where all of them are one number that is a Pad, else an Add besides.
- */
-export const putBack = (
-  s: ShrinkContext<unknown>,
-  [x, y]: readonly [ValueId, ValueId],
-  [rank, axis]: readonly [rank: number, axis: number],
-  kept: number,
-  rows: ReadonlyArray<Float64Array>,
-): Rewrite => {
-  const dtype = dtypeOf(s.inputs[0]) ?? 'float32'
-  const fill = rows[0]?.[0] ?? 0
-  const isSame = rows.every((row) => row.every((c) => c === fill))
-  const [count, pads, value] = [rows[0]?.length ?? 0, s.fresh(`${y}_pads`), s.fresh(`${y}_fill`)]
-  const ends = Array.from({ length: 2 * rank }, (_, i) => (i === rank + axis ? count : 0))
-  const constants = new Map<ValueId, Tensor>([
-    [pads, int64s(ends)],
-    [value, tensorOf(dtype, [], [isSame ? fill : 0])],
-  ])
-  const padded = isSame ? y : s.fresh(`${y}_zeros`)
-  const nodes: Node[] = [makeNode(Pad, [x, pads, value], [padded])]
-  if (!isSame) {
-    const added = s.fresh(`${y}_constants`)
-    const shape = [rows.length, kept + count, ...Array.from({ length: rank - axis - 1 }, () => 1)]
-    const values = rows.flatMap((row) => [...new Float64Array(kept), ...row])
-    constants.set(added, tensorOf(dtype, rows.length === 1 ? shape.slice(1) : shape, values))
-    nodes.push(makeNode(Add, [padded, added], [y]))
-  }
-  return { nodes, constants }
 }
 
 /** The first `kept` channels along `axis` of `x`, as `y`. */

@@ -2,11 +2,12 @@ import * as E from 'fp-ts/lib/Either.js'
 import { int } from '../attributes.ts'
 import { move, stridesOf } from '../evaluate.ts'
 import { integersOn, movedType, targetShape, withOperand } from '../families/movement.ts'
+import { firstPad, putBack } from '../families/put-back.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { inputShape, listed, sameIndex, shapeOf } from '../links.ts'
 import { type AxisLink, defineOp, type NodeContext } from '../op.ts'
 import { integersOf, tensorOf } from '../tensor.ts'
-import { isStatic, normalizeAxis } from '../type.ts'
+import { isStatic, normalizeAxis, type ValueType } from '../type.ts'
 
 export interface GatherAttributes {
   readonly axis: number
@@ -19,6 +20,10 @@ const vectorOf = (ctx: NodeContext<GatherAttributes>, size: number): ReadonlyArr
   const counted = integersOf(indices)?.map((i) => (i < 0 ? i + size : i))
   return counted?.every((i) => i >= 0 && i < size) ? counted : undefined
 }
+
+/** Whether every runtime can pad a value of a type with constants. */
+const isPadded = (type: ValueType | undefined): boolean =>
+  type?.kind === 'tensor' && (type.dtype === 'float32' || type.dtype === 'float64')
 
 /** `y[.., i.., ..] = x[.., indices[i..], ..]`: axis `axis` of the data is replaced by the axes of the indices. */
 export const Gather = defineOp<'Gather', GatherAttributes>({
@@ -48,7 +53,10 @@ export const Gather = defineOp<'Gather', GatherAttributes>({
       if (a !== axis) links.push(sameIndex(0, a, 0, a < axis ? a : a - 1 + indices.length))
       else {
         const picked = vectorOf(ctx, dim)
-        if (picked) links.push({ ...sameIndex(0, a, 0, a), from: listed(picked, dim) })
+        if (picked === undefined) return
+        const isAll = picked.length === dim && picked.every((i, o) => i === o)
+        const selects = { restores: ctx.opset >= firstPad && isPadded(ctx.inputs[0]) }
+        links.push({ ...sameIndex(0, a, 0, a), ...(isAll ? {} : { from: listed(picked, dim) }), selects })
       }
     })
     return links
@@ -63,8 +71,25 @@ export const Gather = defineOp<'Gather', GatherAttributes>({
     const rewrite = gatherOperands(s)
     if (picked === undefined || indices === undefined || (keptIn === undefined && keptOut === undefined)) return rewrite
     const left = Array.from(keptOut ?? picked.keys(), (o) => picked[o] ?? 0)
-    const placed = keptIn === undefined ? left : left.map((i) => keptIn.indexOf(i))
-    return withOperand(s, rewrite, 1, tensorOf(indices.dtype, [placed.length], placed))
+    if (keptIn === undefined) return withOperand(s, rewrite, 1, tensorOf(indices.dtype, [left.length], left))
+    const places = new Map(Array.from(keptIn, (i, place) => [i, place]))
+    const constants = s.constantsOf(0, axis)
+    const numberOf = (i: number): number => constants?.[i] ?? 0
+    /** The constants that are put back, each once, behind the channels that are there. */
+    const back = [...new Set(left.filter((i) => !places.has(i)).map(numberOf))]
+    const placed = left.map((i) => places.get(i) ?? keptIn.length + back.indexOf(numberOf(i)))
+    const selected = withOperand(s, rewrite, 1, tensorOf(indices.dtype, [placed.length], placed))
+    if (back.length === 0) return selected
+    const [x = ''] = s.node.inputs
+    const padded = s.fresh(`${x}_padded`)
+    const padding = putBack(s, [x, padded], [from.length, axis], keptIn.length, [Float64Array.from(back)])
+    return {
+      nodes: [
+        ...padding.nodes,
+        ...selected.nodes.map((node) => ({ ...node, inputs: [padded, ...node.inputs.slice(1)] })),
+      ],
+      constants: new Map([...padding.constants, ...selected.constants]),
+    }
   },
   identity: (ctx) => {
     const from = inputShape(ctx, 0)

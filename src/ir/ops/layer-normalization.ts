@@ -5,15 +5,8 @@ import { generate } from '../evaluate.ts'
 import { finite } from '../families/elementwise.ts'
 import { axesFrom, broadcastAt, centresToZero, normaliseOver, standardise } from '../families/normalization.ts'
 import { reducedShape } from '../families/reduction.ts'
-import {
-  channelsGone,
-  constantsAt,
-  joined,
-  normalisedAxis,
-  parameterOf,
-  putBack,
-  takeFirst,
-} from '../families/statistics.ts'
+import { putBack } from '../families/put-back.ts'
+import { channelsGone, constantsAt, joined, normalisedAxis, parameterOf, takeFirst } from '../families/statistics.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { tensorInput } from '../infer.ts'
 import { broadcastLinks, inputShape, sameAxes, sameIndex } from '../links.ts'

@@ -12,7 +12,7 @@
 import type { Graph } from '../../ir/graph.ts'
 import type { Node, Patterns, ValueId } from '../../ir/op.ts'
 import { channelConstants } from './constants.ts'
-import { propagateLiveness } from './liveness.ts'
+import { type PartialNeed, propagateLiveness } from './liveness.ts'
 import { at, type Known, type Marks } from './slice-readers.ts'
 import { axesOf, type Channel, viewsOf } from './views.ts'
 
@@ -49,12 +49,14 @@ export interface ChannelFacts {
   readonly idle: (value: ValueId, axis: number) => boolean
   /** Of a contraction, 1 for each input channel that one of its needed, not given outputs reads. */
   readonly needed: (node: Node) => Uint8Array | undefined
+  /** The axes of a node's inputs along which it needs some channels and others not. */
+  readonly partial: (node: Node) => ReadonlyArray<PartialNeed>
 }
 
 /** Facts of a graph. Endangered channels count as needed even though no output depends on them. */
 export const analyse = (graph: Graph, endangered: ReadonlyArray<Endangered> = []): ChannelFacts => {
   const constants = channelConstants(graph)
-  const { live: marks, needed } = propagateLiveness(graph, constants, endangered)
+  const { live: marks, needed, partial } = propagateLiveness(graph, constants, endangered)
   const liveAlong = (value: ValueId, axis: number): Marks => marks.get(value)?.[axis] ?? 0
   const live = (value: ValueId, axis: number): Uint8Array | undefined => {
     const size = axesOf(graph, value)[axis]
@@ -84,6 +86,7 @@ export const analyse = (graph: Graph, endangered: ReadonlyArray<Endangered> = []
     uniform: constants.uniform,
     live,
     needed: (node) => needed.get(node),
+    partial: (node) => partial.get(node) ?? [],
     exact: (value, axis) => {
       const given = constants.given(value, axis)
       return live(value, axis)?.map((l, i) => (l === 1 || at(given, i) === 1 ? 1 : 0))

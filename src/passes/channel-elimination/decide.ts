@@ -64,6 +64,9 @@ export const decide = (graph: Graph, facts: ChannelFacts, classes: Classes, targ
   }
 }
 
+/** In the order in which they are given up where something else is cheaper. */
+const detoursTaken = ['restoration', 'selection', 'border', 'gatherInput', 'gatherOutput', 'padding'] as const
+
 /**
  * Puts channels back where that is cheaper than doing without them, everything that follows from it counted: carriers
  * instead of borders, equal groups instead of gathering, all channels instead of putting back, widths that the target is fast at.
@@ -81,7 +84,7 @@ const economise = (views: ReadonlyArray<NodeView>, draft: Draft, target: Target 
       return sum
     }
   for (const view of views) {
-    for (const detour of ['border', 'gatherInput', 'gatherOutput', 'padding'] as const) {
+    for (const detour of detoursTaken) {
       if (draft.detours[detour].has(view.node)) draft.attempt(() => draft.straighten(detour, view), cost(false))
     }
   }

@@ -10,6 +10,7 @@ import type { Contraction, Node, NodeContext, ValueId } from '../../ir/op.ts'
 import { growthInAll, growthPerValue } from '../growth.ts'
 import type { Target } from '../target.ts'
 import type { ChannelFacts } from './analyse.ts'
+import { selectionOf } from './cuts.ts'
 import type { Classes, Reason } from './relate.ts'
 import type { Joint } from './joints.ts'
 import { axesOf, jointOf, type NodeView, ownAxesOf, viewsOf } from './views.ts'
@@ -56,6 +57,9 @@ export interface Detours {
   /** Channels that do not fall into groups of one size are gathered in front of them, or behind them. */
   readonly gatherInput: ReadonlySet<Node>
   readonly gatherOutput: ReadonlySet<Node>
+  /** Cuts that leave out what others need, and those that put constants back. */
+  readonly selection: ReadonlySet<Node>
+  readonly restoration: ReadonlySet<Node>
   /** Operators in front of which constants are put back that count in their statistics, results dropped behind them. */
   readonly padding: ReadonlySet<Node>
 }
@@ -86,10 +90,18 @@ export const startDraft = (
     border: new Set<Node>(),
     gatherInput: new Set<Node>(),
     gatherOutput: new Set<Node>(),
+    selection: new Set<Node>(),
+    restoration: new Set<Node>(),
     padding: new Set<Node>(),
   }
   let growth = 0
-  for (const { node, ctx, contraction: c, statistics } of viewsOf(graph)) {
+  for (const view of viewsOf(graph)) {
+    const { node, ctx, contraction: c, statistics } = view
+    const selecting = selectionOf(view)
+    if (selecting?.isWhole === true) {
+      detours.selection.add(node)
+      if (selecting.restores) detours.restoration.add(node)
+    }
     if (statistics.some(({ isPadded }) => isPadded)) detours.padding.add(node)
     if (c?.contract !== undefined && target !== undefined && mayOweBorder(facts, node.inputs[c.port] ?? '', c)) {
       const size = borderBytes(ctx)

@@ -6,6 +6,7 @@ import type { Graph } from '../../ir/graph.ts'
 import type { Pass } from '../pass.ts'
 import type { Target } from '../target.ts'
 import { analyse, type ChannelFacts, type Endangered } from './analyse.ts'
+import { insertCuts } from './cuts.ts'
 import { decide, type Decision } from './decide.ts'
 import { relate } from './relate.ts'
 import { endangeredBy } from './remains.ts'
@@ -28,15 +29,20 @@ export interface EliminationOptions {
   readonly target: Target
   /** Whether dead channels stay where the target runs the rounded width faster; the default. */
   readonly planWidths?: boolean
+  /** Whether a layer may select channels in front of it that others need and it does not; the default. */
+  readonly cutTies?: boolean
   /** Is told of every run, changed or not. */
   readonly observe?: (elimination: Elimination) => void
 }
 
 /** What goes of a graph in which normalisations that are written out are one node each, and what is known of its channels. */
-export const decideChannels = (graph: Graph, options: EliminationOptions): Pick<Elimination, 'facts' | 'decision'> => {
+export const decideChannels = (
+  graph: Graph,
+  options: EliminationOptions,
+  known: ChannelFacts = analyse(graph),
+): Pick<Elimination, 'facts' | 'decision'> => {
   const alive: Endangered[] = []
-  for (;;) {
-    const facts = analyse(graph, alive)
+  for (let facts = known; ; facts = analyse(graph, alive)) {
     const classes = relate(graph, facts)
     const decision = decide(graph, facts, classes, options.planWidths === false ? undefined : options.target)
     const endangered = decision.changes ? endangeredBy(graph, facts, decision) : []
@@ -47,10 +53,13 @@ export const decideChannels = (graph: Graph, options: EliminationOptions): Pick<
 
 /** Removes every channel that the graph computes for nothing. The result computes the same function. */
 export const eliminateChannels = (given: Graph, options: EliminationOptions): Elimination => {
-  const { graph, writeOut } = gatherNormalisations(given)
-  const { facts, decision } = decideChannels(graph, options)
+  const { graph: whole, writeOut } = gatherNormalisations(given)
+  const known = analyse(whole)
+  const cut = options.cutTies === false ? undefined : insertCuts(whole, known)
+  const { graph, drop } = cut ?? { graph: whole, drop: (shrunk: Graph): Graph => shrunk }
+  const { facts, decision } = decideChannels(graph, options, cut === undefined ? known : undefined)
   const shrunk = shrink(graph, facts, decision)
-  return { before: graph, after: shrunk === graph ? given : writeOut(shrunk), facts, decision }
+  return { before: graph, after: shrunk === graph ? given : writeOut(drop(shrunk)), facts, decision }
 }
 
 /** The pass. */

@@ -17,12 +17,28 @@ export interface Liveness {
   /** Along each axis of a value; what is not there is dead. */
   readonly live: ReadonlyMap<ValueId, ReadonlyArray<Marks>>
   readonly needed: ReadonlyMap<Node, Uint8Array>
+  /** Where a node needs some channels along an axis of an input and others not: which. */
+  readonly partial: ReadonlyMap<Node, ReadonlyArray<PartialNeed>>
+}
+
+/** Along an axis of the input on a port 1 for each channel that a node needs. */
+export interface PartialNeed {
+  readonly port: number
+  readonly axis: number
+  readonly marks: Uint8Array
 }
 
 /** Channels in `alive` count as needed even though no output depends on them. */
 export const propagateLiveness = (graph: Graph, constants: Constants, alive: ReadonlyArray<Channel>): Liveness => {
   const live = new Map<ValueId, Marks[]>()
   const needed = new Map<Node, Uint8Array>()
+  const partial = new Map<Node, PartialNeed[]>()
+  const note = (node: Node, port: number, axis: number, marks: Marks): void => {
+    if (typeof marks === 'number' || !marks.includes(0) || !marks.includes(1)) return
+    const known = partial.get(node)
+    if (known === undefined) partial.set(node, [{ port, axis, marks }])
+    else known.push({ port, axis, marks })
+  }
   const tracking = trackingOf(graph)
   const marksOf = (value: ValueId): Marks[] => {
     const known = live.get(value)
@@ -80,9 +96,10 @@ export const propagateLiveness = (graph: Graph, constants: Constants, alive: Rea
     const mixed = neededByBundle(graph, view, wanted, constants)
     const bundles = bundlesOf(graph, view)
     bundles.forEach((bundle, k) => {
-      for (const { side, value, axis } of bundle) {
+      for (const { side, port, value, axis } of bundle) {
         const marks = marksOf(value)
         marks[axis] = either(marks[axis] ?? 0, wholeMarks(mixed[k] ?? new Uint8Array()))
+        if (side === 'input') note(node, port, axis, mixed[k] ?? 0)
         if (side === 'input' && k === view.mixing?.layer.inputs) needed.set(node, mixed[k] ?? new Uint8Array())
       }
     })
@@ -95,7 +112,8 @@ export const propagateLiveness = (graph: Graph, constants: Constants, alive: Rea
       sizes.forEach((size, axis) => {
         const joint = axis < ownAxesOf(graph, input).length ? undefined : jointOf(graph, input)
         const parts = joint === undefined ? [axis] : [joint.outer, joint.inner]
-        if (size === undefined || marks[axis] === 1 || parts.every((part) => op.ignores?.(ctx, port, part))) return
+        if (size === undefined || parts.every((part) => op.ignores?.(ctx, port, part))) return
+        if (marks[axis] === 1 && !tracking.tracked(input, axis)) return
         if (bundles.some((bundle) => bundle.some((one) => isAt(one, 'input', port, axis)))) return
         const ofAxis = linked[port]?.filter((link) => link.inputAxis === axis) ?? []
         const isSummed = c?.port === port && c.axis === axis
@@ -108,11 +126,12 @@ export const propagateLiveness = (graph: Graph, constants: Constants, alive: Rea
             : partner !== undefined
               ? nonZero(constants.known(node.inputs[partner.port] ?? '', partner.axis), size, partner.period)
               : neededAlong(tracking.tracked(input, axis) ? size : undefined, wanted, ofAxis)
+        note(node, port, axis, read)
         marks[axis] = either(marks[axis] ?? 0, read)
       })
     })
   }
-  return { live, needed }
+  return { live, needed, partial }
 }
 
 /** Of a joint axis what is needed neither with its head nor with its place is not, nor a head of which no place is. */

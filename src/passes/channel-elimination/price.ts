@@ -7,6 +7,7 @@ import { planGroups } from '../../ir/families/groups.ts'
 import { countOf, inputShape, outputShape, shapeOf } from '../../ir/links.ts'
 import type { Node, NodeContext, Pair, ValueId } from '../../ir/op.ts'
 import { widthMultiple } from '../target.ts'
+import { selectionOf } from './cuts.ts'
 import type { Draft } from './draft.ts'
 import { countsOf } from './mixing.ts'
 import { axesOf, type NodeView, ownAxesOf, viewsOf } from './views.ts'
@@ -55,6 +56,8 @@ export const priceOf = (view: NodeView, draft: Draft, isFinal: boolean): number 
     return (op.macs?.(ctx) ?? 0) * summed * made
   }
   if (c === undefined || reads === undefined) {
+    const moved = movedAtCut(view, draft)
+    if (moved !== undefined) return moved * perElement
     const [made, isFree] = [elementsMade(view, draft), freeNodes(draft.graph).has(node)]
     const putBack = constantsPutBack(view, draft)
     const whole = countOf(outputShape(ctx))
@@ -79,6 +82,33 @@ export const priceOf = (view: NodeView, draft: Draft, isFinal: boolean): number 
   const slow =
     ins % multiple === 0 ? 1 : isFinal ? oddWidth : Math.min(oddWidth, (Math.ceil(ins / multiple) * multiple) / ins)
   return (macs * ins * outs * slow) / (reads.inputs * reads.outputs) + detours
+}
+
+/** Elements moved by a cut: none where it still selects all that is left. */
+const movedAtCut = (view: NodeView, draft: Draft): number | undefined => {
+  const found = selectionOf(view)
+  if (found?.isWhole !== true) return undefined
+  const { node } = view
+  const { facts, goes, graph } = draft
+  const [input = ''] = node.inputs
+  const [output = ''] = node.outputs
+  const { inputAxis, outputAxis } = found.link
+  const size = ownAxesOf(graph, output)[outputAxis] ?? 0
+  const constants = facts.constants(input, inputAxis)
+  const back = new Set<number>()
+  let [ins, outs, isTaken] = [0, 0, false]
+  for (let i = 0; i < size; i++) {
+    const gone = { input: goes(input, inputAxis, i), output: goes(output, outputAxis, i) }
+    if (!gone.input) ins += 1
+    if (!gone.output) outs += 1
+    if (gone.input !== gone.output) isTaken = true
+    if (gone.input && !gone.output) back.add(constants?.[i] ?? 0)
+  }
+  if (!isTaken) return 0
+  if (back.size === 0) return elementsMade(view, draft)
+  // The constants are padded with, and added where they are several; the sum behind is not made with what is in front any more.
+  const restored = (Math.min(2, back.size) * (ins + back.size)) / Math.max(1, outs)
+  return elementsMade(view, draft) * (2 + restored)
 }
 
 /** The constants that leave and are put back in front of a node. What it makes of them is dropped behind it. */

@@ -70,7 +70,9 @@ export const relate = (graph: Graph, facts?: ChannelFacts): Classes => {
   const coverings = viewsOf(graph).flatMap((view) =>
     view.links === 'opaque'
       ? []
-      : pairsOf(view.links).flatMap((pair) => relatePair(graph, view, pair, layout.idOf, handles.of, classes.unite)),
+      : pairsOf(view.links).flatMap((pair) =>
+          relatePair(graph, view, facts === undefined ? pair.map(whole) : pair, layout.idOf, handles.of, classes.unite),
+        ),
   )
   for (const value of graph.types.keys()) coverings.push(...coverJoint(graph, value, layout.idOf))
   // Channels that are normalised go only where constants are known of them.
@@ -126,6 +128,11 @@ export const tied = (graph: Graph, classes: Classes): Classes => {
     pinned: (value, axis) => classes.pinned(value, axis) ?? (isHeld(value, axis) ? reason(value) : undefined),
   }
 }
+
+/** A link of which both ends go together. */
+const whole = (link: AxisLink): AxisLink => (link.selects === undefined ? link : withoutSelects(link))
+
+const withoutSelects = ({ selects: _, ...link }: AxisLink): AxisLink => link
 
 interface Layout {
   readonly total: number
@@ -224,7 +231,7 @@ const relatePair = (
   /** Axes that are a joint axis on the other side: what is made from one of its parts need not go with all of that. */
   const free = new Set<string>()
   for (const link of pair) {
-    const { input, inputAxis, output, outputAxis, from, into } = link
+    const { input, inputAxis, output, outputAxis, from, into, selects } = link
     const isJoint = {
       input: inputAxis >= (shapeOf(ctx.inputs[input])?.length ?? 0),
       output: outputAxis >= (shapeOf(ctx.outputs[output])?.length ?? 0),
@@ -241,6 +248,8 @@ const relatePair = (
       output: axesOf(graph, node.outputs[output] ?? '')[outputAxis] ?? 0,
     }
     const handle = handleOf(link)
+    // Its ends go by themselves; what that takes, a rule knows.
+    if (selects !== undefined) continue
     if (from !== undefined && into !== undefined && handle !== undefined) {
       cover(`in ${inputAxis}`, source, sizes.input, into, handle)
       cover(`out ${outputAxis}`, target, sizes.output, from, handle)

@@ -1,10 +1,12 @@
 /** What has to stay so that the result is exact and well-formed. A rule looks at one node and puts classes back. */
 import * as E from 'fp-ts/lib/Either.js'
+import { usersOf } from '../../ir/analysis.ts'
 import { emptyGroups, planGroups } from '../../ir/families/groups.ts'
 import { payFor } from '../../ir/families/payment.ts'
 import { labelOf } from '../../ir/graph.ts'
 import type { Statistics, ValueId } from '../../ir/op.ts'
 import { type Target, widthMultiple } from '../target.ts'
+import { selectionOf } from './cuts.ts'
 import type { Draft } from './draft.ts'
 import { unpaidBy } from './mixing.ts'
 import type { Reason } from './relate.ts'
@@ -150,6 +152,39 @@ const keepUnpaidMixed: Rule = (view, { graph, facts, goes, putChannel }) => {
   }
 }
 
+/**
+ * What is selected goes with what it is selected from, unless that is constant and is put back. At a cut that is not taken,
+ * both go or none.
+ */
+const keepSelections: Rule = (view, { graph, facts, detours, goes, putChannel, reasonOf, classAt }) => {
+  const found = selectionOf(view)
+  if (found === undefined) return
+  const { node } = view
+  const [input = ''] = node.inputs
+  const [output = ''] = node.outputs
+  const { inputAxis, outputAxis, from } = found.link
+  const [reader] = usersOf(graph).get(output) ?? []
+  const by = reader === undefined ? output : labelOf(reader)
+  const isTaken = detours.selection.has(node)
+  const tie = (text: string): Reason => ({ kind: 'tie', at: by, text: `${text} would take longer than it saves` })
+  const constants = detours.restoration.has(node) ? facts.constants(input, inputAxis) : undefined
+  const isRestored = (i: number): boolean => Number.isFinite(constants?.[i] ?? NaN)
+  const isKnown = (i: number): boolean =>
+    found.isWhole && Number.isFinite(facts.constants(input, inputAxis)?.[i] ?? NaN)
+  for (let o = from?.first ?? 0; o < (from?.end ?? ownAxesOf(graph, output)[outputAxis] ?? 0); o++) {
+    const i = from?.at(o) ?? o
+    const gone = { input: goes(input, inputAxis, i), output: goes(output, outputAxis, o) }
+    if (gone.input && !gone.output && !isRestored(i)) {
+      const reason = reasonOf(classAt(output, outputAxis, o) ?? -1)
+      const priced = tie(`is constant, but to put it back in front of ${by}`)
+      putChannel(input, inputAxis, i, reason === undefined || (found.restores && isKnown(i)) ? priced : reason)
+    }
+    if (gone.output && !gone.input && found.isWhole && !isTaken) {
+      putChannel(output, outputAxis, o, tie(`is not needed by ${by}, but to leave it out there`))
+    }
+  }
+}
+
 /** No operator that stays may lose all of an axis, unless it can do without that port. */
 const keepOne: Rule = ({ node, op }, { graph, vanished, candidates, putClass }) => {
   const isGone = (value: ValueId): boolean => value !== '' && vanished(value)
@@ -177,6 +212,7 @@ export const rules: ReadonlyArray<Rule> = [
   keepUnpaid,
   keepUnpaidMixed,
   keepPairs,
+  keepSelections,
   keepOne,
 ]
 

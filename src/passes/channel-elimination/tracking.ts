@@ -29,6 +29,7 @@ export interface Reason {
     | 'numbers'
     | 'width'
     | 'groups'
+    | 'tie'
     | 'empty'
   readonly at: string
   readonly text: string
@@ -192,6 +193,7 @@ export const trackingOf = memoized((graph): Tracking => {
         const alone = !pair.some(
           (l) => l !== link && (l.inputAxis === link.inputAxis || l.outputAxis === link.outputAxis),
         )
+        if (link.selects !== undefined) continue
         if (alone && whole.output) bind(input, output)
         if (alone && whole.input) bind(output, input)
       }

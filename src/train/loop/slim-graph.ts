@@ -46,7 +46,11 @@ export const slimGraph = (graph: Graph, state: State, held: Iterable<ValueId>, m
     const probe = layer === undefined || axis === undefined ? numbered(shape) : reading(shape, axis, layer.axes[axis])
     probes.set(name, probe)
   }
-  const { after } = eliminateChannels(withParts(graph, { constants: probes }), { target: 'cpu', planWidths: false })
+  const { after } = eliminateChannels(withParts(graph, { constants: probes }), {
+    target: 'cpu',
+    planWidths: false,
+    cutTies: false,
+  })
   const selections = new Map<ValueId, Int32Array>()
   const shapes = new Map(next.network.layers.map(({ name, shape }) => [name, shape]))
   for (const name of names) {
