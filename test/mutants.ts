@@ -32,6 +32,7 @@ const blocks = 'test/passes/blocks-of-bits.test.ts'
 const heldWeights = 'test/masks/held-weights.test.ts'
 const opsets = 'test/passes/opsets.test.ts'
 const computed = 'test/passes/computed-weights.test.ts'
+const ranks = 'test/passes/split-rank.test.ts'
 
 const joining = 'test/passes/join-attention.test.ts'
 const cuts = 'test/passes/cuts.test.ts'
@@ -204,6 +205,62 @@ const mutants: ReadonlyArray<Mutant> = [
     from: ' || found.includes(undefined)',
     to: '',
     tests: attention,
+  },
+  {
+    guard: 'a layer of groups is not split',
+    file: 'src/passes/split-rank.ts',
+    from: 'c.groups !== 1 || ',
+    to: '',
+    tests: ranks,
+  },
+  {
+    guard: 'a scaled product is not split',
+    file: 'src/passes/split-rank.ts',
+    from: 'c.scale !== 1 || ',
+    to: '',
+    tests: ranks,
+  },
+  {
+    guard: 'an operand that is read transposed is not split',
+    file: 'src/passes/split-rank.ts',
+    from: 'c.axis !== c.outputAxis || ',
+    to: '',
+    tests: ranks,
+  },
+  {
+    guard: 'a layer is split where that takes less',
+    file: 'src/passes/split-rank.ts',
+    from: 'if ((before * left) / all + further >= before) continue',
+    to: '',
+    tests: ranks,
+  },
+  {
+    guard: 'a float that is written and read has its price',
+    file: 'src/passes/split-rank.ts',
+    from: '(all + perElement)',
+    to: 'all',
+    tests: ranks,
+  },
+  {
+    guard: 'a row is a multiple within the last places',
+    file: 'src/passes/split-rank.ts',
+    from: 'if (low > high) return undefined',
+    to: '',
+    tests: ranks,
+  },
+  {
+    guard: 'a multiple has the signs and the zeros of its base',
+    file: 'src/passes/split-rank.ts',
+    from: '!Number.isFinite(quotient) || quotient === 0 || (sign !== 0 && Math.sign(quotient) !== sign)',
+    to: 'Number.isNaN(quotient)',
+    tests: ranks,
+  },
+  {
+    guard: 'a factor is a normal number, at most 1',
+    file: 'src/passes/split-rank.ts',
+    from: 'isPlain(factor, precision) && Math.abs(factor) <= 1',
+    to: 'true',
+    tests: ranks,
   },
   {
     guard: 'a channel of a computed weight goes where it is zero in all groups',

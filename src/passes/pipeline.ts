@@ -19,6 +19,7 @@ import { fixpoint, type Pass, type Step } from './pass.ts'
 import { propagateConstants } from './propagate-constants.ts'
 import { shareConstants } from './share-constants.ts'
 import { simplify } from './simplify.ts'
+import { splitRanks } from './split-rank.ts'
 import type { Subgraphs } from './subgraphs.ts'
 
 /** Rounds of a fixpoint; real models need two or three. */
@@ -72,6 +73,7 @@ const passesOf = (options: EliminationOptions): ReadonlyArray<Pass> => [
   foldPad,
   fuseLinear,
   fuseParallel,
+  splitRanks(options),
   simplify,
   hoistSelection,
   fuseReshape,

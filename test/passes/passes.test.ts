@@ -23,6 +23,7 @@ import { fuseParallel } from '../../src/passes/fuse-parallel.ts'
 import { mergeChannels } from '../../src/passes/merge-channels.ts'
 import { shareConstants } from '../../src/passes/share-constants.ts'
 import { simplify } from '../../src/passes/simplify.ts'
+import { splitRanks } from '../../src/passes/split-rank.ts'
 import { buildProgram, programs } from '../fuzz/program.ts'
 import { uniforms } from '../inflate.ts'
 import { runLawful } from './laws.ts'
@@ -39,12 +40,13 @@ const passes = [
   mergeChannels({ target: 'cpu' }),
   shareConstants,
   simplify,
+  splitRanks({ target: 'cpu' }),
 ]
 
 /**
  * The graph with what exporters leave behind: copies of nodes and of constants, Identities, Adds of zero, constants in
- * nodes, arithmetic on constants, scales and shifts of channels, padding in nodes, sums of two convolutions, and nodes that
- * nothing reads.
+ * nodes, arithmetic on constants, scales and shifts of channels, padding in nodes, sums of two convolutions, outputs that are
+ * multiples of others, and nodes that nothing reads.
  */
 const roughen = (graph: Graph, seed: number): Graph => {
   const uniform = uniforms(seed)
@@ -117,9 +119,21 @@ const roughen = (graph: Graph, seed: number): Graph => {
     nodes.push({ ...node, outputs: [first] }, { ...node, inputs, outputs: [second] })
     return makeNode(ops.Add, [first, second], node.outputs)
   }
+  /** A convolution of which the outputs are multiples of the first two. */
+  const repeated = (node: Node): Node => {
+    const weight = isOp(node, ops.Conv) ? constants.get(node.inputs[1] ?? '') : undefined
+    if (weight?.shape[2] !== 3 || uniform() < 0.5) return node
+    const values = copyElements(weight)
+    const each = values.length / (weight.shape[0] ?? 1)
+    const same = values.map((w, k) =>
+      k < 2 * each ? w : (values[k % (2 * each)] ?? 0) * 2 ** -(Math.floor(k / each) % 3),
+    )
+    return { ...node, inputs: node.inputs.with(1, constant(tensorOf('float32', weight.shape, same))) }
+  }
   for (const [name, tensor] of graph.constants) if (uniform() < 0.3) also(name, constant({ ...materialize(tensor) }))
   for (const given of graph.nodes) {
-    const node = branched(unpadded({ ...given, inputs: given.inputs.map((name) => (name === '' ? '' : pick(name))) }))
+    const picked = { ...given, inputs: given.inputs.map((name) => (name === '' ? '' : pick(name))) }
+    const node = branched(repeated(unpadded(picked)))
     nodes.push(node)
     const [output] = node.outputs
     const type = graph.types.get(output ?? '')

@@ -16,7 +16,7 @@ import { axesOf, type NodeView, ownAxesOf, viewsOf } from './views.ts'
  * A float read, changed and written takes the time of about this many multiply-accumulates of a convolution: to add a constant
  * behind a 1x1 convolution took as long as 24 to 61 further input channels (ONNX Runtime's CPU provider, one thread).
  */
-const elementPrice = 32
+export const elementPrice = 32
 
 /** The same where no target says what is slow, so that multiplications count: it decides between equals only. */
 const leastElementPrice = 2 ** -20
