@@ -37,7 +37,7 @@ export const quantized = (x: number, zero: number, dtype: DType, size = Math.abs
   const [low, high] = integerRange(dtype)
   const at = (v: number): number => Math.min(high, Math.max(low, roundToEven(v) + zero))
   const y = at(x)
-  return Number.isFinite(y) && at(x - tie * size) === y && at(x + tie * size) === y ? y : undefined
+  return at(x - tie * size) === y && at(x + tie * size) === y ? y : undefined
 }
 
 /** Along which axis of input 0 there is a scale for each index; undefined for one scale, or where that is not known. */
