@@ -110,6 +110,20 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: joining,
   },
   {
+    guard: 'both places that a rotary embedding turns go together',
+    file: 'src/ir/families/rotary.ts',
+    from: '{ ...sameIndex(0, axis, 0, axis), from: all, into: all }',
+    to: 'sameIndex(0, axis, 0, axis)',
+    tests: joining,
+  },
+  {
+    guard: 'a rotary embedding counts the heads that are left',
+    file: 'src/ir/families/rotary.ts',
+    from: '{ ...s.attrs, num_heads: heads }',
+    to: 's.attrs',
+    tests: joining,
+  },
+  {
     guard: 'weights are over keys',
     file: 'src/passes/join-attention.ts',
     from: 'if (softmax.attrs.axis !== -1 && softmax.attrs.axis !== shape.length - 1) return undefined',

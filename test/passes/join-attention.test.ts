@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Graph } from '../../src/ir/graph.ts'
 import * as microsoft from '../../src/ir/ops/microsoft/index.ts'
 import * as ops from '../../src/ir/ops/index.ts'
-import { tensorOf } from '../../src/ir/tensor.ts'
+import { int64s, tensorOf } from '../../src/ir/tensor.ts'
 import type { Shape } from '../../src/ir/type.ts'
 import { noMasks } from '../../src/masks/mask.ts'
 import { compile } from '../../src/compile.ts'
@@ -217,8 +217,8 @@ describe('Attention of ONNX', () => {
       for (const attrs of [{}, { is_causal: 1 }]) {
         const graph = await compiled(standard({ v: ofHeads(1) }, [3, heads, 5], attrs, flags, { m: shape }))
         expect(inside(graph)).toEqual(whole)
-        // A mask of the model's inputs for each head keeps them.
-        expect(attributesOf(graph)).toMatchObject({ q_num_heads: shape[1] === heads ? 4 : 3, ...attrs })
+        // Of a mask for each head, which is an input, what is left is selected.
+        expect(attributesOf(graph)).toMatchObject({ q_num_heads: 3, ...attrs })
       }
     }
   })
@@ -316,4 +316,58 @@ describe('parts that compute something else stay apart', () => {
     expect(ports([1], [4, 4, 4])).toBe(5)
     expect(ports([0], [4, 4, 4])).toBe(6)
   })
+})
+
+describe.each([
+  ['com.microsoft', 3],
+  ['com.microsoft', 4],
+  ['', 3],
+  ['', 4],
+] as const)('a rotary embedding of domain "%s" of rank %s', (domain, rank) => {
+  /** The widths of all layers and of the tables. */
+  const widths = async (
+    q: ReadonlyArray<number>,
+    v: ReadonlyArray<number>,
+    isInterleaved: boolean,
+  ): Promise<string> => {
+    const graph = buildGraph(
+      { x: [2, 5, 16] },
+      (b) => {
+        const tables = [b.positive('cos', [7, places / 2]), b.positive('sin', [7, places / 2])]
+        const ids = b.constant('ids', int64s([0, 1, 2, 3, 4, 2, 3, 4, 5, 6], [2, 5]))
+        const attrs = { interleaved: isInterleaved ? 1 : 0, num_heads: rank === 3 ? heads : 0 }
+        const turn = (y: string): string =>
+          domain === ''
+            ? b.op(ops.RotaryEmbedding, [y, ...tables, ids], attrs)
+            : b.op(microsoft.RotaryEmbedding, [y, ids, ...tables], attrs)
+        const apart = (name: string, gone: ReadonlyArray<number>): string => {
+          const y = linear(b, name, 'x', [16, width], gone)
+          if (rank === 3) return y
+          const split = b.op(ops.Reshape, [y, b.ints(`${name}.heads`, [0, 0, heads, places])])
+          return b.op(ops.Transpose, [split], { perm: [0, 2, 1, 3] })
+        }
+        const operands = [turn(apart('q', q)), turn(apart('k', [])), apart('v', v)]
+        const counts = rank === 3 ? { q_num_heads: heads, kv_num_heads: heads } : {}
+        const y = b.op(ops.Attention, operands, counts)
+        if (rank === 3) return [linear(b, 'o', y, [width, 16], [])]
+        const turned = b.op(ops.Transpose, [y], { perm: [0, 2, 1, 3] })
+        return [linear(b, 'o', b.op(ops.Reshape, [turned, b.ints('merged', [0, 0, width])]), [width, 16], [])]
+      },
+      { opset: 23 },
+    )
+    const { constants, nodes } = await compiled(graph)
+    const tables = nodes.find(({ op }) => op.endsWith('RotaryEmbedding'))?.inputs.slice(domain === '' ? 1 : 2) ?? []
+    return ['q', 'k', 'v', ...tables.slice(0, 2)].map((name) => constants.get(name)?.shape[1]).join()
+  }
+  test.each([false, true])(
+    'loses pairs of places with their columns, and heads (interleaved: %s)',
+    async (isInterleaved) => {
+      const pair = isInterleaved ? [2, 3] : [1, 5]
+      expect(await widths(ofPlaces(...pair), [], isInterleaved)).toBe('24,24,32,3,3')
+      expect(await widths([], ofHeads(2), isInterleaved)).toBe('24,24,24,4,4')
+      expect(await widths(ofPlaces(...pair), ofHeads(0, 2), isInterleaved)).toBe('12,12,16,3,3')
+      // One of each pair.
+      expect(await widths(ofPlaces(1, 2), [], isInterleaved)).toBe('32,32,32,4,4')
+    },
+  )
 })
