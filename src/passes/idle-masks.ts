@@ -20,15 +20,24 @@ export const idleMasks = (
   start: Graph,
   layers: ReadonlyArray<LayerReport>,
 ): ReadonlyArray<IdleMask> => {
+  if (masks.size === 0) return []
   const { rootOf } = resolveWeights(model)
-  const views = new Map(viewsOf(start).map((view) => [view.node.name, view]))
+  const byWeight = new Map<ValueId, LayerReport[]>()
+  for (const layer of layers) {
+    const known = byWeight.get(layer.weight)
+    if (known === undefined) byWeight.set(layer.weight, [layer])
+    else known.push(layer)
+  }
+  let views: ReadonlyMap<string, NodeView> | undefined
   return [...masks].flatMap(([name, mask]) => {
     const root = rootOf.get(name) ?? name
-    const readers = layers.filter(({ weight }) => weight === root || weight === name)
+    const readers = [...new Set([root, name])].flatMap((weight) => byWeight.get(weight) ?? [])
     const isUsed = readers.some(({ inputs, outputs }) => inputs.after < inputs.before || outputs.after < outputs.before)
     const [first] = readers
     if (first === undefined || isUsed) return []
     if (keptCount(mask) === sizeOf(mask.shape)) return [{ mask: name, reason: 'it masks nothing' }]
+    // Asked for only where there is something to explain: views of a graph that was left behind are made anew.
+    views ??= new Map(viewsOf(start).map((view) => [view.node.name, view]))
     return [{ mask: name, reason: whyIdle(first, views.get(first.layer)) }]
   })
 }
