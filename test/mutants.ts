@@ -733,6 +733,13 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: 'test/ir/tails.test.ts',
   },
   {
+    guard: 'an epsilon in single precision stands for none in double precision that it does not hold',
+    file: 'src/ir/ops/rms-normalization.ts',
+    from: 'if (precision.digits > 24) return []',
+    to: '',
+    tests: streams,
+  },
+  {
     guard: 'no root mean square is known whose squares overflow',
     file: 'src/ir/ops/rms-normalization.ts',
     from: '&& c * c <= largest * 2 ** -24',

@@ -7,6 +7,7 @@ import { noMasks } from '../../src/masks/mask.ts'
 import { compile, macsOf } from '../../src/passes/compile.ts'
 import { buildGraph, type GraphBuilder } from '../builder.ts'
 import { compareCompiled, orThrow } from '../fuzz/differential.ts'
+import { read } from './laws.ts'
 
 /** The channels of a stream, those that are masked by structure, and how the stream is normalised. */
 interface Stream {
@@ -314,5 +315,24 @@ describe('a ConvNeXt stage', () => {
     const masked = range(40).filter((i) => i % 5 < 2)
     const { macs } = await compiled(stage(40, masked))
     expect(macs).toBe(macsOf(stage(24, [])))
+  })
+})
+
+describe('a root mean square whose epsilon is of single precision', () => {
+  const stream = (dtype: string): Graph =>
+    read(`input x: ${dtype}[2,2]
+      const w: ${dtype}[2,6] = [1, 0, 2, -1, 0, 3, 2, 0, 1, 1, 0, -2]
+      const s: ${dtype}[6] = [1, 2, 1, 0.5, 1, 1]
+      const v: ${dtype}[6,1] = [1, 2, 3, 4, 5, 6]
+      a = MatMul(x, w)
+      n = SimplifiedLayerNormalization(a, s) { epsilon: 0.00001 }
+      y = MatMul(n, v)
+      output y: ${dtype}[2,1]`)
+  const width = (graph: Graph): number | undefined =>
+    orThrow(compile(graph, noMasks)).graph.constants.get('w')?.shape[1]
+
+  test('keeps channels in double precision, whose digits it would not have', () => {
+    expect(width(stream('float32'))).toBe(4)
+    expect(width(stream('float64'))).toBe(6)
   })
 })

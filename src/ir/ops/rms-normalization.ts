@@ -59,6 +59,8 @@ export const RMSNormalization = defineOp<'RMSNormalization', RMSNormalizationAtt
     // Whatever leaves, the scale grows by less than this.
     const largest = numbersOf(materialize(scale)).some((v) => !(Math.abs(v) * Math.sqrt(size) <= precision.largest))
     if (largest) return []
+    // The attribute is a number of single precision, which does not hold what it becomes to the digits of double precision.
+    if (precision.digits > 24) return []
     return normalisedAxis(ctx, ctx.attrs.axis, [1], {
       leaves: (c) => squaresWell(c, epsilon, precision),
       isPadded: false,
