@@ -42,6 +42,7 @@ export interface FullSizeOptions {
 const exporter: Exporter = {
   script: fileURLToPath(new URL('full-size/export.py', import.meta.url)),
   modules: ['torch', 'torchvision', 'timm', 'transformers', 'onnx', 'onnxruntime', 'onnxscript'],
+  uses: ['attention', 'onnx_files', 'quantised_models', 'recurrent_models', 'torch_models', 'transformers_models'],
 }
 
 /** Why the benchmark cannot run here: a line for people; undefined where it can. */

@@ -147,7 +147,7 @@ program
       .choices(fullSizeNames)
       .default(fullSizeNames),
   )
-  .option('--repeats <count>', 'measurements of each model', count, 11)
+  .option('--repeats <count>', 'measurements of each model', count, 9)
   .option('--seconds <seconds>', 'least running time of one measurement', Number, 0.5)
   .option('--folder <folder>', 'where exported models are kept', '.cache/full-size')
   .option('--out <file>', 'write the result as JSON')

@@ -2,9 +2,8 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 const runFile = promisify(execFile)
@@ -13,16 +12,17 @@ const python = process.env['PYTHON'] ?? 'python3'
 export interface Exporter {
   /** Makes `NAME.json` and files beside it: `python SCRIPT FOLDER NAME`. */
   readonly script: string
-  /** Python modules that it imports. */
+  /** Python modules that it imports: those of packages, and those of the zoo's exporters. */
   readonly modules: ReadonlyArray<string>
+  readonly uses: ReadonlyArray<string>
 }
 
+const zoo = new URL('../test/models/zoo/export/', import.meta.url)
+
 /** A digest of what exports the models: those that another version of it made are made again. */
-const digestOf = async ({ script }: Exporter): Promise<string> => {
-  const zoo = fileURLToPath(new URL('../test/models/zoo/export', import.meta.url))
-  const files = (await readdir(zoo)).filter((name) => name.endsWith('.py')).sort()
+const digestOf = async ({ script, uses }: Exporter): Promise<string> => {
   const hash = createHash('sha256')
-  for (const path of [script, ...files.map((name) => join(zoo, name))]) hash.update(await readFile(path))
+  for (const path of [script, ...uses.map((name) => new URL(`${name}.py`, zoo))]) hash.update(await readFile(path))
   return hash.digest('hex')
 }
 
