@@ -12,6 +12,7 @@ export const stops: ReadonlyArray<readonly [reason: string, operators: ReadonlyA
     ['GatherElements', 'GatherND', 'ScatterElements', 'OneHot'],
   ],
   ['how much is left depends on the numbers', ['NonMaxSuppression', 'NonZero', 'Unique']],
+  ['its cache of keys and values goes in and out of the model, which fixes the heads', ['GroupQueryAttention']],
 ]
 
 /** Operators whose nodes are opaque, but whose insides are compiled. */
@@ -107,10 +108,7 @@ export const opaqueOfMicrosoft: typeof opaque = [
       'VarlenCausalConvWithState',
     ],
   ],
-  [
-    'not modelled: attention with its projections or its cache in one node; compile before ONNX Runtime’s optimizer fuses it',
-    ['Attention', 'GroupQueryAttention', 'MultiHeadAttention', 'RotaryEmbedding'],
-  ],
+  ['not modelled: turns places by pairs; exporters write it out, and that is followed', ['RotaryEmbedding']],
   ['mixture of experts in one node; written out, whole experts and their neurons go', ['MoE', 'QMoE']],
   [
     'the random or repeated part of generating text',
