@@ -57,18 +57,17 @@ export const listed = (domain: string): ReadonlyArray<Listed> => {
 
 /** Operators that have a reason to stop elimination and do not, or that nobody knows. */
 export const needless = (): ReadonlyArray<string> => {
-  const wanted = new Set(
-    ['ai.onnx', microsoft].flatMap((domain) =>
-      listed(domain)
-        .filter((o) => o.reason !== undefined)
-        .map((o) => `${domain} ${o.name}`),
-    ),
-  )
-  const given = [
-    ...[...stops, ...bodies, ...opaque].flatMap(([, names]) => names.map((name) => `ai.onnx ${name}`)),
-    ...opaqueOfMicrosoft.flatMap(([, names]) => names.map((name) => `${microsoft} ${name}`)),
+  const given = (tables: typeof opaque, ...within: ReadonlyArray<string>): ReadonlyArray<string> => {
+    const wanted = new Set(
+      within.flatMap((domain) => listed(domain).flatMap((o) => (o.reason === undefined ? [] : [o.name]))),
+    )
+    return tables.flatMap(([, names]) => names.filter((name) => !wanted.has(name)))
+  }
+  return [
+    ...given(stops, 'ai.onnx', microsoft),
+    ...given([...bodies, ...opaque], 'ai.onnx'),
+    ...given(opaqueOfMicrosoft, microsoft).map((name) => `${microsoft}.${name}`),
   ]
-  return given.filter((name) => !wanted.has(name))
 }
 
 /** The name, and the versions where not all of the last ones are known. */
