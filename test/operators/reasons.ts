@@ -64,7 +64,6 @@ export const opaque: ReadonlyArray<readonly [reason: string, operators: Readonly
     ['CausalConvWithState', 'Col2Im', 'CumProd', 'DeformConv', 'LinearAttention', 'MaxRoiPool', 'MaxUnpool', 'SwiGLU'],
   ],
   ['writes into a cache at places known at run time only', ['TensorScatter']],
-  ['turns places by pairs; exporters write it out as products and sums, which are followed', ['RotaryEmbedding']],
   ['removed from ONNX in version 11 in favour of ScatterElements', ['Scatter']],
 ]
 
@@ -108,7 +107,6 @@ export const opaqueOfMicrosoft: typeof opaque = [
       'VarlenCausalConvWithState',
     ],
   ],
-  ['not modelled: turns places by pairs; exporters write it out, and that is followed', ['RotaryEmbedding']],
   ['mixture of experts in one node; written out, whole experts and their neurons go', ['MoE', 'QMoE']],
   [
     'the random or repeated part of generating text',
