@@ -29,6 +29,7 @@ const merging = 'test/passes/merge-channels.test.ts'
 const attention = 'test/passes/attention.test.ts'
 const recurrence = 'test/passes/recurrence.test.ts'
 const blocks = 'test/passes/blocks-of-bits.test.ts'
+const zeros = 'test/passes/zero-columns.test.ts'
 const quantization = 'test/ir/quantization.test.ts'
 const heldWeights = 'test/masks/held-weights.test.ts'
 const opsets = 'test/passes/opsets.test.ts'
@@ -1158,6 +1159,20 @@ const mutants: ReadonlyArray<Mutant> = [
     from: "tensor.tag === 'Held' && sizeInBytes(tensor) > negligibleGrowth",
     to: "tensor.tag === 'Held' && sizeInBytes(tensor) < 0",
     tests: 'test/ir/held.test.ts',
+  },
+  {
+    guard: 'zeros are not read only where the node that rounds them makes the number that is taken off',
+    file: 'src/passes/zero-columns.ts',
+    from: ' || maker.outputs[zero] !== node.inputs[c.centre]',
+    to: '',
+    tests: zeros,
+  },
+  {
+    guard: 'constants other than zero are read',
+    file: 'src/passes/zero-columns.ts',
+    from: 'const isZeroInput = (i: number): boolean => constants[i] === 0',
+    to: 'const isZeroInput = (i: number): boolean => !Number.isNaN(constants[i])',
+    tests: zeros,
   },
   {
     guard: 'a weight in blocks loses its inputs in blocks',

@@ -167,6 +167,9 @@ test(
     const all: Masks = new Map([...weights, ['conv4.bias', first([24], 0, 8)], ['conv5.bias', first([32], 0, 10)]])
     const compiled = await expectSame(graph, all)
     expect(outputsOf(compiled)).toMatchObject({ conv4: 16, conv5: 22 })
+    // Zeros need not be masked in the layer that reads them.
+    const made = await expectSame(graph, new Map([...all, ['conv5.weight_quantized', first([32, 40, 1, 1], 0, 10)]]))
+    expect(outputsOf(made)).toMatchObject({ conv4: 16, conv5: 22 })
     expect(compiled.report.opaque).toEqual([])
   },
 )

@@ -109,6 +109,8 @@ export interface Contraction {
    * known.
    */
   readonly counts?: (x: number) => number
+  /** The port of the number that is taken off each integer on the input, where that is computed. */
+  readonly centre?: number
   /** The number that an output is for a sum, bias and scale included, where that is not the sum: the integer it is rounded to. */
   readonly makes?: (sum: number) => number | undefined
   /** Axes of the weight for output and input channels. Of a grouped weight one of them spans a single group. */
@@ -382,6 +384,8 @@ export interface OpDef<Name extends string, A> {
   readonly total?: boolean
   /** The input port that a slice of output 0 equals, given the constants of the others (`x + 0`), if there is one. */
   readonly passes?: (ctx: NodeContext<A>, slices: ReadonlyArray<SliceFact>) => number | undefined
+  /** Element by element output `output` is the one number that output `zero` is where input `input` is zero. */
+  readonly centres?: { readonly input: number; readonly output: number; readonly zero: number }
   /** Whether output 0 holds the bytes of input 0 under another shape, so that a runtime moves nothing. */
   readonly isView?: boolean
   /** Input ports that may become empty and are then left out (Concat). */

@@ -21,6 +21,7 @@ import { shareConstants } from './share-constants.ts'
 import { simplify } from './simplify.ts'
 import { splitRanks } from './split-rank.ts'
 import type { Subgraphs } from './subgraphs.ts'
+import { zeroColumns } from './zero-columns.ts'
 
 /** Rounds of a fixpoint; real models need two or three. */
 const budget = 50
@@ -50,7 +51,8 @@ export interface PipelineOptions extends EliminationOptions {
 /**
  * Everything, repeated until nothing changes, so that a compiled graph compiles to itself. Constants are propagated
  * before channels are eliminated, so that a dead branch is a constant by then, and expanded after, since a constant channel is
- * better gone than expanded; of equal channels one is read before, so that the others are dead; folding comes after, on smaller weights;
+ * better gone than expanded; of equal channels one is read before, so that the others are dead,
+ * and zeros that are not constants once they are rounded are not read; folding comes after, on smaller weights;
  * `eliminate-dead` is last, since all others leave unread values behind.
  */
 export const pipeline = (options: PipelineOptions): ReadonlyArray<Step> => {
@@ -66,6 +68,7 @@ export const pipeline = (options: PipelineOptions): ReadonlyArray<Step> => {
 const passesOf = (options: EliminationOptions): ReadonlyArray<Pass> => [
   propagateConstants,
   eliminateDead,
+  zeroColumns,
   mergeChannels(options),
   channelElimination(options),
   expandConstants,

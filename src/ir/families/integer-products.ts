@@ -103,6 +103,7 @@ export const integerContraction = (
     port: x.port,
     weightPort: product.weight.port,
     weight,
+    ...(inputZero === undefined && x.zero !== undefined ? { centre: x.zero } : {}),
     counts: (q) => (inputZero === undefined ? NaN : q - inputZero),
     makes: (sum) => {
       if (output === undefined) return Number.isInteger(sum) && Math.abs(sum) < 2 ** 31 ? sum : undefined

@@ -22,6 +22,7 @@ export const DynamicQuantizeLinear = defineOp<'DynamicQuantizeLinear', NoAttribu
     return E.right([tensorType('uint8', type.right.shape), tensorType('float32', []), tensorType('uint8', [])])
   },
   links: () => [],
+  centres: { input: 0, output: 0, zero: 2 },
   statistics: (ctx) => {
     const shape = inputShape(ctx, 0) ?? []
     const axis = shape.length > 3 ? 1 : shape.length - 1
