@@ -5,8 +5,8 @@ import { sizeOf } from '../ir/type.ts'
 /** Multiply-accumulates of evaluations that any model may take: a few tenths of a second. */
 const workForAny = 2 ** 26
 
-/** What each element of its constants allows besides: four times what a weight meets in a network for images, on average. */
-const workPerElement = 2 ** 10
+/** What each element of its constants allows besides: twice what a weight meets in a network for images, on average. */
+const workPerElement = 2 ** 9
 
 /** The most channels that are told apart: half as many as a Map can hold, some 600 MB of memory. */
 const mostChannels = 2 ** 23
