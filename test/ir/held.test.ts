@@ -16,6 +16,8 @@ import {
   storedBytes,
   tensorOf,
 } from '../../src/ir/tensor.ts'
+import { isOp } from '../../src/ir/registry.ts'
+import { tensorType } from '../../src/ir/type.ts'
 import { writtenOut } from '../../src/ir/written.ts'
 import { foldConstants } from '../../src/passes/fold-constants.ts'
 import { read, right } from '../passes/laws.ts'
@@ -202,6 +204,27 @@ describe('a node that makes constants of integers', () => {
     const written = writtenOut(folded)
     expect(written.nodes).toEqual(before.nodes)
     expect([...written.constants.keys()].toSorted()).toEqual(['q', 's', 'z'])
+  })
+
+  test('is written with blocks of the size that is left, and parts under names of their own', () => {
+    const folded = right(foldConstants.run(graph({ axis: 0, block_size: 2 }, [2, 4])))
+    const weight = folded.constants.get('w')
+    if (weight?.tag !== 'Held') throw new Error('w is not held')
+    const rest = gather(weight, 0, Int32Array.of(0, 2, 3))
+    const both = withParts(folded, {
+      nodes: [...folded.nodes, makeNode(ops.MatMul, ['x3', 'rest'], ['out'], {}, 'of the rest')],
+      constants: new Map([...folded.constants, ['rest', rest]]),
+      inputs: [...folded.inputs, { name: 'x3', type: tensorType('float32', ['N', 3]) }],
+      outputs: [...folded.outputs, { name: 'out', type: tensorType('float32', ['N', 4]) }],
+    })
+    const written = writtenOut(both)
+    const makers = written.nodes.filter((node) => isOp(node, ops.DequantizeLinear))
+    expect(makers.map(({ attrs }) => attrs.block_size)).toEqual([2, 1])
+    const stored = makers.map(({ inputs: [name = ''] }) => written.constants.get(name)?.shape)
+    expect(stored).toEqual([
+      [4, 4],
+      [3, 4],
+    ])
   })
 
   test('is not folded further where that would hold its numbers one by one', () => {
