@@ -28,7 +28,12 @@ interface Linear {
  * both biases are constant, and where the first one is not zero, every output position of the second sums the same weights
  * (no padding); the numbers are admissible (`ir/numerics.ts`).
  */
-const fuseContractions: Rule = (graph, node, names) => {
+const fuseContractions: Rule = (graph, node, names) => composed(graph, node, names, true)
+
+/** Two adjacent contractions as one, whatever work that takes. */
+export const composition: Rule = (graph, node, names) => composed(graph, node, names, false)
+
+const composed = (graph: Graph, node: Node, names: Names, isPaying: boolean): Found => {
   const second = linearOf(graph, node)
   const value = node.inputs[second?.reads.contraction.port ?? -1] ?? ''
   const producer = soleProducer(graph, value)
@@ -43,7 +48,7 @@ const fuseContractions: Rule = (graph, node, names) => {
       const other = i === 0 ? c2 : c1
       return other.pointwise && c.axis === c1.axis && c.outputAxis === c2.outputAxis
     })
-    .map((form) => fuse(graph, first, second, form, names))
+    .map((form) => fuse(graph, first, second, form, names, isPaying))
   const refused = fused.find((found) => found !== undefined && 'refused' in found)
   const [best] = fused
     .flatMap((found) => (found !== undefined && 'nodes' in found ? [found] : []))
@@ -57,7 +62,7 @@ const linearOf = (graph: Graph, node: Node): Linear | undefined => {
   return c !== undefined && c.makes === undefined ? { node, reads: readsOfContraction(ctx, c) } : undefined
 }
 
-const fuse = (graph: Graph, first: Linear, second: Linear, form: Linear, names: Names): Found => {
+const fuse = (graph: Graph, first: Linear, second: Linear, form: Linear, names: Names, isPaying: boolean): Found => {
   const [c1, c2] = [first.reads.contraction, second.reads.contraction]
   const c = form.reads.contraction
   // Without the weight yet, to see whether it is worth making.
@@ -66,7 +71,7 @@ const fuse = (graph: Graph, first: Linear, second: Linear, form: Linear, names: 
     return axis === c.weightInputAxis ? first.reads.inputs : size
   })
   const before = nodeMacs(graph, first.node) + nodeMacs(graph, second.node)
-  if (macsWith(graph, form, shape, second.node) >= before) return undefined
+  if (isPaying && macsWith(graph, form, shape, second.node) >= before) return undefined
   const precision = precisionOf(form.reads.weight.dtype)
   const inner = Float64Array.from({ length: second.reads.inputs }, (_, m) => c1.bias(m) ?? NaN)
   if (inner.some((b) => b !== 0) && !c2.uniform) {

@@ -11,7 +11,8 @@ import type { Node, Sampling, ValueId } from '../ir/op.ts'
 import { Add } from '../ir/ops/add.ts'
 import { opOf } from '../ir/registry.ts'
 import { elementReader } from '../ir/tensor.ts'
-import { sizeOf } from '../ir/type.ts'
+import { sizeOf, tensorType } from '../ir/type.ts'
+import { composition } from './fuse-linear.ts'
 import { type Found, namingOf, type Names, refuse, rewritePass, type Rule } from './rewrite.ts'
 
 /** A linear map of `input`. */
@@ -47,7 +48,32 @@ const fuseBranches: Rule = (graph, node, names) => {
       if (fused !== undefined) return fused
     }
   }
-  return undefined
+  return fuseChain(graph, node, left, right, names) ?? fuseChain(graph, node, right, left, names)
+}
+
+/**
+ * A contraction and two after one another, as a layer with a low-rank adapter is (LoRA): `W x + B A x = (W + B A) x`, where the
+ * two become one first (`fuse-linear`).
+ */
+const fuseChain = (graph: Graph, sum: Node, whole: ValueId, chain: ValueId, names: Names): Found => {
+  const form = branchesOf(graph, whole, sum).find(({ reads }) => reads !== undefined)
+  const last = branchesOf(graph, chain, sum).find(({ reads }) => reads !== undefined)
+  if (form === undefined || last?.node === undefined) return undefined
+  const first = branchesOf(graph, last.input, last.node).find(({ reads }) => reads !== undefined)
+  if (first?.node === undefined || first.input !== form.input) return undefined
+  const one = composition(graph, last.node, names)
+  if (one === undefined || 'refused' in one) return one
+  const [node, ...others] = one.nodes
+  if (node === undefined || others.length > 0) return undefined
+  const types = new Map(graph.types)
+  for (const [name, { dtype, shape }] of one.constants) types.set(name, tensorType(dtype, shape))
+  const ctx = contextOf({ ...graph, types, constants: new Map([...graph.constants, ...one.constants]) }, node)
+  const c = opOf(node).contraction?.(ctx)
+  if (c === undefined) return undefined
+  const fused = join(sum, form, { ...last, node, reads: readsOfContraction(ctx, c) }, names)
+  return fused === undefined || 'refused' in fused
+    ? fused
+    : { ...fused, removes: [...fused.removes.filter((removed) => removed !== node), ...one.removes] }
 }
 
 /** What `value` may be seen as: itself, and the linear map that makes it, if only `reader` reads it. */

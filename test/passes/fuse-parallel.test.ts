@@ -206,3 +206,65 @@ describe('refuses', () => {
     expect(right(fuseParallel.run(read(body))).nodes.map((node) => node.op)).toStrictEqual(['Gemm'])
   })
 })
+
+describe('a contraction beside two after one another', () => {
+  const adapted = (first: string, second: string, more = '', shapes = { w: '16,16', a: '16,2', b: '2,16' }): string => `
+    input x: float32[N,16]
+    input z: float32[N,16]
+    ${weight('w', shapes.w)}
+    ${weight('a', shapes.a, 2)}
+    ${weight('b', shapes.b, 3)}
+    ${weight('c', '16', 4)}
+    p = ${first}
+    q = ${second}
+    r = MatMul(q, b)
+    y = Add(p, r)
+    output y: float32[N,16]
+    ${more}`
+  const fused = (body: string): string => ops(body).join(' ')
+
+  test('is one of the sum of their weights', () => {
+    expect(fused(adapted('MatMul(x, w)', 'MatMul(x, a)'))).toBe('MatMul')
+    expect(fused(adapted('Gemm(x, w, c)', 'MatMul(x, a)'))).toBe('Gemm')
+    expectRewrite(
+      fuseParallel,
+      `input x: float32[N,2]
+       const w: float32[2,2] = [1, 2, 3, 4]
+       const a: float32[2,1] = [1, 10]
+       const b: float32[1,2] = [100, 1000]
+       p = MatMul(x, w)
+       q = MatMul(x, a)
+       r = MatMul(q, b)
+       y = Add(r, p)
+       output y: float32[N,2]`,
+      `input x: float32[N,2]
+       const w: float32[2,2] = [101, 1002, 1003, 10004]
+       const a: float32[2,1] = [1, 10]
+       const b: float32[1,2] = [100, 1000]
+       y = MatMul(x, w)
+       output y: float32[N,2]`,
+    )
+  })
+
+  test('of other values, or read elsewhere, stays', () => {
+    expect(fused(adapted('MatMul(x, w)', 'MatMul(z, a)'))).toBe('MatMul MatMul MatMul Add')
+    for (const read of ['p', 'q', 'r']) {
+      const body = adapted('MatMul(x, w)', 'MatMul(x, a)', `output ${read}: float32[*]`)
+      expect(fused(body)).toBe('MatMul MatMul MatMul Add')
+    }
+  })
+
+  test('whose weights cancel stays', () => {
+    const body = `input x: float32[N,2]
+       const w: float32[2,2] = [-1, 0, 0, 1]
+       const a: float32[2,1] = [1, 0]
+       const b: float32[1,2] = [1.0001, 0]
+       p = MatMul(x, w)
+       q = MatMul(x, a)
+       r = MatMul(q, b)
+       y = Add(p, r)
+       output y: float32[N,2]`
+    expectRefusal(fuseParallel, body)
+    expect(reasons(body).join()).toContain('cancel')
+  })
+})
