@@ -223,6 +223,27 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: attention,
   },
   {
+    guard: 'two layers after one another are joined with one that reads the same',
+    file: 'src/passes/fuse-parallel.ts',
+    from: '|| first.input !== form.input',
+    to: '',
+    tests: parallel,
+  },
+  {
+    guard: 'a bias that is read elsewhere is not moved',
+    file: 'src/passes/fuse-parallel.ts',
+    from: 'inner?.op !== Add.name || onlyReader(graph, biased) !== node',
+    to: 'inner?.op !== Add.name',
+    tests: parallel,
+  },
+  {
+    guard: 'a large bias rounds what it is added to',
+    file: 'src/passes/fuse-parallel.ts',
+    from: 'if (cancels(precisionOf(constant.dtype), largest, 0, least))',
+    to: 'if (least < 0)',
+    tests: parallel,
+  },
+  {
     guard: 'a layer of groups is not split',
     file: 'src/passes/split-rank.ts',
     from: 'c.groups !== 1 || ',

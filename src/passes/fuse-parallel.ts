@@ -3,14 +3,16 @@ import * as E from 'fp-ts/lib/Either.js'
 import { onlyReader, soleProducer } from '../ir/analysis.ts'
 import { type Reads, readsOfContraction } from '../ir/families/contraction.ts'
 import { type Added, addToWeight } from '../ir/families/weight-sums.ts'
-import { isHeldSmall, layoutOf } from '../ir/families/weights.ts'
-import { contextOf, type Graph } from '../ir/graph.ts'
+import { isHeldSmall, layoutOf, rowSums } from '../ir/families/weights.ts'
+import { numbersOf } from '../ir/evaluate.ts'
+import { contextOf, type Graph, withParts } from '../ir/graph.ts'
 import { shapeOf } from '../ir/links.ts'
+import { makeNode } from '../ir/make-node.ts'
 import { cancels, precisionOf } from '../ir/numerics.ts'
 import type { Node, Sampling, ValueId } from '../ir/op.ts'
 import { Add } from '../ir/ops/add.ts'
 import { opOf } from '../ir/registry.ts'
-import { elementReader } from '../ir/tensor.ts'
+import { elementReader, materialize } from '../ir/tensor.ts'
 import { sizeOf, tensorType } from '../ir/type.ts'
 import { composition } from './fuse-linear.ts'
 import { type Found, namingOf, type Names, refuse, rewritePass, type Rule } from './rewrite.ts'
@@ -39,6 +41,47 @@ interface Branch {
  * groups; both biases are constant; the numbers are admissible (`ir/numerics.ts`), weights and biases that cancel are not.
  */
 const fuseBranches: Rule = (graph, node, names) => {
+  const [left = '', right = ''] = node.inputs
+  return (
+    fuseSum(graph, node, names) ??
+    fuseBehindBias(graph, node, left, right, names) ??
+    fuseBehindBias(graph, node, right, left, names)
+  )
+}
+
+/**
+ * The same where a constant is added to one of them in between, as exporters write the bias of a product of matrices:
+ * `(W x + b) + V x = (W + V) x + b`. A constant far above the sums that it is added to is there to round them, and stays.
+ */
+const fuseBehindBias = (graph: Graph, node: Node, biased: ValueId, other: ValueId, names: Names): Found => {
+  const inner = soleProducer(graph, biased)
+  if (node.op !== Add.name || inner?.op !== Add.name || onlyReader(graph, biased) !== node) return undefined
+  const [bias] = inner.inputs.filter((name) => graph.constants.has(name))
+  const [value = ''] = inner.inputs.filter((name) => name !== bias)
+  const [form] = branchesOf(graph, value, inner).filter(({ reads }) => reads !== undefined)
+  const [beside] = branchesOf(graph, other, node).filter(({ reads }) => reads !== undefined)
+  const constant = graph.constants.get(bias ?? '')
+  if (bias === undefined || constant === undefined || form?.reads === undefined || beside?.node === undefined)
+    return undefined
+  const isFrom = (branch: Branch): boolean => branch.input === form.input
+  if (!isFrom(beside) && !branchesOf(graph, beside.input, beside.node).some(isFrom)) return undefined
+  const [y = ''] = node.outputs
+  const sum = makeNode(Add, [value, other], [names.fresh(`${y}_unbiased`)])
+  const after = makeNode(Add, [sum.outputs[0] ?? '', bias], [y], {}, inner.name)
+  const nodes = graph.nodes.flatMap((one) => (one === inner ? [] : one === node ? [sum, after] : [one]))
+  const fused = fuseSum(withParts(graph, { nodes }), sum, names)
+  if (fused === undefined || 'refused' in fused) return fused
+  let largest = 0
+  for (const b of numbersOf(materialize(constant))) largest = Math.max(largest, Math.abs(b))
+  const least = rowSums(form.reads).reduce((size, terms) => (terms > 0 ? Math.min(size, terms) : size), Infinity)
+  if (cancels(precisionOf(constant.dtype), largest, 0, least)) {
+    return refuse(node, 'its sums with a bias keep few digits, which those of one product might not')
+  }
+  const removes = [...fused.removes.filter((one) => one !== sum), inner, node]
+  return { removes, nodes: [...fused.nodes, after], constants: fused.constants }
+}
+
+const fuseSum: Rule = (graph, node, names) => {
   const [left, right] = node.inputs
   if (node.op !== Add.name || left === undefined || right === undefined || left === right) return undefined
   for (const a of branchesOf(graph, left, node)) {

@@ -246,6 +246,26 @@ describe('a contraction beside two after one another', () => {
     )
   })
 
+  describe('behind the bias of one', () => {
+    const biased = (bias: string, second = 'MatMul(x, a)', more = ''): string =>
+      adapted('MatMul(x, w)', second, more)
+        .replace('y = Add(p, r)', 'pb = Add(p, bias)\n    y = Add(r, pb)')
+        .replace('p = ', `const bias: float32[1] = [${bias}]\n    p = `)
+    const whole = 'MatMul MatMul MatMul Add Add'
+
+    test('is one', () => {
+      expect(fused(biased('0.5'))).toBe('MatMul Add')
+    })
+
+    test('stays where that is read elsewhere, reads something else or is large', () => {
+      expect(fused(biased('0.5', 'MatMul(z, a)'))).toBe(whole)
+      expect(fused(biased('0.5', 'MatMul(x, a)', 'output pb: float32[*]'))).toBe(whole)
+      expect(fused(biased('0.5', 'MatMul(x, a)', 'output p: float32[*]'))).toBe(whole)
+      expect(fused(biased('12582912'))).toBe(whole)
+      expect(reasons(biased('12582912')).join()).toContain('few digits')
+    })
+  })
+
   test('of other values, or read elsewhere, stays', () => {
     expect(fused(adapted('MatMul(x, w)', 'MatMul(z, a)'))).toBe('MatMul MatMul MatMul Add')
     for (const read of ['p', 'q', 'r']) {
