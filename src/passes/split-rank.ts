@@ -90,7 +90,10 @@ const split = (graph: Graph, node: Node, reads: Reads, side: Side, found: Multip
   if (E.isLeft(kept)) return refuse(node, kept.left)
   const pointwise = pointwiseOf(graph, node, reads, side, found, other, fresh)
   if (E.isLeft(pointwise)) return refuse(node, pointwise.left)
-  const parts = side === 'outputs' ? [kept.right, pointwise.right] : [pointwise.right, kept.right]
+  // Layers have names of their own, by which reports follow them.
+  const name = node.name === '' ? '' : `${node.name}_factors`
+  const factors = { ...pointwise.right, nodes: pointwise.right.nodes.map((one) => ({ ...one, name })) }
+  const parts = side === 'outputs' ? [kept.right, factors] : [factors, kept.right]
   return {
     removes: [node],
     nodes: parts.flatMap(({ nodes }) => nodes),
