@@ -7,7 +7,6 @@
  */
 import { freshNames, producersOf } from '../../ir/analysis.ts'
 import { contextOf, type Graph, withParts } from '../../ir/graph.ts'
-import { placeOf } from '../../ir/links.ts'
 import { makeNode } from '../../ir/make-node.ts'
 import type { AxisLink, Node, ValueId } from '../../ir/op.ts'
 import { Gather } from '../../ir/ops/gather.ts'
@@ -49,21 +48,23 @@ export const insertCuts = (graph: Graph, facts: ChannelFacts): Cut | undefined =
     behind.push(makeNode(Gather, [value, indices], [output], { axis }))
     return output
   }
+  const makers = heldByMakers(graph, facts)
   const nodes = graph.nodes.map((node) => {
     const view = viewOf(graph, node)
     if (view === undefined || view.links === 'opaque') return node
-    const inputs = node.inputs.map((value, port) => {
-      if (value === '' || graph.constants.has(value)) return value
+    const needs = facts.partial(node)
+    const edges = edgesOf(graph, facts, view)
+    if (edges.length === 0) return node
+    const inputs = [...node.inputs]
+    for (const { port, axis, links } of edges) {
+      const value = node.inputs[port] ?? ''
       // Along one axis of an input, which is all that is ever met.
-      for (const axis of ownAxesOf(graph, value).keys()) {
-        if (!mayCut(graph, view, port, axis)) continue
-        const need = facts.partial(node).find((one) => one.port === port && one.axis === axis)
-        const isLess = need !== undefined && doesWithout(graph, facts, value, need)
-        if (isLess || needsConstants(graph, facts, view, port, axis))
-          return cut(value, axis, isLess ? need.marks.join('') : '')
-      }
-      return value
-    })
+      if (inputs[port] !== value || !mayCut(graph, value, axis, links)) continue
+      const need = needs.find((one) => one.port === port && one.axis === axis)
+      const isLess = need !== undefined && doesWithout(facts, value, need, makers(value, axis))
+      if (isLess || needsConstants(graph, facts, view, port, axis, links))
+        inputs[port] = cut(value, axis, isLess ? need.marks.join('') : '')
+    }
     return inputs.every((input, port) => input === node.inputs[port]) ? node : { ...node, inputs }
   })
   if (known.size === 0) return undefined
@@ -74,83 +75,103 @@ export const insertCuts = (graph: Graph, facts: ChannelFacts): Cut | undefined =
   }
 }
 
-/** Not along heads and their places, which do not go one by one, nor in front of what selects already. */
-const mayCut = (graph: Graph, view: NodeView, port: number, axis: number): boolean => {
-  const value = view.node.inputs[port] ?? ''
-  const joint = jointOf(graph, value)
-  if (joint?.outer === axis || joint?.inner === axis || !trackingOf(graph).tracked(value, axis)) return false
-  if (view.links === 'opaque') return false
-  return !view.links.some(
-    ({ input, inputAxis, from, into, selects }) =>
-      input === port && inputAxis === axis && (selects !== undefined || (from?.onto === false && into === undefined)),
-  )
+/** An axis of an input that a node reads, with its links from there. */
+interface Edge {
+  readonly port: number
+  readonly axis: number
+  readonly links: ReadonlyArray<AxisLink>
 }
 
-/** Whether what is needed of a value leaves out channels that stay. */
-const doesWithout = (graph: Graph, facts: ChannelFacts, value: ValueId, { axis, marks }: PartialNeed): boolean => {
+/** The axes along which a node needs some channels of an input and others not, or along which some are known to be constant. */
+const edgesOf = (graph: Graph, facts: ChannelFacts, { node, links }: NodeView): ReadonlyArray<Edge> => {
+  const edges = new Map<string, Edge & { readonly links: AxisLink[] }>()
+  const add = (port: number, axis: number): void => {
+    edges.set(`${port} ${axis}`, { port, axis, links: [] })
+  }
+  for (const { port, axis } of facts.partial(node))
+    if (axis < ownAxesOf(graph, node.inputs[port] ?? '').length) add(port, axis)
+  node.inputs.forEach((value, port) => {
+    if (value === '' || graph.constants.has(value)) return
+    for (const axis of ownAxesOf(graph, value).keys()) if (typeof facts.known(value, axis) !== 'number') add(port, axis)
+  })
+  if (edges.size > 0 && links !== 'opaque')
+    for (const link of links) edges.get(`${link.input} ${link.inputAxis}`)?.links.push(link)
+  return [...edges.values()]
+}
+
+/** Not along heads and their places, which do not go one by one, nor in front of what selects already. */
+const mayCut = (graph: Graph, value: ValueId, axis: number, links: ReadonlyArray<AxisLink>): boolean => {
+  const joint = jointOf(graph, value)
+  if (joint?.outer === axis || joint?.inner === axis || !trackingOf(graph).tracked(value, axis)) return false
+  return !links.some(({ from, into, selects }) => selects !== undefined || (from?.onto === false && into === undefined))
+}
+
+/** Whether what is needed of a value leaves out channels that stay: others need them, or what they are made from. */
+const doesWithout = (
+  facts: ChannelFacts,
+  value: ValueId,
+  { axis, marks }: PartialNeed,
+  held: (index: number) => boolean,
+): boolean => {
   const live = facts.live(value, axis)
-  return marks.some(
-    (mark, i) =>
-      mark === 0 && (live?.[i] === 1 ? !facts.isGiven(value, axis, i) : isMadeForOthers(graph, facts, value, axis, i)),
-  )
+  return marks.some((mark, i) => mark === 0 && (live?.[i] === 1 ? !facts.isGiven(value, axis, i) : held(i)))
 }
 
 /** Whether a node needs constants of an input for outputs that are none: in a sum with what is computed. */
 const needsConstants = (
   graph: Graph,
   facts: ChannelFacts,
-  { node, links, contraction, statistics }: NodeView,
+  { node, contraction, statistics }: NodeView,
   port: number,
   axis: number,
+  links: ReadonlyArray<AxisLink>,
 ): boolean => {
   const value = node.inputs[port] ?? ''
+  const constants = facts.constants(value, axis)
   const maker = producersOf(graph).get(value)
   const made = maker && viewOf(graph, maker)
   // What selects them already may have put them there.
-  if (links === 'opaque' || made === undefined || selectionOf(made) !== undefined) return false
+  if (constants === undefined || made === undefined || made.selection !== undefined) return false
   if (contraction?.port === port || statistics.some((one) => one.port === port)) return false
-  const constants = facts.constants(value, axis)
-  if (constants === undefined) return false
-  return links.some(({ input, inputAxis, output, outputAxis, from, into }) => {
-    if (input !== port || inputAxis !== axis || from !== undefined || into !== undefined) return false
+  return links.some(({ output, outputAxis, from, into }) => {
+    if (from !== undefined || into !== undefined) return false
     const sum = node.outputs[output] ?? ''
     const live = facts.live(sum, outputAxis)
     return constants.some((c, i) => Number.isFinite(c) && live?.[i] === 1 && !facts.isGiven(sum, outputAxis, i))
   })
 }
 
-/** Whether the node that makes a channel which nothing needs has to read what it is made from all the same. */
-const isMadeForOthers = (graph: Graph, facts: ChannelFacts, value: ValueId, axis: number, index: number): boolean => {
+/** By axis of a value the channels for which the node that makes them needs what they are made from, needed or not. */
+const heldByMakers = (graph: Graph, facts: ChannelFacts) => {
+  const known = new Map<string, (index: number) => boolean>()
+  return (value: ValueId, axis: number): ((index: number) => boolean) => {
+    const key = `${axis} ${value}`
+    const found = known.get(key) ?? heldBy(graph, facts, value, axis)
+    known.set(key, found)
+    return found
+  }
+}
+
+const heldBy = (graph: Graph, facts: ChannelFacts, value: ValueId, axis: number): ((index: number) => boolean) => {
   const maker = producersOf(graph).get(value)
   const view = maker && viewOf(graph, maker)
-  if (view === undefined || view.links === 'opaque' || view.mixing !== undefined) return true
+  if (view === undefined || view.links === 'opaque' || view.mixing !== undefined) return () => true
   const output = view.node.outputs.indexOf(value)
   const isAlong = (link: AxisLink): boolean => link.output === output && link.outputAxis === axis
   // A softmax needs all that it compares.
-  if (view.statistics.some((one) => one.links.some(isAlong))) return true
-  if (!view.links.some(isAlong)) return view.contraction?.outputAxis !== axis
-  return view.links.some((link) => {
-    const input = view.node.inputs[link.input] ?? ''
-    if (!isAlong(link) || link.into !== undefined) return false
-    if (input === '' || graph.constants.has(input)) return false
-    const from = link.from === undefined ? index : placeOf(link.from, index)
-    const need = facts.partial(view.node).find((one) => one.port === link.input && one.axis === link.inputAxis)
-    return from >= 0 && need?.marks[from] !== 0
-  })
-}
-
-/** How a node selects channels of its input. */
-export interface Selection {
-  readonly link: AxisLink
-  /** Whether it selects all that is there, as a cut does at first. */
-  readonly isWhole: boolean
-  readonly restores: boolean
-}
-
-export const selectionOf = ({ op, ctx, links }: NodeView): Selection | undefined => {
-  const link = links === 'opaque' ? undefined : links.find(({ selects }) => selects !== undefined)
-  if (link === undefined) return undefined
-  return { link, isWhole: op.identity?.(ctx) === 0, restores: link.selects?.restores === true }
+  if (view.statistics.some((one) => one.links.some(isAlong))) return () => true
+  const along = view.links.filter(isAlong)
+  if (along.length === 0) return () => view.contraction?.outputAxis !== axis
+  const needs = new Map(facts.partial(view.node).map((need) => [`${need.port} ${need.axis}`, need.marks]))
+  const held = new Uint8Array(ownAxesOf(graph, value)[axis] ?? 0)
+  for (const { input, inputAxis, from, into } of along) {
+    const name = view.node.inputs[input] ?? ''
+    if (into !== undefined || name === '' || graph.constants.has(name)) continue
+    const marks = needs.get(`${input} ${inputAxis}`)
+    const end = from?.end ?? held.length
+    for (let i = from?.first ?? 0; i < end; i++) if (marks?.[from?.at(i) ?? i] !== 0) held[i] = 1
+  }
+  return (index) => held[index] === 1
 }
 
 /** The graph without those of the cuts that select everything. */

@@ -10,7 +10,6 @@ import type { Contraction, Node, NodeContext, ValueId } from '../../ir/op.ts'
 import { growthInAll, growthPerValue } from '../growth.ts'
 import type { Target } from '../target.ts'
 import type { ChannelFacts } from './analyse.ts'
-import { selectionOf } from './cuts.ts'
 import type { Classes, Reason } from './relate.ts'
 import type { Joint } from './joints.ts'
 import { axesOf, jointOf, type NodeView, ownAxesOf, viewsOf } from './views.ts'
@@ -97,7 +96,7 @@ export const startDraft = (
   let growth = 0
   for (const view of viewsOf(graph)) {
     const { node, ctx, contraction: c, statistics } = view
-    const selecting = selectionOf(view)
+    const selecting = view.selection
     if (selecting?.isWhole === true) {
       detours.selection.add(node)
       if (selecting.restores) detours.restoration.add(node)

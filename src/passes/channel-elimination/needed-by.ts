@@ -3,7 +3,6 @@ import { producersOf, usersOf } from '../../ir/analysis.ts'
 import { type Graph, labelOf } from '../../ir/graph.ts'
 import type { Node, ValueId } from '../../ir/op.ts'
 import type { ChannelFacts } from './analyse.ts'
-import { selectionOf } from './cuts.ts'
 import type { Reason } from './relate.ts'
 import { type Channel, viewOf } from './views.ts'
 
@@ -25,7 +24,7 @@ const sourceOf = (graph: Graph, value: ValueId): ValueId => {
 
 const isCutNode = (graph: Graph, node: Node): boolean => {
   const view = viewOf(graph, node)
-  return view !== undefined && selectionOf(view)?.isWhole === true
+  return view !== undefined && view.selection?.isWhole === true
 }
 
 /** The first node that needs a channel, and whether there are others. */

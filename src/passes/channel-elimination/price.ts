@@ -7,7 +7,6 @@ import { planGroups } from '../../ir/families/groups.ts'
 import { countOf, inputShape, outputShape, shapeOf } from '../../ir/links.ts'
 import type { Node, NodeContext, Pair, ValueId } from '../../ir/op.ts'
 import { widthMultiple } from '../target.ts'
-import { selectionOf } from './cuts.ts'
 import type { Draft } from './draft.ts'
 import { countsOf } from './mixing.ts'
 import { axesOf, type NodeView, ownAxesOf, viewsOf } from './views.ts'
@@ -86,7 +85,7 @@ export const priceOf = (view: NodeView, draft: Draft, isFinal: boolean): number 
 
 /** Elements moved by a cut: none where it still selects all that is left. */
 const movedAtCut = (view: NodeView, draft: Draft): number | undefined => {
-  const found = selectionOf(view)
+  const found = view.selection
   if (found?.isWhole !== true) return undefined
   const { node } = view
   const { facts, goes, graph } = draft

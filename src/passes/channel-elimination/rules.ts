@@ -6,7 +6,6 @@ import { payFor } from '../../ir/families/payment.ts'
 import { labelOf } from '../../ir/graph.ts'
 import type { Statistics, ValueId } from '../../ir/op.ts'
 import { type Target, widthMultiple } from '../target.ts'
-import { selectionOf } from './cuts.ts'
 import type { Draft } from './draft.ts'
 import { unpaidBy } from './mixing.ts'
 import type { Reason } from './relate.ts'
@@ -157,7 +156,7 @@ const keepUnpaidMixed: Rule = (view, { graph, facts, goes, putChannel }) => {
  * both go or none.
  */
 const keepSelections: Rule = (view, { graph, facts, detours, goes, putChannel, reasonOf, classAt }) => {
-  const found = selectionOf(view)
+  const found = view.selection
   if (found === undefined) return
   const { node } = view
   const [input = ''] = node.inputs

@@ -20,6 +20,15 @@ export interface NodeView {
   readonly reads: Reads | undefined
   readonly statistics: ReadonlyArray<Statistics>
   readonly mixing: Mixing | undefined
+  readonly selection: Selection | undefined
+}
+
+/** How a node selects channels of its input. */
+export interface Selection {
+  readonly link: AxisLink
+  /** Whether it selects all that is there, as a cut does at first. */
+  readonly isWhole: boolean
+  readonly restores: boolean
 }
 
 export const viewsOf = (graph: Graph): ReadonlyArray<NodeView> => structureOf(graph).views
@@ -51,9 +60,11 @@ const structureOf = memoized((graph) => {
         reads: undefined,
         pairs: [],
         mixing: undefined,
+        selection: undefined,
         statistics: [],
       }
     }
+    const selecting = own.find(({ selects }) => selects !== undefined)
     const contraction = op.contraction?.(ctx)
     const reads = contraction && readsOfContraction(ctx, contraction)
     const pairs = contraction === undefined ? (op.pairs?.(ctx) ?? []) : []
@@ -83,6 +94,11 @@ const structureOf = memoized((graph) => {
       pairs: [...pairs, ...joint.pairs],
       mixing,
       statistics,
+      selection: selecting && {
+        link: selecting,
+        isWhole: op.identity?.(ctx) === 0,
+        restores: selecting.selects?.restores === true,
+      },
     }
   })
   for (const { name } of graph.outputs) bind(name)
