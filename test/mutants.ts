@@ -202,6 +202,13 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: attention,
   },
   {
+    guard: 'places that are split again do not go by themselves',
+    file: 'src/passes/channel-elimination/joints.ts',
+    from: 'if (source === undefined) followed.add(port)',
+    to: 'followed.add(port)',
+    tests: attention,
+  },
+  {
     guard: 'places that a constant tells apart, but not heads, go in all heads',
     file: 'src/passes/channel-elimination/joints.ts',
     from: 'if (link.outputAxis === inner) isBound = true',

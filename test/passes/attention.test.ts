@@ -56,6 +56,17 @@ describe('an axis split into heads and places', () => {
     )
     expect([wide('in'), wide('out')]).toEqual(['16 -> 12', '12 -> 16'])
   })
+
+  test('keeps places of their own in each head where these are split again, as for interleaved rotary positions', async () => {
+    const { width: wide } = await compiled(
+      buildGraph({ x: [2, 5, 16] }, (b) => {
+        const gone = { columns: [1, places + 4, 2 * places, 3 * places + 7] }
+        const y = split(b, 'x', linear(b, 'in', 'x', [16, width], gone))
+        return [b.op(ops.Reshape, [y, b.ints('pairs', [0, 0, 0, places / 2, 2])])]
+      }),
+    )
+    expect(wide('in')).toBe('16 -> 32')
+  })
 })
 
 /** Self-attention with separate projections; `zeros` masks columns of q, k, v and rows of the output projection. */

@@ -48,7 +48,8 @@ export const jointLinks = (
     const { from, outer, inner, outerSize, innerSize } = joint
     const axis = rankOf(type)
     for (const { port, axis: source, repeats = 1 } of from) {
-      followed.add(port)
+      // An axis that is split again is no joint axis that is carried on.
+      if (source === undefined) followed.add(port)
       const link = sameIndex(port, source ?? rankOf(inputs[port]), k, axis)
       out.push(repeats === 1 ? link : { ...link, from: repeated(outerSize, innerSize, repeats) })
     }
