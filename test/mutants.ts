@@ -202,6 +202,27 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: attention,
   },
   {
+    guard: 'an operand of unknown size may be as long as the one that it is broadcast with',
+    file: 'src/ir/links.ts',
+    from: 'if (!isStatic(dim)) unknown.add(at)',
+    to: 'if (!isStatic(dim)) return',
+    tests: elimination,
+  },
+  {
+    guard: 'an operand of unknown shape may have any axis',
+    file: 'src/ir/links.ts',
+    from: 'if (from === undefined) return []\n    from.forEach',
+    to: 'if (from === undefined) continue\n    from.forEach',
+    tests: elimination,
+  },
+  {
+    guard: 'leading axes of unknown size may be as long as those of the other operand',
+    file: 'src/ir/ops/mat-mul.ts',
+    from: 'if (!isStatic(size)) unknown.add(first + axis)',
+    to: '',
+    tests: elimination,
+  },
+  {
     guard: 'places that are split again do not go by themselves',
     file: 'src/passes/channel-elimination/joints.ts',
     from: 'if (source === undefined) followed.add(port)',

@@ -82,18 +82,24 @@ export const pairsOf = (links: ReadonlyArray<AxisLink>): ReadonlyArray<ReadonlyA
   return [...pairs.values()].flatMap((ofInput) => [...ofInput.values()])
 }
 
-/** Links of inputs that broadcast to output 0: aligned from the right; an axis of size 1 that is widened has no link. */
+/**
+ * Links of inputs that broadcast to output 0: aligned from the right; an axis of size 1 that is widened has no link, and neither
+ * has one that an input of unknown size may be as long as.
+ */
 export const broadcastLinks = (ctx: NodeContext<unknown>, ports: ReadonlyArray<number>): ReadonlyArray<AxisLink> => {
   const to = outputShape(ctx)
   if (to === undefined) return []
   const links: AxisLink[] = []
+  const unknown = new Set<number>()
   for (const port of ports) {
+    if (ctx.inputs[port] === undefined) continue
     const from = inputShape(ctx, port)
-    if (from === undefined) continue
+    if (from === undefined) return []
     from.forEach((dim, axis) => {
       const at = axis + to.length - from.length
-      if (isStatic(dim) && dim === to[at]) links.push(sameIndex(port, axis, 0, at))
+      if (!isStatic(dim)) unknown.add(at)
+      else if (dim === to[at]) links.push(sameIndex(port, axis, 0, at))
     })
   }
-  return links
+  return links.filter(({ outputAxis }) => !unknown.has(outputAxis))
 }

@@ -61,8 +61,12 @@ describe('an axis split into heads and places', () => {
     const { width: wide } = await compiled(
       buildGraph({ x: [2, 5, 16] }, (b) => {
         const gone = { columns: [1, places + 4, 2 * places, 3 * places + 7] }
-        const y = split(b, 'x', linear(b, 'in', 'x', [16, width], gone))
-        return [b.op(ops.Reshape, [y, b.ints('pairs', [0, 0, 0, places / 2, 2])])]
+        const y = b.op(ops.Reshape, [
+          linear(b, 'in', 'x', [16, width], gone),
+          b.ints('heads', [2, 5, 1, heads, places]),
+        ])
+        const turned = b.op(ops.Transpose, [y], { perm: [2, 0, 3, 1, 4] })
+        return [b.op(ops.Reshape, [turned, b.ints('pairs', [2, heads, 5, places / 2, 2])])]
       }),
     )
     expect(wide('in')).toBe('16 -> 32')

@@ -2,12 +2,13 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, test } from 'vitest'
 import { renderError } from '../../src/ir/failure.ts'
-import type { Graph } from '../../src/ir/graph.ts'
+import { contextOf, type Graph, withParts } from '../../src/ir/graph.ts'
 import type { Target } from '../../src/passes/target.ts'
 import * as ops from '../../src/ir/ops/index.ts'
 import { makeNode } from '../../src/ir/make-node.ts'
-import { findOp } from '../../src/ir/registry.ts'
+import { findOp, opOf } from '../../src/ir/registry.ts'
 import { tensorOf } from '../../src/ir/tensor.ts'
+import { tensorType } from '../../src/ir/type.ts'
 import { noMasks } from '../../src/masks/mask.ts'
 import { compile, type LayerReport } from '../../src/passes/compile.ts'
 import { trackingOf } from '../../src/passes/channel-elimination/tracking.ts'
@@ -641,5 +642,44 @@ describe('long axes', () => {
     })
     const result = compile(graph, noMasks)
     expect(E.isLeft(result) && result.left._tag).toBe('ModelTooLarge')
+  })
+})
+
+describe('a size that is not known may be that of the other operand', () => {
+  const sizes = new Map([
+    ['S', 9],
+    ['T', 4],
+  ])
+  const dead = { rows: [0, 2, 3, 7] }
+
+  test.each(['Add', 'PRelu', 'Where'] as const)('of %s', async (name) => {
+    const graph = buildGraph({ x: [2, 'S'] }, (b) => {
+      const c = b.weight('c', [9])
+      const y = name === 'Where' ? b.op(ops.Where, [b.op(ops.Less, ['x', c]), 'x', c]) : b.op(ops[name], ['x', c])
+      return [b.op(ops.MatMul, [y, b.weight('w', [9, 3], dead)])]
+    })
+    expect((await compareCompiled(graph, noMasks, { sizes })).worst).toBe(0)
+  })
+
+  test('of matrices side by side', async () => {
+    const graph = buildGraph({ x: ['T', 2, 3] }, (b) => {
+      const y = b.op(ops.MatMul, ['x', b.weight('m', [4, 3, 5])])
+      const turned = b.op(ops.Transpose, [y], { perm: [2, 1, 0] })
+      return [b.op(ops.MatMul, [turned, b.weight('w', [4, 3], { rows: [0, 2] })])]
+    })
+    expect((await compareCompiled(graph, noMasks, { sizes })).worst).toBe(0)
+  })
+
+  test('and so may any of a shape that is not known', () => {
+    const graph = buildGraph({ x: [2, 'S'] }, (b) => {
+      const y = b.op(ops.Opaque, ['x'], { opType: 'Unknown' })
+      return [b.op(ops.Add, [y, b.weight('c', [9])])]
+    })
+    const hinted = withParts(graph, { hints: new Map([['add0', tensorType('float32', [2, 9])]]) })
+    const links = hinted.nodes.map((node) => {
+      const op = opOf(node)
+      return op.links === 'opaque' ? op.links : op.links(contextOf(hinted, node))
+    })
+    expect(links).toEqual(['opaque', []])
   })
 })

@@ -41,13 +41,18 @@ export const MatMul = defineOp<'MatMul', NoAttributes>({
       if (isStatic(size) && size === y[to]) links.push(sameIndex(port, axis, 0, to))
     }
     const leading = Math.max(0, a.length - 2, b.length - 2)
+    // Leading axes that an operand of unknown size may be as long as.
+    const unknown = new Set<number>()
     ;[a, b].forEach((shape, port) => {
       const first = leading - (shape.length - 2)
-      shape.slice(0, -2).forEach((size, axis) => link(port, axis, size, first + axis))
+      shape.slice(0, -2).forEach((size, axis) => {
+        if (!isStatic(size)) unknown.add(first + axis)
+        link(port, axis, size, first + axis)
+      })
     })
     if (a.length >= 2 && c?.weightPort !== 0) link(0, a.length - 2, a[a.length - 2], leading)
     if (b.length >= 2 && c?.weightPort !== 1) link(1, b.length - 1, b[b.length - 1], y.length - 1)
-    return links
+    return links.filter(({ outputAxis }) => !unknown.has(outputAxis))
   },
   contraction: (ctx) => contraction(ctx),
   pairs: (ctx) => {
