@@ -9,6 +9,7 @@ import type { ValueId } from './ir/op.ts'
 import { isOpaque } from './ir/registry.ts'
 import { sizeInBytes } from './ir/tensor.ts'
 import { sameType, tensorType, unknownType, type ValueType } from './ir/type.ts'
+import { writtenOut } from './ir/written.ts'
 import { encode, without } from './onnx/codec.ts'
 import { type GraphProto, GraphProtoSchema, ModelProtoSchema, NodeProtoSchema } from './onnx/onnx_pb.ts'
 import { createValueInfo } from './onnx/value-info.ts'
@@ -70,7 +71,9 @@ const read = (proto: GraphProto, node: OpaqueNode, graph: Graph): Graph | undefi
 }
 
 /** The subgraph that a graph made by {@link read} is now; undefined where it does not fit into a message. */
-const write = ({ graph }: Subgraph, node: OpaqueNode, around: Graph): GraphProto | undefined => {
+const write = (subgraph: Subgraph, node: OpaqueNode, around: Graph): GraphProto | undefined => {
+  // What is made of captured parts is made of other ones where less is left of them.
+  const graph = writtenOut(subgraph.graph, new Set(node.attrs.captures))
   const isCaptured = (name: string): boolean =>
     node.attrs.captures.includes(name) && graph.constants.get(name) === around.constants.get(name)
   let bytes = 0

@@ -202,6 +202,13 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: attention,
   },
   {
+    guard: 'parts that a body captures keep their names, and less of them gets another',
+    file: 'src/subgraphs.ts',
+    from: 'writtenOut(subgraph.graph, new Set(node.attrs.captures))',
+    to: 'writtenOut(subgraph.graph)',
+    tests: 'test/subgraphs.test.ts',
+  },
+  {
     guard: 'an operand of unknown size may be as long as the one that it is broadcast with',
     file: 'src/ir/links.ts',
     from: 'if (!isStatic(dim)) unknown.add(at)',

@@ -12,7 +12,7 @@ import { decode } from '../src/onnx/codec.ts'
 import { subgraphsOf } from '../src/read/captures.ts'
 import { orThrow } from './fuzz/differential.ts'
 import { normals, uniforms } from './inflate.ts'
-import { type GraphInit, info, modelBytes, node, read, subgraph, type TensorInit } from './read/make.ts'
+import { floats, type GraphInit, info, modelBytes, node, read, subgraph, type TensorInit } from './read/make.ts'
 
 /** A float matrix, some columns zero. */
 const matrix = (name: string, rows: number, columns: number, dead: ReadonlyArray<number> = []): TensorInit => {
@@ -96,6 +96,37 @@ describe('If', () => {
     const graph = await compiled(bytes, feeds)
     expect(inside(graph)).toEqual(['4x10', '10x4'])
     expect([...graph.constants.keys()].filter((name) => ['up', 'down'].includes(name))).toEqual([])
+  })
+
+  test('a branch loses the channels of a weight that it makes of captured integers', async () => {
+    const integers = Int8Array.from({ length: 64 }, (_, i) => (dead.includes(i % 16) ? 0 : ((i * 37) % 255) - 127))
+    const stored: TensorInit = { name: 'q', dims: [4n, 16n], dataType: 3, rawData: new Uint8Array(integers.buffer) }
+    const scales = floats(
+      's',
+      Array.from({ length: 16 }, (_, i) => 0.002 * (i + 1)),
+    )
+    const made = node('DequantizeLinear', ['q', 's'], ['w'], { attribute: [{ name: 'axis', type: Type.INT, i: 1n }] })
+    const [, relu, down] = perceptron('t', 'x', 'r')
+    if (relu === undefined || down === undefined) throw new Error('no perceptron')
+    const then = [made, node('MatMul', ['x', 'w'], ['ta']), relu, down]
+    const bytes = modelBytes({
+      input: [info('x', [2, 4]), info('c', [], 'bool')],
+      output: [info('y', [2, 4])],
+      initializer: [...weights.slice(1), stored],
+      node: [
+        node(
+          'If',
+          ['c'],
+          ['y'],
+          branches(
+            { name: 'then', node: then, initializer: [scales], output: [info('r', [2, 4])] },
+            { name: 'else', node: [node('Neg', ['x'], ['n'])], output: [info('n', [2, 4])] },
+          ),
+        ),
+      ],
+    })
+    const feeds = [1, 0].map((c) => ({ x, c: new ort.Tensor('bool', Uint8Array.of(c), []) }))
+    expect((await compiled(bytes, feeds)).constants.get('q')).toBeUndefined()
   })
 
   test('what else reads a captured weight reads all of it', async () => {

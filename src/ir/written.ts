@@ -7,8 +7,11 @@ import { DequantizeLinear } from './ops/dequantize-linear.ts'
 import { isOp } from './registry.ts'
 import type { Tensor } from './tensor.ts'
 
-/** The same graph, each constant that a node made of smaller ones made by that node again, of parts under the names they had. */
-export const writtenOut = (graph: Graph): Graph => {
+/**
+ * The same graph, each constant that a node made of smaller ones made by that node again, of parts under the names they had. Names in
+ * `taken` stand for what they do, and for nothing else.
+ */
+export const writtenOut = (graph: Graph, taken: ReadonlySet<ValueId> = new Set()): Graph => {
   const held = [...graph.constants].filter(([, tensor]) => tensor.tag === 'Held')
   if (held.length === 0) return graph
   const isRead = (name: ValueId): boolean => usersOf(graph).has(name) || fixedNames(graph).has(name)
@@ -24,7 +27,9 @@ export const writtenOut = (graph: Graph): Graph => {
       const known = constants.get(old)
       if (known !== undefined && sameTensor(known, part)) return old
       const unread = graph.constants.get(old)
-      const isFree = known === undefined && (unread === undefined ? !graph.types.has(old) : unread.tag !== 'Held')
+      const isOther = taken.has(old) && (unread === undefined || !sameTensor(unread, part))
+      const isFree =
+        known === undefined && !isOther && (unread === undefined ? !graph.types.has(old) : unread.tag !== 'Held')
       const free = isFree ? old : fresh(old)
       constants.set(free, part)
       return free
