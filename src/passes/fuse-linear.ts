@@ -6,7 +6,7 @@ import { composeWeights } from '../ir/families/weight-sums.ts'
 import { contextOf, type Graph } from '../ir/graph.ts'
 import { evaluateNode } from '../ir/interpret.ts'
 import { cancels, precisionOf, type Refusal } from '../ir/numerics.ts'
-import type { Node } from '../ir/op.ts'
+import type { Node, ValueId } from '../ir/op.ts'
 import { Add } from '../ir/ops/add.ts'
 import { Mul } from '../ir/ops/mul.ts'
 import { isOp, opOf } from '../ir/registry.ts'
@@ -71,7 +71,8 @@ const fuse = (graph: Graph, first: Linear, second: Linear, form: Linear, names: 
     return axis === c.weightInputAxis ? first.reads.inputs : size
   })
   const before = nodeMacs(graph, first.node) + nodeMacs(graph, second.node)
-  if (isPaying && macsWith(graph, form, shape, second.node) >= before) return undefined
+  const x = first.node.inputs[c1.port] ?? ''
+  if (isPaying && macsWith(graph, form, shape, x, second.node) >= before) return undefined
   const precision = precisionOf(form.reads.weight.dtype)
   const inner = Float64Array.from({ length: second.reads.inputs }, (_, m) => c1.bias(m) ?? NaN)
   if (inner.some((b) => b !== 0) && !c2.uniform) {
@@ -99,7 +100,6 @@ const fuse = (graph: Graph, first: Linear, second: Linear, form: Linear, names: 
       return refuse(second.node, 'its sums with a bias keep few digits, which those of one product might not')
     }
   }
-  const x = first.node.inputs[c1.port] ?? ''
   const inputs = form.node.inputs.map((name, i) => (i === c.port ? x : name))
   const zero = new Float64Array(bias.length)
   const change = { node: { inputs, outputs: second.node.outputs }, weight, groups: 1, factor: zero, shift: bias }
@@ -110,11 +110,19 @@ const fuse = (graph: Graph, first: Linear, second: Linear, form: Linear, names: 
 
 const nodeMacs = (graph: Graph, node: Node): number => opOf(node).macs?.(contextOf(graph, node)) ?? 0
 
-/** Multiplications of a contraction with a weight of another shape, which makes what `last` makes. */
-const macsWith = (graph: Graph, { node, reads }: Linear, shape: ReadonlyArray<number>, last: Node): number => {
-  const weight = node.inputs[reads.contraction.weightPort] ?? ''
+/** Multiplications of a contraction with a weight of another shape, which reads `x` and makes what `last` makes. */
+const macsWith = (
+  graph: Graph,
+  { node, reads }: Linear,
+  shape: ReadonlyArray<number>,
+  x: ValueId,
+  last: Node,
+): number => {
+  const { port, weightPort } = reads.contraction
+  const weight = node.inputs[weightPort] ?? ''
   const types = new Map(graph.types).set(weight, tensorType(reads.weight.dtype, shape))
-  return nodeMacs({ ...graph, types }, { ...node, outputs: last.outputs })
+  const inputs = node.inputs.map((name, at) => (at === port ? x : name))
+  return nodeMacs({ ...graph, types }, { ...node, inputs, outputs: last.outputs })
 }
 
 /**

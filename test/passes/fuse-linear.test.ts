@@ -37,6 +37,16 @@ describe('contractions', () => {
     )
   })
 
+  test('two of few channels between them stay, products of matrices too', () => {
+    const body = `input x: float32[N,38]
+      ${weight('w1', '38,1')}
+      ${weight('w2', '1,2', 2)}
+      a = MatMul(x, w1)
+      y = MatMul(a, w2)
+      output y: float32[N,2]`
+    expect(ops(body)).toEqual(['MatMul', 'MatMul'])
+  })
+
   const convs = (first: string, second: string, shapes: readonly [string, string]): string => `input x: float32[N,3,5,5]
     ${weight('w1', shapes[0])}
     ${weight('w2', shapes[1], 2)}
