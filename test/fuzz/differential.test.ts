@@ -3,19 +3,19 @@ import { expect, test } from 'vitest'
 import { floatTypes } from './numbers.ts'
 import { checkProgram, edgeCases, programCases } from './property.ts'
 
-test('random graphs under random masks compute what the masked graphs compute', async () => {
+test('random graphs under random masks compute what the masked graphs compute', { timeout: 600_000 }, async () => {
   let smaller = 0
   await fc.assert(
-    fc.asyncProperty(programCases, async (one) => {
+    fc.asyncProperty(programCases(), async (one) => {
       if ((await checkProgram(one)).smaller) smaller += 1
     }),
-    { seed: 20, numRuns: 300 },
+    { seed: 20, numRuns: 60 },
   )
   // The property proves little unless channels really go.
-  expect(smaller).toBeGreaterThan(60)
+  expect(smaller).toBeGreaterThan(25)
 })
 
-test('so do programs at the edges of their types', async () => {
+test('so do programs at the edges of their types', { timeout: 600_000 }, async () => {
   let [smaller, compared] = [0, 0]
   await fc.assert(
     fc.asyncProperty(edgeCases(floatTypes), async (one) => {
@@ -23,8 +23,8 @@ test('so do programs at the edges of their types', async () => {
       if (outcome.smaller) smaller += 1
       if (outcome.compared) compared += 1
     }),
-    { seed: 20, numRuns: 300 },
+    { seed: 20, numRuns: 100 },
   )
-  expect(smaller).toBeGreaterThan(60)
-  expect(compared).toBeGreaterThan(150)
+  expect(smaller).toBeGreaterThan(20)
+  expect(compared).toBeGreaterThan(50)
 })

@@ -2,7 +2,8 @@
  * `npm run fuzz -- files …`: made-up files, see `files/main.ts`.
  *
  * `npm run fuzz -- --seed S --count N`: N random graphs under random masks, the masked model in ONNX Runtime against the
- * compiled one. With `--edges`, programs at the edges of their types (`--types float32,float16,bfloat16,float64`). A
+ * compiled one. With `--edges`, programs at the edges of their types (`--types float32,float16,bfloat16,float64`). With
+ * `--only attention,stream` all steps are of these kinds, with `--without` none is. A
  * mismatch is shrunk to a minimal program and printed with the command that reproduces it.
  */
 import { parseArgs } from 'node:util'
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     path: { type: 'string' },
     edges: { type: 'boolean', default: false },
     without: { type: 'string', default: '' },
+    only: { type: 'string', default: '' },
     survey: { type: 'boolean', default: false },
     types: { type: 'string', default: floatTypes.join(',') },
   },
@@ -37,6 +39,8 @@ const [seed, count] = [Number(values.seed), Number(values.count)]
 const [first = 'float32', ...others] = values.types
   .split(',')
   .flatMap((t): FloatType[] => floatTypes.filter((f) => f === t))
+const named = (list: string): ReadonlyArray<string> => list.split(',').filter((name) => name !== '')
+const selection = { without: named(values.without), only: named(values.only) }
 let done = 0
 let shrunk = 0
 let compared = 0
@@ -69,9 +73,9 @@ const failed = (result: fc.RunDetails<[ProgramCase]>, flags: string): void => {
   if (one !== undefined) show(one)
   process.exitCode = 1
 }
-if (values.survey) await survey(seed, count, [first, ...others], values.without.split(','))
+const cases = values.edges ? edgeCases([first, ...others], selection) : programCases(selection)
+if (values.survey) await survey(seed, count, cases)
 else {
-  const cases = values.edges ? edgeCases([first, ...others], values.without.split(',')) : programCases
   const result = await fc.check(
     fc.asyncProperty(cases, async (one) => countOne(await checkProgram(one))),
     parameters,

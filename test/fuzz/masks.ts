@@ -1,7 +1,10 @@
 /** Random masks of the shapes that pruning leaves, for every weight that a layer sums over. */
-import { viewsOf } from '../../src/passes/channel-elimination/views.ts'
+import { isOpaque } from '../../src/ir/registry.ts'
+import { subgraphs } from '../../src/subgraphs.ts'
+import { type NodeView, viewsOf } from '../../src/passes/channel-elimination/views.ts'
 import type { Graph } from '../../src/ir/graph.ts'
 import { elementMask, type Mask, type Masks } from '../../src/masks/mask.ts'
+import { resolveWeights } from '../../src/masks/weights.ts'
 import { sizeOf } from '../../src/ir/type.ts'
 
 export const maskKinds = ['rows', 'columns', 'both', 'dead', 'none', 'elements', 'mixed'] as const
@@ -13,9 +16,19 @@ export type MaskKind = (typeof maskKinds)[number]
  */
 export const randomMasks = (graph: Graph, kind: MaskKind, uniform: () => number): Masks => {
   const masks = new Map<string, Mask>()
-  for (const { node, contraction: c, reads } of viewsOf(graph)) {
-    const name = node.inputs[c?.weightPort ?? -1]
-    if (c === undefined || reads === undefined || name === undefined || masks.has(name)) continue
+  const { graph: resolved, sourceOf } = resolveWeights(graph)
+  for (const { node, contraction: c, reads } of [...viewsOf(resolved), ...viewsWithin(graph)]) {
+    const read = node.inputs[c?.weightPort ?? -1]
+    const stored = sourceOf.get(read ?? '')
+    // A weight that is made of integers can be masked under either name.
+    const name = stored !== undefined && uniform() < 0.5 ? stored : read
+    if (
+      c === undefined ||
+      reads === undefined ||
+      name === undefined ||
+      [read, stored].some((known) => masks.has(known ?? ''))
+    )
+      continue
     const { shape } = reads.weight
     const chosen = kind === 'mixed' ? (maskKinds[Math.floor(uniform() * 6)] ?? 'none') : kind
     const share = chosen === 'dead' ? 0.15 : 0.7
@@ -36,4 +49,25 @@ export const randomMasks = (graph: Graph, kind: MaskKind, uniform: () => number)
     masks.set(name, elementMask(shape, kept))
   }
   return masks
+}
+
+/** What stands in the bodies of nodes and reads weights that these capture. */
+const viewsWithin = (graph: Graph): ReadonlyArray<NodeView> => {
+  const graphs = [graph]
+  const views: NodeView[] = []
+  // The list grows while it is walked: bodies are appended.
+  for (const one of graphs) {
+    for (const node of one.nodes) {
+      if (!isOpaque(node)) continue
+      for (const { graph: body } of subgraphs.open(node, one) ?? []) {
+        graphs.push(body)
+        const isCaptured = ({ node: within, contraction }: NodeView): boolean => {
+          const weight = within.inputs[contraction?.weightPort ?? -1] ?? ''
+          return graph.constants.has(weight) && graph.constants.get(weight) === body.constants.get(weight)
+        }
+        views.push(...viewsOf(body).filter(isCaptured))
+      }
+    }
+  }
+  return views
 }

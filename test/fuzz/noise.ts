@@ -3,15 +3,14 @@
  * The model is interpreted several times, every result and every operand of a sum moved by random units in the last place
  * of its type; how far its outputs differ bounds what another exact way to write it may change.
  */
-import * as E from 'fp-ts/lib/Either.js'
 import { forEachIndex, numbersOf, reshaped } from '../../src/ir/evaluate.ts'
 import { broadcastAt, normaliseOver, standardise } from '../../src/ir/families/normalization.ts'
 import { sizeOf } from '../../src/ir/type.ts'
-import { evaluateGraph, evaluateNode } from '../../src/ir/interpret.ts'
-import { renderError } from '../../src/ir/failure.ts'
+import { evaluateNode } from '../../src/ir/interpret.ts'
 import type { Graph } from '../../src/ir/graph.ts'
 import type { Node } from '../../src/ir/op.ts'
 import { copyElements, type Dense, elements, materialize, tensorOf } from '../../src/ir/tensor.ts'
+import { runBodies } from './bodies.ts'
 import { type FloatType, floatTypes, formats, ulp } from './numbers.ts'
 
 /** Results are operands as they are: nothing is rounded. */
@@ -31,7 +30,19 @@ const exact: ReadonlySet<string> = new Set([
     'Max',
     'Min',
   ],
-  ...['GlobalMaxPool', 'ReduceMax', 'ReduceMin', 'Floor', 'Ceil', 'Round', 'Sign', 'Shrink', 'ThresholdedRelu'],
+  ...[
+    'Where',
+    'Trilu',
+    'GlobalMaxPool',
+    'ReduceMax',
+    'ReduceMin',
+    'Floor',
+    'Ceil',
+    'Round',
+    'Sign',
+    'Shrink',
+    'ThresholdedRelu',
+  ],
 ])
 
 /** One correctly rounded result for each element, or a function that every runtime computes to a few units. */
@@ -209,56 +220,64 @@ const noisyNode = (
 
 export type Values = ReadonlyMap<string, Dense>
 
-/** Outputs of the graph, every result moved as rounding may move it. */
-export const noisyOutputs = (graph: Graph, feeds: Values, uniform: Uniform): Values => {
+/** All values of the graph, each node computed by `compute`, bodies of nodes as graphs of their own. */
+const valuesOf = (
+  graph: Graph,
+  feeds: Values,
+  compute: (graph: Graph, node: Node, inputs: ReadonlyArray<Dense | undefined>) => ReadonlyArray<Dense> | undefined,
+): Values => {
   const values = new Map<string, Dense>(feeds)
   for (const [name, tensor] of graph.constants) values.set(name, materialize(tensor))
   for (const node of graph.nodes) {
-    const outputs = noisyNode(
-      graph,
-      node,
-      node.inputs.map((name) => values.get(name)),
-      uniform,
-    )
+    const inputs = node.inputs.map((name) => values.get(name))
+    const outputs =
+      runBodies(graph, node, values, (body, given) => valuesOf(body, given, compute)) ?? compute(graph, node, inputs)
     if (outputs === undefined) throw new Error(`${node.op} is not evaluated`)
     node.outputs.forEach((name, i) => {
       const value = outputs[i]
       if (name !== '' && value !== undefined) values.set(name, value)
     })
   }
-  return new Map(
+  return values
+}
+
+const outputsOf = (graph: Graph, values: Values): Values =>
+  new Map(
     graph.outputs.flatMap(({ name }) => {
       const v = values.get(name)
       return v ? [[name, v] as const] : []
     }),
   )
-}
+
+/** Outputs of the graph, every result moved as rounding may move it. */
+export const noisyOutputs = (graph: Graph, feeds: Values, uniform: Uniform): Values =>
+  outputsOf(
+    graph,
+    valuesOf(graph, feeds, (of, node, inputs) => noisyNode(of, node, inputs, uniform)),
+  )
 
 /** Whether computing the graph meets a number that is not finite, which an operator (Shrink, Relu) may swallow again. */
 export const meetsInfinity = (graph: Graph, feeds: Values): boolean => {
-  const values = evaluateGraph(graph, feeds)
-  if (E.isLeft(values)) return false
-  for (const tensor of values.right.values()) {
+  for (const tensor of valuesOf(graph, feeds, evaluateNode).values()) {
     if (isFloatType(tensor.dtype)) for (const x of elements(tensor)) if (!Number.isFinite(Number(x))) return true
   }
   return false
 }
 
 /** Outputs of the graph as the operators' reference evaluation computes them in the graph's own types. */
-export const interpreted = (graph: Graph, feeds: Values): Values => {
-  const values = evaluateGraph(graph, feeds)
-  if (E.isLeft(values)) throw new Error(renderError(values.left))
-  return new Map(
-    graph.outputs.flatMap(({ name }) => {
-      const v = values.right.get(name)
-      return v ? [[name, v] as const] : []
-    }),
-  )
-}
+export const interpreted = (graph: Graph, feeds: Values): Values =>
+  outputsOf(graph, valuesOf(graph, feeds, evaluateNode))
+
+const isRounding = ({ op }: Node): boolean => /Quantize|QLinear|QGemm/.test(op)
+
+/** What elements share how far rounding moves them: those of a channel, or, where integers are rounded to, each its own. */
+const noiseIndex = (graph: Graph, y: Dense): { readonly count: number; readonly of: (i: number) => number } =>
+  graph.nodes.some(isRounding) ? { count: sizeOf(y.shape), of: (i) => i } : channelIndex(y)
 
 /**
- * For each element of each output how far rounding moves any element of its channel (index along axis 1), infinite where
- * it makes one that is not finite.
+ * For each output how far rounding moves any element of a channel (index along axis 1), infinite where it makes one that is not
+ * finite. A number that is rounded to an integer moves where it is halfway between two, and its neighbours do not: with such nodes
+ * there is one for each element.
  */
 export const deviations = (
   graph: Graph,
@@ -268,13 +287,13 @@ export const deviations = (
 ): ReadonlyMap<string, Float64Array> => {
   const middle = interpreted(graph, feeds)
   const out = new Map<string, Float64Array>()
-  for (const [name, y] of middle) out.set(name, new Float64Array(channelIndex(y).count))
+  for (const [name, y] of middle) out.set(name, new Float64Array(noiseIndex(graph, y).count))
   for (let run = 0; run < runs; run++) {
     const noisy = noisyOutputs(graph, feeds, uniform)
     for (const [name, y] of middle) {
       const [xs, zs] = [elements(y), elements(noisy.get(name) ?? y)]
       const most = out.get(name)
-      const { of } = channelIndex(y)
+      const { of } = noiseIndex(graph, y)
       for (let i = 0; most !== undefined && i < xs.length; i++) {
         const c = of(i)
         const [a, b] = [Number(xs[i]), Number(zs[i])]

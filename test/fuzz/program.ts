@@ -4,18 +4,33 @@
  */
 import * as E from 'fp-ts/lib/Either.js'
 import * as fc from 'fast-check'
-import { type Graph, type GraphParts, makeGraph } from '../../src/ir/graph.ts'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import { lower } from '../../src/export/lower.ts'
+import { restore } from '../../src/export/restore.ts'
+import type { DType } from '../../src/ir/dtype.ts'
+import { type Graph, type GraphParts, makeGraph, readsOf, type ValueInfo } from '../../src/ir/graph.ts'
 import type { Node, OpDef } from '../../src/ir/op.ts'
 import * as ops from '../../src/ir/ops/index.ts'
 import { makeNode } from '../../src/ir/make-node.ts'
 import { type AnyOp, findOp } from '../../src/ir/registry.ts'
 import { int64s, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
-import { sizeOf, tensorType } from '../../src/ir/type.ts'
+import { sizeOf, tensorType, unknownType, type ValueType } from '../../src/ir/type.ts'
+import {
+  type AttributeProto,
+  type AttributeProtoSchema,
+  type GraphProto,
+  ModelProtoSchema,
+  NodeProtoSchema,
+} from '../../src/onnx/onnx_pb.ts'
+import { opaqueNode } from '../../src/read/node.ts'
 import { normals, uniforms } from '../inflate.ts'
+import { attention } from './attention-steps.ts'
+import { branchesOf, loop, scan } from './control-steps.ts'
 import { edgeSteps } from './edge-steps.ts'
 import { branches, copies } from './merge-steps.ts'
 import { grouped, stream } from './norm-steps.ts'
 import { atTheEdge, type FloatType } from './numbers.ts'
+import { dynamicLayers, integerLayers, roundedLayers } from './quantized-steps.ts'
 import { recurrence } from './recurrent-steps.ts'
 
 /** One step: which builder, and numbers it makes its choices from. */
@@ -32,7 +47,11 @@ export interface Program {
   readonly edges: boolean
   readonly channels: number
   readonly size: number
+  /** Whether its layers are neither attention nor quantized nor in bodies. */
+  readonly basic: boolean
   readonly symbolicBatch: boolean
+  /** Whether the sizes of the input's last two axes are symbols. */
+  readonly symbolicSizes: boolean
   readonly heads: boolean
   readonly seed: number
   readonly steps: ReadonlyArray<Step>
@@ -67,6 +86,15 @@ export interface Builder {
     attrs: Partial<A>,
     shapes: ReadonlyArray<ReadonlyArray<number>>,
   ) => ReadonlyArray<Value>
+  /** A node whose attributes are graphs (If, Loop, Scan); nothing else reads its outputs unless it is told to. */
+  readonly opaque: (
+    opType: string,
+    inputs: ReadonlyArray<string>,
+    attributes: ReadonlyArray<AttributeInit>,
+    shapes: ReadonlyArray<ReadonlyArray<number>>,
+  ) => ReadonlyArray<Value>
+  /** A builder of a body: it starts from values of this one, and gives the graph of what was built. */
+  readonly body: (given: ReadonlyArray<Value>) => Body
   /** One with a single output. */
   readonly inner: <A>(
     op: OpDef<string, A>,
@@ -74,6 +102,17 @@ export interface Builder {
     attrs: Partial<A>,
     shape: ReadonlyArray<number>,
   ) => Value
+}
+
+/** An attribute of a node in the file. */
+export type AttributeInit = Exclude<MessageInitShape<typeof AttributeProtoSchema>, AttributeProto>
+
+/** What is built of a body. */
+export interface Body {
+  readonly builder: Builder
+  /** An input of its own. */
+  readonly input: (shape: ReadonlyArray<number>, dtype?: DType) => Value
+  readonly finish: (outputs: ReadonlyArray<string>) => GraphProto
 }
 
 export type Apply = (b: Builder, step: Step, x: Value, y: Value) => void
@@ -423,6 +462,8 @@ const squeeze: Apply = (b, _step, x) => {
   else if (x.shape.length === 2) b.emit(ops.Unsqueeze, [x.name, b.constant(int64s([2, 3]))], {}, [...x.shape, 1, 1])
 }
 
+const either = branchesOf([conv, attention, roundedLayers, gemm])
+
 /** Frequent builders are listed more than once. */
 const plain: ReadonlyArray<Apply> = [
   conv,
@@ -478,7 +519,12 @@ const plain: ReadonlyArray<Apply> = [
   grouped,
 ]
 
-const ordinary: ReadonlyArray<Apply> = [...plain, recurrence, recurrence]
+const basic: ReadonlyArray<Apply> = [...plain, recurrence, recurrence]
+
+const ordinary: ReadonlyArray<Apply> = [
+  ...basic,
+  ...[attention, attention, roundedLayers, integerLayers, dynamicLayers, either, loop, scan],
+]
 
 const edgeNames = [
   'tails',
@@ -515,9 +561,12 @@ const edgy: ReadonlyArray<Apply> = [...ordinary, ...edgeNames, ...edgeNames].map
   typeof apply === 'string' ? edgeSteps(conv, gemm)[apply] : apply,
 )
 
+const buildersOf = ({ edges, basic: isBasic }: Pick<Program, 'edges' | 'basic'>): ReadonlyArray<Apply> =>
+  edges ? edgy : isBasic ? basic : ordinary
+
 /** The builder of a step, by name. */
 export const stepName = (program: Program, { kind }: Step): string => {
-  const list = program.edges ? edgy : ordinary
+  const list = buildersOf(program)
   return list[kind % list.length]?.name ?? ''
 }
 
@@ -525,56 +574,149 @@ export const stepName = (program: Program, { kind }: Step): string => {
 const hash = (...parts: ReadonlyArray<number>): number =>
   parts.reduce((h, part) => Math.imul(h ^ part, 0x9e3779b1) ^ (h >>> 15), 0x2545f491) >>> 0
 
+/** A graph or a body under construction. */
+interface Scope {
+  builder: Builder | undefined
+  readonly constants: Map<string, Tensor>
+  readonly nodes: Node[]
+  readonly read: Set<string>
+}
+
 /** The graph of a program. Values that nothing reads are its outputs. */
 export const buildProgram = (program: Program): Graph => {
   const { dtype, edges } = program
   // Numbers depend on the program and the step alone, so that a program with fewer steps has the same ones.
   let uniform = uniforms(program.seed)
   let normal = normals(uniform)
-  const constants = new Map<string, Tensor>()
-  const nodes: Node[] = []
+  const opset = edges ? 21 : 17
+  const batch = program.symbolicBatch ? 'N' : 2
+  let [named, made] = [0, 1]
+  const opsetsOf = (nodes: ReadonlyArray<Node>): ReadonlyMap<string, number> => {
+    const isMicrosoft = nodes.some(({ op }) => op.startsWith('com.microsoft.'))
+    return new Map([['', opset], ...(isMicrosoft ? ([['com.microsoft', 1]] as const) : [])])
+  }
+  const hints = new Map<string, ValueType>()
+  const typeOf = (shape: ReadonlyArray<number>): ValueType =>
+    tensorType(dtype, shape[0] === 2 && shape.length > 1 ? [batch, ...shape.slice(1)] : shape)
+
+  /** A builder of a graph, or of a body within `around`. */
+  const open = (values: Value[], around?: Scope): Scope => {
+    const constants = new Map<string, Tensor>()
+    const nodes: Node[] = []
+    const read = new Set<string>()
+    const constant = (tensor: Tensor): string => {
+      const name = `c${named++}`
+      // What a body holds itself, and what it captures.
+      const holder = around !== undefined && uniform() < 0.5 ? around.constants : constants
+      holder.set(name, tensor)
+      return name
+    }
+    const numbers = (shape: ReadonlyArray<number>, values: ReadonlyArray<number>): string =>
+      constant(tensorOf(dtype, shape, values))
+    const draw = (shape: ReadonlyArray<number>, value: (index: number) => number): string => {
+      const values = Array.from({ length: sizeOf(shape) }, (_, i) => value(i))
+      return numbers(shape, edges ? atTheEdge(dtype, shape, values, uniform) : values)
+    }
+    const outputsOf = (shapes: ReadonlyArray<ReadonlyArray<number>>): ReadonlyArray<Value> =>
+      shapes.map((shape) => ({ name: `v${made++}`, shape }))
+    const add = <A>(
+      op: OpDef<string, A>,
+      inputs: ReadonlyArray<string>,
+      attrs: Partial<A>,
+      shapes: ReadonlyArray<ReadonlyArray<number>>,
+    ): ReadonlyArray<Value> => {
+      const outputs = outputsOf(shapes)
+      for (const input of inputs) read.add(input)
+      const names = outputs.map(({ name }) => name)
+      nodes.push(makeNode(op, inputs, names, attrs, `n${names[0] ?? ''}`))
+      return outputs
+    }
+    const scope: Scope = { builder: undefined, constants, nodes, read }
+    scope.builder = {
+      dtype,
+      opset,
+      values,
+      uniform: () => uniform(),
+      constant,
+      numbers,
+      weights: (shape, deviation, isZero) => draw(shape, (i) => (isZero?.(i) ? 0 : deviation * normal())),
+      positive: (shape) => draw(shape, () => 0.5 + uniform()),
+      emit: (op, inputs, attrs, ...shapes) => {
+        values.push(...add(op, inputs, attrs, shapes))
+      },
+      inners: (op, inputs, attrs, shapes) => add(op, inputs, attrs, shapes),
+      inner: (op, inputs, attrs, shape) => add(op, inputs, attrs, [shape])[0] ?? { name: '', shape },
+      opaque: (opType, inputs, attributes, shapes) => {
+        const outputs = outputsOf(shapes)
+        const names = outputs.map(({ name }) => name)
+        const proto = create(NodeProtoSchema, {
+          opType,
+          name: `n${names[0] ?? ''}`,
+          input: [...inputs],
+          output: names,
+          attribute: [...attributes],
+        })
+        const node = opaqueNode(proto, 'it has subgraphs')
+        for (const input of readsOf(node)) read.add(input)
+        nodes.push(node)
+        // Exporters say what bodies make, or nothing but its type; where the batch of a Loop's results is, is not told here.
+        for (const { name, shape } of outputs) {
+          const isTold = uniform() < 0.7 && (opType !== 'Loop' || shape.length === 2)
+          hints.set(name, isTold ? typeOf(shape) : tensorType(dtype, undefined))
+        }
+        return outputs
+      },
+      body: (given) => {
+        const inner = open([...given], scope)
+        const inputs: ValueInfo[] = []
+        if (inner.builder === undefined) throw new Error('no builder')
+        return {
+          builder: inner.builder,
+          input: (shape, type) => {
+            const value = { name: `v${made++}`, shape }
+            inputs.push({ name: value.name, type: type === undefined ? typeOf(shape) : tensorType(type, shape) })
+            return value
+          },
+          finish: (outputs) => bodyOf(inner, scope, inputs, outputs),
+        }
+      },
+    }
+    return scope
+  }
+
+  /** The graph of a body in the file: what it captures is not part of it. */
+  const bodyOf = (inner: Scope, around: Scope, inputs: ReadonlyArray<ValueInfo>, outputs: ReadonlyArray<string>) => {
+    const own = new Set([...inputs.map(({ name }) => name), ...inner.nodes.flatMap((node) => node.outputs)])
+    const captured = [...new Set([...inner.nodes.flatMap(readsOf), ...outputs])].filter(
+      (name) => name !== '' && !own.has(name) && !inner.constants.has(name) && !around.constants.has(name),
+    )
+    const graph = builtOf({
+      name: 'body',
+      inputs: [...inputs, ...captured.map((name) => ({ name, type: tensorType(dtype, undefined) }))],
+      outputs: outputs.map((name) => ({ name, type: unknownType })),
+      nodes: inner.nodes,
+      constants: new Map([...around.constants, ...inner.constants]),
+      defaults: new Map(),
+      hints: new Map(),
+      opsets: opsetsOf(inner.nodes),
+      preserved: { irVersion: 8, model: new Uint8Array(), uses: [] },
+    })
+    const typed = builtOf({
+      ...graph,
+      outputs: outputs.map((name) => ({ name, type: graph.types.get(name) ?? unknownType })),
+    })
+    const lowered = lower(typed, { external: false })
+    const proto = E.isLeft(lowered) ? undefined : restore(ModelProtoSchema, lowered.right.model).graph
+    if (proto === undefined) throw new Error('a body is not written')
+    proto.input = proto.input.filter(({ name }) => !captured.includes(name))
+    proto.initializer = proto.initializer.filter(({ name }) => inner.constants.has(name))
+    return proto
+  }
+
   const values: Value[] = [{ name: 'x', shape: [2, program.channels, program.size, program.size] }]
-  const read = new Set<string>()
-  const constant = (tensor: Tensor): string => {
-    const name = `c${constants.size}`
-    constants.set(name, tensor)
-    return name
-  }
-  const numbers = (shape: ReadonlyArray<number>, values: ReadonlyArray<number>): string =>
-    constant(tensorOf(dtype, shape, values))
-  const draw = (shape: ReadonlyArray<number>, value: (index: number) => number): string => {
-    const values = Array.from({ length: sizeOf(shape) }, (_, i) => value(i))
-    return numbers(shape, edges ? atTheEdge(dtype, shape, values, uniform) : values)
-  }
-  let count = 1
-  const add = <A>(
-    op: OpDef<string, A>,
-    inputs: ReadonlyArray<string>,
-    attrs: Partial<A>,
-    shapes: ReadonlyArray<ReadonlyArray<number>>,
-  ): ReadonlyArray<Value> => {
-    const outputs = shapes.map((shape) => ({ name: `v${count++}`, shape }))
-    for (const input of inputs) read.add(input)
-    const names = outputs.map(({ name }) => name)
-    nodes.push(makeNode(op, inputs, names, attrs, `n${nodes.length}`))
-    return outputs
-  }
-  const builder: Builder = {
-    dtype,
-    opset: edges ? 21 : 17,
-    values,
-    uniform: () => uniform(),
-    constant,
-    numbers,
-    weights: (shape, deviation, isZero) => draw(shape, (i) => (isZero?.(i) ? 0 : deviation * normal())),
-    positive: (shape) => draw(shape, () => 0.5 + uniform()),
-    emit: (op, inputs, attrs, ...shapes) => {
-      values.push(...add(op, inputs, attrs, shapes))
-    },
-    inners: (op, inputs, attrs, shapes) => add(op, inputs, attrs, shapes),
-    inner: (op, inputs, attrs, shape) => add(op, inputs, attrs, [shape])[0] ?? { name: '', shape },
-  }
-  const builders = edges ? edgy : ordinary
+  const { builder, constants, nodes, read } = open(values)
+  if (builder === undefined) throw new Error('no builder')
+  const builders = buildersOf(program)
   for (const step of program.steps) {
     const x = values[Math.max(0, values.length - 1 - (step.from % 4))]
     const y = values[step.other % values.length]
@@ -591,42 +733,74 @@ export const buildProgram = (program: Program): Graph => {
     else if (program.heads && value.shape.length === 2) gemm(builder, last, value, value)
     else if (program.heads) matmul(builder, { ...last, choices: [1, 1, 0, 0] }, value, value)
   }
-  const batch = program.symbolicBatch ? 'N' : 2
-  const typed = (v: Value) => ({ name: v.name, type: tensorType(dtype, [batch, ...v.shape.slice(1)]) })
+  const sizes = program.symbolicSizes ? ['H', 'W'] : [program.size, program.size]
   const parts: GraphParts = {
     name: 'program',
-    inputs: values.slice(0, 1).map(typed),
-    outputs: values.filter((v) => v.name !== 'x' && !read.has(v.name)).map(typed),
+    inputs: [{ name: 'x', type: tensorType(dtype, [batch, program.channels, ...sizes]) }],
+    outputs: values
+      .filter((v) => v.name !== 'x' && !read.has(v.name))
+      .map((v) => ({ name: v.name, type: tensorType(dtype, undefined) })),
     nodes,
     constants,
     defaults: new Map(),
-    hints: new Map(),
-    opsets: new Map([['', builder.opset]]),
+    hints,
+    opsets: opsetsOf(nodes),
     preserved: { irVersion: 8, model: new Uint8Array(), uses: [] },
   }
+  const graph = builtOf(parts)
+  // Outputs declare the types that inference finds.
+  const typed = parts.outputs.map(({ name, type }) => ({ name, type: graph.types.get(name) ?? type }))
+  return builtOf({ ...parts, outputs: typed })
+}
+
+const builtOf = (parts: GraphParts): Graph => {
   const graph = makeGraph(parts)
   if (E.isLeft(graph))
     throw new Error(`program does not build: ${graph.left.subject}: ${graph.left.expected}, ${graph.left.found}`)
   return graph.right
 }
 
-const step: fc.Arbitrary<Step> = fc.record({
-  kind: fc.nat(2 * edgy.length - 1),
-  from: fc.nat(7).map((n) => Math.max(0, n - 4)),
-  other: fc.nat(30),
-  choices: fc.tuple(fc.nat(59), fc.nat(59), fc.nat(59), fc.nat(59)),
-})
+/** What the symbols of a program's input stand for when it is run. */
+export const sizesOf = ({ size }: Program): ReadonlyMap<string, number> =>
+  new Map([
+    ['H', size],
+    ['W', size],
+  ])
+
+/** A step, of one of the kinds where some are given. */
+const stepOf = (kinds: ReadonlyArray<number>, count = edgy.length): fc.Arbitrary<Step> =>
+  fc.record({
+    kind: kinds.length === 0 ? fc.nat(2 * count - 1) : fc.constantFrom(...kinds),
+    from: fc.nat(7).map((n) => Math.max(0, n - 4)),
+    other: fc.nat(30),
+    choices: fc.tuple(fc.nat(59), fc.nat(59), fc.nat(59), fc.nat(59)),
+  })
 
 export interface ProgramOptions {
   readonly dtypes: readonly [FloatType, ...FloatType[]]
   readonly edges: boolean
+  /** Whether to leave out attention, quantized layers, bodies and symbolic sizes; false unless given. */
+  readonly basic?: boolean
   /** Names of builders to leave out. */
   readonly without?: ReadonlyArray<string>
+  /** Names of the builders that all steps are from; empty for all. */
+  readonly only?: ReadonlyArray<string>
 }
 
-export const programsOf = ({ dtypes, edges, without = [] }: ProgramOptions): fc.Arbitrary<Program> => {
-  const builders = edges ? edgy : ordinary
-  const wanted = step.filter(({ kind }) => !without.includes(builders[kind % builders.length]?.name ?? ''))
+export const programsOf = ({
+  dtypes,
+  edges,
+  basic: isBasic = false,
+  without = [],
+  only = [],
+}: ProgramOptions): fc.Arbitrary<Program> => {
+  const builders = buildersOf({ edges, basic: isBasic })
+  const names = builders.map(({ name }) => name)
+  const wanted = (
+    only.length === 0
+      ? stepOf([], isBasic ? basic.length + 2 * edgeNames.length : undefined)
+      : stepOf(names.flatMap((name, i) => (only.includes(name) ? [i] : [])))
+  ).filter(({ kind }) => !without.includes(names[kind % names.length] ?? ''))
   // Half of the programs at the edges are short and have nothing else: what a long one amplifies, it also drowns.
   const single = wanted.filter(({ kind }) => kind % edgy.length >= plain.length)
   const long = fc.array(wanted, { minLength: 1, maxLength: edges ? 10 : 20, size: 'max' })
@@ -638,9 +812,12 @@ export const programsOf = ({ dtypes, edges, without = [] }: ProgramOptions): fc.
     symbolicBatch: fc.boolean(),
     heads: fc.integer({ min: 0, max: 5 }).map((n) => n > 0),
     seed: fc.nat(1_000_000),
-    steps: edges ? fc.oneof(long, fc.array(single, { minLength: 1, maxLength: 3, size: 'max' })) : long,
+    steps:
+      edges && only.length === 0 ? fc.oneof(long, fc.array(single, { minLength: 1, maxLength: 3, size: 'max' })) : long,
+    basic: fc.constant(isBasic),
+    symbolicSizes: isBasic ? fc.constant(false) : fc.nat(3).map((n) => n === 0),
   })
 }
 
-/** Programs of ordinary numbers in float32. */
-export const programs: fc.Arbitrary<Program> = programsOf({ dtypes: ['float32'], edges: false })
+/** Programs of ordinary numbers in float32, of layers without attention, integers and bodies, and of known sizes. */
+export const programs: fc.Arbitrary<Program> = programsOf({ dtypes: ['float32'], edges: false, basic: true })

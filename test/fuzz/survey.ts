@@ -1,18 +1,18 @@
-/** All mismatches among N programs at the edges, each made small, one example for each kind of them. */
+/** All mismatches among N programs, each made small, one example for each kind of them. */
 import * as fc from 'fast-check'
 import { print } from '../../src/ir/print.ts'
 import { applyMasks } from '../../src/passes/apply-masks.ts'
 import { compile } from '../../src/passes/compile.ts'
 import { uniforms } from '../inflate.ts'
 import { orThrow } from './differential.ts'
-import { checkProgram, edgeCases, optionsOf, type ProgramCase } from './property.ts'
+import { checkProgram, optionsOf, type Outcome, type ProgramCase } from './property.ts'
 import { randomMasks } from './masks.ts'
-import type { FloatType } from './numbers.ts'
 import { buildProgram, stepName } from './program.ts'
 
-const messageOf = async (one: ProgramCase): Promise<string | undefined> => {
+const messageOf = async (one: ProgramCase, onPass?: (outcome: Outcome) => void): Promise<string | undefined> => {
   try {
-    await checkProgram(one)
+    const outcome = await checkProgram(one)
+    onPass?.(outcome)
     return undefined
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
@@ -22,8 +22,9 @@ const messageOf = async (one: ProgramCase): Promise<string | undefined> => {
 /** Fewer steps, no masks and plainer settings as long as it still fails. */
 const shrink = async (start: ProgramCase): Promise<ProgramCase> => {
   let best = start
+  const end = Date.now() + 60_000
   const attempt = async (next: ProgramCase): Promise<boolean> => {
-    if ((await messageOf(next)) === undefined) return false
+    if (Date.now() > end || (await messageOf(next)) === undefined) return false
     best = next
     return true
   }
@@ -36,6 +37,7 @@ const shrink = async (start: ProgramCase): Promise<ProgramCase> => {
   }
   await attempt({ ...best, kind: 'none' })
   await attempt({ ...best, program: { ...best.program, symbolicBatch: false } })
+  await attempt({ ...best, program: { ...best.program, symbolicSizes: false } })
   await attempt({ ...best, program: { ...best.program, heads: false } })
   for (let size = 3; size < best.program.size; size++) await attempt({ ...best, program: { ...best.program, size } })
   for (let channels = 1; channels < best.program.channels; channels++)
@@ -44,18 +46,19 @@ const shrink = async (start: ProgramCase): Promise<ProgramCase> => {
   return best
 }
 
-export const survey = async (
-  seed: number,
-  count: number,
-  dtypes: readonly [FloatType, ...FloatType[]],
-  without: ReadonlyArray<string>,
-): Promise<void> => {
+export const survey = async (seed: number, count: number, cases: fc.Arbitrary<ProgramCase>): Promise<void> => {
   const found = new Map<string, number>()
-  let done = 0
-  for (const one of fc.sample(edgeCases(dtypes, without), { seed, numRuns: count })) {
+  let [done, smaller, compared, worst] = [0, 0, 0, 0]
+  const start = Date.now()
+  for (const one of fc.sample(cases, { seed, numRuns: count })) {
     done += 1
-    if (done % 500 === 0) process.stderr.write(`${done} of ${count}\n`)
-    if ((await messageOf(one)) === undefined) continue
+    const message = await messageOf(one, (outcome) => {
+      if (outcome.smaller) smaller += 1
+      if (outcome.compared) compared += 1
+      worst = Math.max(worst, outcome.worst)
+    })
+    if (done % 500 === 0) process.stderr.write(`${done} of ${count}, ${((Date.now() - start) / 1000).toFixed(0)} s\n`)
+    if (message === undefined) continue
     const small = await shrink(one)
     const { program } = small
     const text = (await messageOf(small)) ?? ''
@@ -82,6 +85,10 @@ export const survey = async (
       console.log(String(error))
     }
   }
-  console.log(`\n${done} programs`)
+  console.log(
+    `\nseed ${seed}: ${done} pairs of graph and masks, ${smaller} got smaller, ${compared} had something to compare, ` +
+      `largest difference ${worst.toPrecision(2)} of what rounding explains, ` +
+      `${[...found.values()].reduce((a, n) => a + n, 0)} mismatches, ${((Date.now() - start) / 1000).toFixed(0)} s`,
+  )
   for (const [key, n] of [...found].sort((a, b) => b[1] - a[1])) console.log(`${n}\t${key}`)
 }

@@ -98,6 +98,22 @@ describe('a wrong rewrite is seen', () => {
     }
   })
 
+  test('an integer that is another one, where nothing is halfway between two', async () => {
+    const rounded = (factor: number): Graph =>
+      graph(
+        'float32',
+        '2,3,4,4',
+        'const s: float32[] = 0.05',
+        'const z: uint8[] = 128',
+        `const f: float32[3,1,1] = [1, 1, ${factor}]`,
+        'a = Mul(x, f)',
+        'q = QuantizeLinear(a, s, z)',
+        'y = DequantizeLinear(q, s, z)',
+      )
+    expect(await shareOf('float32', rounded(1), rounded(1.001))).toBeGreaterThan(1)
+    expect(await shareOf('float32', rounded(1), rounded(1 + 2 ** -23))).toBeLessThanOrEqual(1)
+  })
+
   test('a channel that is small beside the others', async () => {
     const scale = (third: number): Graph =>
       graph('float32', '2,3,4,4', `const c: float32[3,1,1] = [1, 1e10, ${third}]`, 'y = Mul(x, c)')
