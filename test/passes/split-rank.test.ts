@@ -9,7 +9,7 @@ import { splitRanks } from '../../src/passes/split-rank.ts'
 import { buildGraph } from '../builder.ts'
 import { compareCompiled } from '../fuzz/differential.ts'
 import { normals, uniforms } from '../inflate.ts'
-import { runLawful } from './laws.ts'
+import { right, runLawful } from './laws.ts'
 
 const pass = splitRanks({ target: 'cpu' })
 
@@ -170,6 +170,14 @@ describe('what stays', () => {
       b.op(ops.MatMul, ['x', b.floats('weight', [...transposed(multiples(16, 16, 6, powers), 16, 16)], [16, 16])]),
     ])
     expect(split(graph)).toBe('MatMul 16x16')
+    // Also where the input has channels of which the number is not known.
+    for (const channels of [16, 'C']) {
+      const few = buildGraph({ x: [1, channels, 8, 8] }, (b) => {
+        const weight = tensorOf('float32', [4, 16, 3, 3], transposed(multiples(16, 36, 12, powers), 16, 4, 9))
+        return [b.op(ops.Conv, ['x', b.constant('weight', weight)], { pads: [1, 1, 1, 1] })]
+      })
+      expect(widths(right(pass.run(few)))).toBe('Conv 4x16x3x3')
+    }
   })
 
   test('groups', () => {
