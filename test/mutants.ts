@@ -167,13 +167,6 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: cuts,
   },
   {
-    guard: 'nothing is selected in front of what selects',
-    file: 'src/passes/channel-elimination/cuts.ts',
-    from: '(selects !== undefined || (from?.onto === false && into === undefined))',
-    to: 'false',
-    tests: cuts,
-  },
-  {
     guard: 'of a product only what is zero on one side goes',
     file: 'src/passes/channel-elimination/rules.ts',
     from: 'if (goes(value, axis, k) && !isZero(k))',
