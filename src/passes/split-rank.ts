@@ -51,8 +51,9 @@ const splitRank =
       if (found === undefined) continue
       const [left, all] = [found.bases.length, reads[side]]
       const shape = side === 'outputs' ? outputShape(ctx) : inputShape(ctx, c.port)
+      if (shape === undefined) continue
       // The channels may be of a size that is not known to be theirs.
-      const positions = countOf(shape?.filter((_, axis) => axis !== c.axis))
+      const positions = countOf(shape.filter((_, axis) => axis !== c.axis))
       const further = positions * left * (all + perElement)
       if ((before * left) / all + further >= before) continue
       return split(graph, node, reads, side, found, names)

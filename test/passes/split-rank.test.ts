@@ -9,7 +9,7 @@ import { splitRanks } from '../../src/passes/split-rank.ts'
 import { buildGraph } from '../builder.ts'
 import { compareCompiled } from '../fuzz/differential.ts'
 import { normals, uniforms } from '../inflate.ts'
-import { right, runLawful } from './laws.ts'
+import { read, right, runLawful } from './laws.ts'
 
 const pass = splitRanks({ target: 'cpu' })
 
@@ -178,6 +178,18 @@ describe('what stays', () => {
       })
       expect(widths(right(pass.run(few)))).toBe('Conv 4x16x3x3')
     }
+  })
+
+  test('what would be saved in front of a layer whose input is of unknown shape', () => {
+    const weight = Array.from({ length: 64 }, (_, k) => (1 + (k >> 3) / 64) * 2 ** -((k & 7) % 3)).join(', ')
+    const graph = read(`input x: float32[N]
+      input shape: int64[K]
+      const w: float32[8,8] = [${weight}]
+      h = Reshape(x, shape)
+      y = Gemm(h, w)
+      output y: float32[M,8]`)
+    const unpriced = splitRanks({ target: 'cpu', planWidths: false })
+    expect(widths(right(unpriced.run(graph)))).toBe('Gemm 8x1, Gemm 1x8')
   })
 
   test('groups', () => {
