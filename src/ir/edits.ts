@@ -64,7 +64,10 @@ const editHeld = (source: Held, edit: (values: Float32Array | Float64Array, firs
     const after = elementBuffer(source.dtype, numbers.length)
     after.set(before)
     edit(after, first)
-    for (const [i, value] of after.entries()) if (value !== before[i]) numbers[i] = read.encode(value, start + i)
+    for (let i = 0; i < after.length; i++) {
+      const value = after[i] ?? 0
+      if (value !== before[i]) numbers[i] = read.encode(value, start + i)
+    }
   }
   if (hasWholeRows(stored)) return { ...source, stored: editElements(stored, change) }
   const numbers = copyElements(stored)

@@ -33,7 +33,7 @@ export const decodeElements = (dtype: DType, bytes: Uint8Array, count: number): 
   if (dtype === 'uint64') return new BigUint64Array(copy)
   switch (dtype) {
     case 'float32':
-      return Float64Array.from(new Float32Array(copy))
+      return new Float64Array(new Float32Array(copy))
     case 'float64':
       return new Float64Array(copy)
     case 'float16':
@@ -41,18 +41,18 @@ export const decodeElements = (dtype: DType, bytes: Uint8Array, count: number): 
     case 'bfloat16':
       return Float64Array.from(new Uint16Array(copy), fromBfloat16)
     case 'int32':
-      return Float64Array.from(new Int32Array(copy))
+      return new Float64Array(new Int32Array(copy))
     case 'uint32':
-      return Float64Array.from(new Uint32Array(copy))
+      return new Float64Array(new Uint32Array(copy))
     case 'int16':
-      return Float64Array.from(new Int16Array(copy))
+      return new Float64Array(new Int16Array(copy))
     case 'uint16':
-      return Float64Array.from(new Uint16Array(copy))
+      return new Float64Array(new Uint16Array(copy))
     case 'int8':
-      return Float64Array.from(new Int8Array(copy))
+      return new Float64Array(new Int8Array(copy))
     case 'uint8':
     case 'bool':
-      return Float64Array.from(new Uint8Array(copy))
+      return new Float64Array(new Uint8Array(copy))
     case 'uint4':
     case 'uint2':
       return Float64Array.from(unpack(dtype, bytes, count))
@@ -90,17 +90,17 @@ export const encodeElements = (dtype: DType, values: Elements | ReadonlyArray<nu
     case 'bfloat16':
       return bytesOf(Uint16Array.from(numbers(), toBfloat16))
     case 'int32':
-      return bytesOf(Int32Array.from(numbers()))
+      return bytesOf(new Int32Array(numbers()))
     case 'uint32':
-      return bytesOf(Uint32Array.from(numbers()))
+      return bytesOf(new Uint32Array(numbers()))
     case 'int16':
-      return bytesOf(Int16Array.from(numbers()))
+      return bytesOf(new Int16Array(numbers()))
     case 'uint16':
-      return bytesOf(Uint16Array.from(numbers()))
+      return bytesOf(new Uint16Array(numbers()))
     case 'int8':
-      return bytesOf(Int8Array.from(numbers()))
+      return bytesOf(new Int8Array(numbers()))
     case 'uint8':
-      return bytesOf(Uint8Array.from(numbers()))
+      return bytesOf(new Uint8Array(numbers()))
     case 'bool':
       return bytesOf(Uint8Array.from(numbers(), (x) => (x === 0 ? 0 : 1)))
     case 'int4':

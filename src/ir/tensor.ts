@@ -183,14 +183,14 @@ export const storedBytes = (tensor: Tensor | undefined): number => {
 const heldRows = (tensor: Held, first: number, end: number): Uint8Array => {
   const { stored, dtype } = tensor
   const each = sizeOf(tensor.shape.slice(1))
-  const numbers = hasWholeRows(stored)
-    ? Float64Array.from(decodeElements(stored.dtype, rowsOf(stored, first, end), (end - first) * each), Number)
-    : Float64Array.from(elements(stored), Number).subarray(first * each, end * each)
+  const [start, count] = [first * each, (end - first) * each]
+  const given = hasWholeRows(stored)
+    ? decodeElements(stored.dtype, rowsOf(stored, first, end), count)
+    : elements(stored).subarray(start, start + count)
   const { decode } = heldReader(tensor, tensor.scale && elements(tensor.scale), tensor.zero && elements(tensor.zero))
-  return encodeElements(
-    dtype,
-    numbers.map((q, i) => decode(q, first * each + i)),
-  )
+  const numbers = new Float64Array(count)
+  for (let i = 0; i < count; i++) numbers[i] = decode(Number(given[i]), start + i)
+  return encodeElements(dtype, numbers)
 }
 
 const materialized = new WeakMap<Tensor, Dense>()
