@@ -2,8 +2,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { encodeMasks, noMasks, type PruneOptions } from '../src/index.ts'
-import { pruneChannels, readModel } from '../src/promise.ts'
+import { encodeMasks, noMasks, type PruneOptions } from '../src/api/index.ts'
+import { pruneChannels, readModel } from '../src/api/promise.ts'
 import { inflate } from '../test/inflate.ts'
 
 /** Gives `use` a folder of its own that is removed afterwards. */

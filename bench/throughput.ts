@@ -1,8 +1,8 @@
 /** How much of the multiplications saved turns into time, with widths planned for the target and without. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Compiled, noMasks } from '../src/index.ts'
-import { compile, lowerCompiled, measure, pruneChannels, readModel, verifyCompiled } from '../src/promise.ts'
+import { type Compiled, noMasks } from '../src/api/index.ts'
+import { compile, lowerCompiled, measure, pruneChannels, readModel, verifyCompiled } from '../src/api/promise.ts'
 import { renderMeasurements, timeShare } from '../src/report/measure-table.ts'
 import { plainStyle } from '../src/report/style.ts'
 import { renderTable } from '../src/report/table.ts'

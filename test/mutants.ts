@@ -42,10 +42,10 @@ const cuts = 'test/passes/cuts.test.ts'
 const mutants: ReadonlyArray<Mutant> = [
   {
     guard: 'what a loop carries is behind it of the sizes at first where these stay',
-    file: 'src/subgraphs.ts',
+    file: 'src/package/subgraphs.ts',
     from: 'next !== undefined && sameType(first, next)',
     to: 'next !== undefined',
-    tests: 'test/subgraphs.test.ts',
+    tests: 'test/package/subgraphs.test.ts',
   },
   {
     guard: 'directions whose rows are held in scales of their own lose the same units',
@@ -196,10 +196,10 @@ const mutants: ReadonlyArray<Mutant> = [
   },
   {
     guard: 'parts that a body captures keep their names, and less of them gets another',
-    file: 'src/subgraphs.ts',
+    file: 'src/package/subgraphs.ts',
     from: 'writtenOut(subgraph.graph, new Set(node.attrs.captures))',
     to: 'writtenOut(subgraph.graph)',
-    tests: 'test/subgraphs.test.ts',
+    tests: 'test/package/subgraphs.test.ts',
   },
   {
     guard: 'an operand of unknown size may be as long as the one that it is broadcast with',

@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import process from 'node:process'
 import { performance } from 'node:perf_hooks'
-import { compile, noMasks, readMasks, readModel, version, writePackage } from '../../dist/promise.js'
+import { compile, noMasks, readMasks, readModel, version, writePackage } from '../../dist/api/promise.js'
 import { lowerInPieces } from '../../dist/export/lower.js'
 import { writeFiles } from '../../dist/export/package.js'
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { setFlagsFromString } from 'node:v8'
 import { performance } from 'node:perf_hooks'
-import { compile, noMasks, readModel, writePackage } from '../../dist/promise.js'
+import { compile, noMasks, readModel, writePackage } from '../../dist/api/promise.js'
 
 // As the command line does.
 setFlagsFromString('--heap-growing-percent=50')

@@ -1,7 +1,7 @@
 /** Models and masks as the command line names them. */
 import { existsSync } from 'node:fs'
 import * as E from 'fp-ts/lib/Either.js'
-import { sourceOf } from '../digest.ts'
+import { sourceOf } from '../package/digest.ts'
 import { recoverFiles } from '../export/package.ts'
 import { type Failure, failure } from '../ir/failure.ts'
 import type { Graph } from '../ir/graph.ts'

@@ -6,7 +6,7 @@ import { type Dense, elements, int64s, materialize, tensorOf } from '../../src/i
 import { sizeOf } from '../../src/ir/type.ts'
 import { restore } from '../../src/export/restore.ts'
 import { NodeProtoSchema } from '../../src/onnx/onnx_pb.ts'
-import { subgraphs } from '../../src/subgraphs.ts'
+import { subgraphs } from '../../src/package/subgraphs.ts'
 
 type Values = ReadonlyMap<string, Dense>
 

@@ -9,7 +9,7 @@ import { isOp } from '../../src/ir/registry.ts'
 import type { Target } from '../../src/passes/target.ts'
 import type { Masks } from '../../src/masks/mask.ts'
 import { applyMasks } from '../../src/passes/apply-masks.ts'
-import { compile } from '../../src/compile.ts'
+import { compile } from '../../src/package/compile.ts'
 import type { Compiled, CompileOptions } from '../../src/passes/compile.ts'
 import { normals, uniforms } from '../inflate.ts'
 

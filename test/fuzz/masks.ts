@@ -1,6 +1,6 @@
 /** Random masks of the shapes that pruning leaves, for every weight that a layer sums over. */
 import { isOpaque } from '../../src/ir/registry.ts'
-import { subgraphs } from '../../src/subgraphs.ts'
+import { subgraphs } from '../../src/package/subgraphs.ts'
 import { type NodeView, viewsOf } from '../../src/passes/channel-elimination/views.ts'
 import type { Graph } from '../../src/ir/graph.ts'
 import { elementMask, type Mask, type Masks } from '../../src/masks/mask.ts'

@@ -9,7 +9,7 @@ import type { Attempt } from '../../train/backend/attempt.ts'
 import type { BackendName } from '../../train/backend/backend.ts'
 import { importOptional } from '../../train/backend/loader.ts'
 import { automaticBackend, describeBackendsBy } from '../../train/backend/open.ts'
-import { neededNode, version } from '../../version.ts'
+import { neededNode, version } from '../../package/version.ts'
 import type { Say } from '../progress.ts'
 import { attemptAlone } from './attempt-alone.ts'
 

@@ -7,7 +7,7 @@ import { writeError } from '../../disk/error.ts'
 import { systemCode } from '../../disk/file-system.ts'
 import { type Failure, failure } from '../../ir/failure.ts'
 import { toJson } from '../../report/json.ts'
-import { version } from '../../version.ts'
+import { version } from '../../package/version.ts'
 import { writeFileWhole } from '../write-file.ts'
 import { differenceOf, saysSettings, type Settings, settingsFrom, type SettingsFlags, settingsOf } from './settings.ts'
 

@@ -1,10 +1,10 @@
 /** What classifiers make of the images of a data set, in ONNX Runtime. Node only. */
 import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
-import { elements, tensorOf } from './ir/tensor.ts'
-import { runError, type RunError } from './run/error.ts'
-import { type ModelHandle, type ModelSource, type Runner, type RunnerOptions, withRunner } from './run/runner.ts'
-import { batchesInOrder, type DataError, type DataSet, loadBatch, type Split } from './train/data/index.ts'
+import { elements, tensorOf } from '../ir/tensor.ts'
+import { runError, type RunError } from '../run/error.ts'
+import { type ModelHandle, type ModelSource, type Runner, type RunnerOptions, withRunner } from '../run/runner.ts'
+import { batchesInOrder, type DataError, type DataSet, loadBatch, type Split } from '../train/data/index.ts'
 
 export interface Classified {
   /** The class of the largest logit of every image, the first of equals. */

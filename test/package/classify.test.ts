@@ -1,15 +1,15 @@
 /** Predictions in ONNX Runtime, beside those of training. */
 import * as E from 'fp-ts/lib/Either.js'
 import { expect, test } from 'vitest'
-import { classify, disagreements } from '../src/classify.ts'
-import { lower } from '../src/export/lower.ts'
-import type { Graph } from '../src/ir/graph.ts'
-import * as ops from '../src/ir/ops/index.ts'
-import type { ModelSource } from '../src/run/runner.ts'
-import { train } from '../src/train/index.ts'
-import { runnable } from '../src/verify-compiled.ts'
-import { buildGraph } from './builder.ts'
-import { backendName, recipeOf, right, tinyData, tinyResNet } from './train/loop/fixtures.ts'
+import { classify, disagreements } from '../../src/package/classify.ts'
+import { lower } from '../../src/export/lower.ts'
+import type { Graph } from '../../src/ir/graph.ts'
+import * as ops from '../../src/ir/ops/index.ts'
+import type { ModelSource } from '../../src/run/runner.ts'
+import { train } from '../../src/train/index.ts'
+import { runnable } from '../../src/package/verify-compiled.ts'
+import { buildGraph } from '../builder.ts'
+import { backendName, recipeOf, right, tinyData, tinyResNet } from '../train/loop/fixtures.ts'
 
 const modelOf = (graph: Graph, name: string): ModelSource => runnable(right(lower(graph)), name)
 

@@ -1,13 +1,13 @@
 /** How compiled models are judged in ONNX Runtime. */
 import { expect, test } from 'vitest'
-import { lower } from '../src/export/lower.ts'
-import type { Graph } from '../src/ir/graph.ts'
-import * as ops from '../src/ir/ops/index.ts'
-import { tensorOf } from '../src/ir/tensor.ts'
-import { noMasks } from '../src/masks/mask.ts'
-import { verifyCompiled } from '../src/verify-compiled.ts'
-import { buildGraph } from './builder.ts'
-import { orThrow } from './fuzz/differential.ts'
+import { lower } from '../../src/export/lower.ts'
+import type { Graph } from '../../src/ir/graph.ts'
+import * as ops from '../../src/ir/ops/index.ts'
+import { tensorOf } from '../../src/ir/tensor.ts'
+import { noMasks } from '../../src/masks/mask.ts'
+import { verifyCompiled } from '../../src/package/verify-compiled.ts'
+import { buildGraph } from '../builder.ts'
+import { orThrow } from '../fuzz/differential.ts'
 
 /** `y = x · scale`, computed in float32 or, between two casts, in float16. */
 const scaled = (half: boolean, scale: number): Graph =>

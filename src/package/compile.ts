@@ -1,9 +1,9 @@
 /** The compiler with what it needs to look into subgraphs. */
 import type * as E from 'fp-ts/lib/Either.js'
-import type { Graph } from './ir/graph.ts'
-import type { Masks } from './masks/mask.ts'
-import { compile as compileGraph, type Compiled, type CompileOptions } from './passes/compile.ts'
-import type { PassError } from './passes/pass.ts'
+import type { Graph } from '../ir/graph.ts'
+import type { Masks } from '../masks/mask.ts'
+import { compile as compileGraph, type Compiled, type CompileOptions } from '../passes/compile.ts'
+import type { PassError } from '../passes/pass.ts'
 import { subgraphs } from './subgraphs.ts'
 
 /**

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
-import * as api from '../src/index.ts'
-import { axisMask } from '../src/masks/mask.ts'
-import * as promised from '../src/promise.ts'
+import * as api from '../../src/api/index.ts'
+import { axisMask } from '../../src/masks/mask.ts'
+import * as promised from '../../src/api/promise.ts'
 import {
   compile,
   decodeRecipe,
@@ -21,9 +21,9 @@ import {
   train,
   verifyCompiled,
   writePackage,
-} from '../src/promise.ts'
-import { net, netMasks } from './cli/nets.ts'
-import { busyChase, tinyData, tinyResNet } from './train/loop/fixtures.ts'
+} from '../../src/api/promise.ts'
+import { net, netMasks } from '../cli/nets.ts'
+import { busyChase, tinyData, tinyResNet } from '../train/loop/fixtures.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'chasec-promise-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -124,7 +124,7 @@ describe('chasec/promise', () => {
 })
 
 describe('importing chasec', () => {
-  const root = fileURLToPath(new URL('..', import.meta.url))
+  const root = fileURLToPath(new URL('../..', import.meta.url))
   const { peerDependencies }: { peerDependencies: Record<string, string> } = JSON.parse(
     readFileSync(join(root, 'package.json'), 'utf8'),
   )
@@ -137,7 +137,7 @@ describe('importing chasec', () => {
     }`
   const asModule = (text: string): string => `data:text/javascript,${encodeURIComponent(text)}`
   const script = `
-    const { openBackend, version } = await import('./src/promise.ts')
+    const { openBackend, version } = await import('./src/api/promise.ts')
     const opened = await openBackend('wasm').then(() => 'opened', (error) => error.message)
     console.log(JSON.stringify([typeof version, opened]))`
 

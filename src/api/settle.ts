@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { NonEmptyArray } from 'fp-ts/lib/NonEmptyArray.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
-import { type Failure, renderError } from './ir/failure.ts'
+import { type Failure, renderError } from '../ir/failure.ts'
 
 /** What the calls reject with: its message says what to do, one line for each failure. */
 export type FailureError = Error & {

@@ -4,8 +4,8 @@ import { createReadStream } from 'node:fs'
 import { basename } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
-import { type ReadError, readError } from './read/error.ts'
-import type { Source } from './report/source.ts'
+import { type ReadError, readError } from '../read/error.ts'
+import type { Source } from '../report/source.ts'
 
 /** Name and SHA-256 of a file, for the manifest of a package. Fails where the file cannot be read. */
 export const sourceOf =

@@ -1,16 +1,16 @@
 /** Whether a compiled graph computes what the masked model computes, in ONNX Runtime. Node only. */
 import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
-import type { WriteError } from './disk/error.ts'
-import { type Lowered, lower } from './export/lower.ts'
-import type { Graph } from './ir/graph.ts'
-import { coarsestTypes } from './ir/precision.ts'
-import type { Masks } from './masks/mask.ts'
-import { applyMasks, type MaskError } from './passes/apply-masks.ts'
-import type { Tolerances } from './run/compare.ts'
-import type { RunError } from './run/error.ts'
-import type { ModelSource } from './run/runner.ts'
-import { type Difference, verify, type VerifyOptions } from './run/verify.ts'
+import type { WriteError } from '../disk/error.ts'
+import { type Lowered, lower } from '../export/lower.ts'
+import type { Graph } from '../ir/graph.ts'
+import { coarsestTypes } from '../ir/precision.ts'
+import type { Masks } from '../masks/mask.ts'
+import { applyMasks, type MaskError } from '../passes/apply-masks.ts'
+import type { Tolerances } from '../run/compare.ts'
+import type { RunError } from '../run/error.ts'
+import type { ModelSource } from '../run/runner.ts'
+import { type Difference, verify, type VerifyOptions } from '../run/verify.ts'
 
 /** A lowered model as something to run, called `name` in messages. */
 export const runnable = ({ model, external }: Lowered, name: string): ModelSource => {
