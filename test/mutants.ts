@@ -1287,6 +1287,27 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: heldWeights,
   },
   {
+    guard: 'integers are the weight that is pruned, whatever is made of them',
+    file: 'src/passes/prune.ts',
+    from: "return tensor?.tag === 'Held' ? tensor.stored : tensor",
+    to: 'return tensor',
+    tests: 'test/passes/prune.test.ts',
+  },
+  {
+    guard: 'a weight that several layers read is not pruned, though each makes numbers of its own of it',
+    file: 'src/passes/prune.ts',
+    from: 'return count === 1 ?',
+    to: 'return count !== undefined ?',
+    tests: 'test/passes/prune.test.ts',
+  },
+  {
+    guard: 'integers that layers read are counted as parameters',
+    file: 'src/passes/compile.ts',
+    from: 'stored !== undefined && !isFloat(stored.dtype)',
+    to: 'stored !== undefined && stored === undefined',
+    tests: 'test/passes/prune.test.ts',
+  },
+  {
     guard: 'integers of several nodes are masked as what these make of them',
     file: 'src/masks/weights.ts',
     from: 'if (held !== undefined && root !== undefined &&',

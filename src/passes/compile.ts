@@ -5,6 +5,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { type Bindings, bindInputs } from '../ir/bind.ts'
+import { isFloat } from '../ir/dtype.ts'
 import { readingFiles } from '../ir/external-failure.ts'
 import { channelsOf } from '../ir/families/contraction.ts'
 import { contextOf, type Graph, labelOf } from '../ir/graph.ts'
@@ -13,6 +14,7 @@ import { isOpaque, opOf } from '../ir/registry.ts'
 import { storedBytes } from '../ir/tensor.ts'
 import { sizeOf } from '../ir/type.ts'
 import type { Masks } from '../masks/mask.ts'
+import { readersOfWeights } from '../masks/weights.ts'
 import { advise, type Advice, type Origin } from './advise.ts'
 import { applyMasks } from './apply-masks.ts'
 import { tooManyChannels } from './channel-elimination/tracking.ts'
@@ -72,7 +74,7 @@ export interface LayerReport {
 }
 
 export interface Totals {
-  /** Elements of float constants. */
+  /** Elements of float constants, and of weights of layers that are integers. */
   readonly parameters: number
   readonly bytes: number
   readonly macs: number
@@ -262,10 +264,13 @@ export const totalsOf = (graph: Graph, subgraphs?: Subgraphs): Totals => {
   let bytes = 0
   let nodes = graph.nodes.length
   for (const tensor of graph.constants.values()) {
-    const size = sizeOf(tensor.shape)
-    if (tensor.dtype.startsWith('float') || tensor.dtype === 'bfloat16') parameters += size
+    if (isFloat(tensor.dtype)) parameters += sizeOf(tensor.shape)
     bytes += storedBytes(tensor)
     if (tensor.tag === 'Held') nodes += 1
+  }
+  for (const [weight, [layer]] of readersOfWeights(graph)) {
+    const stored = graph.constants.get(weight)
+    if (layer !== undefined && stored !== undefined && !isFloat(stored.dtype)) parameters += sizeOf(layer.tensor.shape)
   }
   return { parameters, bytes, macs: macsOf(graph, subgraphs), nodes }
 }

@@ -184,20 +184,33 @@ interface Network {
 
 /**
  * The layers of `graph`, which is `model` cleaned up: its shapes are known, but weights may have other names by now, or have
- * been computed from those of the model. Tensors that are still the same stand for the constants of the model.
+ * been computed from those of the model. Tensors that are still stored as they were stand for the constants of the model.
  */
 const relateLayers = (graph: Graph, model: Graph): Network => {
   const resolved = resolveWeights(graph).graph
   const names = new Map<Tensor, ValueId>()
-  for (const [name, tensor] of model.constants) if (!names.has(tensor)) names.set(tensor, name)
-  const readers = new Map<Tensor, number>()
-  for (const { tensor } of layersOf(graph)) readers.set(tensor, (readers.get(tensor) ?? 0) + 1)
-  const unmaskable = ({ weight, tensor }: Layer): string | undefined => {
-    if (!names.has(tensor)) return `its weight ${weight} is computed from other constants`
-    return readers.get(tensor) === 1 ? undefined : `its weight ${weight} is read by ${readers.get(tensor)} nodes`
+  for (const [name, tensor] of model.constants) {
+    // Integers are called after what a node makes of them.
+    if (tensor.tag === 'Held') names.set(tensor.stored, name)
+    else if (!names.has(tensor)) names.set(tensor, name)
+  }
+  const stored = layersOf(graph).map(({ weight }): Tensor | undefined => {
+    const tensor = resolved.constants.get(weight)
+    return tensor?.tag === 'Held' ? tensor.stored : tensor
+  })
+  const readers = new Map<Tensor | undefined, number>()
+  for (const tensor of stored) readers.set(tensor, (readers.get(tensor) ?? 0) + 1)
+  const nameAt = (at: number): ValueId | undefined => {
+    const tensor = stored[at]
+    return tensor && names.get(tensor)
+  }
+  const unmaskable = ({ weight }: Layer, at: number): string | undefined => {
+    if (nameAt(at) === undefined) return `its weight ${weight} is computed from other constants`
+    const count = readers.get(stored[at])
+    return count === 1 ? undefined : `its weight ${weight} is read by ${count} nodes`
   }
   const reasons = layersOf(graph).map(unmaskable)
-  const layers = layersOf(graph).map((layer) => ({ ...layer, weight: names.get(layer.tensor) ?? layer.weight }))
+  const layers = layersOf(graph).map((layer, at) => ({ ...layer, weight: nameAt(at) ?? layer.weight }))
   const relation = tied(resolved, relate(resolved))
   const pins = pinsOf(resolved, relation)
   const classes = new Map<number, ChannelClass>()

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import * as E from 'fp-ts/lib/Either.js'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -9,11 +10,13 @@ import {
   BatchNormalization,
   Concat,
   Conv,
+  DequantizeLinear,
   Flatten,
   Gemm,
   GlobalAveragePool,
   Relu,
 } from '../../src/ir/ops/index.ts'
+import { MatMulNBits } from '../../src/ir/ops/microsoft/index.ts'
 import { makeNode } from '../../src/ir/make-node.ts'
 import { elements, tensorOf } from '../../src/ir/tensor.ts'
 import { axisMask, elementMask, expandMask, type Masks } from '../../src/masks/mask.ts'
@@ -280,6 +283,103 @@ describe('prune', () => {
       ['y'],
     )
     expect(bad(broken, {})).toContain('weight a: expected finite numbers, found a NaN or an infinity')
+  })
+})
+
+describe('weights that are integers', () => {
+  const load = (name: string): Graph => {
+    const read = readModelBytes(readFileSync(new URL(`../models/quantized/${name}.onnx`, import.meta.url)))
+    if (E.isLeft(read)) throw new Error(renderError(read.left))
+    return read.right
+  }
+  const removedBy = (pruned: Pruned): Record<string, ReadonlyArray<number>> =>
+    Object.fromEntries(pruned.layers.map(({ layer, removed }) => [layer.replace(/^\S+ |_quant$/g, ''), removed]))
+
+  it.each(['by_channel', 'by_tensor'])('are ranked alike in all formats of ONNX Runtime: %s', (kind) => {
+    const graphs = [`qdq_${kind}`, `qoperator_${kind}`].map(load)
+    const [qdq, qoperator] = graphs.map((graph) => good(graph, { scope: 'all', score: 'umm' }))
+    if (qdq === undefined || qoperator === undefined) throw new Error('not pruned')
+    expect(removedBy(qdq)).toEqual(removedBy(qoperator))
+    for (const [at, pruned] of [qdq, qoperator].entries()) {
+      expect(pruned.removed).toBeGreaterThan(20)
+      expect(pruned.kept.map(({ layer }) => layer)).toEqual([expect.stringContaining('fc')])
+      const compiled = compile(graphs[at] ?? net, pruned.masks, { widths: 'raw' })
+      if (E.isLeft(compiled)) throw new Error('does not compile')
+      const { before, after } = compiled.right.report
+      expect(before.parameters).toBeGreaterThanOrEqual(16 * 27 + 16 * 16 + 16 * 144 + 24 * 16 + 32 * 40 + 10 * 32)
+      expect(after.parameters).toBeLessThan(0.6 * before.parameters)
+    }
+  })
+
+  it('are ranked by the numbers that they stand for', () => {
+    // |integers| 9, 5, 1, 7 off their zero points, times scales: 0.9, 5, 4, 70.
+    const rows = [9, 5, 1, 7]
+    const first = (bytes: ReadonlyArray<number>): Graph =>
+      graphOf(
+        { x: ['N', 2] },
+        {
+          integers: tensorOf('uint8', [4, 2], bytes),
+          scale: weight([4], [0.1, 1, 4, 10]),
+          zero: tensorOf('uint8', [4], [100, 0, 3, 50]),
+          last: weight([4, 3]),
+        },
+        [
+          makeNode(DequantizeLinear, ['integers', 'scale', 'zero'], ['w'], { axis: 0 }),
+          makeNode(Gemm, ['x', 'w'], ['h'], { transB: 1 }, 'first'),
+          makeNode(Gemm, ['h', 'last'], ['y'], {}, 'last'),
+        ],
+        ['y'],
+      )
+    const graph = first([100, 0, 3, 50].flatMap((zero, o) => [zero + (rows[o] ?? 0), zero + (rows[o] ?? 0)]))
+    const pruned = good(graph)
+    expect(pruned.layers).toEqual([{ layer: 'Gemm first', weight: 'w', outputs: 4, removed: [0, 2] }])
+    // What was masked before is the zero point, and the count goes on from there.
+    const given: Masks = new Map([['integers', axisMask([4, 2], 0, Uint8Array.of(1, 1, 1, 0))]])
+    const more = good(graph, {}, given)
+    expect(more).toMatchObject({ wanted: 1, removed: 1 })
+    const kept = more.masks.get('w')
+    expect(kept && [...expandMask(kept)]).toEqual([0, 0, 1, 1, 1, 1, 0, 0])
+  })
+
+  it('are found in blocks of bits', () => {
+    const bytes = Array.from({ length: 16 * 16 }, (_, i) => (i < 8 * 16 ? 0x98 : (37 * i) % 256))
+    const graph = graphOf(
+      { x: ['N', 32] },
+      {
+        blocks: tensorOf('uint8', [16, 1, 16], bytes),
+        scales: weight([16, 1], Array<number>(16).fill(0.5)),
+        last: weight([16, 3]),
+      },
+      [
+        makeNode(MatMulNBits, ['x', 'blocks', 'scales'], ['h'], { K: 32, N: 16, bits: 4, block_size: 32 }, 'first'),
+        makeNode(Gemm, ['h', 'last'], ['y'], {}, 'last'),
+      ],
+      ['y'],
+      {
+        opsets: new Map([
+          ['', 21],
+          ['com.microsoft', 1],
+        ]),
+      },
+    )
+    const [layer] = good(graph).layers
+    expect(layer).toMatchObject({ weight: 'blocks', removed: [0, 1, 2, 3, 4, 5, 6, 7] })
+  })
+
+  it('that several nodes make numbers of stay', () => {
+    const graph = graphOf(
+      { x: ['N', 2] },
+      { integers: tensorOf('int8', [2, 2], [1, 2, 3, 4]), scale: weight([], [0.5]) },
+      [
+        makeNode(DequantizeLinear, ['integers', 'scale'], ['v']),
+        makeNode(DequantizeLinear, ['integers', 'scale'], ['w']),
+        makeNode(Gemm, ['x', 'v'], ['a'], {}, 'first'),
+        makeNode(Relu, ['a'], ['r']),
+        makeNode(Gemm, ['r', 'w'], ['y'], {}, 'second'),
+      ],
+      ['y'],
+    )
+    expect(good(graph).kept.map(({ reason }) => reason)).toContainEqual(expect.stringContaining('is read by 2 nodes'))
   })
 })
 
