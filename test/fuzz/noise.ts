@@ -4,11 +4,17 @@
  * of its type; how far its outputs differ bounds what another exact way to write it may change.
  */
 import { forEachIndex, numbersOf, reshaped } from '../../src/ir/evaluate.ts'
+import { type Arithmetic, elmanCell, gatedCell, longShortTermCell } from '../../src/ir/families/recurrent-cells.ts'
+import { evaluateRecurrence, real } from '../../src/ir/families/recurrent-steps.ts'
 import { broadcastAt, normaliseOver, standardise } from '../../src/ir/families/normalization.ts'
 import { sizeOf } from '../../src/ir/type.ts'
 import { evaluateNode } from '../../src/ir/interpret.ts'
 import type { Graph } from '../../src/ir/graph.ts'
 import type { Node } from '../../src/ir/op.ts'
+import { GRU } from '../../src/ir/ops/gru.ts'
+import { LSTM } from '../../src/ir/ops/lstm.ts'
+import { RNN } from '../../src/ir/ops/rnn.ts'
+import { isOp } from '../../src/ir/registry.ts'
 import { copyElements, type Dense, elements, materialize, tensorOf } from '../../src/ir/tensor.ts'
 import { runBodies } from './bodies.ts'
 import { type FloatType, floatTypes, formats, ulp } from './numbers.ts'
@@ -160,6 +166,27 @@ const enlarged = (tensor: Dense | undefined): Dense | undefined =>
 const widened = (tensor: Dense): Dense =>
   isFloatType(tensor.dtype) ? tensorOf('float64', tensor.shape, elements(tensor)) : tensor
 
+/** A recurrence whose gates are computed to an absolute error only: what is small may be a tail of a large gate. */
+const noisyRecurrence = (
+  node: Node,
+  inputs: ReadonlyArray<Dense | undefined>,
+  type: FloatType,
+  uniform: Uniform,
+): ReadonlyArray<Dense> | undefined => {
+  const arithmetic: Arithmetic<number> = {
+    ...real,
+    apply: (activation, x) => {
+      const y = activation.f(x)
+      if (activation.isPiecewise || !Number.isFinite(y)) return y
+      return y + units * (2 * uniform() - 1) * Math.max(ulp(type, y), ulp(type, 1) * Math.min(1, Math.abs(x)))
+    },
+  }
+  if (isOp(node, LSTM)) return evaluateRecurrence(longShortTermCell, node, inputs, arithmetic)
+  if (isOp(node, GRU)) return evaluateRecurrence(gatedCell, node, inputs, arithmetic)
+  if (isOp(node, RNN)) return evaluateRecurrence(elmanCell, node, inputs, arithmetic)
+  return undefined
+}
+
 const noisyNode = (
   graph: Graph,
   node: Node,
@@ -174,14 +201,11 @@ const noisyNode = (
   const isProduct = !isSum && !elementwise.has(node.op) && !absolute.has(node.op)
   const operands = isProduct ? inputs.map((x) => x && perturbed(x, uniform)) : inputs
   // In double first: what underflows has a rounding error too.
+  const wideOperands = operands.map((x) => x && widened(x))
   const wide =
     node.op === 'Cast'
       ? undefined
-      : evaluateNode(
-          graph,
-          node,
-          operands.map((x) => x && widened(x)),
-        )
+      : (noisyRecurrence(node, wideOperands, type, uniform) ?? evaluateNode(graph, node, wideOperands))
   const results = wide ?? plain
   // Nothing is wider than double: there, what underflows shows when the operands are larger.
   const larger = isProduct && type === 'float64' ? evaluateNode(graph, node, inputs.map(enlarged)) : undefined
@@ -220,19 +244,23 @@ const noisyNode = (
 
 export type Values = ReadonlyMap<string, Dense>
 
-/** All values of the graph, each node computed by `compute`, bodies of nodes as graphs of their own. */
-const valuesOf = (
-  graph: Graph,
-  feeds: Values,
-  compute: (graph: Graph, node: Node, inputs: ReadonlyArray<Dense | undefined>) => ReadonlyArray<Dense> | undefined,
-): Values => {
+type Compute = (graph: Graph, node: Node, inputs: ReadonlyArray<Dense | undefined>) => ReadonlyArray<Dense> | undefined
+
+/**
+ * All values of the graph, each node computed by `compute`, bodies of nodes as graphs of their own. Where a number may be rounded to
+ * either of two integers, an operator has no result: then `uncertain` says whether it and what follows are left out.
+ */
+const valuesOf = (graph: Graph, feeds: Values, compute: Compute, uncertain: 'refused' | 'omitted'): Values => {
   const values = new Map<string, Dense>(feeds)
   for (const [name, tensor] of graph.constants) values.set(name, materialize(tensor))
   for (const node of graph.nodes) {
     const inputs = node.inputs.map((name) => values.get(name))
+    if (uncertain === 'omitted' && node.inputs.some((name) => name !== '' && !values.has(name))) continue
     const outputs =
-      runBodies(graph, node, values, (body, given) => valuesOf(body, given, compute)) ?? compute(graph, node, inputs)
-    if (outputs === undefined) throw new Error(`${node.op} is not evaluated`)
+      runBodies(graph, node, values, (body, given) => valuesOf(body, given, compute, 'refused')) ??
+      compute(graph, node, inputs)
+    if (outputs === undefined && uncertain === 'refused') throw new Error(`${node.op} is not evaluated`)
+    if (outputs === undefined) continue
     node.outputs.forEach((name, i) => {
       const value = outputs[i]
       if (name !== '' && value !== undefined) values.set(name, value)
@@ -249,16 +277,16 @@ const outputsOf = (graph: Graph, values: Values): Values =>
     }),
   )
 
-/** Outputs of the graph, every result moved as rounding may move it. */
+/** Outputs of the graph, every result moved as rounding may move it, without those that it makes uncertain. */
 export const noisyOutputs = (graph: Graph, feeds: Values, uniform: Uniform): Values =>
   outputsOf(
     graph,
-    valuesOf(graph, feeds, (of, node, inputs) => noisyNode(of, node, inputs, uniform)),
+    valuesOf(graph, feeds, (of, node, inputs) => noisyNode(of, node, inputs, uniform), 'omitted'),
   )
 
 /** Whether computing the graph meets a number that is not finite, which an operator (Shrink, Relu) may swallow again. */
 export const meetsInfinity = (graph: Graph, feeds: Values): boolean => {
-  for (const tensor of valuesOf(graph, feeds, evaluateNode).values()) {
+  for (const tensor of valuesOf(graph, feeds, evaluateNode, 'omitted').values()) {
     if (isFloatType(tensor.dtype)) for (const x of elements(tensor)) if (!Number.isFinite(Number(x))) return true
   }
   return false
@@ -266,7 +294,7 @@ export const meetsInfinity = (graph: Graph, feeds: Values): boolean => {
 
 /** Outputs of the graph as the operators' reference evaluation computes them in the graph's own types. */
 export const interpreted = (graph: Graph, feeds: Values): Values =>
-  outputsOf(graph, valuesOf(graph, feeds, evaluateNode))
+  outputsOf(graph, valuesOf(graph, feeds, evaluateNode, 'refused'))
 
 const isRounding = ({ op }: Node): boolean => /Quantize|QLinear|QGemm/.test(op)
 
@@ -275,8 +303,8 @@ const noiseIndex = (graph: Graph, y: Dense): { readonly count: number; readonly 
   graph.nodes.some(isRounding) ? { count: sizeOf(y.shape), of: (i) => i } : channelIndex(y)
 
 /**
- * For each output how far rounding moves any element of a channel (index along axis 1), infinite where it makes one that is not
- * finite. A number that is rounded to an integer moves where it is halfway between two, and its neighbours do not: with such nodes
+ * For each output that has a certain value how far rounding moves any element of a channel (index along axis 1), infinite where it
+ * makes one that is not finite or not certain. A number that is rounded to an integer moves where it is halfway between two, and its neighbours do not: with such nodes
  * there is one for each element.
  */
 export const deviations = (
@@ -285,14 +313,17 @@ export const deviations = (
   runs: number,
   uniform: Uniform,
 ): ReadonlyMap<string, Float64Array> => {
-  const middle = interpreted(graph, feeds)
+  const middle = outputsOf(graph, valuesOf(graph, feeds, evaluateNode, 'omitted'))
   const out = new Map<string, Float64Array>()
   for (const [name, y] of middle) out.set(name, new Float64Array(noiseIndex(graph, y).count))
   for (let run = 0; run < runs; run++) {
     const noisy = noisyOutputs(graph, feeds, uniform)
     for (const [name, y] of middle) {
-      const [xs, zs] = [elements(y), elements(noisy.get(name) ?? y)]
       const most = out.get(name)
+      const z = noisy.get(name)
+      if (z === undefined) most?.fill(Infinity)
+      if (z === undefined) continue
+      const [xs, zs] = [elements(y), elements(z)]
       const { of } = noiseIndex(graph, y)
       for (let i = 0; most !== undefined && i < xs.length; i++) {
         const c = of(i)

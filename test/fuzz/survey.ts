@@ -5,7 +5,7 @@ import { applyMasks } from '../../src/passes/apply-masks.ts'
 import { compile } from '../../src/passes/compile.ts'
 import { uniforms } from '../inflate.ts'
 import { orThrow } from './differential.ts'
-import { checkProgram, optionsOf, type Outcome, type ProgramCase } from './property.ts'
+import { asRead, checkProgram, optionsOf, type Outcome, type ProgramCase } from './property.ts'
 import { randomMasks } from './masks.ts'
 import { buildProgram, stepName } from './program.ts'
 
@@ -80,7 +80,9 @@ export const survey = async (seed: number, count: number, cases: fc.Arbitrary<Pr
           .map((line) => line.slice(0, 220))
           .join('\n')
       console.log(short(print(orThrow(applyMasks(graph, masks)), { data: 'full' })))
-      console.log(short(print(orThrow(compile(graph, masks, optionsOf(small))).graph, { data: 'full' })))
+      console.log(
+        short(print(orThrow(compile(asRead(graph, program), masks, optionsOf(small))).graph, { data: 'full' })),
+      )
     } catch (error) {
       console.log(String(error))
     }

@@ -8,16 +8,15 @@ import { parse } from '../../src/ir/parse.ts'
 import { orThrow } from './differential.ts'
 import { feedsOf } from './engines.ts'
 import type { FloatType } from './numbers.ts'
+import { uniforms } from '../inflate.ts'
+import { deviations } from './noise.ts'
 import { compare } from './property.ts'
 
+const parsed = (...lines: ReadonlyArray<string>): Graph =>
+  orThrow(parse(['graph "g" (ir 8, opset 21, opset "com.microsoft" 1)', ...lines, ''].join('\n')))
+
 const graph = (dtype: FloatType, shape: string, ...lines: ReadonlyArray<string>): Graph =>
-  orThrow(
-    parse(
-      [`graph "g" (ir 8, opset 21)`, `input x: ${dtype}[${shape}]`, ...lines, `output y: ${dtype}[${shape}]`, ''].join(
-        '\n',
-      ),
-    ),
-  )
+  parsed(`input x: ${dtype}[${shape}]`, ...lines, `output y: ${dtype}[${shape}]`)
 
 /** The largest difference as a share of what is allowed. */
 const shareOf = async (dtype: FloatType, before: Graph, after: Graph, scale = 1): Promise<number> =>
@@ -179,5 +178,35 @@ describe('rounding is left alone', () => {
       'y = Add(a, t)',
     )
     expect(await shareOf('float32', before, after)).toBeLessThan(1)
+  })
+
+  test('a gate in its tail, and what is rounded to either of two integers', () => {
+    const moved = (before: Graph): number | undefined =>
+      deviations(before, feedsOf(before, 3), 20, uniforms(1)).get('y')?.[0]
+    const gates = Array.from({ length: 4 }, (_, gate) => (gate === 0 ? -7 : 1))
+    const recurrent = parsed(
+      'input x: float32[3,1,1]',
+      'const w: float32[1,4,1] = [0, 0, 0, 0]',
+      'const r: float32[1,4,1] = [0, 0, 0, 0]',
+      `const b: float32[1,8] = [${gates.join(', ')}, 0, 0, 0, 0]`,
+      'a, h, y = LSTM(x, w, r, b) { hidden_size: 1 }',
+      'output y: float32[1,1,1]',
+    )
+    // One in the last place of 1, of the input gate's logistic(-7).
+    expect(moved(recurrent)).toBeGreaterThan(2 ** -25)
+    const averaged = parsed(
+      'input x: float32[1,2,1,1]',
+      'const zero: float32[] = 0',
+      'const s: float32[] = 1',
+      'const z: uint8[] = 0',
+      'const one: float32[1,1,1,2] = [1, 2]',
+      'nought = Mul(x, zero)',
+      'both = Add(nought, one)',
+      'q = QuantizeLinear(both, s, z)',
+      'p = com.microsoft.QLinearGlobalAveragePool(q, s, z, s, z)',
+      'y = DequantizeLinear(p, s, z)',
+      'output y: float32[1,2,1,1]',
+    )
+    expect(moved(averaged)).toBe(undefined)
   })
 })

@@ -15,7 +15,7 @@ import {
   type Step,
 } from './recurrent-cells.ts'
 
-const real: Arithmetic<number> = {
+export const real: Arithmetic<number> = {
   of: (x) => x,
   add: (a, b) => a + b,
   times: (a, b) => a * b,
@@ -30,11 +30,12 @@ const rowReader = (tensor: Dense | undefined, size: number): ((row: number, at: 
   return (row, at) => values?.[row * size + at] ?? 0
 }
 
-/** All states, and then the last ones. */
+/** All states, and then the last ones, the equations of the cell computed by `arithmetic`. */
 export const evaluateRecurrence = <A extends RecurrentAttributes>(
   cell: Cell<A>,
-  { attrs }: NodeContext<A>,
+  { attrs }: Pick<NodeContext<A>, 'attrs'>,
   inputs: ReadonlyArray<Dense | undefined>,
+  arithmetic: Arithmetic<number> = real,
 ): ReadonlyArray<Dense> | undefined => {
   const [x, w, r] = [inputs[ports.x], inputs[ports.w], inputs[ports.r]]
   const directions = directionsOf(attrs)
@@ -66,7 +67,7 @@ export const evaluateRecurrence = <A extends RecurrentAttributes>(
       for (let k = 0; k < length; k++) {
         const t = isReversed ? length - 1 - k : k
         const row = isTimeFirst ? t * batch + n : n * time + t
-        states = cell.step(real, attrs, stepOf(functions[d] ?? [], row, d), states)
+        states = cell.step(arithmetic, attrs, stepOf(functions[d] ?? [], row, d), states)
         const to = isTimeFirst ? (t * directions + d) * batch + n : (n * time + t) * directions + d
         all.set(states.hidden, to * units)
       }
