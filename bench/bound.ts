@@ -183,7 +183,7 @@ const boundOf = async (graph: Graph): Promise<ReadonlyArray<LayerBound>> => {
     const at = start.get(value)
     return Uint8Array.from({ length: size }, (_, i) => (at === undefined ? 1 : (stays[sets.find(at + i)] ?? 1)))
   }
-  return s.layers.map(({ node, input, output, inputs, outputs, groups, macs }) => {
+  return s.layers.map(({ node, input, output, inputs, outputs, groups, macs, fixed }) => {
     const [ins, outs] = [kept(input, inputs), kept(output, outputs)]
     const [known, needed] = [constants.get(output), live.get(output)]
     const works = outs.some((_, o) => needed?.[o] !== 0 && known?.[o] !== 1)
@@ -201,9 +201,9 @@ const boundOf = async (graph: Graph): Promise<ReadonlyArray<LayerBound>> => {
     const roundedPairs = node.op === 'Conv' && groups === 1 ? up(k, inputs) * up(l, outputs) : pairs
     return {
       layer: node.name,
-      before: macs,
-      bound: works ? each * pairs : 0,
-      rounded: works ? each * roundedPairs : 0,
+      before: macs + fixed,
+      bound: works ? each * pairs + fixed : 0,
+      rounded: works ? each * roundedPairs + fixed : 0,
       inputs: works ? k : 0,
       outputs: works ? l : 0,
     }

@@ -18,8 +18,12 @@ export interface Layer {
   readonly groups: number
   /** Whether output `o` has a weight other than zero for input `i`, both counted over all groups. */
   readonly reads: (o: number, i: number) => boolean
-  /** Multiply-accumulates of the whole layer. */
+  /** The axis of the input that is summed over, and of the output that is made, counted from the end for those that are last. */
+  readonly axis: 1 | -1
+  /** Multiply-accumulates of the whole layer but `fixed`. */
   readonly macs: number
+  /** Multiply-accumulates that the layer takes however many inputs it reads. */
+  readonly fixed: number
 }
 
 /** An axis of channels: which one, and how many there are. */
@@ -63,7 +67,31 @@ const spatial: ReadonlySet<string> = new Set([
 
 const numbers = (tensor: Tensor): ArrayLike<number | bigint> => elements(materialize(tensor))
 
+const recurrent: ReadonlySet<string> = new Set(['LSTM', 'GRU', 'RNN'])
+
+/** A recurrence of which all states are read: features may go, and units stay with what they multiply. */
+const recurrentLayer = (graph: Graph, node: Node): Layer | undefined => {
+  const ctx = contextOf(graph, node)
+  const [weight, states] = [ctx.constant(1), ctx.constant(2)]
+  const last = node.outputs.slice(1).some((name) => name !== '' && isRead(graph, name))
+  if (weight === undefined || states === undefined || last) return undefined
+  const [directions = 0, rows = 0, inputs = 0] = weight.shape
+  const outputs = states.shape[2] ?? 0
+  const values = numbers(weight)
+  const columns = new Uint8Array(inputs)
+  for (let i = 0; i < directions * rows * inputs; i++) if (Number(values[i]) !== 0) columns[i % inputs] = 1
+  const macs = opOf(node).macs?.(ctx) ?? 0
+  const [input = '', output = ''] = [node.inputs[0], node.outputs[0]]
+  const fixed = (macs * outputs) / (inputs + outputs)
+  const reads = (_: number, i: number): boolean => columns[i] === 1
+  return { node, input, output, inputs, outputs, groups: 1, reads, axis: -1, macs: macs - fixed, fixed }
+}
+
+const isRead = (graph: Graph, name: ValueId): boolean =>
+  graph.nodes.some(({ inputs }) => inputs.includes(name)) || graph.outputs.some((one) => one.name === name)
+
 const layerOf = (graph: Graph, node: Node): Layer | undefined => {
+  if (recurrent.has(node.op)) return recurrentLayer(graph, node)
   const ctx = contextOf(graph, node)
   const weight = ctx.constant(1)
   if (weight === undefined || !['Conv', 'ConvTranspose', 'Gemm', 'MatMul'].includes(node.op)) return undefined
@@ -95,7 +123,9 @@ const layerOf = (graph: Graph, node: Node): Layer | undefined => {
     outputs,
     groups,
     reads,
+    axis: node.op === 'MatMul' ? -1 : 1,
     macs: opOf(node).macs?.(ctx) ?? 0,
+    fixed: 0,
   }
 }
 
@@ -124,10 +154,13 @@ export const structureOf = (graph: Graph): Structure => {
     const [first = ''] = computed
     if (layer !== undefined) {
       layers.push(layer)
-      track(output, layer.node.op === 'MatMul' ? ranks(output) - 1 : 1)
+      const at = (value: ValueId): number => (layer.axis === 1 ? 1 : ranks(value) - 1)
+      track(output, at(output))
+      // Its units stay.
+      if (layer.fixed > 0) pinned.add(output)
       const read = axes.get(layer.input)
       // An axis that is not the one summed over is mixed with everything.
-      if (read === undefined || read.axis !== (node.op === 'MatMul' ? ranks(layer.input) - 1 : 1)) {
+      if (read?.axis !== at(layer.input)) {
         pinned.add(layer.input)
         axes.delete(layer.input)
       }
@@ -217,14 +250,12 @@ const linksOf = (
     return axis < 0 ? undefined : link(same(from.size), axis)
   }
   if (node.op === 'Flatten' || node.op === 'Reshape' || node.op === 'Squeeze' || node.op === 'Unsqueeze') {
-    // [N, C, ...] to [N, C · ...]: every index of the result belongs to one channel.
-    if (from.axis === 1 && result.length === 2 && result[0] === shape[0] && result[1] === product(shape.slice(1))) {
-      const each = product(shape.slice(2))
-      return link(Int32Array.from({ length: from.size * each }, (_, i) => Math.floor(i / each)))
-    }
-    const isSame = product(shape.slice(0, from.axis))
-    const axis = result.findIndex((d, a) => d === from.size && product(result.slice(0, a)) === isSame)
-    return axis < 0 ? undefined : link(same(from.size), axis)
+    // [..., C, ...] to [..., C · k, ...]: every index of the result belongs to one channel.
+    const before = product(shape.slice(0, from.axis))
+    const axis = result.findIndex((d, a) => d % from.size === 0 && product(result.slice(0, a)) === before)
+    const each = (result[axis] ?? 0) / from.size
+    const indices = Int32Array.from({ length: from.size * each }, (_, i) => Math.floor(i / each))
+    return axis < 0 ? undefined : link(indices, axis)
   }
   if (node.op === 'DepthToSpace' && from.axis === 1) {
     const block = Number(attrs.get('blocksize')) ** 2
