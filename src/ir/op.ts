@@ -217,6 +217,17 @@ export interface Pair {
   readonly period?: number
 }
 
+/** An operand of integers that stand for real numbers, `(q - zero) · scale`: the ports of all three. */
+export interface IntegerOperand {
+  readonly port: number
+  readonly scale?: number
+  readonly zero?: number
+  /** The axis of the operand along which there are a scale and a zero for each index. Absent: there is one of each. */
+  readonly axis?: number | undefined
+  /** Indices along that axis that share them. Absent: one. */
+  readonly block?: number | undefined
+}
+
 /** An axis of the value on an input port or an output port of a node. */
 export interface NodeAxis {
   readonly side: 'input' | 'output'
@@ -402,6 +413,8 @@ export interface OpDef<Name extends string, A> {
   readonly identity?: (ctx: NodeContext<A>) => number | undefined
   /** A simpler equivalent, looking at this node and its constant operands only. */
   readonly simplify?: (ctx: NodeContext<A>, fresh: (hint: string) => ValueId) => Rewrite | undefined
+  /** The operands that are integers with a scale or a zero of their own. Absent: none, a 0 is the number 0. */
+  readonly integers?: (ctx: NodeContext<A>) => ReadonlyArray<IntegerOperand>
   /** The constant that the node makes of constants that are smaller, in terms of these; undefined where it is not that simple. */
   readonly hold?: (ctx: NodeContext<A>) => Held | undefined
   /** Reference evaluation; undefined where this case is not implemented. Computes in double, rounds once. */

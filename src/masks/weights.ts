@@ -1,11 +1,15 @@
 /** The weights of a graph: under which names they can be called, and which layers read them. */
 import * as E from 'fp-ts/lib/Either.js'
-import { memoized, usersOf } from '../ir/analysis.ts'
+import { memoized, producersOf, usersOf } from '../ir/analysis.ts'
+import type { DType } from '../ir/dtype.ts'
 import { type Channels, channelsOf } from '../ir/families/contraction.ts'
+import { isQuantized } from '../ir/families/quantization.ts'
 import { contextOf, type Graph, withParts } from '../ir/graph.ts'
-import type { Contraction, Node, ValueId } from '../ir/op.ts'
+import type { Contraction, IntegerOperand, Node, NodeContext, ValueId } from '../ir/op.ts'
 import { opOf } from '../ir/registry.ts'
-import type { Held, Tensor } from '../ir/tensor.ts'
+import { uniformValue } from '../ir/slices.ts'
+import { type Held, type Tensor, tensorOf } from '../ir/tensor.ts'
+import { sizeOf, type ValueType } from '../ir/type.ts'
 
 /** A graph whose layers read their weights directly, and what every name of a weight stands for. */
 export interface ResolvedWeights {
@@ -110,7 +114,7 @@ export const readersOfWeights = memoized((graph): ReadonlyMap<ValueId, ReadonlyA
 /** What a node that reads a constant takes it for, where that is not the constant itself: real numbers that its integers stand for. */
 export interface Holding {
   readonly held: Held
-  /** The constant that the node takes for other numbers. */
+  /** The constant that the node takes for other numbers; undefined where that is not known. */
   readonly store: (held: Held) => Tensor | undefined
 }
 
@@ -122,7 +126,7 @@ export const holdingsOf = memoized((graph): ReadonlyMap<ValueId, ReadonlyArray<H
     if (known) known.push(holding)
     else out.set(name, [holding])
   }
-  const { rootOf } = resolveWeights(graph)
+  const { graph: resolved, rootOf } = resolveWeights(graph)
   for (const node of graph.nodes) {
     const [stored = ''] = node.inputs
     const held = opOf(node).hold?.(contextOf(graph, node))
@@ -131,8 +135,14 @@ export const holdingsOf = memoized((graph): ReadonlyMap<ValueId, ReadonlyArray<H
       enter(root, { held, store: (other) => other.stored })
     }
   }
+  for (const node of resolved.nodes) {
+    const ctx = contextOf(resolved, node)
+    for (const operand of opOf(node).integers?.(ctx) ?? []) {
+      for (const [name, holding] of holdingsBy(resolved, ctx, operand)) enter(name, holding)
+    }
+  }
   for (const { contraction: c, node, weight } of layersOf(graph)) {
-    if (c.weight === undefined) continue
+    if (c.weight === undefined || opOf(node).integers !== undefined) continue
     const rename = (port: number): ValueId => node.inputs[port] ?? ''
     const store = (held: Held): Tensor | undefined => {
       const made = c.rebuild({ node, weight: held, groups: c.groups }, { rename, fresh: (hint) => hint })
@@ -142,6 +152,55 @@ export const holdingsOf = memoized((graph): ReadonlyMap<ValueId, ReadonlyArray<H
   }
   return out
 })
+
+/** How an operand of integers takes the constant on its port, or those that nodes make it of that leave its zero what it is. */
+const holdingsBy = (
+  graph: Graph,
+  ctx: NodeContext<unknown>,
+  { port, scale: scalePort, zero: zeroPort, axis, block }: IntegerOperand,
+): ReadonlyArray<readonly [name: ValueId, holding: Holding]> => {
+  const { node } = ctx
+  const [scale, zero] = [scalePort, zeroPort].map((at) => (at === undefined ? undefined : ctx.constant(at)))
+  const isComputed = zero === undefined && zeroPort !== undefined && Boolean(node.inputs[zeroPort])
+  const same = zero === undefined ? 0 : uniformValue(zero)
+  const take = (stored: Tensor, isMoved: boolean): Holding => {
+    const plain: Held = { tag: 'Held', dtype: 'float32', shape: stored.shape, stored, axis: axis ?? 0 }
+    const fits = (part: Tensor | undefined): part is Tensor => {
+      if (part === undefined) return false
+      const count = sizeOf(part.shape)
+      return count === 1 || (!isMoved && axis !== undefined && (block !== undefined || count === stored.shape[axis]))
+    }
+    const zeros = same !== undefined ? tensorOf(stored.dtype, [], [same]) : fits(zero) ? zero : undefined
+    if (isComputed || zeros === undefined) return { held: plain, store: () => undefined }
+    return { held: { ...plain, zero: zeros, block, ...(fits(scale) ? { scale } : {}) }, store: (other) => other.stored }
+  }
+  const [own = ''] = [node.inputs[port]]
+  const found: Array<readonly [name: ValueId, holding: Holding]> = []
+  const names = [own]
+  const seen = new Set(names)
+  for (let name = names.pop(); name !== undefined; name = names.pop()) {
+    const stored = graph.constants.get(name)
+    if (stored !== undefined && isQuantized(stored.dtype)) found.push([name, take(stored, name !== own)])
+    const maker = stored === undefined ? producersOf(graph).get(name) : undefined
+    for (const source of maker === undefined ? [] : sourcesOf(graph, maker, same ?? 1)) {
+      if (!seen.has(source)) names.push(source)
+      seen.add(source)
+    }
+  }
+  return found
+}
+
+/** The inputs of a node that have no zero of their own, and of which an integer `zero` that all of them hold stays what it is. */
+const sourcesOf = (graph: Graph, node: Node, zero: number): ReadonlyArray<ValueId> => {
+  const ctx = contextOf(graph, node)
+  const { constant, integers } = opOf(node)
+  const dtypeOf = (type: ValueType | undefined): DType | undefined => (type?.kind === 'tensor' ? type.dtype : undefined)
+  const dtype = dtypeOf(ctx.outputs[0])
+  const isSame = ctx.inputs.map((type) => dtype !== undefined && dtypeOf(type) === dtype)
+  const slices = isSame.map((same) => (same ? zero : null))
+  if (integers !== undefined || (constant !== 'copied' && constant?.(ctx, slices, 0, 0) !== zero)) return []
+  return node.inputs.filter((_, port) => isSame[port])
+}
 
 /** The constant of a name as masks see it: what its integers stand for, in the shape that this has. */
 export const maskable = (graph: Graph, root: ValueId): Tensor | undefined =>

@@ -147,7 +147,7 @@ const torn = (name: ValueId): MaskError =>
     'MaskError',
     `mask ${name}`,
     'integers that stand for the same numbers in all nodes that read them',
-    'nodes with other zero points, or for which they are a weight of another shape',
+    'nodes with other zero points or computed ones, or for which they are a weight of another shape',
     'Mask what each of these nodes makes of the integers, or store the weight once for each of them.',
   )
 

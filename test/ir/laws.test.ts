@@ -6,7 +6,7 @@ import { unqualified } from '../../src/ir/domain.ts'
 import { type DType, isFloat } from '../../src/ir/dtype.ts'
 import { emptyGroups, planGroups } from '../../src/ir/families/groups.ts'
 import { constantOutputs, neededInputs, type Reads, readsOfContraction } from '../../src/ir/families/contraction.ts'
-import { isQuantized } from '../../src/ir/families/quantization.ts'
+import { integerRange, isQuantized } from '../../src/ir/families/quantization.ts'
 import { contextOf, type Graph } from '../../src/ir/graph.ts'
 import { evaluateNode } from '../../src/ir/interpret.ts'
 import { placeOf } from '../../src/ir/links.ts'
@@ -61,6 +61,45 @@ test('every sample is within the opsets of its operator', () => {
     expect(sample.opset, label).toBeGreaterThanOrEqual(op.versions[0])
     expect(sample.opset, label).toBeLessThanOrEqual(op.versions[1])
   }
+})
+
+describe('integers that stand for real numbers', () => {
+  const withIntegers = cases.filter(([, { op }]) => op.integers !== undefined)
+
+  test('all operators that quantizers write say which they are', () => {
+    const written = allOps.filter(({ name }) => /^(Q[A-Z]|\w*Integer|Dequantize)/.test(unqualified(name).opType))
+    expect(written.filter(({ integers }) => integers === undefined).map(({ name }) => name)).toEqual([])
+  })
+
+  test.each(withIntegers)('%s: their zero is on the port, and along the axis, that is said', (_, one) => {
+    const { ctx, inputs, node } = problemOf(one, 1)
+    for (const { port, zero, axis, block } of one.op.integers?.(ctx) ?? []) {
+      const [x, z] = [inputs[port], zero === undefined ? undefined : inputs[zero]]
+      if (x === undefined || z === undefined || zero === undefined) continue
+      // The least number of the type is not drawn, so that all can be one less, as the zero of a slice is.
+      const [low, high] = integerRange(x.dtype)
+      const zeros = Array.from(elements(z), Number)
+      const by = (zeros[0] ?? 0) > low ? -1 : 1
+      const values = Array.from(elements(x), Number).map((q) => Math.min(high - 1, Math.max(low + 1, q)))
+      const moves = (count: number): ReadonlyArray<number> => {
+        const inner = sizeOf(x.shape.slice((axis ?? 0) + 1))
+        const isIn = (i: number): boolean =>
+          block !== undefined || count === 1 || Math.floor(i / inner) % (x.shape[axis ?? 0] ?? 1) === 0
+        return values.map((q, i) => (isIn(i) ? q + by : q))
+      }
+      const made = (qs: ReadonlyArray<number>, zs: ReadonlyArray<number>) => {
+        const given = inputs.map((input, at) =>
+          at === port ? tensorOf(x.dtype, x.shape, qs) : at === zero ? tensorOf(z.dtype, z.shape, zs) : input,
+        )
+        return evaluateNode(graphOf(one.op, one.sample, given), node, given)?.[0]
+      }
+      const moved = zeros.map((q, i) => (i === 0 || block !== undefined ? q + by : q))
+      const [before, after] = [made(values, zeros), made(moves(zeros.length), moved)]
+      if (before === undefined || after === undefined) throw new Error('not evaluated')
+      expect(elements(after)).toEqual(elements(before))
+      expect(elements(made(values, moved) ?? before)).not.toEqual(elements(before))
+    }
+  })
 })
 
 describe('types', () => {

@@ -5,9 +5,30 @@ import { describe, expect, test } from 'vitest'
 import { renderError } from '../../src/ir/failure.ts'
 import type { Graph } from '../../src/ir/graph.ts'
 import { makeNode } from '../../src/ir/make-node.ts'
-import { DequantizeLinear, MatMul, MatMulInteger } from '../../src/ir/ops/index.ts'
-import { MatMulNBits } from '../../src/ir/ops/microsoft/index.ts'
-import { elements, tensorOf } from '../../src/ir/tensor.ts'
+import type { DType } from '../../src/ir/dtype.ts'
+import type { Node } from '../../src/ir/op.ts'
+import {
+  Add,
+  Concat,
+  DequantizeLinear,
+  Gather,
+  MatMul,
+  MatMulInteger,
+  QLinearMatMul,
+  Transpose,
+} from '../../src/ir/ops/index.ts'
+import {
+  DynamicQuantizeMatMul,
+  MatMulIntegerToFloat,
+  MatMulNBits,
+  QGemm,
+  QLinearAdd,
+  QLinearConcat,
+  QLinearLeakyRelu,
+  QLinearMul,
+  QLinearSigmoid,
+} from '../../src/ir/ops/microsoft/index.ts'
+import { elements, int64s, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
 import { tensorType } from '../../src/ir/type.ts'
 import type { FileEntry } from '../../src/masks/file-entry.ts'
 import { elementMask, expandMask, type Masks } from '../../src/masks/mask.ts'
@@ -175,6 +196,24 @@ describe('integers that several nodes read', () => {
     expect(E.isLeft(masked) && renderError(masked.left)).toContain('nodes with other zero points')
   })
 
+  test('are not masked where their zero point is computed', () => {
+    const graph = graphOf(
+      {},
+      { w: tensorOf('uint8', [2, 2], [10, 20, 30, 40]) },
+      [makeNode(MatMulInteger, ['x', 'w', '', 'zero'], ['y'])],
+      ['y'],
+      {
+        inputs: [
+          { name: 'x', type: tensorType('uint8', ['N', 2]) },
+          { name: 'zero', type: tensorType('uint8', []) },
+        ],
+        outputs: [{ name: 'y', type: tensorType('int32', undefined) }],
+      },
+    )
+    const masked = applyMasks(graph, column)
+    expect(E.isLeft(masked) && renderError(masked.left)).toContain('or computed ones')
+  })
+
   const dequantized = (zeros: readonly [number, number]): Graph =>
     graphOf(
       { x: ['N', 2] },
@@ -211,5 +250,99 @@ describe('integers that several nodes read', () => {
       [0, 0, 10, 15],
       [-5, 0, 5, 10],
     ])
+  })
+})
+
+describe('a constant of integers of which a node has the zero point on another port', () => {
+  const mask = elementMask([2, 2], Uint8Array.of(0, 1, 1, 0))
+  const scale = tensorOf('float32', [], [0.5])
+  const byte = (...values: ReadonlyArray<number>): Tensor =>
+    tensorOf('uint8', values.length === 1 ? [] : [values.length], values)
+
+  /** The integers of `c[2,2]`, 10 20 30 40 before, where all nodes are given `x[2,2]`, scale `s` and these constants besides. */
+  const maskedBy = (
+    nodes: ReadonlyArray<Node>,
+    constants: Readonly<Record<string, Tensor>>,
+    x: DType = 'uint8',
+  ): ReadonlyArray<number> | string => {
+    const graph = graphOf(
+      {},
+      { c: tensorOf('uint8', [2, 2], [10, 20, 30, 40]), s: scale, ...constants },
+      nodes,
+      ['y'],
+      {
+        inputs: [{ name: 'x', type: tensorType(x, [2, 2]) }],
+        outputs: [{ name: 'y', type: tensorType('float32', undefined) }],
+        ...withMicrosoft,
+      },
+    )
+    const masked = applyMasks(graph, new Map([['c', mask]]))
+    if (E.isLeft(masked)) return renderError(masked.left)
+    const integers = masked.right.constants.get('c')
+    return integers === undefined ? 'no constant' : Array.from(elements(integers), Number)
+  }
+
+  const both = ['x', 's', 'a', 'c', 's', 'b']
+  test.each([
+    ['QLinearAdd', makeNode(QLinearAdd, [...both, 's', 'a'], ['q'])],
+    ['QLinearMul', makeNode(QLinearMul, [...both, 's', 'a'], ['q'])],
+    ['QLinearConcat', makeNode(QLinearConcat, ['s', 'a', ...both], ['q'], { axis: 0 })],
+    ['QLinearMatMul', makeNode(QLinearMatMul, [...both, 's', 'a'], ['q'])],
+    ['QLinearMatMul, on the left', makeNode(QLinearMatMul, ['c', 's', 'b', 'x', 's', 'a', 's', 'a'], ['q'])],
+    ['QGemm', makeNode(QGemm, [...both, '', 's', 'a'], ['q'])],
+    ['QLinearSigmoid', makeNode(QLinearSigmoid, ['c', 's', 'b', 's', 'a'], ['q'])],
+    ['QLinearLeakyRelu', makeNode(QLinearLeakyRelu, ['c', 's', 'b', 's', 'a'], ['q'])],
+  ])('%s: holds that where it is masked', (_, node) => {
+    const real = makeNode(DequantizeLinear, ['q', 's', 'a'], ['y'])
+    expect(maskedBy([node, real], { a: byte(3), b: byte(7) })).toEqual([7, 20, 30, 7])
+  })
+
+  test('operators that are taken apart while compiling say so too', () => {
+    const product = makeNode(MatMulIntegerToFloat, ['x', 'c', 's', 's', 'a', 'b'], ['y'])
+    expect(maskedBy([product], { a: byte(3), b: byte(7) })).toEqual([7, 20, 30, 7])
+    expect(maskedBy([product], { a: byte(3), b: byte(7, 9) })).toEqual([7, 20, 30, 9])
+    const left = makeNode(MatMulIntegerToFloat, ['c', 'x', 's', 's', 'b', 'a'], ['y'])
+    expect(maskedBy([left], { a: byte(3), b: byte(7, 9) })).toEqual([7, 20, 30, 9])
+    const dynamic = makeNode(DynamicQuantizeMatMul, ['x', 'c', 's', 'b'], ['y'])
+    expect(maskedBy([dynamic], { b: byte(7, 9) }, 'float32')).toEqual([7, 20, 30, 9])
+  })
+
+  test('rows or columns have zeros of their own', () => {
+    const real = makeNode(DequantizeLinear, ['q', 's', 'a'], ['y'])
+    const [a, b] = [byte(3), byte(7, 9)]
+    const transposed = makeNode(QGemm, [...both, '', 's', 'a'], ['q'], { transB: 1 })
+    const mixed = new Map([['c', elementMask([2, 2], Uint8Array.of(1, 0, 1, 0))]])
+    const columns = makeNode(QGemm, [...both, '', 's', 'a'], ['q'])
+    const graph = (node: Node): Graph =>
+      graphOf({}, { c: tensorOf('uint8', [2, 2], [10, 20, 30, 40]), s: scale, a, b }, [node, real], ['y'], {
+        inputs: [{ name: 'x', type: tensorType('uint8', [2, 2]) }],
+        ...withMicrosoft,
+      })
+    const integers = (node: Node) => orThrow(applyMasks(graph(node), mixed)).constants.get('c')
+    expect(Array.from(elements(integers(transposed) ?? a), Number)).toEqual([10, 7, 30, 9])
+    expect(Array.from(elements(integers(columns) ?? a), Number)).toEqual([10, 9, 30, 9])
+  })
+
+  test('nodes between that leave the zero what it is are looked through', () => {
+    const behind = (name: string): Node => makeNode(DequantizeLinear, [name, 's', 'b'], ['y'])
+    const ids = int64s([1, 0, 1])
+    expect(maskedBy([makeNode(Gather, ['c', 'ids'], ['q']), behind('q')], { ids, b: byte(7) })).toEqual([7, 20, 30, 7])
+    const several = [
+      makeNode(Transpose, ['c'], ['t'], { perm: [1, 0] }),
+      makeNode(Concat, ['x', 't'], ['q'], { axis: 0 }),
+      behind('q'),
+    ]
+    expect(maskedBy(several, { b: byte(7) })).toEqual([7, 20, 30, 7])
+    // Which of several zeros belongs to which element is not followed, unless all are one.
+    const [moved, each] = several.slice(0, 1).concat(makeNode(DequantizeLinear, ['t', 'both', 'b'], ['y'], { axis: 0 }))
+    if (moved === undefined || each === undefined) throw new Error('no nodes')
+    const scales = tensorOf('float32', [2], [0.5, 0.25])
+    expect(maskedBy([moved, each], { b: byte(7, 9), both: scales })).toContain('nodes with other zero points')
+    expect(maskedBy([moved, each], { b: byte(7, 7), both: scales })).toEqual([7, 20, 30, 7])
+  })
+
+  test('what changes the zero on the way is not looked through', () => {
+    const nodes = [makeNode(Add, ['c', 'one'], ['q']), makeNode(DequantizeLinear, ['q', 's', 'b'], ['y'])]
+    expect(maskedBy(nodes, { one: tensorOf('uint8', [2, 2], [1, 1, 1, 1]), b: byte(7) })).toEqual([0, 20, 30, 0])
   })
 })

@@ -14,7 +14,7 @@ import { dtypeOf } from './movement.ts'
 import { shrinkContraction } from './rebuild.ts'
 import { convolve, isUnpadded } from './window.ts'
 
-type Shared = 'schema' | 'inferTypes' | 'links' | 'contraction' | 'shrink' | 'macs'
+type Shared = 'schema' | 'inferTypes' | 'links' | 'contraction' | 'integers' | 'shrink' | 'macs'
 
 /** The answers of a convolution with its operands on the ports of `product`, and its output of the type that `target` says. */
 export const integerConvolution = <A extends ConvolutionAttributes>(
@@ -59,6 +59,7 @@ export const integerConvolution = <A extends ConvolutionAttributes>(
       return links
     },
     contraction,
+    integers: () => [product.x, { ...product.weight, axis: 0 }],
     shrink: (s) => {
       const c = contraction(s)
       return c === undefined ? gatherOperands(s) : shrinkContraction(s, c)

@@ -3,14 +3,14 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { DType } from '../dtype.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { countOf, inputShape, outputShape, sameIndex } from '../links.ts'
-import type { AxisLink, Contraction, InferContext, NodeContext, OpDef } from '../op.ts'
+import type { AxisLink, Contraction, InferContext, IntegerOperand, NodeContext, OpDef } from '../op.ts'
 import { MatMul } from '../ops/mat-mul.ts'
 import type { Dense } from '../tensor.ts'
 import { isStatic, type Shape, tensorType, type ValueType } from '../type.ts'
 import { centred, integerContraction, type IntegerProduct } from './integer-products.ts'
 import { shrinkContraction } from './rebuild.ts'
 
-type Shared = 'inferTypes' | 'links' | 'contraction' | 'shrink' | 'macs'
+type Shared = 'inferTypes' | 'links' | 'contraction' | 'integers' | 'shrink' | 'macs'
 
 /** The answers of a product of matrices on the ports of `product`, its output of the type that `target` says. */
 export const integerMatrices = <A>(
@@ -54,12 +54,30 @@ export const integerMatrices = <A>(
       return rows.filter(isRow).map(([, axis]): AxisLink => sameIndex(left, axis, 0, axis))
     },
     contraction,
+    integers: (ctx) => [rowsOperand(ctx, product.x), columnsOperand(ctx, product.weight)],
     shrink: (s) => {
       const c = contraction(s)
       return c === undefined ? gatherOperands(s) : shrinkContraction(s, c)
     },
     macs: (ctx) => countOf(outputShape(ctx)) * countOf(inputShape(ctx, left)?.slice(-1)),
   }
+}
+
+/** The left operand of a product of matrices: there may be a scale and a zero for each row. */
+export const rowsOperand = (ctx: NodeContext<unknown>, operand: IntegerOperand): IntegerOperand => ({
+  ...operand,
+  axis: axisFromBehind(ctx, operand.port, 2),
+})
+
+/** The right one: there may be a scale and a zero for each column. */
+export const columnsOperand = (ctx: NodeContext<unknown>, operand: IntegerOperand): IntegerOperand => ({
+  ...operand,
+  axis: axisFromBehind(ctx, operand.port, 1),
+})
+
+const axisFromBehind = (ctx: NodeContext<unknown>, port: number, count: number): number | undefined => {
+  const rank = inputShape(ctx, port)?.length ?? 0
+  return rank < count ? undefined : rank - count
 }
 
 const ofFloats = (type: ValueType | undefined): ValueType | undefined =>

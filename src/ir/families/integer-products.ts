@@ -6,7 +6,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { numbersOf } from '../evaluate.ts'
 import { replaceOperands } from '../gather-operands.ts'
-import type { Contraction, NodeContext } from '../op.ts'
+import type { Contraction, IntegerOperand, NodeContext } from '../op.ts'
 import { uniformValue } from '../slices.ts'
 import { type Dense, elements, type Held, type Tensor, tensorOf } from '../tensor.ts'
 import { sizeOf } from '../type.ts'
@@ -15,11 +15,10 @@ import { dtypeOf } from './movement.ts'
 import { integerRange, isQuantized, quantized, roundToEven } from './quantization.ts'
 import { changesBias, heldShiftRefused, otherOperands, rebiasHeld } from './rebuild.ts'
 
-/** Ports of integers, of their scale and of their zero point. */
-export interface IntegerOperand {
-  readonly port: number
-  readonly scale?: number
-  readonly zero?: number
+/** Ports of a scale and a zero point. */
+export interface ScalePorts {
+  readonly scale: number
+  readonly zero: number
 }
 
 /** Where an operator has what it multiplies. */
@@ -29,7 +28,7 @@ export interface IntegerProduct {
   /** The port of the bias, int32, if the operator has one. */
   readonly bias?: number
   /** What the sum is rounded to; absent where it is the output itself, int32. */
-  readonly output?: Required<Omit<IntegerOperand, 'port'>>
+  readonly output?: ScalePorts
 }
 
 /** What a contraction of integers has in common with one of real numbers. */

@@ -9,11 +9,18 @@ import type { DType } from '../dtype.ts'
 import { broadcastElements } from '../evaluate.ts'
 import { broadcastShapes, tensorInput } from '../infer.ts'
 import { broadcastLinks } from '../links.ts'
-import { defineOp, type InferContext, type NodeContext, type OpDef, type SliceFact } from '../op.ts'
+import {
+  defineOp,
+  type InferContext,
+  type IntegerOperand,
+  type NodeContext,
+  type OpDef,
+  type SliceFact,
+} from '../op.ts'
 import { uniformValue } from '../slices.ts'
 import { type Dense, tensorOf } from '../tensor.ts'
 import { sizeOf, tensorType } from '../type.ts'
-import type { IntegerOperand } from './integer-products.ts'
+import type { ScalePorts } from './integer-products.ts'
 import { dtypeOf } from './movement.ts'
 import { isQuantized, quantized } from './quantization.ts'
 
@@ -43,8 +50,8 @@ export const integerOf = ({ scale, zero }: Scaling, x: number, dtype: DType, siz
 /** An operator on the elements of quantized operands, which are broadcast. */
 export interface ElementOptions<A> {
   readonly schema: Schema<A>
-  readonly operands: ReadonlyArray<Required<IntegerOperand>>
-  readonly output: Required<Omit<IntegerOperand, 'port'>>
+  readonly operands: ReadonlyArray<IntegerOperand & ScalePorts>
+  readonly output: ScalePorts
   readonly compute: (attrs: A, ...xs: ReadonlyArray<number>) => number
 }
 
@@ -95,6 +102,7 @@ export const quantizedElements = <const Name extends string, A>(
       const qs = operands.map(({ port }) => slices[port])
       return qs.every((q) => typeof q === 'number') ? valueOf(ctx, qs) : undefined
     },
+    integers: () => operands,
     total: true,
     evaluate: (ctx, inputs) => {
       const given = operands.map(({ port }) => inputs[port])

@@ -39,6 +39,7 @@ export const DequantizeLinear = defineOp<'DequantizeLinear', DequantizeLinearAtt
     const y = roundTo(type.dtype, (x - offset) * scale)
     return Number.isFinite(y) ? y : undefined
   },
+  integers: (ctx) => [{ port: 0, scale: 1, zero: 2, ...scalingOf(ctx) }],
   hold: (ctx) => {
     const [stored, scale, zero] = [ctx.constant(0), ctx.constant(1), ctx.constant(2)]
     if (stored === undefined || scale === undefined || (ctx.node.inputs[2] && zero === undefined)) return undefined

@@ -70,6 +70,10 @@ export const QGemm = defineOp<'com.microsoft.QGemm', QGemmAttributes>({
     return isStatic(inputShape(ctx, 0)?.[0]) ? [sameIndex(0, 0, 0, 0)] : []
   },
   contraction,
+  integers: ({ attrs }) => [
+    { port: 0, scale: 1, zero: 2, axis: attrs.transA === 0 ? 0 : 1 },
+    { port: 3, scale: 4, zero: 5, axis: attrs.transB === 0 ? 1 : 0 },
+  ],
   shrink: (s) => {
     const c = contraction(s)
     return c === undefined ? gatherOperands(s) : shrinkContraction(s, c)

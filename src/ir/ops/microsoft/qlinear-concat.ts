@@ -65,6 +65,7 @@ export const QLinearConcat = defineOp<'com.microsoft.QLinearConcat', QLinearConc
       dtype,
     )
   },
+  integers: (ctx) => tensorPorts(ctx.inputs.length).map((port) => ({ port, scale: port + 1, zero: port + 2 })),
   mayLoseInputs: true,
   total: true,
   shrink: (s) => {

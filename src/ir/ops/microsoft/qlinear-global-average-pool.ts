@@ -51,6 +51,7 @@ export const QLinearGlobalAveragePool = defineOp<
     if (typeof x !== 'number' || scalings === undefined || dtype === undefined) return undefined
     return requantizedNumber(x, ...scalings, dtype)
   },
+  integers: () => [{ port: 0, scale: 1, zero: 2 }],
   total: true,
   evaluate: (ctx, [x]) => {
     const [scalings, dtype] = [scalingsOf(ctx), dtypeOf(ctx.outputs[0])]
