@@ -26,6 +26,8 @@ export const pruneChannels = fromEither(api.pruneChannels)
 export const lower = fromEither(api.lower)
 export const sourceOf = fromTask(api.sourceOf)
 export const lowerCompiled = fromEither(api.lowerCompiled)
+export const packageBytes = fromTask(api.packageBytes)
+export const sourceOfBytes = fromTask(api.sourceOfBytes)
 export const writePackage = fromTask(api.writePackage)
 
 export const verify = fromTask(api.verify)

@@ -20,15 +20,13 @@ import { beside, leftoversOf } from '../disk/beside.ts'
 import { type WriteError, writeError } from '../disk/error.ts'
 import { type FileSystem, nodeFileSystem, systemCode } from '../disk/file-system.ts'
 import { type Chunks, createFile, stoppedAt, type Writing } from '../disk/write-file.ts'
+import { manifestName } from './manifest-name.ts'
 
 export interface PackageFile {
   readonly name: string
   /** The content in order, made piece by piece while it is written. */
   readonly chunks: Chunks
 }
-
-/** The file that says what a package is. */
-export const manifestName = 'chasec.json'
 
 /** How often a target that other processes keep replacing is tried. */
 const attempts = 100

@@ -2,35 +2,15 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import type { WriteError } from '../disk/error.ts'
-import { type Lowered, lower } from '../export/lower.ts'
+import type { Lowered } from '../export/lower.ts'
 import type { Graph } from '../ir/graph.ts'
 import { coarsestTypes } from '../ir/precision.ts'
 import type { Masks } from '../masks/mask.ts'
-import { applyMasks, type MaskError } from '../passes/apply-masks.ts'
+import type { MaskError } from '../passes/apply-masks.ts'
 import type { Tolerances } from '../run/compare.ts'
 import type { RunError } from '../run/error.ts'
-import type { ModelSource } from '../run/runner.ts'
 import { type Difference, verify, type VerifyOptions } from '../run/verify.ts'
-
-/** A lowered model as something to run, called `name` in messages. */
-export const runnable = ({ model, external }: Lowered, name: string): ModelSource => {
-  if (external === undefined) return { bytes: model, name }
-  const data = new Uint8Array(external.length)
-  let at = 0
-  for (const chunk of external.chunks()) {
-    data.set(chunk, at)
-    at += chunk.byteLength
-  }
-  return { bytes: model, externalData: [{ path: external.name, data }], name }
-}
-
-/** The model with every weight multiplied by its mask, as something to run: what compiling has to preserve. */
-export const maskedModel = (model: Graph, masks: Masks): E.Either<MaskError | WriteError, ModelSource> => {
-  const masked = applyMasks(model, masks)
-  if (E.isLeft(masked)) return masked
-  const lowered = lower(masked.right)
-  return E.isLeft(lowered) ? lowered : E.right(runnable(lowered.right, 'the masked model'))
-}
+import { maskedModel, runnable } from './runnable.ts'
 
 /**
  * Runs `model` with every weight multiplied by its mask against the compiled graph as it will be written. See

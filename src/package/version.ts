@@ -1,14 +1,6 @@
-/** The version of this package and of the Node that it needs, as its package.json states them. Node only. */
-import { readFileSync } from 'node:fs'
+/** What package.json states, as constants: nothing is read when chasec is loaded, and a browser has no files. */
 
-const member = (value: unknown, name: string): unknown =>
-  typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
+export const version = '0.1.0'
 
-const textOf = (value: unknown): string => (typeof value === 'string' ? value : 'unknown')
-
-const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-
-export const version: string = textOf(member(manifest, 'version'))
-
-/** A range of versions, like `>=20.19`. */
-export const neededNode: string = textOf(member(member(manifest, 'engines'), 'node'))
+/** The Node that it needs, a range of versions. */
+export const neededNode = '>=20.19'

@@ -5,10 +5,10 @@ import { dirname, join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import type { Graph } from '../ir/graph.ts'
+import { readAnyModel } from './any-model.ts'
 import { chunkBytes, codeOf, isBelow, messageOf, readWhole, unreadableBy } from './bytes.ts'
 import { type ReadError, readError } from './error.ts'
 import type { ExternalFile, ExternalReader } from './external.ts'
-import { readModelBytes } from './model.ts'
 import { fileOfFolder, folderNotOnnx, hinted } from './not-onnx.ts'
 
 /**
@@ -21,14 +21,14 @@ import { fileOfFolder, folderNotOnnx, hinted } from './not-onnx.ts'
 export const readModel =
   (source: string | Uint8Array): TaskEither<ReadError, Graph> =>
   async () => {
-    if (typeof source !== 'string') return readModelBytes(source)
+    if (typeof source !== 'string') return readAnyModel(source)
     try {
       const path = await modelFile(source)
       if (E.isLeft(path)) return path
       const real = await realpath(path.right)
       const bytes = await readWhole(path.right, real)
       if (E.isLeft(bytes)) return bytes
-      const model = readModelBytes(bytes.right, { external: externalFiles(dirname(path.right), real) })
+      const model = readAnyModel(bytes.right, { external: externalFiles(dirname(path.right), real) })
       return E.mapLeft((error: ReadError) => hinted(error, path.right))(model)
     } catch (thrown) {
       return E.left(unreadableBy(source, thrown))

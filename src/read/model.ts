@@ -1,4 +1,4 @@
-/** Bytes of models to graphs: ONNX here, TensorFlow.js in `tfjs`. Pure; also runs in a browser. */
+/** Bytes of ONNX models to graphs. Pure; also runs in a browser. */
 import * as E from 'fp-ts/lib/Either.js'
 import { sameBytes } from '../ir/equal.ts'
 import { type Graph, type GraphParts, makeGraph, type ValueInfo } from '../ir/graph.ts'
@@ -32,24 +32,27 @@ import { opaqueNode, readNode } from './node.ts'
 import { isTensorFlowJs, notOnnx } from './not-onnx.ts'
 import { sortNodes } from './order.ts'
 import { readTensor } from './tensor.ts'
-import { readTensorFlowJs } from './tfjs/index.ts'
 
 export interface ReadOptions {
   /** Finds files that tensors keep their bytes in; without it such a tensor is an error. */
   readonly external?: ExternalReader
+  /** Reads the `model.json` of a TensorFlow.js model; without it such a file is an error. */
+  readonly tensorFlowJs?: (bytes: Uint8Array, external: ExternalReader | undefined) => E.Either<ReadError, Graph>
 }
 
 /** Initializers that are also inputs can be overridden by the caller from this IR version on; before, all are inputs. */
 const overridableSince = 4
 
 /**
- * The graph that an ONNX file holds, or the `model.json` of a TensorFlow.js model. Tensor bytes are views of `bytes`, which must not change afterwards. Whatever the
- * compiler does not know becomes an opaque node or a preserved part; only a file that is not a valid model is an error.
+ * The graph that an ONNX file holds, or a `model.json` where `tensorFlowJs` reads these. Tensor bytes are views of `bytes`, which
+ * must not change afterwards. Whatever the compiler does not know becomes an opaque node or a preserved part; only a file that
+ * is not a valid model is an error.
  */
 export const readModelBytes = (bytes: Uint8Array, options: ReadOptions = {}): E.Either<ReadError, Graph> => {
   const decoded = decode(ModelProtoSchema, bytes)
-  if ((E.isLeft(decoded) || decoded.right.graph === undefined) && isTensorFlowJs(bytes)) {
-    return readTensorFlowJs(bytes, options.external)
+  const { tensorFlowJs } = options
+  if (tensorFlowJs !== undefined && (E.isLeft(decoded) || decoded.right.graph === undefined) && isTensorFlowJs(bytes)) {
+    return tensorFlowJs(bytes, options.external)
   }
   if (E.isLeft(decoded)) {
     return E.left(

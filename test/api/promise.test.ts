@@ -22,6 +22,7 @@ import {
   verifyCompiled,
   writePackage,
 } from '../../src/api/promise.ts'
+import { neededNode } from '../../src/package/version.ts'
 import { net, netMasks } from '../cli/nets.ts'
 import { busyChase, tinyData, tinyResNet } from '../train/loop/fixtures.ts'
 
@@ -149,5 +150,12 @@ describe('importing chasec', () => {
     const [version, opened]: ReadonlyArray<unknown> = JSON.parse(stdout)
     expect(version).toBe('string')
     expect(opened).toMatch(/@tensorflow\/tfjs-\S+ was refused/)
+  })
+})
+
+describe('the version', () => {
+  it('is that of package.json', () => {
+    const file: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+    expect(file).toMatchObject({ version: api.version, engines: { node: neededNode } })
   })
 })

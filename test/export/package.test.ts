@@ -19,7 +19,8 @@ import * as E from 'fp-ts/lib/Either.js'
 import ts from 'typescript'
 import { afterAll, describe, expect, it } from 'vitest'
 import { type FileSystem, nodeFileSystem } from '../../src/disk/file-system.ts'
-import { manifestName, type PackageFile, recoverFiles, writeFiles } from '../../src/export/package.ts'
+import { manifestName } from '../../src/export/manifest-name.ts'
+import { type PackageFile, recoverFiles, writeFiles } from '../../src/export/package.ts'
 import { uniforms } from '../inflate.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'chasec-package-'))
@@ -550,6 +551,7 @@ const transpiled = (): string => {
     new URL(`../../node_modules/.cache/chasec-package-test-${process.pid}/`, import.meta.url),
   )
   for (const path of [
+    'export/manifest-name',
     'export/package',
     ...['beside', 'error', 'file-system', 'write-file'].map((name) => `disk/${name}`),
     'ir/failure',

@@ -7,7 +7,7 @@ import type { Graph } from '../../src/ir/graph.ts'
 import * as ops from '../../src/ir/ops/index.ts'
 import type { ModelSource } from '../../src/run/runner.ts'
 import { train } from '../../src/train/index.ts'
-import { runnable } from '../../src/package/verify-compiled.ts'
+import { runnable } from '../../src/package/runnable.ts'
 import { buildGraph } from '../builder.ts'
 import { backendName, recipeOf, right, tinyData, tinyResNet } from '../train/loop/fixtures.ts'
 

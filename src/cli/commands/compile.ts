@@ -17,8 +17,10 @@ import type { Bindings } from '../../run/inputs.ts'
 import { measure, type Measurement } from '../../run/measure.ts'
 import type { Provider } from '../../run/protocol.ts'
 import type { Difference } from '../../run/verify.ts'
-import { maskedModel, runnable, verifyCompiled } from '../../package/verify-compiled.ts'
-import { lowerCompiled, type Package, writePackage } from '../../package/write-package.ts'
+import { maskedModel, runnable } from '../../package/runnable.ts'
+import { verifyCompiled } from '../../package/verify-compiled.ts'
+import { lowerCompiled } from '../../package/contents.ts'
+import { type Package, writePackage } from '../../package/write-package.ts'
 import { debugObservers } from '../debug.ts'
 import {
   between,

@@ -29,7 +29,7 @@ import { compile } from '../../../src/passes/compile.ts'
 import type { Target } from '../../../src/passes/target.ts'
 import { inspect } from '../../../src/passes/inspect.ts'
 import type { ExternalReader } from '../../../src/read/external.ts'
-import { readModelBytes } from '../../../src/read/model.ts'
+import { readAnyModel } from '../../../src/read/any-model.ts'
 import { compactReport } from '../../../src/report/compile-json.ts'
 import { toJson } from '../../../src/report/json.ts'
 import { renderPage } from '../../../src/report/report-page.ts'
@@ -426,7 +426,7 @@ const masksFor = (graph: Parameters<typeof zerosOf>[0], draw: Draw): Masks => {
 }
 
 const judge = (bytes: Uint8Array, draw: Draw): Verdict => {
-  const read = readModelBytes(bytes, { external })
+  const read = readAnyModel(bytes, { external })
   if (E.isLeft(read)) return refused(read.left)
   const graph = read.right
   for (const tensor of graph.constants.values()) if (tensor.tag === 'External') materialize(tensor)
@@ -439,7 +439,7 @@ const judge = (bytes: Uint8Array, draw: Draw): Verdict => {
   const written = lower(compiled.right.graph, { producer: '0', external: draw.chance(0.1) })
   if (E.isLeft(written)) return refused(written.left)
   if (written.right.external !== undefined) return 'accepted'
-  const again = readModelBytes(written.right.model, { external })
+  const again = readAnyModel(written.right.model, { external })
   // What came out must be readable, unless it keeps what the runtime reads itself.
   if (E.isLeft(again)) throw new Error(`cannot be read again: ${JSON.stringify(again.left)}`)
   return verdictOf(again)

@@ -13,7 +13,7 @@ import type { Graph } from '../../../src/ir/graph.ts'
 import { isRecord } from '../../../src/ir/record.ts'
 import { isStatic } from '../../../src/ir/type.ts'
 import type { ExternalReader } from '../../../src/read/external.ts'
-import { readModelBytes } from '../../../src/read/model.ts'
+import { readAnyModel } from '../../../src/read/any-model.ts'
 import { orThrow } from '../../fuzz/differential.ts'
 import { uniforms } from '../../inflate.ts'
 
@@ -58,8 +58,8 @@ export const filesOf =
       ? { size: weights.length, read: (offset, length) => weights.subarray(offset, offset + length) }
       : undefined
 
-export const read = (saved: Saved): ReturnType<typeof readModelBytes> =>
-  readModelBytes(new TextEncoder().encode(JSON.stringify(saved.json)), { external: filesOf(saved) })
+export const read = (saved: Saved): ReturnType<typeof readAnyModel> =>
+  readAnyModel(new TextEncoder().encode(JSON.stringify(saved.json)), { external: filesOf(saved) })
 
 const isDtype = (x: unknown): x is 'float32' | 'int32' | 'bool' => x === 'float32' || x === 'int32' || x === 'bool'
 

@@ -1,0 +1,2 @@
+/** The reader of TensorFlow.js models for `chasec/compiler`; it does not need TensorFlow.js. */
+export { readTensorFlowJs } from '../read/tfjs/index.ts'

@@ -1,0 +1,104 @@
+/** What a compiled model is written as: the files of a package. Pure; also runs in a browser. */
+import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
+import type { WriteError } from '../disk/error.ts'
+import { type Lowered, lower, lowerInPieces } from '../export/lower.ts'
+import { manifestName } from '../export/manifest-name.ts'
+import type { MatchSummary } from '../masks/match/index.ts'
+import type { Compiled } from '../passes/compile.ts'
+import { makeManifest, type Manifest, type ManifestFile, printManifest } from '../report/manifest.ts'
+import { renderPage } from '../report/report-page.ts'
+import type { Measured, Results } from '../report/results.ts'
+import type { Source } from '../report/source.ts'
+import type { TrainingReport } from '../report/training.ts'
+import { recordVerification } from '../report/verification-record.ts'
+import type { Difference } from '../run/verify.ts'
+import { version } from './version.ts'
+
+/** What is known of a compilation besides its result, and how its weights are to be kept. */
+export interface ContentOptions {
+  /** What was compiled, for the manifest. */
+  readonly model?: Source
+  readonly masks?: Source
+  /** How the masks found their weights, for the report. */
+  readonly matching?: MatchSummary
+  /** The difference between the masked and the compiled model, when it was looked for. */
+  readonly verification?: Difference
+  /** What was measured on this machine, to be written down as well; the package is then not the same on every run. */
+  readonly measured?: Measured
+  /** How the network was trained, where it was trained here. */
+  readonly training?: TrainingReport
+  /** Whether weights go into `model.onnx_data`. Absent: when they exceed what one ONNX file can hold. */
+  readonly external?: boolean
+  /** The compiled graph as ONNX, where the caller has lowered it already. */
+  readonly lowered?: Lowered
+}
+
+/** The compiled graph as it is written: with this version of chasec as its producer. */
+export const lowerCompiled = (
+  compiled: Compiled,
+  options: Pick<ContentOptions, 'external'> = {},
+): E.Either<WriteError, Lowered> => lower(compiled.graph, { producer: version, ...options })
+
+export interface Content {
+  readonly name: string
+  /** The content in order, made piece by piece. */
+  readonly chunks: () => Iterable<Uint8Array>
+}
+
+/** A package before it is written. */
+export interface Contents {
+  /** The model and the report, to be written in this order. */
+  readonly files: ReadonlyArray<Content>
+  /** The manifest that lists them, once their sizes and digests are known. */
+  readonly manifest: (files: ReadonlyArray<ManifestFile>) => Manifest
+}
+
+/** `model.onnx` (and `model.onnx_data`), `report.html` and the manifest. The same arguments give the same bytes. */
+export const contentsOf = (compiled: Compiled, options: ContentOptions): E.Either<WriteError, Contents> => {
+  const models = options.lowered === undefined ? lowerFiles(compiled, options) : E.right(filesOf(options.lowered))
+  if (E.isLeft(models)) return models
+  const results = resultsOf(compiled, options)
+  return E.right({
+    files: [...models.right, textFile('report.html', () => renderPage(results))],
+    manifest: (files) => makeManifest(results, files),
+  })
+}
+
+/** `chasec.json`, the last file of a package; its manifest is made when it is written. */
+export const manifestContent = (manifest: () => Manifest): Content =>
+  textFile(manifestName, () => printManifest(manifest()))
+
+/** The model in pieces that share the bytes of the graph's tensors: a weight is not copied to be written. */
+const lowerFiles = (compiled: Compiled, { external }: ContentOptions): E.Either<WriteError, ReadonlyArray<Content>> =>
+  pipe(
+    lowerInPieces(compiled.graph, { producer: version, ...(external === undefined ? {} : { external }) }),
+    E.map(({ model, external: data }) => [
+      { name: 'model.onnx', chunks: model.chunks },
+      ...(data === undefined ? [] : [data]),
+    ]),
+  )
+
+const filesOf = ({ model, external }: Lowered): ReadonlyArray<Content> => [
+  { name: 'model.onnx', chunks: () => [model] },
+  ...(external === undefined ? [] : [external]),
+]
+
+const textFile = (name: string, text: () => string): Content => ({
+  name,
+  chunks: () => [new TextEncoder().encode(text())],
+})
+
+const resultsOf = (
+  { report }: Compiled,
+  { model, masks, matching, verification, measured, training }: ContentOptions,
+): Results => ({
+  version,
+  report,
+  ...(model === undefined ? {} : { model }),
+  ...(masks === undefined ? {} : { masks }),
+  ...(matching === undefined ? {} : { matching }),
+  ...(verification === undefined ? {} : { verification: recordVerification(verification) }),
+  ...(measured === undefined ? {} : { measured }),
+  ...(training === undefined ? {} : { training }),
+})
