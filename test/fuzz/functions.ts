@@ -30,12 +30,18 @@ export const throughFunctions = (graph: Graph, uniform: () => number): Graph => 
   const body = parsed.graph
   if (body === undefined) throw new Error('a model was written without a graph')
   const functions: FunctionProto[] = []
+  // What is made of constants may be masked, by a name that a function would hide.
+  const constant = new Set(body.initializer.map(({ name }) => name))
+  for (const node of body.node)
+    if (readBy(node).every((name) => constant.has(name))) node.output.forEach((name) => constant.add(name))
 
   /** `nodes` with some of them behind calls; `wanted` are the names that are read after them. */
   const enclose = (nodes: ReadonlyArray<NodeProto>, wanted: ReadonlySet<string>, depth: number): NodeProto[] => {
     const out: NodeProto[] = []
     for (let at = 0; at < nodes.length;) {
-      const count = uniform() < 0.5 ? 1 : 1 + Math.floor(uniform() * mostNodes)
+      const most = uniform() < 0.5 ? 1 : 1 + Math.floor(uniform() * mostNodes)
+      const kept = nodes.slice(at, at + most).findIndex(({ output }) => output.some((name) => constant.has(name)))
+      const count = kept < 0 ? most : Math.max(1, kept)
       const inner = nodes.slice(at, at + count)
       at += count
       if (count === 1) {
