@@ -26,7 +26,7 @@ const portable = ['ir', 'onnx', 'masks', 'passes', 'models', 'report']
 const folders = [...Object.keys(layers), 'cli']
 
 const layerRules = Object.entries(layers).map(([folder, allowed]) => ({
-  files: [`src/${folder}/**/*.ts`],
+  files: [`src/${folder}/**/*.{ts,tsx}`],
   rules: {
     'no-restricted-imports': [
       'error',
@@ -67,12 +67,12 @@ export default ts.config(
   },
   {
     // Modules that import each other are run in an order that nobody chose. Types may refer to each other.
-    files: ['src/**/*.ts'],
+    files: ['src/**/*.{ts,tsx}'],
     plugins: { 'import-x': importX },
     settings: {
-      'import-x/extensions': ['.ts'],
-      'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] },
-      'import-x/resolver-next': [createNodeResolver({ extensions: ['.ts'] })],
+      'import-x/extensions': ['.ts', '.tsx'],
+      'import-x/parsers': { '@typescript-eslint/parser': ['.ts', '.tsx'] },
+      'import-x/resolver-next': [createNodeResolver({ extensions: ['.ts', '.tsx'] })],
     },
     rules: { 'import-x/no-cycle': ['error', { ignoreExternal: true }] },
   },
@@ -81,7 +81,7 @@ export default ts.config(
     rules: { 'no-restricted-syntax': ['error', { selector: 'Program', message: 'Every file of src has a folder.' }] },
   },
   {
-    files: ['src/**/*.ts'],
+    files: ['src/**/*.{ts,tsx}'],
     // The worker is the main program of a process of its own.
     ignores: ['src/run/worker.ts'],
     rules: {
@@ -93,7 +93,7 @@ export default ts.config(
     },
   },
   {
-    files: ['src/**/*.ts'],
+    files: ['src/**/*.{ts,tsx}'],
     // The child process is given the environment of its parent.
     ignores: ['src/cli/**', 'src/run/worker-process.ts'],
     rules: {

@@ -33,7 +33,7 @@ export const runCase = (graph: Graph): Outcome => {
 /** The report with lists of channels on one line each. */
 const brief = (report: CompileReport): unknown => ({
   ...report,
-  layers: report.layers.map(({ inputs, outputs, macs, stays, ...layer }) => ({
+  layers: report.layers.map(({ inputs, outputs, macs, stays, alone: _alone, ...layer }) => ({
     ...layer,
     inputs: `${inputs.before} -> ${inputs.after}${inputs.kept === undefined ? '' : `: ${inputs.kept.join(' ')}`}`,
     outputs: `${outputs.before} -> ${outputs.after}${outputs.kept === undefined ? '' : `: ${outputs.kept.join(' ')}`}`,

@@ -45,6 +45,7 @@ export {
 } from '../passes/compile.ts'
 export { applyMasks } from '../passes/apply-masks.ts'
 export { inspect, type Inspection, type LayerFacts } from '../passes/inspect.ts'
+export { type Picture, type Pictures, picturesOf } from '../passes/pictures.ts'
 export { observers, type Observer, type Pass, type PassError, stopAfter } from '../passes/pass.ts'
 export { type Pruned, pruneChannels, type PruneOptions } from '../passes/prune.ts'
 

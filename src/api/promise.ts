@@ -21,6 +21,7 @@ export const matchMasks = fromEither(api.matchMasks)
 export const compile = fromEither(api.compile)
 export const applyMasks = fromEither(api.applyMasks)
 export const inspect = fromEither(api.inspect)
+export const picturesOf = fromEither(api.picturesOf)
 export const pruneChannels = fromEither(api.pruneChannels)
 
 export const lower = fromEither(api.lower)

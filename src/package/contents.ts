@@ -6,8 +6,9 @@ import { type Lowered, lower, lowerInPieces } from '../export/lower.ts'
 import { manifestName } from '../export/manifest-name.ts'
 import type { MatchSummary } from '../masks/match/index.ts'
 import type { Compiled } from '../passes/compile.ts'
+import type { Pictures } from '../passes/pictures.ts'
 import { makeManifest, type Manifest, type ManifestFile, printManifest } from '../report/manifest.ts'
-import { renderPage } from '../report/report-page.ts'
+import { renderPage } from '../report/report-page.tsx'
 import type { Measured, Results } from '../report/results.ts'
 import type { Source } from '../report/source.ts'
 import type { TrainingReport } from '../report/training.ts'
@@ -22,6 +23,8 @@ export interface ContentOptions {
   readonly masks?: Source
   /** How the masks found their weights, for the report. */
   readonly matching?: MatchSummary
+  /** What the weights of the masked model look like, for the report. */
+  readonly pictures?: Pictures
   /** The difference between the masked and the compiled model, when it was looked for. */
   readonly verification?: Difference
   /** What was measured on this machine, to be written down as well; the package is then not the same on every run. */
@@ -91,13 +94,14 @@ const textFile = (name: string, text: () => string): Content => ({
 
 const resultsOf = (
   { report }: Compiled,
-  { model, masks, matching, verification, measured, training }: ContentOptions,
+  { model, masks, matching, pictures, verification, measured, training }: ContentOptions,
 ): Results => ({
   version,
   report,
   ...(model === undefined ? {} : { model }),
   ...(masks === undefined ? {} : { masks }),
   ...(matching === undefined ? {} : { matching }),
+  ...(pictures === undefined ? {} : { pictures }),
   ...(verification === undefined ? {} : { verification: recordVerification(verification) }),
   ...(measured === undefined ? {} : { measured }),
   ...(training === undefined ? {} : { training }),

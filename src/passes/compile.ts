@@ -70,6 +70,8 @@ export interface LayerReport {
   readonly outputs: Width
   /** Multiply-accumulates for the sizes in the report; `alone`: if the layer could shrink regardless of its neighbours. */
   readonly macs: { readonly before: number; readonly after: number; readonly alone: number }
+  /** Channels that would be left if the layer could shrink regardless of its neighbours. */
+  readonly alone: { readonly inputs: number; readonly outputs: number }
   readonly stays: ReadonlyArray<Remainder>
 }
 
@@ -309,6 +311,7 @@ const reportLayers = (
       inputs,
       outputs,
       macs: { before: macs, after: now?.macs ?? 0, alone: macs * (history[0]?.alone ?? 0) },
+      alone: history[0]?.needed ?? { inputs: 0, outputs: 0 },
       stays: groupStays(history.at(-1)?.stays ?? [], { input: inputs.kept, output: outputs.kept }),
     }
   })

@@ -1,6 +1,7 @@
 /** Everything that is known of a compilation when it is written down. */
 import type { MatchSummary } from '../masks/match/index.ts'
 import type { CompileReport } from '../passes/compile.ts'
+import type { Pictures } from '../passes/pictures.ts'
 import type { Measurement } from '../run/measure.ts'
 import type { Source } from './source.ts'
 import type { TrainingReport } from './training.ts'
@@ -10,6 +11,8 @@ export interface Results {
   /** Version of chasec. */
   readonly version: string
   readonly report: CompileReport
+  /** What the weights of the masked model look like, by name; for pages, not for machines. */
+  readonly pictures?: Pictures
   /** The model and the masks that were compiled, where they came from files. */
   readonly model?: Source
   readonly masks?: Source

@@ -19,6 +19,7 @@ export const report: CompileReport = {
       inputs: width(3),
       outputs: width(8, [0, 1, 2, 5]),
       macs: { before: 3_000_000_000, after: 1_500_000_000, alone: 1_200_000_000 },
+      alone: { inputs: 3, outputs: 3 },
       stays: [
         { side: 'output', reason: { kind: 'width', at: 'Conv b', text: 'rounds up to 4 & more' }, channels: [2] },
         { side: 'output', reason: { kind: 'carrier', at: 'Conv b', text: 'carries constants' }, channels: [5] },
@@ -31,6 +32,7 @@ export const report: CompileReport = {
       inputs: width(8, []),
       outputs: width(8, []),
       macs: { before: 1_000_000_000, after: 0, alone: 0 },
+      alone: { inputs: 0, outputs: 0 },
       stays: [],
     },
     {
@@ -40,6 +42,7 @@ export const report: CompileReport = {
       inputs: width(10),
       outputs: width(10),
       macs: { before: 100, after: 100, alone: 100 },
+      alone: { inputs: 10, outputs: 10 },
       stays: [],
     },
   ],

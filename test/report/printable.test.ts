@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { printable, printableStyled } from '../../src/ir/printable.ts'
 import { renderError, failure } from '../../src/ir/failure.ts'
-import { escapeHtml } from '../../src/report/html.ts'
+import { renderPage } from '../../src/report/report-page.tsx'
 import { toJson } from '../../src/report/json.ts'
 import { styleFor } from '../../src/report/style.ts'
+import { report } from './fixtures.ts'
 
 /** C0, DEL, C1, direction, separators, half a surrogate pair. */
 const hostile = 'a\x07\x1b[2J\x7f\x9b31m\u202egpj.exe\u2066\u2028\ud800z'
@@ -33,8 +34,14 @@ describe('names that are not safe to show', () => {
   })
 
   it('are shown in HTML and in errors', () => {
-    expect(escapeHtml(hostile)).not.toMatch(raw)
-    expect(escapeHtml('<\x1b>')).toBe('&#60;\\u001b&#62;')
+    const layers = report.layers.map((layer) => ({ ...layer, layer: `<${hostile}>`, weight: hostile }))
+    const page = renderPage({
+      version: hostile,
+      report: { ...report, layers },
+      model: { name: hostile, sha256: hostile },
+    })
+    expect(page).not.toMatch(raw)
+    expect(page).toMatch('&lt;a\\u0007')
     const error = failure('ReadError', `value ${hostile}`, 'a name', hostile, 'Rename it.')
     expect(toJson({ error })).not.toMatch(raw)
     expect(printable(renderError(error))).not.toMatch(raw)

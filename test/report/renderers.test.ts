@@ -1,10 +1,16 @@
+import { createHash } from 'node:crypto'
 import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { renderCompileReport } from '../../src/report/compile-table.ts'
 import { compactReport } from '../../src/report/compile-json.ts'
 import { makeManifest, printManifest } from '../../src/report/manifest.ts'
 import { renderMeasurements, renderYield, timeShare } from '../../src/report/measure-table.ts'
-import { renderPage } from '../../src/report/report-page.ts'
+import { renderPage } from '../../src/report/report-page.tsx'
+import { sortScript, sortScriptDigest } from '../../src/report/view/sort-script.ts'
+import { speedSentence } from '../../src/report/view/speed.tsx'
+import { stagesOf } from '../../src/report/view/stages.ts'
+import { verdictOf } from '../../src/report/view/verdict.ts'
+import type { Difference } from '../../src/run/verify.ts'
 import type { Results } from '../../src/report/results.ts'
 import { judgeByNoise } from '../../src/run/compare.ts'
 import { plainStyle, styleFor } from '../../src/report/style.ts'
@@ -120,56 +126,111 @@ describe('the manifest', () => {
 describe('the page', () => {
   const page = renderPage(results)
 
-  it('needs nothing from elsewhere and runs nothing', () => {
-    expect(page).not.toMatch(/<script|<link|<img|<iframe|<object|src=|href=|url\(|@import|https?:|\bon\w+=/i)
+  it('needs nothing from elsewhere and runs nothing but its own script', () => {
+    const scripts = [...page.matchAll(/<script>([^]*?)<\/script>/g)].map(([, script]) => script)
+    expect(scripts).toEqual([sortScript])
+    expect(createHash('sha256').update(sortScript).digest('base64')).toBe(sortScriptDigest)
+    expect(page).toMatch(`default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${sortScriptDigest}'`)
+    const rest = page.replace(sortScript, '')
+    expect(rest).not.toMatch(/<link|<img|<iframe|<object|src=|href=|url\(|@import|https?:|\bon\w+=/i)
   })
 
   it('escapes names', () => {
-    expect(page).toMatch('net &#60;1&#62;.onnx')
-    expect(page).toMatch('&#60;script&#62;alert(&#34;1&#34;)&#60;/script&#62;')
-    expect(page).toMatch('rounds up to 4 &#38; more')
+    expect(page).toMatch('net &lt;1>.onnx')
+    expect(page).toMatch('&lt;script>alert(&quot;1&quot;)&lt;/script>')
+    expect(page).toMatch('rounds up to 4 &amp; more')
   })
 
   it('closes every element it opens', () => {
     const open: string[] = []
-    for (const [, end, name] of page.matchAll(/<(\/?)([a-z][a-z0-9]*)[^>]*>/g)) {
-      if (name === undefined || ['meta', 'br'].includes(name)) continue
+    for (const [, end, name, alone] of page.matchAll(/<(\/?)([a-z][a-z0-9]*)[^>]*?(\/?)>/g)) {
+      if (name === undefined || alone === '/') continue
       if (end === '') open.push(name)
       else expect(open.pop()).toBe(name)
     }
     expect(open).toEqual([])
   })
 
-  it('draws bars against the largest layer', () => {
-    expect(page).toMatch('<i class="before" style="width:100.00%">')
-    expect(page).toMatch('<i class="after" style="width:50.00%">')
-    expect(page).toMatch('<i class="alone" style="width:40.00%">')
+  it('draws bars against the largest layer, and widths before, after and alone', () => {
+    expect(page).toMatch('<i class="before" style="width:100.00%;"></i>')
+    expect(page).toMatch('<i class="after" style="width:50.00%;"></i>')
+    expect(page).toMatch('<i class="alone" style="width:40.00%;"></i>')
+    expect(page).toMatch('8 before, 4 after, 3 alone')
   })
 
   it('reads in light and dark, and tells verification, passes and opaque nodes', () => {
     expect(page).toMatch('prefers-color-scheme: dark')
-    expect(page).toMatch('The compiled model computes what the masked model computes.')
-    expect(page).toMatch('2 cases on onnxruntime-node 1.30.0 (cpu)')
-    expect(page).toMatch('channel-elimination')
+    expect(page).toMatch('channel-elimination (2)')
     expect(page).not.toMatch('fold-pad')
     expect(page).toMatch('not one that chasec models')
-    expect(page).toMatch('it masks &#60;nothing')
+    expect(page).toMatch('it masks &lt;nothing')
     expect(page).toMatch('-210 M')
   })
 
-  it('says so when nothing was verified or the models differ', () => {
+  it('begins with what happened and whether to trust it', () => {
+    const { tone, happened, trust } = verdictOf('net', results)
+    expect(tone).toBe('good')
+    expect(happened).toBe(
+      'net now needs 51 % fewer multiply-accumulates (4.12 G → 2.02 G) and 53 % fewer parameters (1.50 M → 700 k).',
+    )
+    expect(trust).toBe(
+      'The compiled model computes what the masked model computes: their outputs agree on all 2 inputs tried in onnxruntime-node 1.30.0 (cpu).',
+    )
+    const text = page.slice(page.indexOf('<h1>')).replaceAll('\u00a0', ' ')
+    expect(text.indexOf('51 % fewer')).toBeLessThan(text.indexOf('<h2>'))
     const { verification: _verification, ...unverified } = results
-    expect(renderPage(unverified)).toMatch('Not verified.')
-    const different = { ...results, verification: recordVerification({ ...difference, equal: false }) }
-    expect(renderPage(different)).toMatch('The compiled model differs from the masked one.')
+    expect(verdictOf('net', unverified)).toMatchObject({ tone: 'doubt', trust: expect.stringMatching(/^Not verified/) })
+    const judged = (change: Partial<Difference>) =>
+      verdictOf('net', { ...results, verification: recordVerification({ ...difference, ...change }) })
+    expect(judged({ equal: false })).toMatchObject({ tone: 'bad', trust: expect.stringMatching(/Do not use it/) })
+    expect(judged({ vacuous: true }).trust).toMatch(/^Verified nothing/)
+    expect(judged({ unseen: [{ output: 'z', why: 'saturated' }] })).toMatchObject({
+      tone: 'doubt',
+      trust: expect.stringMatching(/Not seen: z is saturated/),
+    })
+    const same = { ...results, report: { ...report, after: report.before } }
+    expect(verdictOf('net', same).happened).toMatch(/^Nothing could go from net/)
   })
 
-  it('shows measurements only when they are given', () => {
+  it('shows measurements when there are some, and calls a difference inside the noise so', () => {
     expect(page).not.toMatch('Measured speed')
     const measured = renderPage({ ...results, measured: { relativeError: 3.1e-7, speed: measurements } })
     expect(measured).toMatch('Measured speed')
-    expect(measured).toMatch('1.60x')
-    expect(measured).toMatch('Largest: 3.1e-7.')
+    expect(measured).toMatch('It runs 1.60x as fast as the masked model (quartiles 1.44x to 1.76x).')
+    expect(measured).toMatch('the largest difference 3.1e-7.')
+    const [first, second] = measurements
+    if (first === undefined || second === undefined) throw new Error('two measurements')
+    const close = { ...second, speedup: { q1: 0.97, median: 1.02, q3: 1.05 } }
+    expect(speedSentence(close, first)).toMatch('neither faster nor slower than dense beyond the noise')
+    expect(speedSentence({ ...second, speedup: { q1: 0.8, median: 0.9, q3: 0.95 } }, first)).toMatch('runs slower')
+  })
+})
+
+describe('stages of a network', () => {
+  const stages = (names: ReadonlyArray<string>, width = 8) =>
+    stagesOf(names.map((layer) => ({ layer, width }))).map(({ name, first, end }) => [name, first, end])
+
+  it('are what names of layers share', () => {
+    const names = ['/conv1/Conv', '/layer1/0/conv1/Conv', '/layer1/0/conv2/Conv', '/layer2/0/conv1/Conv', '/fc/Gemm']
+    expect(stages(names)).toEqual([
+      ['conv1', 0, 1],
+      ['layer1', 1, 3],
+      ['layer2', 3, 4],
+      ['fc', 4, 5],
+    ])
+  })
+
+  it('lose what all names begin with', () => {
+    const names = ['encoder.0.a', 'encoder.0.b', 'encoder.0.c', 'encoder.1.a', 'encoder.1.b', 'head.a']
+    const inModel = names.map((name) => `model.${name}`)
+    expect(stages(inModel).map(([name]) => name)).toEqual(['encoder.0', 'encoder.1', 'head'])
+  })
+
+  it('are runs of one width where names tell nothing', () => {
+    expect(stages(['a', 'b', 'c'])).toEqual([['8 wide', 0, 3]])
+    const many = Array.from({ length: 40 }, (_, i) => `node_${i}`)
+    expect(stages(many)).toEqual([['8 wide', 0, 40]])
+    expect(stages([])).toEqual([])
   })
 })
 

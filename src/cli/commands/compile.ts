@@ -5,6 +5,7 @@ import type { Target } from '../../passes/target.ts'
 import { compile } from '../../package/compile.ts'
 import type { Compiled } from '../../passes/compile.ts'
 import { observers, type Observer } from '../../passes/pass.ts'
+import { picturesOf } from '../../passes/pictures.ts'
 import { renderMatchLine } from '../../report/match-table.ts'
 import { compactReport } from '../../report/compile-json.ts'
 import { renderCompileReport } from '../../report/compile-table.ts'
@@ -94,10 +95,13 @@ export const compileCommand = (run: RunCommand): Command =>
     .option('--no-advice', 'do not try it (by default it is tried unless the model is large)')
     .option('--no-verify', 'publish without running the masked and the compiled model')
     .option('--tolerance <number>', 'largest relative difference that verification accepts', between(0, 0.999999))
-    .option('--measure', 'measure the speed of the masked and the compiled model')
+    .option(
+      '--measure',
+      'measure the speed of the masked and the compiled model and write it into the package, which is then different on every run',
+    )
     .option(
       '--report-timings',
-      'also write what was measured on this machine into the package, which is then different on every run',
+      'also write how far the two models lie apart on this machine into the package, which is then different elsewhere',
     )
     .addOption(shapeOption())
     .addOption(providerOption())
@@ -152,9 +156,12 @@ const compileModel = async (
   const sources = await digestInputs(path, flags.masks)
   if (E.isLeft(sources)) return sources
 
-  const measured = flags.reportTimings ? measuredOf(verification.right, speed.right) : {}
+  const pictures = picturesOf(inputs.right.graph, inputs.right.masks)
+  if (E.isLeft(pictures)) return pictures
+  const measured = measuredOf(flags.reportTimings ? verification.right : undefined, speed.right)
   const options = {
     ...sources.right,
+    pictures: pictures.right,
     ...(matching === undefined ? {} : { matching }),
     ...(verification.right === undefined ? {} : { verification: verification.right }),
     ...measured,
@@ -218,12 +225,13 @@ const renderSpeed = ({ style }: Terminal, { report }: Compiled, speed: ReadonlyA
 const measuredOf = (
   difference: Difference | undefined,
   speed: ReadonlyArray<Measurement> | undefined,
-): { readonly measured: Measured } => ({
-  measured: {
+): { readonly measured?: Measured } => {
+  const measured = {
     ...(difference?.worst === undefined ? {} : { relativeError: difference.worst.output.relative }),
     ...(speed === undefined ? {} : { speed }),
-  },
-})
+  }
+  return Object.keys(measured).length === 0 ? {} : { measured }
+}
 
 const refusal =
   'Nothing was written. Either chasec has a bug (please report the model), or outputs are so small that the rounding of ' +

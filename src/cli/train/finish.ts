@@ -10,6 +10,7 @@ import { float32View, materialize } from '../../ir/tensor.ts'
 import { encodeMasks } from '../../masks/files.ts'
 import { layersOf } from '../../masks/weights.ts'
 import { compile, type Compiled, totalsOf } from '../../passes/compile.ts'
+import { picturesOf } from '../../passes/pictures.ts'
 import type { LayerWidths, NetworkFigures, TrainingReport } from '../../report/training.ts'
 import { measure } from '../../run/measure.ts'
 import type { Provider } from '../../run/protocol.ts'
@@ -93,7 +94,14 @@ export const finish = async (job: FinishJob, say: Say): Promise<E.Either<Failure
   const { model, data, backend, recipe } = job
   const widths = widthsOf(dense.graph, compiled.right)
   const training = { model, data, backend, recipe, ...compared.right, widths, history: trained.history }
-  const options = { verification: difference.right, lowered: lowered.right, training }
+  const pictures = picturesOf(trained.graph, trained.masks)
+  if (E.isLeft(pictures)) return pictures
+  const options = {
+    verification: difference.right,
+    lowered: lowered.right,
+    training,
+    pictures: pictures.right,
+  }
   const written = await uninterrupted((signal) => {
     say(`writing ${folder.package}`)
     return writePackage(compiled.right, folder.package, { ...options, signal })()

@@ -30,6 +30,8 @@ export interface LayerChange {
   readonly stays: ReadonlyArray<Stay>
   /** Fraction of the layer's multiplications left if it could shrink regardless of its neighbours. */
   readonly alone: number
+  /** Channels left of it then. */
+  readonly needed: { readonly inputs: number; readonly outputs: number }
 }
 
 /** The layers of a graph in order. */
@@ -74,6 +76,12 @@ interface Side {
   readonly isNeeded: (index: number) => boolean
 }
 
+const countNeeded = ({ count, isNeeded }: Side): number => {
+  let needed = 0
+  for (let i = 0; i < count; i++) if (isNeeded(i)) needed += 1
+  return needed
+}
+
 const layerMet = (view: NodeView, { before, facts }: Elimination): Met | undefined => {
   const { node, ctx, contraction: c, reads: r, mixing } = view
   const needed = facts.needed(node)
@@ -112,14 +120,12 @@ const layerMet = (view: NodeView, { before, facts }: Elimination): Met | undefin
     count: counts.outputs,
     isNeeded: (o) => wanted.some((isWanted) => isWanted(o)),
   }
-  const countOf = ({ count, isNeeded }: Side): number =>
-    Array.from({ length: count }, (_, i) => i).filter(isNeeded).length
   const alone = mixing.work(
     countsOf(before, view, (value, axis) =>
       value === inputs.value && axis === inputs.axis
-        ? countOf(inputs)
+        ? countNeeded(inputs)
         : value === outputs.value && axis === outputs.axis
-          ? countOf(outputs)
+          ? countNeeded(outputs)
           : (axesOf(before, value)[axis] ?? 0),
     ),
   )
@@ -153,6 +159,7 @@ export const explain = (elimination: Elimination): ReadonlyArray<LayerChange> =>
         keptOutputs: gone ? none : decision.kept(outputs.value, outputs.axis),
         stays,
         alone: met.alone,
+        needed: { inputs: countNeeded(inputs), outputs: countNeeded(outputs) },
       },
     ]
   })

@@ -1,0 +1,62 @@
+/** The style of reports and of the page: light and dark, for screens of any width and for print, no fonts or images from elsewhere. */
+export const pageStyle = `
+:root { color-scheme: light dark; --ink: #1c2126; --soft: #56606a; --paper: #ffffff; --panel: #f3f5f7; --line: #d9dfe4; --before: #bcc6d0; --after: #1f6fc4; --alone: #c2610c; --good: #14683c; --doubt: #835a00; --bad: #b3261e; --good-paper: #e8f5ee; --doubt-paper: #fdf3dc; --bad-paper: #fdeceb; --link: #0b5cad }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6eaee; --soft: #a3adb7; --paper: #14181c; --panel: #1d2329; --line: #333b43; --before: #4d5863; --after: #58a6ff; --alone: #f0a04b; --good: #5bd197; --doubt: #e5b95c; --bad: #ff8a82; --good-paper: #14291f; --doubt-paper: #2b2413; --bad-paper: #331a19; --link: #7cb8ff } }
+* { box-sizing: border-box }
+html { -webkit-text-size-adjust: 100% }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.55 system-ui, -apple-system, 'Segoe UI', sans-serif }
+main { margin: 0 auto; padding: 2rem clamp(1rem, 4vw, 2rem) 4rem; max-width: 70rem }
+h1 { margin: 0 0 1rem; font-size: 1.6rem; line-height: 1.25; overflow-wrap: anywhere }
+h2 { margin: 2.8rem 0 .7rem; font-size: 1.15rem } h3 { margin: 1.4rem 0 .4rem; font-size: 1rem }
+p { margin: .4rem 0; max-width: 52rem } .soft { color: var(--soft) } .good { color: var(--good) } .bad { color: var(--bad) }
+a { color: var(--link) }
+code { font: .92em ui-monospace, SFMono-Regular, Menlo, monospace; overflow-wrap: anywhere }
+pre { overflow-x: auto; font-size: .85em }
+button, select, input { font: inherit; color: inherit }
+:focus-visible { outline: 3px solid var(--after); outline-offset: 2px; border-radius: .25rem }
+.verdict { padding: .9rem 1.2rem; border-left: .35rem solid; border-radius: .4rem }
+.verdict p { max-width: 60rem } .verdict .happened { font-size: 1.2rem; line-height: 1.4; font-weight: 600 }
+.verdict.good { border-color: var(--good); background: var(--good-paper); color: inherit } .verdict.doubt { border-color: var(--doubt); background: var(--doubt-paper) } .verdict.bad { border-color: var(--bad); background: var(--bad-paper); color: inherit }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .7rem; margin: 1.2rem 0 }
+.card { padding: .7rem 1rem; background: var(--panel); border-radius: .5rem } .card dt { color: var(--soft) } .card dd { margin: 0 }
+.card b { display: block; font-size: 1.35rem; line-height: 1.3; font-variant-numeric: tabular-nums }
+.facts { margin: .4rem 0 } .facts > div { display: grid; grid-template-columns: minmax(9rem, 14rem) 1fr; gap: 0 1rem; padding: .3rem 0; border-bottom: 1px solid var(--line) }
+.facts dt { color: var(--soft) } .facts dd { margin: 0; overflow-wrap: anywhere }
+figure { margin: .6rem 0 }
+.key { display: flex; flex-wrap: wrap; gap: 0 1.1rem } .key i { display: inline-block; width: 1.2rem; height: .5rem; margin: 0 .4rem 1px 0; border-radius: 2px }
+i.before { background: var(--before) } i.after { background: var(--after) } i.alone { background: var(--alone) }
+.plot { display: grid; grid-template-columns: 3.2rem 1fr; margin-top: .8rem } .plot svg { display: block; width: 100%; height: 15rem; overflow: visible }
+.axis { position: relative; color: var(--soft); font-size: .8rem } .axis span { position: absolute; right: .5rem; transform: translateY(-50%); white-space: nowrap }
+svg .grid { stroke: var(--line); vector-effect: non-scaling-stroke } svg .edge { stroke: var(--paper); stroke-width: 2; vector-effect: non-scaling-stroke }
+.widths path.before { fill: var(--before) } .widths path.after { fill: var(--after) } .widths path.alone { fill: none; stroke: var(--alone); stroke-width: 2; vector-effect: non-scaling-stroke }
+.widths .hit { fill: transparent } .widths .hit:hover { fill: var(--ink); fill-opacity: .14 }
+.stages { display: flex; margin: .35rem 0 0 3.2rem; padding: 0; list-style: none; font-size: .8rem; line-height: 1.35 }
+.stages li { flex-basis: 0; min-width: 0; padding: 0 .15rem; border-top: 3px solid var(--line); border-right: 2px solid var(--paper); text-align: center; overflow: hidden }
+.stages b, .stages span { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap } .stages span { color: var(--soft) }
+.curves path { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke } .curves path.before { stroke: var(--before) } .curves path.after { stroke: var(--after) } .curves path.alone { stroke: var(--alone) }
+.speeds .lane { display: grid; grid-template-columns: minmax(0, 22rem) 1fr; gap: .2rem 1rem; align-items: center; margin: .5rem 0 } .speeds .lane b { margin: 0 .5rem; font-variant-numeric: tabular-nums } .speeds .lane .soft { display: block; font-size: .85rem }
+.speeds svg { display: block; width: 100%; height: 2.4rem; overflow: visible } .speeds rect.before { fill: var(--before) } .speeds rect.after { fill: var(--after); fill-opacity: .55 }
+.speeds .dot { stroke: var(--ink); stroke-width: 5; stroke-linecap: round; vector-effect: non-scaling-stroke; stroke-opacity: .55 } .speeds .median { stroke: var(--ink); stroke-width: 2.5; vector-effect: non-scaling-stroke }
+.speeds .scale { position: relative; height: 1.4rem; margin-left: min(23rem, 100%); font-size: .8rem } .speeds .scale span { position: absolute; transform: translateX(-50%); white-space: nowrap } .speeds .scale span:first-child { transform: none } .speeds .scale span:last-child { transform: translateX(-100%) }
+.maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)); gap: .8rem; margin: .8rem 0; padding: 0; list-style: none; font-size: .8rem; line-height: 1.3 }
+.maps span { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap }
+.map { display: block; width: 100%; height: 5rem; margin-bottom: .25rem; background: var(--paper); border: 1px solid var(--line); border-radius: .2rem; shape-rendering: crispEdges }
+.map path { fill: var(--after) } .map .shade1 { fill-opacity: .25 } .map .shade2 { fill-opacity: .42 } .map .shade3 { fill-opacity: .6 } .map .shade4 { fill-opacity: .8 }
+.scroll { overflow-x: auto; margin: .5rem 0 } table { border-collapse: collapse; width: 100% }
+th, td { padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; font-weight: 400 }
+thead th { color: var(--soft); font-weight: 600; white-space: nowrap } .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums } tbody th { overflow-wrap: anywhere; min-width: 15rem }
+thead button { padding: 0; border: 0; background: none; color: inherit; font: inherit; cursor: pointer } thead button::after { content: ' ↕'; opacity: .55 } [aria-sort=ascending] button::after { content: ' ↑'; opacity: 1 } [aria-sort=descending] button::after { content: ' ↓'; opacity: 1 }
+.bars { min-width: 9rem; padding-top: .3rem } .bars i { display: block; height: 4px; margin-bottom: 2px; border-radius: 2px; min-width: 1px }
+summary { cursor: pointer } details ul { margin: .2rem 0 0; padding-left: 1.1rem }
+.glossary { margin-top: .8rem; color: var(--soft); font-size: .92rem } .glossary dl { margin: .4rem 0 0; max-width: 52rem } .glossary dl > div { margin-bottom: .35rem } .glossary dt { display: inline; color: var(--ink); font-weight: 600 } .glossary dd { display: inline; margin: 0 0 0 .4rem }
+@media (max-width: 44rem) {
+  .plot { grid-template-columns: 2.6rem 1fr } .plot svg { height: 11rem } .stages { margin-left: 2.6rem; font-size: .68rem }
+  .facts > div { grid-template-columns: 1fr }
+  .speeds .lane { grid-template-columns: 1fr } .speeds .scale { margin-left: 0 }
+  table, thead, tbody { display: block } thead tr { display: flex; flex-wrap: wrap; gap: .2rem .9rem; padding-bottom: .4rem; border-bottom: 1px solid var(--line) } thead th { padding: 0; border: 0; font-size: .85rem } thead button { padding: .35rem 0 }
+  tbody tr { display: flex; flex-wrap: wrap; gap: .1rem 1.2rem; padding: .6rem 0; border-bottom: 1px solid var(--line) } tbody th, tbody td { padding: 0; border: 0; text-align: left; min-width: 0 } tbody .wide, tbody th { flex-basis: 100% } td:empty { display: none }
+  tbody td::before { content: attr(data-label) ' '; color: var(--soft); font-size: .85rem } td.number { white-space: normal }
+}
+@media (prefers-reduced-motion: no-preference) { .bars i, .widths path { transition: all .15s } }
+@media print { .glossary, thead button::after { display: none } section { break-inside: avoid-page } }
+`.trim()

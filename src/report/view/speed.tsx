@@ -1,0 +1,84 @@
+/** How fast models ran, with how much that varied. */
+import { scaleLinear } from 'd3-scale'
+import type { VNode } from 'preact'
+import { printable } from '../../ir/printable.ts'
+import type { Measurement } from '../../run/measure.ts'
+import { describeSizes } from '../totals.ts'
+import { formatCount, formatMilliseconds, formatRatio, plural } from '../units.ts'
+import { Text } from './parts.tsx'
+
+/** What a measurement says of the first: faster or slower where the quartiles of the ratio leave no doubt, else neither. */
+export const speedSentence = ({ name, speedup }: Measurement, reference: Measurement): string => {
+  const range = `${formatRatio(speedup.q1)} to ${formatRatio(speedup.q3)}`
+  if (speedup.q1 > 1)
+    return `${name} runs ${formatRatio(speedup.median)} as fast as ${reference.name} (quartiles ${range}).`
+  if (speedup.q3 < 1)
+    return `${name} runs slower than ${reference.name}: ${formatRatio(speedup.median)} (quartiles ${range}).`
+  return `${name} runs neither faster nor slower than ${reference.name} beyond the noise: ${formatRatio(speedup.median)} (quartiles ${range}).`
+}
+
+export const Speed = ({ measurements }: { readonly measurements: ReadonlyArray<Measurement> }): VNode | null => {
+  const [first, ...others] = measurements
+  if (first === undefined) return null
+  const slowest = measurements.reduce((ms, { repeats }) => Math.max(ms, ...repeats), 0)
+  const x = scaleLinear().domain([0, slowest]).nice(4).range([0, 100])
+  const at = (ms: number): string => x(ms).toFixed(2)
+  const sizes = describeSizes(first.sizes)
+  const where = `${first.runtime} on ${first.provider}, batch ${first.batch}${sizes === '' ? '' : `, ${sizes}`}; ${plural(first.repeats.length, 'repeat')} of each, in turn.`
+  return (
+    <>
+      {others.map((measurement, place) => (
+        <p key={place}>
+          <strong>{printable(capital(speedSentence(measurement, first)))}</strong>
+        </p>
+      ))}
+      <figure class="speeds">
+        <figcaption class="soft">
+          Time for one run: every repeat (dots), the half in the middle (bar), the median (line). Less is better.
+        </figcaption>
+        {measurements.map((m, place) => (
+          <div class="lane" key={place}>
+            <div>
+              {printable(m.name)}
+              <b>{formatMilliseconds(m.latency.median)}</b>
+              <span class="soft">
+                {formatMilliseconds(m.latency.q1)} to {formatMilliseconds(m.latency.q3)};{' '}
+                {formatCount(m.throughput.median)} per second ({formatCount(m.throughput.q1)} to{' '}
+                {formatCount(m.throughput.q3)})
+              </span>
+            </div>
+            <svg
+              viewBox="0 0 100 10"
+              preserveAspectRatio="none"
+              role="img"
+              aria-label={`${printable(m.name)}: median ${formatMilliseconds(m.latency.median)}`}
+            >
+              <line class="grid" x1={0} x2={100} y1={5} y2={5} />
+              <rect
+                class={place === 0 ? 'before' : 'after'}
+                x={at(m.latency.q1)}
+                y={2}
+                width={Math.max(0.3, x(m.latency.q3) - x(m.latency.q1)).toFixed(2)}
+                height={6}
+              />
+              {m.repeats.map((ms, i) => (
+                <line key={i} class="dot" x1={at(ms)} x2={at(ms)} y1={5} y2={5} />
+              ))}
+              <line class="median" x1={at(m.latency.median)} x2={at(m.latency.median)} y1={0.5} y2={9.5} />
+            </svg>
+          </div>
+        ))}
+        <div class="scale soft" aria-hidden="true">
+          {x.ticks(4).map((tick) => (
+            <span key={tick} style={{ left: `${at(tick)}%` }}>
+              {tick === 0 ? '0' : formatMilliseconds(tick)}
+            </span>
+          ))}
+        </div>
+      </figure>
+      <Text tone="soft">{printable(where)}</Text>
+    </>
+  )
+}
+
+const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)

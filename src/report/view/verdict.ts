@@ -1,0 +1,69 @@
+/** What happened, and whether to trust it, in the first sentences of a report. */
+import type { Results } from '../results.ts'
+import { formatCount, formatError, formatRelativeChange, plural } from '../units.ts'
+import { describeUnseen } from '../verify-table.ts'
+import { speedSentence } from './speed.tsx'
+
+export interface Verdict {
+  /** `doubt`: nothing speaks against the result, but not enough for it. */
+  readonly tone: 'good' | 'doubt' | 'bad'
+  readonly happened: string
+  readonly trust: string
+  /** Where speed was measured. */
+  readonly speed?: string
+}
+
+export const verdictOf = (name: string, results: Results): Verdict => {
+  const [first, ...others] = results.measured?.speed ?? []
+  const last = others.at(-1)
+  return {
+    ...trustOf(results),
+    happened: happenedTo(name, results),
+    ...(first === undefined || last === undefined
+      ? {}
+      : { speed: speedSentence({ ...last, name: 'It' }, { ...first, name: 'the masked model' }) }),
+  }
+}
+
+const happenedTo = (name: string, { report }: Results): string => {
+  const { before, after } = report
+  if (before.macs === after.macs && before.parameters === after.parameters) {
+    return `Nothing could go from ${name}: it still needs ${formatCount(after.macs)} multiply-accumulates and ${formatCount(after.parameters)} parameters.`
+  }
+  const change = (of: 'macs' | 'parameters', noun: string): string => {
+    const text = formatRelativeChange(before[of], after[of]).replace('-', '')
+    const more = after[of] > before[of] ? 'more' : 'fewer'
+    return before[of] === after[of]
+      ? `as many ${noun} as before (${formatCount(after[of])})`
+      : `${text.replace('+', '')} ${more} ${noun} (${formatCount(before[of])} → ${formatCount(after[of])})`
+  }
+  return `${name} now needs ${change('macs', 'multiply-accumulates')} and ${change('parameters', 'parameters')}.`
+}
+
+const trustOf = ({ verification: found, measured }: Results): Pick<Verdict, 'tone' | 'trust'> => {
+  if (found === undefined) {
+    return {
+      tone: 'doubt',
+      trust:
+        'Not verified: the masked and the compiled model were not run against each other. Do that before you use it.',
+    }
+  }
+  const doubts = describeUnseen(found.unseen ?? [])
+  if (!found.equal) {
+    return { tone: 'bad', trust: 'The compiled model differs from the masked one. Do not use it.' }
+  }
+  if (found.vacuous) {
+    return {
+      tone: 'doubt',
+      trust: `Verified nothing: ${doubts || 'every output was empty or all zeros'}. Try it on inputs of your own before you use it.`,
+    }
+  }
+  const error =
+    measured?.relativeError === undefined ? '' : `, the largest difference ${formatError(measured.relativeError)}`
+  const tried = `on all ${plural(found.cases.length, 'input')} tried in ${found.runtime} (${found.provider})${error}`
+  const doubt = doubts === '' ? '' : ` Not seen: ${doubts}.`
+  return {
+    tone: doubts === '' ? 'good' : 'doubt',
+    trust: `The compiled model computes what the masked model computes: their outputs agree ${tried}.${doubt}`,
+  }
+}
