@@ -30,6 +30,7 @@ const attention = 'test/passes/attention.test.ts'
 const recurrence = 'test/passes/recurrence.test.ts'
 const blocks = 'test/passes/blocks-of-bits.test.ts'
 const zeros = 'test/passes/zero-columns.test.ts'
+const shiftsDropped = 'test/passes/drop-shifts.test.ts'
 const quantization = 'test/ir/quantization.test.ts'
 const heldWeights = 'test/masks/held-weights.test.ts'
 const opsets = 'test/passes/opsets.test.ts'
@@ -1222,6 +1223,104 @@ const mutants: ReadonlyArray<Mutant> = [
     from: 'const isZeroInput = (i: number): boolean => constants[i] === 0',
     to: 'const isZeroInput = (i: number): boolean => !Number.isNaN(constants[i])',
     tests: zeros,
+  },
+  {
+    guard: 'what is added to keys goes only where it is the same along the axis that a softmax compares',
+    file: 'src/passes/channel-elimination/pairs.ts',
+    from: ' || !freeAxes(graph)(output).axes.has(axis)',
+    to: '',
+    tests: attention,
+  },
+  {
+    guard: 'no score is known while the others move',
+    file: 'src/passes/channel-elimination/pairs.ts',
+    from: "if (typeof made === 'number' ? !Number.isNaN(made) : made.some((x) => !Number.isNaN(x))) return isZero",
+    to: '',
+    tests: attention,
+  },
+  {
+    guard: 'what is added to scores is not there to round them',
+    file: 'src/passes/channel-elimination/pairs.ts',
+    from: ' && !cancels(precision, moved, 0, 1)',
+    to: '',
+    tests: attention,
+  },
+  {
+    guard: 'a value may be moved where all that read it may',
+    file: 'src/passes/shifts.ts',
+    from: 'new Set([...a].filter((axis) => b.has(axis)))',
+    to: 'new Set([...a, ...b])',
+    tests: attention,
+  },
+  {
+    guard: 'what an operator says nothing of may not be moved',
+    file: 'src/passes/shifts.ts',
+    from: 'for (const input of readsOf(node)) meet(input, none)',
+    to: '',
+    tests: attention,
+  },
+  {
+    guard: 'what is hidden with some number is not where the rest is moved',
+    file: 'src/ir/ops/where.ts',
+    from: 'return fill === -precision.largest && fill',
+    to: 'return fill',
+    tests: attention,
+  },
+  {
+    guard: 'the lowest number hides only where nothing comes between it and the softmax',
+    file: 'src/ir/ops/where.ts',
+    from: 'alignedAxes(ctx, port, ends)',
+    to: 'alignedAxes(ctx, port, axes)',
+    tests: attention,
+  },
+  {
+    guard: 'what is multiplied moves alike only with what is the same along the axis',
+    file: 'src/ir/families/elementwise.ts',
+    from: 'alignedAxes(ctx, port, sameAlong(ctx, 1 - port, axes))',
+    to: 'alignedAxes(ctx, port, axes)',
+    tests: attention,
+  },
+  {
+    guard: 'in half precision a sum passes nothing on',
+    file: 'src/ir/families/elementwise.ts',
+    from: 'precision.largest < 2 ** 17 ? [] : ',
+    to: '',
+    tests: shiftsDropped,
+  },
+  {
+    guard: 'under another shape an axis is the same where what follows it is',
+    file: 'src/ir/families/reshaping.ts',
+    from: '.filter(isKept)',
+    to: '.filter((axis) => isKept(axis) || true)',
+    tests: attention,
+  },
+  {
+    guard: 'only a softmax over one axis may be moved along it',
+    file: 'src/ir/families/softmax.ts',
+    from: 'return others.length === 0 ? axis : undefined',
+    to: 'return others.length >= 0 ? axis : undefined',
+    tests: attention,
+  },
+  {
+    guard: 'a constant is left out only where it is the same along the axis',
+    file: 'src/passes/drop-shifts.ts',
+    from: '.some((axis) => isSameAlong(ctx, port, axis))',
+    to: '.some((axis) => axis < 9)',
+    tests: shiftsDropped,
+  },
+  {
+    guard: 'a constant that makes the shape is not left out',
+    file: 'src/passes/drop-shifts.ts',
+    from: 'if (!sameType(graph.types.get(kept) ?? unknownType, graph.types.get(output) ?? unknownType)) continue',
+    to: '',
+    tests: shiftsDropped,
+  },
+  {
+    guard: 'a constant that rounds scores is not left out',
+    file: 'src/passes/drop-shifts.ts',
+    from: 'if (!elements(tensor).every(isSmall)) continue',
+    to: '',
+    tests: shiftsDropped,
   },
   {
     guard: 'a weight in blocks loses its inputs in blocks',

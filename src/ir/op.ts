@@ -213,6 +213,11 @@ export interface Rebuilding {
 export interface Pair {
   readonly ports: readonly [number, number]
   readonly axes: readonly [number, number]
+  /**
+   * Of each operand the axis of output 0 that comes from it alone: what one holds that is the same everywhere adds numbers that are
+   * the same along its axis.
+   */
+  readonly own?: readonly [number, number]
   /** Where an axis has the indices of several groups, one after another: how many each has. All that leave one remainder are one. */
   readonly period?: number
 }
@@ -226,6 +231,16 @@ export interface IntegerOperand {
   readonly axis?: number | undefined
   /** Indices along that axis that share them. Absent: one. */
   readonly block?: number | undefined
+}
+
+/**
+ * Axes of a value along which it may be moved: numbers that are added to it, the same along the axis, change nothing that it is needed
+ * for, as where a softmax is all that reads it.
+ */
+export interface FreeAxes {
+  readonly axes: ReadonlySet<number>
+  /** Those of them where no reader passes on what is added. */
+  readonly ends: ReadonlySet<number>
 }
 
 /** An axis of the value on an input port or an output port of a node. */
@@ -367,6 +382,11 @@ export interface OpDef<Name extends string, A> {
   readonly pairs?: (ctx: NodeContext<A>) => ReadonlyArray<Pair>
   /** The axis of output 0 along which its elements add up to 1 whatever the inputs are, if there is one. */
   readonly sumsToOne?: (ctx: NodeContext<A>) => number | undefined
+  /**
+   * Axes of the value on input `port`, negative for those that broadcasting puts in front of it: added to it, what is the same along
+   * one of them changes nothing, where that holds of output 0 and `free`. Absent: nothing is known.
+   */
+  readonly shifts?: (ctx: NodeContext<A>, port: number, free: FreeAxes) => ReadonlyArray<number>
   /** How channels are mixed by constant weights in other ways than by one contraction. */
   readonly mixes?: (ctx: NodeContext<A>) => Mixing | undefined
   /** By how much zeros are added around the spatial axes of input 0, begins and then ends, if that is all the node does. */

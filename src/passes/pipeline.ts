@@ -1,5 +1,6 @@
 /** The passes in order, with what each position needs. */
 import { channelElimination, type EliminationOptions } from './channel-elimination/index.ts'
+import { dropShifts } from './drop-shifts.ts'
 import { eliminateCommon } from './eliminate-common.ts'
 import { eliminateDead } from './eliminate-dead.ts'
 import { eliminateIdentity } from './eliminate-identity.ts'
@@ -69,6 +70,7 @@ const passesOf = (options: EliminationOptions): ReadonlyArray<Pass> => [
   propagateConstants,
   eliminateDead,
   zeroColumns,
+  dropShifts,
   mergeChannels(options),
   channelElimination(options),
   expandConstants,

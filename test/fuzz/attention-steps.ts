@@ -389,7 +389,7 @@ const masked = (b: Builder, scores: Value, [n, heads, l, m]: readonly [number, n
       {},
       [l, m],
     )
-    return b.inner(ops.Where, [keep.name, scores.name, b.numbers([], [-1e4])], {}, shape)
+    return b.inner(ops.Where, [keep.name, scores.name, b.numbers([], [l % 2 === 0 ? -1e4 : lowest])], {}, shape)
   }
   // What is the same for all keys changes nothing.
   if (kind === 'rows') return both(b, 'Add', scores, b.weights([l, 1], 0.5))
@@ -397,6 +397,9 @@ const masked = (b: Builder, scores: Value, [n, heads, l, m]: readonly [number, n
   if (kind === 'heads' && n === 2 && shape.length === 3) return both(b, 'Add', scores, b.weights([l, m], 0.5))
   return scores
 }
+
+/** What exporters hide keys with: the lowest number of float32. */
+const lowest = -3.4028234663852886e38
 
 const scaled = (b: Builder, x: Value, factor: number): Value =>
   chance(b, 0.5)

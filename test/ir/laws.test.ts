@@ -4,6 +4,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, test } from 'vitest'
 import { unqualified } from '../../src/ir/domain.ts'
 import { type DType, isFloat } from '../../src/ir/dtype.ts'
+import { numbersOf } from '../../src/ir/evaluate.ts'
 import { emptyGroups, planGroups } from '../../src/ir/families/groups.ts'
 import { constantOutputs, neededInputs, type Reads, readsOfContraction } from '../../src/ir/families/contraction.ts'
 import { integerRange, isQuantized } from '../../src/ir/families/quantization.ts'
@@ -429,8 +430,105 @@ describe('pairs', () => {
     }
   })
 
+  const owned = paired.filter(([, one, which]) => {
+    const p = problemOf(one, 1)
+    return p.op.pairs?.(p.ctx)[which]?.own !== undefined
+  })
+  test.each(owned)(
+    '%s: what is the same everywhere on one side adds what is the same along its own axis',
+    (_, one, which) => {
+      const p = problemOf(one, 2)
+      const pair = p.op.pairs?.(p.ctx)[which]
+      const [before] = p.outputs ?? []
+      if (pair?.own === undefined || before === undefined) throw new Error('no pair')
+      for (const side of [0, 1] as const) {
+        const [port, axis] = [pair.ports[side], pair.axes[side]]
+        const x = p.inputs[port]
+        if (x === undefined) throw new Error('no operand')
+        const [zeroed, moved] = [0, 3].map((c) => {
+          const inputs = p.inputs.map((tensor, at) => (at === port ? fill(x, axis, 0, c) : tensor))
+          return withInputs(p, inputs)[0] ?? before
+        })
+        if (zeroed === undefined || moved === undefined) throw new Error('no result')
+        for (const values of linesAlong(differences(zeroed, moved), before.shape, pair.own[side])) {
+          for (const value of values) expect(Math.abs(value - (values[0] ?? NaN))).toBeLessThan(1e-5)
+        }
+      }
+    },
+  )
+
   test('are multiplied by products of matrices and convolutions', () => {
     expect(new Set(paired.map(([, { op }]) => op.name))).toEqual(new Set(['MatMul', 'Conv', 'ConvTranspose']))
+  })
+})
+
+const differences = (a: Dense, b: Dense): ReadonlyArray<number> => {
+  const [xs, ys] = [numbersOf(a), numbersOf(b)]
+  return Array.from(xs, (x, i) => (ys[i] ?? NaN) - x)
+}
+
+/** The numbers of a shape that differ only in their place along an axis, together. */
+const linesAlong = (
+  values: ReadonlyArray<number>,
+  shape: ReadonlyArray<number>,
+  axis: number,
+): ReadonlyArray<ReadonlyArray<number>> => {
+  const inner = sizeOf(shape.slice(axis + 1))
+  const size = shape[axis] ?? 1
+  const lines = new Map<number, number[]>()
+  values.forEach((value, i) => {
+    const line = Math.floor(i / (inner * size)) * inner + (i % inner)
+    lines.set(line, [...(lines.get(line) ?? []), value])
+  })
+  return [...lines.values()]
+}
+
+describe('what may be moved along an axis', () => {
+  const met = new Set<string>()
+  const movable = cases.filter(([, one]) => {
+    const { op, outputs } = problemOf(one, 1)
+    return op.shifts !== undefined && outputs?.[0]?.dtype === 'float32'
+  })
+
+  test.each(movable)('%s: adds nothing, or what is the same along that axis', (_, one) => {
+    const p = problemOf(one, 2)
+    const [before] = p.outputs ?? []
+    if (before === undefined || p.op.shifts === undefined) throw new Error('not evaluated')
+    for (const behind of [undefined, ...before.shape.keys()]) {
+      const axes = new Set(behind === undefined ? [] : [behind])
+      for (const [port, x] of p.inputs.entries()) {
+        if (x === undefined || !isComputed(p, port) || !isFloat(x.dtype)) continue
+        for (const axis of p.op.shifts(p.ctx, port, { axes, ends: axes })) {
+          const uniform = uniforms(9)
+          const [inner, size] = axis < 0 ? [1, 1] : [sizeOf(x.shape.slice(axis + 1)), x.shape[axis] ?? 1]
+          const added = Array.from({ length: sizeOf(x.shape) / size }, () => uniform() - 0.5)
+          const moved = tensorOf(
+            x.dtype,
+            x.shape,
+            numbersOf(x).map((v, i) => v + (added[Math.floor(i / (inner * size)) * inner + (i % inner)] ?? 0)),
+          )
+          const [after] = withInputs(p, p.inputs.with(port, moved))
+          if (after === undefined) throw new Error('no result')
+          met.add(p.op.name)
+          const change = differences(before, after).map((d, i) =>
+            // What takes no part whatever is added.
+            d === 0 && (numbersOf(before)[i] ?? 0) <= -3e38 ? NaN : d,
+          )
+          for (const line of linesAlong(change, before.shape, behind ?? 0)) {
+            const told = line.filter((d) => !Number.isNaN(d))
+            const expected = behind === undefined ? 0 : (told[0] ?? 0)
+            const isFree = told.every((d) => Math.abs(d) < 1e-5)
+            for (const d of told)
+              expect(isFree || Math.abs(d - expected) < 1e-5, `port ${port}, axis ${axis}`).toBe(true)
+          }
+        }
+      }
+    }
+  })
+
+  test('is told by these operators', () => {
+    const names = ['Add', 'Div', 'Flatten', 'LogSoftmax', 'Mul', 'Reshape', 'Softmax', 'Squeeze', 'Sub', 'Transpose']
+    expect([...met].sort()).toEqual([...names, 'Where'])
   })
 })
 

@@ -4,10 +4,12 @@ import { describe, expect, test } from 'vitest'
 import type { Graph } from '../../src/ir/graph.ts'
 import * as ops from '../../src/ir/ops/index.ts'
 import { int64s, tensorOf } from '../../src/ir/tensor.ts'
+import { compile } from '../../src/compile.ts'
 import { noMasks } from '../../src/masks/mask.ts'
+import { analyse } from '../../src/passes/channel-elimination/analyse.ts'
 import { hoistSelection } from '../../src/passes/hoist-selection.ts'
 import { buildGraph, type GraphBuilder, type Zeros } from '../builder.ts'
-import { compareCompiled } from '../fuzz/differential.ts'
+import { compareCompiled, orThrow } from '../fuzz/differential.ts'
 
 /** Runs masked and compiled model; the widths of layers by name. */
 const compiled = async (graph: Graph) => {
@@ -142,8 +144,7 @@ describe('attention', () => {
     ]
     for (const weigh of weights) expect(await widths({ v: ofHeads(1) }, { ...biased, weigh })).toBe(all)
   })
-  test('keeps places where neither is zero, though both are constant', async () => {
-    expect(await widths({ q: ofPlaces(0), k: ofPlaces(0) }, { biased: ['q', 'k'] })).toBe(all)
+  test('loses places of which queries are zero, keys constant', async () => {
     expect(await widths({ q: ofPlaces(0), k: ofPlaces(0) }, { biased: ['q'] })).toBe(
       '16 -> 28, 16 -> 28, 16 -> 32, 32 -> 16',
     )
@@ -180,6 +181,130 @@ describe('attention', () => {
   test('loses heads, places in all heads and places of their own', async () => {
     const own = [0, 9, 26].concat(ofHeads(2))
     expect(await widths({ k: [...own, ...ofPlaces(6)], v: ofHeads(2) })).toBe('16 -> 18, 16 -> 18, 16 -> 24, 24 -> 16')
+  })
+})
+
+describe('what is added to scores, the same for all keys', () => {
+  type Weigh = NonNullable<Variant['weigh']>
+  const length = 5
+  const weighed = async (zeros: Masked, weigh: Weigh, which = ['k'], opset = 17): Promise<string> => {
+    const { width: wide } = await compiled(
+      buildGraph(
+        { x: ['N', length, 16], m: [length, length] },
+        (b) => [attention(b, 'x', zeros, { biased: which, weigh }), b.op(ops.Identity, ['m'])],
+        { opset },
+      ),
+    )
+    return ['q', 'k'].map(wide).join(', ')
+  }
+  const fewer = '16 -> 28, 16 -> 28'
+  const all = '16 -> 32, 16 -> 32'
+  const [infinite, lowest] = [-Infinity, -3.4028234663852886e38]
+  const seen = (b: GraphBuilder): string => b.op(ops.Greater, ['m', b.floats('seen', [-9], [])])
+  const hidden =
+    (fill: number, after: Weigh = softmax): Weigh =>
+    (b, s) =>
+      after(b, b.op(ops.Where, [seen(b), s, b.floats('fill', [fill], [])]))
+  const scaled =
+    (shape: ReadonlyArray<number>): Weigh =>
+    (b, s) =>
+      softmax(b, b.op(ops.Mul, [s, b.positive('scales', shape)]))
+  const swapped = (b: GraphBuilder, y: string): string => b.op(ops.Transpose, [y], { perm: [0, 1, 3, 2] })
+
+  const going: ReadonlyArray<readonly [string, Weigh]> = [
+    ['of a softmax', softmax],
+    ['of its logarithm', (b, s) => b.op(ops.LogSoftmax, [s], { axis: -1 })],
+    ['under a mask that is added', (b, s) => softmax(b, b.op(ops.Add, ['m', s]))],
+    ['under a mask that is taken off', (b, s) => softmax(b, b.op(ops.Sub, [s, 'm']))],
+    ['of which others are hidden', hidden(infinite)],
+    ['of which others are hidden, and scaled', hidden(infinite, scaled([]))],
+    ['of which others have the lowest number', hidden(lowest)],
+    ['with a scale for each head', scaled([heads, 1, 1])],
+    ['divided by a number for each query', (b, s) => softmax(b, b.op(ops.Div, [s, b.positive('d', [length, 1])]))],
+    ['swapped', (b, s) => swapped(b, b.op(ops.Softmax, [swapped(b, s)], { axis: 2 }))],
+    [
+      'under another shape',
+      (b, s) => {
+        const flat = b.op(ops.Reshape, [s, b.ints('flat', [-1, length, length])])
+        return b.op(ops.Reshape, [softmax(b, flat), b.ints('whole', [-1, heads, length, length])])
+      },
+    ],
+  ]
+  test.each(going)('goes: scores %s', async (_, weigh) => {
+    expect(await weighed({ k: ofPlaces(0) }, weigh)).toBe(fewer)
+    expect(await weighed({ q: ofPlaces(0), k: ofPlaces(0) }, weigh, ['q', 'k'])).toBe(fewer)
+    // What queries add is not the same for all keys.
+    expect(await weighed({ q: ofPlaces(0) }, weigh, ['q'])).toBe(all)
+  })
+
+  const staying: ReadonlyArray<readonly [string, Weigh]> = [
+    ['of a softmax over queries', (b, s) => b.op(ops.Softmax, [s], { axis: 2 })],
+    ['of a hardmax', (b, s) => b.op(ops.Hardmax, [s], { axis: -1 })],
+    ['that are clipped', (b, s) => softmax(b, b.op(ops.Relu, [s]))],
+    ['that are read besides', (b, s) => b.op(ops.Mul, [softmax(b, s), s])],
+    ['of which others have some number', hidden(-1e4)],
+    ['of which others have the lowest number, scaled', hidden(lowest, scaled([]))],
+    ['with a scale for each key', scaled([length])],
+    ['that are divided', (b, s) => softmax(b, b.op(ops.Div, [b.positive('n', [1]), s]))],
+    [
+      'beside others',
+      (b, s) => b.op(ops.Slice, [softmax(b, b.op(ops.Concat, [s, s], { axis: -1 })), ...ends(b, length)]),
+    ],
+    [
+      'in other rows',
+      (b, s) => {
+        const flat = b.op(ops.Reshape, [s, b.ints('flat', [-1, length * length])])
+        return b.op(ops.Reshape, [softmax(b, flat), b.ints('whole', [-1, heads, length, length])])
+      },
+    ],
+  ]
+  const ends = (b: GraphBuilder, end: number): string[] => [
+    b.ints('start', [0]),
+    b.ints('end', [end]),
+    b.ints('axis', [3]),
+  ]
+  test.each(staying)('stays: scores %s', async (_, weigh) => {
+    expect(await weighed({ k: ofPlaces(0) }, weigh)).toBe(all)
+  })
+  test('goes for all queries of a softmax over these', async () => {
+    const overQueries: Weigh = (b, s) => b.op(ops.Softmax, [s], { axis: 2 })
+    expect(await weighed({ q: ofPlaces(0) }, overQueries, ['q'])).toBe(fewer)
+  })
+  test('stays where it is there to round the rest', () => {
+    // Of a place that is constant in queries and keys.
+    const rounded = (c: number): number | undefined => {
+      const graph = buildGraph({ x: ['N', length, 16] }, (b) => {
+        const [q = '', k = ''] = ['q', 'k'].map((name) => {
+          const made = linear(b, name, 'x', [16, 4], { columns: [1] })
+          return b.op(ops.Add, [made, b.floats(`${name}.bias`, [1, c, 1, 1])])
+        })
+        return [softmax(b, b.op(ops.MatMul, [q, b.op(ops.Transpose, [k], { perm: [0, 2, 1] })]))]
+      })
+      return orThrow(compile(graph, noMasks, { target: 'cpu' })).graph.constants.get('k')?.shape[1]
+    }
+    expect(rounded(32)).toBe(3)
+    expect(rounded(33)).toBe(4)
+  })
+  test('stays where some scores are known besides', () => {
+    // Queries are constant, and so is the first key: its scores would stay while the others move.
+    const live = (first: string): Uint8Array | undefined => {
+      const graph = buildGraph({ x: [1, 4, 3], x2: [1, 2, 2] }, (b) => {
+        const made = b.op(ops.MatMul, ['x', b.weight('k', [3, 2], { columns: [1] })])
+        const keys = b.op(ops.Add, [made, b.floats('k.bias', [1, 2])])
+        b.floats('first', [0.5, 2], [1, 1, 2])
+        const all = b.op(ops.Concat, [first, keys], { axis: 1 })
+        const queries = b.op(ops.Add, [b.op(ops.Mul, ['x2', b.floats('none', [0])]), b.floats('q.bias', [3, 3])])
+        const scores = b.op(ops.MatMul, [queries, b.op(ops.Transpose, [all], { perm: [0, 2, 1] })])
+        return [softmax(b, scores)]
+      })
+      return analyse(graph).live('add1', 2)
+    }
+    expect(live('first')).toEqual(Uint8Array.of(1, 1))
+    expect(live('add0')).toEqual(Uint8Array.of(1, 0))
+  })
+  test('stays where several axes are compared', async () => {
+    expect(await weighed({ k: ofPlaces(0) }, (b, s) => b.op(ops.Softmax, [s], { axis: 2 }), ['k'], 11)).toBe(all)
+    expect(await weighed({ k: ofPlaces(0) }, (b, s) => b.op(ops.Softmax, [s], { axis: 3 }), ['k'], 11)).toBe(fewer)
   })
 })
 

@@ -38,6 +38,8 @@ const attributesOf = (graph: Graph): unknown => graph.nodes.find(({ op }) => op.
 interface Zeroed {
   readonly q?: ReadonlyArray<number>
   readonly v?: ReadonlyArray<number>
+  /** Columns of the weight that makes keys, of which the bias is not zero. */
+  readonly k?: ReadonlyArray<number>
 }
 
 const linear = (
@@ -60,11 +62,17 @@ interface Attributes {
 }
 
 /** Self-attention by ONNX Runtime's operator, its weight and bias zero in some columns. */
-const fused = (length: number | string, variant: Variant, { q = [], v = [] }: Zeroed, inputs: Record<string, Shape>) =>
+const fused = (
+  length: number | string,
+  variant: Variant,
+  { q = [], v = [], k = [] }: Zeroed,
+  inputs: Record<string, Shape>,
+) =>
   buildGraph({ x: ['N', length, 16], ...inputs }, (b) => {
     const gone = [...q, ...q.map((c) => width + c), ...v.map((c) => 2 * width + c)]
     const { more = [], attrs = {} } = variant(b)
-    const weights = [b.weight('w', [16, 3 * width], { columns: gone }), b.weight('b', [3 * width], { rows: gone })]
+    const columns = [...gone, ...k.map((c) => width + c)]
+    const weights = [b.weight('w', [16, 3 * width], { columns }), b.weight('b', [3 * width], { rows: gone })]
     const y = b.op(microsoft.Attention, ['x', ...weights, ...more], { num_heads: heads, ...attrs })
     return [linear(b, 'o', y, [width, 16], [])]
   })
@@ -72,17 +80,18 @@ const fused = (length: number | string, variant: Variant, { q = [], v = [] }: Ze
 const projected = (
   length: number | string,
   variant: Variant,
-  { q = [], v = [] }: Zeroed,
+  { q = [], v = [], k = [] }: Zeroed,
   inputs: Record<string, Shape>,
 ) =>
   buildGraph({ x: ['N', length, 16], ...inputs }, (b) => {
     const { more = [], attrs = {} } = variant(b)
     const operands = [
       linear(b, 'q', 'x', [16, width], q),
-      linear(b, 'k', 'x', [16, width], q),
+      linear(b, 'k', 'x', [16, width], [...q, ...k]),
       linear(b, 'v', 'x', [16, width], v),
     ]
-    const y = b.op(microsoft.MultiHeadAttention, [...operands, '', ...more], { num_heads: heads, ...attrs })
+    const bias = k.length === 0 ? '' : b.weight('b', [3 * width])
+    const y = b.op(microsoft.MultiHeadAttention, [...operands, bias, ...more], { num_heads: heads, ...attrs })
     return [linear(b, 'o', y, [width, 16], [])]
   })
 
@@ -119,6 +128,14 @@ describe.each(variants)('%s', (_, variant, inputs) => {
       expect(attributesOf(fewer)).toMatchObject({ num_heads: 3, qkv_hidden_sizes: [18, 18, 21] })
     },
   )
+  test('loses places of which keys are constant, whatever queries are', async () => {
+    const ofOne = await compiled(fused(5, variant, { k: ofPlaces(0, 3) }, inputs))
+    expect(partsOf(ofOne)).toEqual(['com.microsoft.Attention', 'MatMul'])
+    expect(ofOne.constants.get('w')?.shape).toEqual([16, 24 + 24 + 32])
+    const ofThree = await compiled(projected(5, variant, { k: ofPlaces(0, 3) }, inputs))
+    expect(partsOf(ofThree).filter((op) => op !== 'MatMul')).toEqual(['com.microsoft.MultiHeadAttention'])
+    expect(['q', 'k', 'v'].map((name) => ofThree.constants.get(name)?.shape[1])).toEqual([24, 24, 32])
+  })
   test.each(Object.keys(inputs).length > 0 ? [5] : [5, 'S'])(
     'MultiHeadAttention over %s places is one operator again',
     async (length) => {
@@ -149,7 +166,7 @@ test('what is added to scores, for one head or for all', async () => {
 
 /** ONNX's own operator, of queries, keys and values that layers make. */
 const standard = (
-  { q = [], v = [] }: Zeroed,
+  { q = [], v = [], k = [] }: Zeroed,
   [rank, shared, length]: readonly [3 | 4, number, number | string],
   attrs: { readonly is_causal?: number } = {},
   mask?: (b: GraphBuilder) => string,
@@ -160,13 +177,9 @@ const standard = (
     (b) => {
       const kept = ofHeads(...Array.from({ length: shared }, (_, h) => h)).length
       const apart = (name: string, size: number, gone: ReadonlyArray<number>): string => {
-        const y = linear(
-          b,
-          name,
-          'x',
-          [16, size],
-          gone.filter((c) => c < size),
-        )
+        const columns = [...gone, ...(name === 'k' ? k : [])].filter((c) => c < size)
+        const made = linear(b, name, 'x', [16, size], columns)
+        const y = name === 'k' && k.length > 0 ? b.op(ops.Add, [made, b.weight('k.bias', [size])]) : made
         if (rank === 3) return y
         const split = b.op(ops.Reshape, [y, b.ints(`${name}.heads`, [0, 0, size / places, places])])
         return b.op(ops.Transpose, [split], { perm: [0, 2, 1, 3] })
@@ -206,6 +219,10 @@ describe('Attention of ONNX', () => {
       const fewer = await compiled(standard({ q: ofPlaces(0, 3), v: ofPlaces(2) }, [rank, shared, length], attrs))
       expect(inside(fewer)).toEqual(whole)
       expect(['q', 'k', 'v'].map((name) => fewer.constants.get(name)?.shape[1])).toEqual([24, 6 * shared, 7 * shared])
+      if (shared < heads) continue
+      const still = await compiled(standard({ k: ofPlaces(0, 3) }, [rank, shared, length], attrs))
+      expect(inside(still)).toEqual(whole)
+      expect(['q', 'k', 'v'].map((name) => still.constants.get(name)?.shape[1])).toEqual([24, 6 * shared, 8 * shared])
     }
   })
   test('with a mask of truth values, causal or not', async () => {

@@ -11,6 +11,7 @@ import { type ChannelAffine, defineOp, type InferContext, type NodeContext, type
 import { uniformValue } from '../slices.ts'
 import { type Dense, elements, isNumeric } from '../tensor.ts'
 import { type Dim, isStatic, sameType, tensorType, type TensorType } from '../type.ts'
+import { alignedAxes, sameAlong } from './shifts.ts'
 import { elementContents } from './size-arithmetic.ts'
 
 type Versions = readonly [first: number, last: number]
@@ -145,6 +146,11 @@ export interface BinaryOptions<A> {
   readonly multiplies?: boolean
   /** The input port that the result equals when the other side is this constant everywhere. */
   readonly neutral?: { readonly value: number; readonly ports: ReadonlyArray<0 | 1> }
+  /**
+   * Whether what is added to an operand is added to the result, with its sign turned maybe (`sum`), or multiplied by the
+   * other operand, on these ports. Absent: neither.
+   */
+  readonly shifts?: 'sum' | ReadonlyArray<number>
   /** Ports that may be smaller than the output. Default both. */
   readonly widened?: ReadonlyArray<number>
   /** One known element of small integer operands. */
@@ -235,6 +241,7 @@ export const binary = <const Name extends string, A = NoAttributes>(
     }),
     affine: (ctx, axis) => options.affine && channelAffine(ctx, axis, options.affine),
     multiplies: options.multiplies ?? false,
+    ...(options.shifts === undefined ? {} : { shifts: shiftsOf(options.shifts) }),
     broadcasts: (port) => options.widened?.includes(port) ?? true,
     passes: (_ctx, slices) => options.neutral?.ports.find((port) => slices[1 - port] === options.neutral?.value),
     identity: (ctx) =>
@@ -258,6 +265,19 @@ export const binary = <const Name extends string, A = NoAttributes>(
       return y && [y]
     },
   })
+
+/**
+ * Guard: masks of half precision leave no room, `x - 65504` is finite for few `x`, so that there a sum passes nothing on. Elsewhere
+ * a sum without a term overflows no sooner than one of which the terms are twice as large.
+ */
+const shiftsOf =
+  (kind: 'sum' | ReadonlyArray<number>): NonNullable<OpDef<string, unknown>['shifts']> =>
+  (ctx, port, { axes }) => {
+    const precision = outputPrecision(ctx)
+    if (precision === undefined) return []
+    if (kind === 'sum') return precision.largest < 2 ** 17 ? [] : alignedAxes(ctx, port, axes)
+    return kind.includes(port) ? alignedAxes(ctx, port, sameAlong(ctx, 1 - port, axes)) : []
+  }
 
 const hasZero = (tensor: Dense): boolean => {
   for (const x of elements(tensor)) if (Number(x) === 0) return true

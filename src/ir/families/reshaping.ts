@@ -131,6 +131,14 @@ export const reshaping = <const Name extends string, A>(
     contents: (ctx) => ctx.content(0),
     links: (ctx) => reshapeLinks(inputShape(ctx, 0), outputShape(ctx)),
     constant: (_ctx, [x]) => x ?? undefined,
+    // Axes that are followed by the same on both sides.
+    shifts: (ctx, port, { axes }) => {
+      const [from, to] = [inputShape(ctx, 0), outputShape(ctx)]
+      if (port !== 0 || from === undefined || to === undefined) return []
+      const isKept = (axis: number): boolean =>
+        to.slice(axis).every((dim, i) => dim === from[axis + i + from.length - to.length])
+      return [...axes].filter(isKept).map((axis) => axis + from.length - to.length)
+    },
     total: true,
     isView: true,
     identity: (ctx) => {

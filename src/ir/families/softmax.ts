@@ -26,13 +26,13 @@ const comparedAxes = (ctx: InferContext<SoftmaxAttributes>, rank: number): Reado
 
 /**
  * `same(n)` is what each of `n` equal elements becomes; absent where that is no constant to rely on. `sumsToOne`: whether what
- * is compared adds up to 1.
+ * is compared adds up to 1; `isShiftFree`: whether a number that is added to all of it changes nothing.
  */
 export const softmax = <const Name extends string>(
   name: Name,
   compute: (values: ReadonlyArray<number>) => ReadonlyArray<number>,
   same?: (count: number) => number,
-  sumsToOne = false,
+  { sumsToOne = false, isShiftFree = false } = {},
 ): OpDef<Name, SoftmaxAttributes> =>
   defineOp<Name, SoftmaxAttributes>({
     name,
@@ -53,6 +53,7 @@ export const softmax = <const Name extends string>(
     },
     ...(same === undefined ? {} : { constant: transferOf(same) }),
     ...(sumsToOne ? { sumsToOne: onlyComparedAxis } : {}),
+    ...(isShiftFree ? { shifts: (ctx) => [onlyComparedAxis(ctx) ?? []].flat() } : {}),
     evaluate: (ctx, [x]) => {
       const axes = x && comparedAxes(ctx, x.shape.length)
       if (!x || !axes || !isFloat(x.dtype)) return undefined

@@ -6,5 +6,6 @@ export const Add = binary('Add', [7, Infinity], (a, b) => a + b, {
   wide: (a, b) => a + b,
   affine: (c) => ({ scale: 1, shift: c }),
   neutral: { value: 0, ports: [0, 1] },
+  shifts: 'sum',
   content: addSizes,
 })

@@ -10,5 +10,6 @@ export const Div = binary('Div', [7, Infinity], (a, b) => a / b, {
   affine: (c, port) => (port === 0 ? { scale: 1 / c, shift: 0 } : undefined),
   multiplies: true,
   neutral: { value: 1, ports: [0] },
+  shifts: [0],
   content: divideSizes,
 })

@@ -9,4 +9,5 @@ export const LogSoftmax = softmax(
     return values.map((v) => v - most - rest)
   },
   (count) => -Math.log(count),
+  { isShiftFree: true },
 )

@@ -60,7 +60,9 @@ export const MatMul = defineOp<'MatMul', NoAttributes>({
     if (a === undefined || b === undefined || a.length < 2 || b.length < 2) return []
     const axes = [a.length - 1, b.length - 2] as const
     const isKnown = isStatic(a[axes[0]]) && a[axes[0]] === b[axes[1]]
-    return isKnown && (ctx.constant(0) === undefined || ctx.constant(1) === undefined) ? [{ ports: [0, 1], axes }] : []
+    if (!isKnown || (ctx.constant(0) !== undefined && ctx.constant(1) !== undefined)) return []
+    const rank = Math.max(a.length, b.length)
+    return [{ ports: [0, 1], axes, own: [rank - 2, rank - 1] }]
   },
   // Between computed operands: whatever a slice of zeros is multiplied with, and the mean of equal numbers.
   constant: (ctx, [a, b]) => {

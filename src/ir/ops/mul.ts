@@ -9,5 +9,6 @@ export const Mul = binary('Mul', [7, Infinity], (a, b) => a * b, {
   affine: (c) => ({ scale: c, shift: 0 }),
   multiplies: true,
   neutral: { value: 1, ports: [0, 1] },
+  shifts: [0, 1],
   content: multiplySizes,
 })

@@ -10,5 +10,5 @@ export const Softmax = softmax(
     return powers.map((v) => v / sum)
   },
   (count) => 1 / count,
-  true,
+  { sumsToOne: true, isShiftFree: true },
 )

@@ -37,6 +37,10 @@ export const Transpose = defineOp<'Transpose', TransposeAttributes>({
     const from = inputShape(ctx, 0)
     return from && order(ctx.attrs, from.length).every((a, o) => a === o) ? 0 : undefined
   },
+  shifts: (ctx, _port, { axes }) => {
+    const perm = order(ctx.attrs, inputShape(ctx, 0)?.length ?? 0)
+    return [...axes].flatMap((axis) => perm[axis] ?? [])
+  },
   total: true,
   evaluate: (ctx, [x]) => {
     const shape = targetShape(ctx)

@@ -1,11 +1,14 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { bitsOf } from '../dtype.ts'
 import { broadcastStatic, forEachIndex, stridesOf } from '../evaluate.ts'
+import { outputPrecision } from '../families/elementwise.ts'
 import { copied } from '../families/movement.ts'
+import { alignedAxes } from '../families/shifts.ts'
 import { broadcastShapes, tensorInput } from '../infer.ts'
 import { broadcastLinks, outputShape } from '../links.ts'
 import { defineOp } from '../op.ts'
 import { isKnownElement, unknownElement } from '../sizes.ts'
+import { uniformValue } from '../slices.ts'
 import { dense, elements } from '../tensor.ts'
 import { type Dim, sizeOf, tensorType } from '../type.ts'
 
@@ -39,6 +42,15 @@ export const Where = defineOp<'Where', Record<never, never>>({
   links: (ctx) => broadcastLinks(ctx, [0, 1, 2]),
   constant: (_ctx, [condition, a, b]) =>
     typeof condition === 'number' ? ((condition === 0 ? b : a) ?? undefined) : copied([a, b]),
+  // What takes no part in a softmax does not, whatever is added to the rest; the lowest number only where nothing comes between,
+  // and in half precision not for sure.
+  shifts: (ctx, port, { axes, ends }) => {
+    const [other, precision] = [ctx.constant(3 - port), outputPrecision(ctx)]
+    const fill = other && uniformValue(other)
+    if (port === 0 || precision === undefined || fill === undefined) return []
+    if (fill === -Infinity) return alignedAxes(ctx, port, axes)
+    return fill === -precision.largest && fill < -(2 ** 17) ? alignedAxes(ctx, port, ends) : []
+  },
   broadcasts: () => true,
   evaluate: (_ctx, [condition, a, b]) => {
     if (!condition || !a || !b) return undefined

@@ -79,6 +79,7 @@ export const jointLinks = (
   for (const {
     ports: [p, q],
     axes,
+    own,
   } of pairs) {
     const [a, b] = [jointsOf(p), jointsOf(q)]
     if (a === undefined || b === undefined || a.inner !== axes[0] || b.inner !== axes[1]) continue
@@ -88,7 +89,7 @@ export const jointLinks = (
     )
     if (!heads[0]?.some((l) => heads[1]?.some((m) => m.output === l.output && m.outputAxis === l.outputAxis))) continue
     followed.add(p).add(q)
-    joined.push({ ports: [p, q], axes: [rankOf(inputs[p]), rankOf(inputs[q])] })
+    joined.push({ ports: [p, q], axes: [rankOf(inputs[p]), rankOf(inputs[q])], ...(own && { own }) })
   }
   return { made, links: out, pairs: joined, binds: ports.filter((port) => !followed.has(port)) }
 }

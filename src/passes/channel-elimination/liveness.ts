@@ -9,7 +9,8 @@ import type { AxisLink, Node, Statistics, ValueId } from '../../ir/op.ts'
 import type { Constants } from './constants.ts'
 import type { Joint } from './joints.ts'
 import { bundlesOf, isAt, neededByBundle } from './mixing.ts'
-import { at, type Known, type Marks, zeroAlong } from './slice-readers.ts'
+import { idleIndices } from './pairs.ts'
+import { at, type Marks } from './slice-readers.ts'
 import { trackingOf } from './tracking.ts'
 import { axesOf, type Channel, jointOf, ownAxesOf, partnerOf, viewsOf } from './views.ts'
 
@@ -124,7 +125,7 @@ export const propagateLiveness = (graph: Graph, constants: Constants, alive: Rea
           : together !== undefined
             ? neededTogether(together, size, wanted)
             : partner !== undefined
-              ? nonZero(constants.known(node.inputs[partner.port] ?? '', partner.axis), size, partner.period)
+              ? neededBeside(idleIndices(graph, node, partner.pair, partner.side, constants), size)
               : neededAlong(tracking.tracked(input, axis) ? size : undefined, wanted, ofAxis)
         note(node, port, axis, read)
         marks[axis] = either(marks[axis] ?? 0, read)
@@ -151,11 +152,9 @@ const narrow = ({ outer, inner, outerSize, innerSize }: Joint, marks: Marks[] | 
   marks[outer] = left
 }
 
-/** Where what is multiplied with it is zero, an operand of `size` need not be computed. */
-const nonZero = (known: Known, size: number, period: number | undefined): Marks => {
-  const isZero = zeroAlong(known, period)
-  return wholeMarks(new Uint8Array(size).map((_, i) => (isZero(i) ? 0 : 1)))
-}
+/** Where what is multiplied with it makes it idle, an operand of `size` need not be computed. */
+const neededBeside = (isIdle: (index: number) => boolean, size: number): Marks =>
+  wholeMarks(new Uint8Array(size).map((_, i) => (isIdle(i) ? 0 : 1)))
 
 /** Marks that are all the same as one number. */
 const wholeMarks = (marks: Uint8Array): Marks => (!marks.includes(1) ? 0 : marks.includes(0) ? marks : 1)

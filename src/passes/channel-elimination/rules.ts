@@ -8,8 +8,8 @@ import type { Statistics, ValueId } from '../../ir/op.ts'
 import { type Target, widthMultiple } from '../target.ts'
 import type { Draft } from './draft.ts'
 import { unpaidBy } from './mixing.ts'
+import { idleIndices } from './pairs.ts'
 import type { Reason } from './relate.ts'
-import { zeroAlong } from './slice-readers.ts'
 import { axesOf, jointOf, type NodeView, ownAxesOf } from './views.ts'
 
 /** Puts back what the node asks for. It reads and changes channels of the node's own inputs and outputs only. */
@@ -122,20 +122,21 @@ const keepAlong = ({ node }: NodeView, s: Statistics, { facts, kept, vanished, p
   for (const gone of leaving) for (const i of gone.slice(least)) putChannel(input, s.axis, i, reason)
 }
 
-/** Of a product only what is zero on one side goes. */
+/** Of a product only what one side makes idle goes. */
 const keepPairs: Rule = ({ node, pairs }, { graph, facts, goes, putChannel, vanished }) => {
   if (pairs.length === 0 || vanished(node.outputs[0] ?? '')) return
   const text = `is multiplied with what is not zero in ${labelOf(node)}`
-  for (const { ports, axes, period } of pairs) {
-    const zeros = ports.map((port, side) => zeroAlong(facts.known(node.inputs[port] ?? '', axes[side] ?? 0), period))
-    const isZero = (k: number): boolean => zeros.some((one) => one(k))
+  for (const pair of pairs) {
+    const { ports, axes } = pair
+    const idle = ([0, 1] as const).map((side) => idleIndices(graph, node, pair, side, facts))
+    const isIdle = (k: number): boolean => idle.some((one) => one(k))
     const side = graph.constants.has(node.inputs[ports[0]] ?? '') ? 1 : 0
     const [value, axis] = [node.inputs[ports[side]] ?? '', axes[side]]
     const joint = axis < ownAxesOf(graph, value).length ? undefined : jointOf(graph, value)
     for (let k = 0; k < (axesOf(graph, value)[axis] ?? 0); k++) {
       // What goes with its head is not missed.
       if (joint !== undefined && goes(value, joint.outer, Math.floor(k / joint.innerSize))) continue
-      if (goes(value, axis, k) && !isZero(k)) putChannel(value, axis, k, { kind: 'product', at: labelOf(node), text })
+      if (goes(value, axis, k) && !isIdle(k)) putChannel(value, axis, k, { kind: 'product', at: labelOf(node), text })
     }
   }
 }

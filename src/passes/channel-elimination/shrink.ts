@@ -77,8 +77,8 @@ const shrinkContext = (
     const partner = partnerOf(pairs, port, axis)
     const size = graph.constants.get(node.inputs[port] ?? '')?.shape[axis] ?? 0
     if (partner !== undefined) {
-      const kept = decision.kept(node.inputs[partner.port] ?? '', partner.axis)
-      const { period } = partner
+      const { ports, axes, period } = partner.pair
+      const kept = decision.kept(node.inputs[ports[partner.side]] ?? '', axes[partner.side])
       if (kept === undefined || period === undefined) return kept
       const remainders = new Set(kept.map((i) => i % period))
       return Int32Array.from({ length: size }, (_, i) => i).filter((i) => remainders.has(i % period))

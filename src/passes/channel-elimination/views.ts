@@ -106,15 +106,16 @@ const structureOf = memoized((graph) => {
   return { views, joints }
 })
 
-/** The operand and axis that an axis of an input is summed over together with. */
+/** The pair that an axis of an input is summed over in, and the side of its other operand. */
 export const partnerOf = (
   pairs: ReadonlyArray<Pair>,
   port: number,
   axis: number,
-): { readonly port: number; readonly axis: number; readonly period?: number | undefined } | undefined => {
-  for (const { ports, axes, period } of pairs) {
-    if (ports[0] === port && axes[0] === axis) return { port: ports[1], axis: axes[1], period }
-    if (ports[1] === port && axes[1] === axis) return { port: ports[0], axis: axes[0], period }
+): { readonly pair: Pair; readonly side: 0 | 1 } | undefined => {
+  for (const pair of pairs) {
+    const { ports, axes } = pair
+    if (ports[0] === port && axes[0] === axis) return { pair, side: 1 }
+    if (ports[1] === port && axes[1] === axis) return { pair, side: 0 }
   }
   return undefined
 }

@@ -8,6 +8,11 @@ export default [
     constant([3], { values: [0.5, 0.5, 0.5] }),
   ]),
   sample('same shapes', [input([2, 3], { dtype: 'bool' }), input([2, 3]), input([2, 3])]),
+  sample('the lowest number', [
+    input([2, 3], { dtype: 'bool' }),
+    input([2, 3]),
+    constant([], { values: [-3.4028234663852886e38] }),
+  ]),
   sample('constant condition', [constant([3], { dtype: 'bool', values: [1, 0, 1] }), input([2, 3]), input([3])]),
   sample('known elements', [constant([3], { dtype: 'bool', values: [1, 0, 1] }), sizes([4, 5, 6]), sizes([1], [1])]),
 ]
