@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { Graph } from '../../src/ir/graph.ts'
 import * as ops from '../../src/ir/ops/index.ts'
 import { int64s, tensorOf } from '../../src/ir/tensor.ts'
-import { compile } from '../../src/compile.ts'
+import { compile } from '../../src/package/compile.ts'
 import { noMasks } from '../../src/masks/mask.ts'
 import { analyse } from '../../src/passes/channel-elimination/analyse.ts'
 import { hoistSelection } from '../../src/passes/hoist-selection.ts'
@@ -241,7 +241,7 @@ describe('what is added to scores, the same for all keys', () => {
     ['of a softmax over queries', (b, s) => b.op(ops.Softmax, [s], { axis: 2 })],
     ['of a hardmax', (b, s) => b.op(ops.Hardmax, [s], { axis: -1 })],
     ['that are clipped', (b, s) => softmax(b, b.op(ops.Relu, [s]))],
-    ['that are read besides', (b, s) => b.op(ops.Mul, [softmax(b, s), s])],
+    ['that are read besides', (b, s) => b.op(ops.Mul, [softmax(b, s), b.op(ops.Relu, [s])])],
     ['of which others have some number', hidden(-1e4)],
     ['of which others have the lowest number, scaled', hidden(lowest, scaled([]))],
     ['with a scale for each key', scaled([length])],
