@@ -1407,6 +1407,27 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: 'test/passes/prune.test.ts',
   },
   {
+    guard: 'a projection of integers is one again only where queries, keys and values are as wide',
+    file: 'src/passes/join-attention.ts',
+    from: "projection?.kind === 'integer' && isEven && bias",
+    to: "projection?.kind === 'integer' && bias",
+    tests: 'test/quantized.test.ts',
+  },
+  {
+    guard: 'keys and values from before are not taken apart',
+    file: 'src/ir/ops/microsoft/q-attention.ts',
+    from: 'inputs[8] !== undefined || p.wants(1)',
+    to: 'false',
+    tests: 'test/passes/fused-operators.test.ts',
+  },
+  {
+    guard: 'a mask of another size is not taken apart',
+    file: 'src/ir/ops/microsoft/q-attention.ts',
+    from: 'if (misfit !== undefined)',
+    to: 'if (misfit === undefined && x === undefined)',
+    tests: 'test/passes/fused-operators.test.ts',
+  },
+  {
     guard: 'a computed zero point is not known',
     file: 'src/masks/weights.ts',
     from: 'if (isComputed || zeros === undefined)',

@@ -24,6 +24,7 @@ import { LessOrEqual } from '../ir/ops/less-or-equal.ts'
 import { Less } from '../ir/ops/less.ts'
 import { Cast } from '../ir/ops/cast.ts'
 import { MatMul } from '../ir/ops/mat-mul.ts'
+import { MatMulInteger } from '../ir/ops/mat-mul-integer.ts'
 import * as microsoft from '../ir/ops/microsoft/index.ts'
 import { Mul } from '../ir/ops/mul.ts'
 import { Range } from '../ir/ops/range.ts'
@@ -39,12 +40,14 @@ import { elements, materialize } from '../ir/tensor.ts'
 import { type Dim, isStatic, sameShape, type Shape } from '../ir/type.ts'
 import type { Pass } from './pass.ts'
 
-/** The operators that are taken apart and put together again. */
-export const attentionOperators: ReadonlyArray<string> = [
-  Attention.name,
+const ofMicrosoft: ReadonlyArray<string> = [
   microsoft.Attention.name,
   microsoft.MultiHeadAttention.name,
+  microsoft.QAttention.name,
 ]
+
+/** The operators that are taken apart and put together again. */
+export const attentionOperators: ReadonlyArray<string> = [Attention.name, ...ofMicrosoft]
 
 /** Some indices in a row of an axis of the value that a chain of reshapes and transposes begins with. */
 interface Token {
@@ -404,7 +407,7 @@ const isPlaces = (graph: Graph, value: ValueId, count: Dim): boolean => {
 }
 
 /** One of ONNX Runtime's operators, if it computes that: with the projection where that is still one. */
-const asMicrosoft = (graph: Graph, found: Found, isWhole: boolean): Node | undefined => {
+const asMicrosoft = (graph: Graph, found: Found, names: ReadonlySet<string>): Node | undefined => {
   const { q, k, v, heads, shared, scores, sizes, keeps, last } = found
   if (q.rank !== 3 || k.rank !== v.rank || heads !== shared || keeps !== undefined) return undefined
   const isUnidirectional = scores.takes !== undefined
@@ -427,16 +430,26 @@ const asMicrosoft = (graph: Graph, found: Found, isWhole: boolean): Node | undef
     scale: scaleOf(found) ?? 0,
     ...(mask && { mask_filter_value: mask.filter }),
   }
-  const projection = isWhole ? projectionOf(graph, found) : undefined
-  if (projection !== undefined) {
-    const { name, inputs, widths } = projection
-    const given = widths.every((width) => width === widths[0]) ? {} : { qkv_hidden_sizes: widths }
+  const projection = projectionOf(graph, found)
+  const isEven = projection?.widths.every((width) => width === projection.widths[0]) === true
+  if (projection?.kind === 'real' && names.has(microsoft.Attention.name)) {
+    const given = isEven ? {} : { qkv_hidden_sizes: projection.widths }
     return makeNode(
       microsoft.Attention,
-      trimmed([...inputs, mask?.mask ?? '', '', bias]),
+      trimmed([...projection.inputs, mask?.mask ?? '', '', bias]),
       last.outputs,
       { ...attrs, ...given },
-      name,
+      projection.name,
+    )
+  }
+  if (projection?.kind === 'integer' && isEven && bias === '' && names.has(microsoft.QAttention.name)) {
+    const [x = '', weight = '', shift = '', xScale = '', scale = '', xZero = '', zero = ''] = projection.inputs
+    return makeNode(
+      microsoft.QAttention,
+      trimmed([x, weight, shift, xScale, scale, mask?.mask ?? '', xZero, zero]),
+      last.outputs,
+      attrs,
+      projection.name,
     )
   }
   return makeNode(
@@ -452,28 +465,53 @@ const asMicrosoft = (graph: Graph, found: Found, isWhole: boolean): Node | undef
 const trimmed = (inputs: ReadonlyArray<ValueId>): ReadonlyArray<ValueId> =>
   inputs.slice(0, inputs.findLastIndex((value) => value !== '') + 1)
 
-/** What one projection makes queries, keys and values of: its input, weight and bias, and the widths of the three. */
-const projectionOf = (
-  graph: Graph,
-  { q, k, v }: Found,
-):
-  | { readonly name: string; readonly inputs: ReadonlyArray<ValueId>; readonly widths: ReadonlyArray<number> }
-  | undefined => {
+/** What makes queries, keys and values at once: of real numbers, or of integers and their scales. */
+interface Projection {
+  readonly kind: 'real' | 'integer'
+  readonly name: string
+  /** Input, weight and bias; of integers then the scales of the first two, and what stands for zero in them. */
+  readonly inputs: ReadonlyArray<ValueId>
+  /** The widths of the three. */
+  readonly widths: ReadonlyArray<number>
+}
+
+const projectionOf = (graph: Graph, { q, k, v }: Found): Projection | undefined => {
   const split = producersOf(graph).get(q.value)
   if (!isOp(split, Split) || split.outputs.length !== 3) return undefined
   const values = [q.value, k.value, v.value]
   if (!split.outputs.every((name, i) => name === values[i] && onlyReader(graph, name) !== undefined)) return undefined
   const widths = values.map((name) => shapeOf(graph.types.get(name))?.at(-1)).filter(isStatic)
   const sum = inner(graph, split.inputs[0] ?? '', Add)
-  const product = sum && inner(graph, sum.inputs[0] ?? '', MatMul)
-  const [x = '', weight = ''] = product?.inputs ?? []
+  const real = sum && inner(graph, sum.inputs[0] ?? '', MatMul)
+  const scaled = sum && inner(graph, sum.inputs[0] ?? '', Mul)
+  const whole = scaled && inner(graph, scaled.inputs[0] ?? '', Cast)
+  const factor = scaled && inner(graph, scaled.inputs[1] ?? '', Mul)
+  const sums = whole && inner(graph, whole.inputs[0] ?? '', MatMulInteger)
+  const product = real ?? (factor && sums)
+  const [x = '', weight = '', xZero = '', zero = ''] = product?.inputs ?? []
   const bias = sum?.inputs[1] ?? ''
+  const scale = factor?.inputs[1] ?? ''
   const fits =
     widths.length === 3 &&
     shapeOf(graph.types.get(x))?.length === 3 &&
     graph.constants.get(weight)?.shape.length === 2 &&
-    graph.constants.get(bias)?.shape.length === 1
-  return fits ? { name: product?.name ?? '', inputs: [x, weight, bias], widths } : undefined
+    graph.constants.get(bias)?.shape.length === 1 &&
+    (real !== undefined || isVectorOf(graph, scale, widths))
+  if (product === undefined || !fits) return undefined
+  return real === undefined
+    ? {
+        kind: 'integer',
+        name: product.name,
+        inputs: [x, weight, bias, factor?.inputs[0] ?? '', scale, xZero, zero],
+        widths,
+      }
+    : { kind: 'real', name: product.name, inputs: [x, weight, bias], widths }
+}
+
+/** Whether a value is a constant of one number, or of one for each column of a projection. */
+const isVectorOf = (graph: Graph, value: ValueId, widths: ReadonlyArray<number>): boolean => {
+  const shape = graph.constants.get(value)?.shape
+  return shape !== undefined && shape.length < 2 && [1, widths.reduce((a, b) => a + b, 0)].includes(shape[0] ?? 1)
 }
 
 /**
@@ -490,10 +528,9 @@ const joined = (graph: Graph, names: ReadonlySet<string>): Graph => {
   for (const node of graph.nodes) {
     const found = find(graph, node)
     if (found === undefined) continue
-    const isWhole = names.has(microsoft.Attention.name)
-    const isMicrosoft = isWhole || names.has(microsoft.MultiHeadAttention.name)
+    const isMicrosoft = ofMicrosoft.some((name) => names.has(name))
     const own = names.has(Attention.name) ? asAttention(graph, found) : undefined
-    const made = own ?? (isMicrosoft ? asMicrosoft(graph, found, isWhole) : undefined)
+    const made = own ?? (isMicrosoft ? asMicrosoft(graph, found, names) : undefined)
     if (made !== undefined) whole.set(found.last, made)
   }
   return whole.size === 0 ? graph : withParts(graph, { nodes: graph.nodes.map((node) => whole.get(node) ?? node) })

@@ -142,7 +142,6 @@ export const opaqueOfMicrosoft: typeof opaque = [
       'DynamicQuantizeLSTM',
       'MatMulInteger16',
       'MulInteger',
-      'QAttention',
       'QEmbedLayerNormalization',
       'QLinearAveragePool',
       'QLinearConv',

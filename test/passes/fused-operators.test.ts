@@ -88,6 +88,20 @@ output y: float32[N,2]`,
     ],
   ],
   [
+    'QAttention',
+    `input x: uint8[N,S,2]
+     const w: int8[2,6] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3]
+     const b: float32[6] = [1, 2, 3, 4, 5, 6]
+     const s: float32[] = 0.5
+     const z: uint8[] = 3
+     y = com.microsoft.QAttention(x, w, b, s, s, _, z) { num_heads: 2 }
+     output y: float32[N,S,2]`,
+    [
+      ...['MatMulInteger', 'Cast', 'Mul', 'Mul', 'Add', 'Split', 'Reshape', 'Transpose', 'Reshape', 'Transpose'],
+      ...['Reshape', 'Transpose', 'Transpose', 'MatMul', 'Mul', 'Softmax', 'MatMul', 'Transpose', 'Reshape'],
+    ],
+  ],
+  [
     'MultiHeadAttention',
     `input x: float32[N,S,2]
      y = com.microsoft.MultiHeadAttention(x, x, x) { num_heads: 2 }
@@ -145,6 +159,23 @@ test.each([
 test('Attention of another kind is not looked into', () => {
   expect(() => attention('', 'long')).toThrow('a mask of another size')
   expect(() => attention(', softcap: 1.5', '_')).toThrow('a soft cap')
+})
+
+test.each([
+  ['knows keys and values from before', '_, _, _, past', ''],
+  ['gives keys and values', '_', ', kept'],
+  ['has a mask of another size', 'mask', ''],
+])('QAttention that %s stays', (_, inputs, outputs) => {
+  const body = `input x: uint8[N,3,2]
+    input mask: int32[1,3]
+    input past: float32[2,N,2,1,1]
+    const w: int8[2,6] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3]
+    const b: float32[6] = [1, 2, 3, 4, 5, 6]
+    const s: float32[] = 0.5
+    y${outputs} = com.microsoft.QAttention(x, w, b, s, s, ${inputs}) { num_heads: 2 }
+    output y: float32[N,3,2]${outputs === '' ? '' : '\n output kept: float32[2,N,2,P,1]'}`
+  const { nodes } = runLawful(simplify, parsed(body), { unevaluated: true })
+  expect(nodes.map(({ op }) => op)).toEqual(['com.microsoft.QAttention'])
 })
 
 test('every operator of com.microsoft that is several others has a case here', () => {

@@ -1,6 +1,10 @@
 /** What the attention operators of ONNX Runtime have in common. */
-import type { InferContext } from '../op.ts'
+import type { InferContext, ValueId } from '../op.ts'
+import { Split } from '../ops/split.ts'
+import { int64s } from '../tensor.ts'
 import { type Dim, type Shape, unknownDim, type ValueType } from '../type.ts'
+import { attended, mergeHeads, splitHeads } from './attention.ts'
+import type { Parts } from './composition.ts'
 
 /** Whether two sizes are known to be equal. */
 const same = (a: Dim | undefined, b: Dim | undefined): boolean => a !== undefined && a === b
@@ -30,4 +34,32 @@ export const stateShape = (
 ): Shape => {
   const name = ctx.outputNames[output] ?? ''
   return [batch ?? unknownDim(name, 0), heads, unknownDim(name, 2), size]
+}
+
+/** Attention of what a projection makes, queries, keys and values one after another, the latter `wide`: `[batch, places, wide]`. */
+export const attendedToItself = (
+  p: Parts,
+  attrs: {
+    readonly num_heads: number
+    readonly scale: number
+    readonly mask_filter_value: number
+    readonly unidirectional: number
+  },
+  [width, wide]: readonly [number, number],
+  { projected, mask, bias }: Readonly<Record<'projected' | 'mask' | 'bias', ValueId>>,
+): ValueId => {
+  const heads = attrs.num_heads
+  const sizes = p.constant(int64s([width, width, wide]))
+  const [q = '', k = '', v = ''] = p.outputs(Split, [projected, sizes], 3, { axis: 2 })
+  const y = attended(p, {
+    q: splitHeads(p, q, heads, width / heads),
+    k: splitHeads(p, k, heads, width / heads),
+    v: splitHeads(p, v, heads, wide / heads),
+    scale: attrs.scale === 0 ? 1 / Math.sqrt(width / heads) : attrs.scale,
+    bias,
+    mask,
+    filter: attrs.mask_filter_value,
+    isCausal: attrs.unidirectional !== 0,
+  })
+  return mergeHeads(p, y, wide)
 }

@@ -1,5 +1,8 @@
 """Makes the quantized models of this folder: a small convolutional network, quantized by ONNX Runtime's quantizer in its formats.
 
+`bert_optimised_dynamic` is `zoo/bert-optimised` before its numbers were taken out, through `quantize_dynamic` with weights of uint8
+(`extra_options={"DefaultTensorType": 1}`): attention as QAttention, tables of integers behind Gather.
+
     python generate.py        # with onnx and onnxruntime
 """
 import os

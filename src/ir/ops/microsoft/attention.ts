@@ -1,15 +1,12 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { float, int, optionalInt, optionalInts } from '../../attributes.ts'
-import { attended, mergeHeads, splitHeads } from '../../families/attention.ts'
 import { composition } from '../../families/composition.ts'
-import { maskMisfit, stateShape } from '../../families/microsoft-attention.ts'
+import { attendedToItself, maskMisfit, stateShape } from '../../families/microsoft-attention.ts'
 import { tensorInput } from '../../infer.ts'
 import type { InferContext } from '../../op.ts'
-import { int64s } from '../../tensor.ts'
 import { isStatic, tensorType } from '../../type.ts'
 import { Add } from '../add.ts'
 import { MatMul } from '../mat-mul.ts'
-import { Split } from '../split.ts'
 
 interface AttentionAttributes {
   readonly num_heads: number
@@ -66,22 +63,11 @@ const base = composition<'com.microsoft.Attention', AttentionAttributes>(
     const misfit = maskMisfit(inputs[3], [x.shape[0], x.shape[1], x.shape[1]])
     if (misfit !== undefined) return E.left(misfit)
     const [width, wide] = widths.right
-    const heads = attrs.num_heads
     const projected = p.node(MatMul, [p.input(0), p.input(1)])
     const whole = inputs[2] === undefined ? projected : p.node(Add, [projected, p.input(2)])
-    const sizes = p.constant(int64s([width, width, wide]))
-    const [q = '', k = '', v = ''] = p.outputs(Split, [whole, sizes], 3, { axis: 2 })
-    const y = attended(p, {
-      q: splitHeads(p, q, heads, width / heads),
-      k: splitHeads(p, k, heads, width / heads),
-      v: splitHeads(p, v, heads, wide / heads),
-      scale: attrs.scale === 0 ? 1 / Math.sqrt(width / heads) : attrs.scale,
-      bias: p.input(5),
-      mask: p.input(3),
-      filter: attrs.mask_filter_value,
-      isCausal: attrs.unidirectional !== 0,
-    })
-    return E.right([mergeHeads(p, y, wide)])
+    return E.right([
+      attendedToItself(p, attrs, [width, wide], { projected: whole, mask: p.input(3), bias: p.input(5) }),
+    ])
   },
 )
 
