@@ -71,13 +71,15 @@ export { version } from '../package/version.ts'
 // Training. TensorFlow.js is loaded when a backend is opened, not before.
 export { train, type CheckpointOptions, type Trained, type TrainOptions } from '../train/loop/train.ts'
 export type { TrainError } from '../train/loop/error.ts'
-export type { Progress } from '../train/loop/progress.ts'
+export type { EvaluationProgress, Progress } from '../train/loop/progress.ts'
 export {
   type EpochEntry,
   type History,
   type HistoryEntry,
   historyLines,
   historyTable,
+  type LayersLeft,
+  type PlanEntry,
   type Score,
   type TestEntry,
   type UpdateEntry,

@@ -5,6 +5,7 @@ import type { DataSet } from '../data/index.ts'
 import { type Length, policyOf, type Recipe } from '../recipe/index.ts'
 import { dueSteps, type Policy } from '../sparse/index.ts'
 import { type Checkpoint, type Identity, readCheckpoint, resumeRun } from './checkpoint.ts'
+import { lastPlan } from './history.ts'
 import { trainError, type TrainError } from './error.ts'
 import { disposeRun, type Run, startRun, type Trainable } from './run.ts'
 import { saliencyDensities } from './saliency.ts'
@@ -30,6 +31,8 @@ export const beginRun = async (trainable: Trainable, beginning: Beginning): Prom
   const found = resumed === undefined ? E.right(undefined) : await readCheckpoint(resumed, identity)
   if (E.isLeft(found)) return found
   const checkpoint = found.right
+  const shorter = shorterProblem(recipe, checkpoint)
+  if (shorter !== undefined) return E.left(shorter)
   const policy = await runPolicy(trainable, beginning, checkpoint)
   if (E.isLeft(policy)) return policy
   const run = startRun(trainable, policy.right, recipe.seed, beginning.masks)
@@ -38,6 +41,17 @@ export const beginRun = async (trainable: Trainable, beginning: Beginning): Prom
   if (E.isRight(placed)) return run
   disposeRun(run.right)
   return placed
+}
+
+/**
+ * A run may be made longer: from its step on, the learning rate and the policy are those of the longer training at that
+ * step. It may not be made shorter: what the policy was yet to do by the end would be left out.
+ */
+const shorterProblem = ({ epochs }: Recipe, checkpoint: Checkpoint | undefined): TrainError | undefined => {
+  const planned = lastPlan(checkpoint?.saved.history ?? [])?.epochs ?? 0
+  if (epochs >= planned) return undefined
+  const help = 'A run can be made longer, not shorter: leave the epochs as they were, or start another run.'
+  return trainError('epochs', `at least the ${planned} that the run was begun with`, `${epochs}`, help)
 }
 
 /** The recipe's policy; the densities that it leaves open are the checkpoint's, or are found out. */

@@ -6,12 +6,13 @@ import { digestOf } from '../../ir/digest.ts'
 import type { Graph } from '../../ir/graph.ts'
 import type { ValueId } from '../../ir/op.ts'
 import { dense, type Dense, float32View, type Tensor, tensorOf } from '../../ir/tensor.ts'
+import { isRecord } from '../../ir/record.ts'
 import { sizeOf } from '../../ir/type.ts'
 import { decodeSafetensors, encodeSafetensors } from '../../masks/safetensors.ts'
 import { cursorFrom, cursorWords, type DataSet } from '../data/index.ts'
 import { fromArrays, toArrays } from '../sparse/index.ts'
 import { trainError, type TrainError } from './error.ts'
-import type { HistoryEntry } from './history.ts'
+import { type HistoryEntry, isEntry, revived } from './history.ts'
 import type { Recipe } from '../recipe/index.ts'
 import { type Held, moveRun, namesHeld, readHeld, type Run, type Tally, type Trainable } from './run.ts'
 import { slimGraph } from './slim-graph.ts'
@@ -27,7 +28,8 @@ const withSortedKeys = (_: string, x: unknown): unknown =>
     ? Object.fromEntries(Object.entries(x).sort(([a], [b]) => (a < b ? -1 : 1)))
     : x
 
-export const identityOf = (graph: Graph, data: DataSet, recipe: Recipe): Identity => ({
+/** A run may be made longer: how many epochs a recipe has is no part of what it is. */
+export const identityOf = (graph: Graph, data: DataSet, { epochs: _epochs, ...recipe }: Recipe): Identity => ({
   recipe: digestOfData(recipe),
   graph: digestOfData([
     graph.nodes.map(({ op, inputs, outputs }) => [op, inputs, outputs]),
@@ -44,7 +46,7 @@ export const identityOf = (graph: Graph, data: DataSet, recipe: Recipe): Identit
 
 /** The numbers of a run that are not arrays. */
 interface Saved {
-  readonly version: 1
+  readonly version: 2
   readonly identity: Identity
   readonly step: number
   readonly tally: Tally
@@ -72,7 +74,7 @@ export const saveRun = async (run: Run, path: string, identity: Identity): Promi
   const { step, tally, history } = run
   const { distribution } = run.sparse.policy
   const given = distribution.kind === 'given' ? { densities: distribution.densities } : {}
-  const record: Saved = { version: 1, identity, step, tally, history, ...given }
+  const record: Saved = { version: 2, identity, step, tally, history, ...given }
   const chunks = encodeSafetensors(tensors, new Map([['chasec', JSON.stringify(record)]]))
   return writeFile(path, chunks, { replace: true })
 }
@@ -214,37 +216,12 @@ const readIfThere = async (path: string): Promise<E.Either<TrainError, Uint8Arra
   }
 }
 
-const isObject = (x: unknown): x is Readonly<Record<string, unknown>> =>
-  typeof x === 'object' && x !== null && !Array.isArray(x)
-
 const isCount = (x: unknown): x is number => typeof x === 'number' && Number.isSafeInteger(x) && x >= 0
 
-const hasNumbers = (x: Readonly<Record<string, unknown>>, keys: ReadonlyArray<string>): boolean =>
-  keys.every((key) => typeof x[key] === 'number')
-
-const score = ['loss', 'accuracy'] as const
-
-/** The numbers of each kind of entry, all required. */
-const entryNumbers: Readonly<Record<HistoryEntry['kind'], ReadonlyArray<string>>> = {
-  epoch: [...score, 'epoch', 'step', 'learningRate', 'density', 'channels', 'seconds', 'stepsPerSecond'],
-  update: ['step', 'density', 'live', 'pruned', 'grown', 'removed', 'channels'],
-  test: [...score, 'step'],
-}
-
-const isEntry = (x: unknown): x is HistoryEntry => {
-  if (!isObject(x)) return false
-  const { kind } = x
-  if (kind !== 'epoch' && kind !== 'update' && kind !== 'test') return false
-  const { validation } = x
-  return (
-    hasNumbers(x, entryNumbers[kind]) && (kind !== 'epoch' || (isObject(validation) && hasNumbers(validation, score)))
-  )
-}
-
 const isSaved = (x: unknown): x is Saved => {
-  if (!isObject(x) || x['version'] !== 1) return false
+  if (!isRecord(x) || x['version'] !== 2) return false
   const { identity, step, tally, history, densities } = x
-  if (!isObject(identity) || !isCount(step) || !isObject(tally) || !Array.isArray(history)) return false
+  if (!isRecord(identity) || !isCount(step) || !isRecord(tally) || !Array.isArray(history)) return false
   return (
     ['loss', 'correct', 'images', 'steps', 'seconds'].every((key) => Number.isFinite(tally[key])) &&
     history.every(isEntry) &&
@@ -253,7 +230,6 @@ const isSaved = (x: unknown): x is Saved => {
 }
 
 const savedOf = (text: string | undefined): Saved | undefined => {
-  // JSON has no NaN: a loss or speed that was not finite has become null.
-  const parsed = E.tryCatch((): unknown => JSON.parse(text ?? '', (_, x: unknown) => (x === null ? NaN : x)), E.toError)
+  const parsed = E.tryCatch((): unknown => JSON.parse(text ?? '', revived), E.toError)
   return E.isRight(parsed) && isSaved(parsed.right) ? parsed.right : undefined
 }

@@ -1,6 +1,11 @@
 /** Densities and channels of a sparse state, for people. */
 import { sizeOf } from '../../ir/type.ts'
+import { slotsOf } from '../sparse/network.ts'
 import type { State } from '../sparse/index.ts'
+import type { LayersLeft, PlanEntry } from './history.ts'
+
+/** Channels that are not removed. */
+const channelsLeft = (marks: Uint8Array): number => marks.reduce((n, mark) => n + 1 - mark, 0)
 
 /** Kept weights as a fraction of those that count in the dense network. */
 export const densityOf = ({ origin, network, masks }: State): number => {
@@ -15,6 +20,32 @@ export const densityOf = ({ origin, network, masks }: State): number => {
 
 /** Channels of all streams: how many are not removed, and how many there were. */
 export const channelsOf = ({ origin, removed }: State): { readonly left: number; readonly of: number } => ({
-  left: removed.reduce((n, marks) => n + marks.reduce((sum, mark) => sum + 1 - mark, 0), 0),
+  left: removed.reduce((n, marks) => n + channelsLeft(marks), 0),
   of: origin.streams.reduce((n, stream) => n + stream.channels, 0),
 })
+
+/** The layers of the dense network. */
+export const layersOfOrigin = ({ origin }: State): PlanEntry['layers'] =>
+  origin.layers.map(({ name, shape, outputAxis }) => ({
+    name,
+    weights: sizeOf(shape),
+    channels: shape[outputAxis] ?? 0,
+  }))
+
+/** What is left of each layer of the dense network. */
+export const layersLeft = (state: State): LayersLeft => {
+  const { origin, masks, removed } = state
+  const channels = new Map(origin.layers.map(({ name, shape, outputAxis }) => [name, shape[outputAxis] ?? 0]))
+  const axes = new Map(origin.layers.map(({ name, outputAxis }) => [name, outputAxis]))
+  for (const [s, stream] of origin.streams.entries()) {
+    const gone = stream.channels - channelsLeft(removed[s] ?? new Uint8Array(0))
+    for (const { layer, axis, span = 1 } of slotsOf(stream)) {
+      if (axis === axes.get(layer)) channels.set(layer, (channels.get(layer) ?? 0) - gone * span)
+    }
+  }
+  const live = (l: number): number => (masks[l] ?? new Uint8Array(0)).reduce((n, bit) => n + bit, 0)
+  return {
+    layerDensities: origin.layers.map(({ shape }, l) => live(l) / Math.max(1, sizeOf(shape))),
+    layerChannels: origin.layers.map(({ name }) => channels.get(name) ?? 0),
+  }
+}

@@ -7,10 +7,15 @@ export {
   type HistoryEntry,
   historyLines,
   historyTable,
+  isEntry,
+  type LayersLeft,
+  lastPlan,
+  type PlanEntry,
+  revived,
   type Score,
   type TestEntry,
   type UpdateEntry,
 } from './history.ts'
 export { networkOf } from './network.ts'
-export type { Progress } from './progress.ts'
+export type { EvaluationProgress, Progress } from './progress.ts'
 export { type CheckpointOptions, train, type Trained, type TrainOptions } from './train.ts'

@@ -19,14 +19,31 @@ export interface Progress {
   readonly secondsLeft: number
 }
 
-/** Tells of a run from step `from` on. Densities are counted when the masks have changed. */
-export const progressMeter = (from: number, { steps }: Length, epochs: number): ((run: Run) => Progress) => {
-  const began = performance.now()
+/** How far the evaluation of a part of the data is, in images. */
+export interface EvaluationProgress {
+  readonly part: 'validation' | 'test'
+  readonly done: number
+  readonly of: number
+}
+
+/**
+ * Tells of a run from step `from` on. Densities are counted when the masks have changed. The first step, in which kernels
+ * are made ready, counts for the time left only while there is no other. `now`: milliseconds.
+ */
+export const progressMeter = (
+  from: number,
+  { steps }: Length,
+  epochs: number,
+  now: () => number = () => performance.now(),
+): ((run: Run) => Progress) => {
+  let anchor = { step: from, time: now() }
   let counted:
     { readonly of: Run['sparse']; readonly density: number; readonly channels: Progress['channels'] } | undefined
   return ({ sparse, step, tally, cursor }) => {
     if (counted?.of !== sparse) counted = { of: sparse, density: densityOf(sparse), channels: channelsOf(sparse) }
-    const secondsPerStep = (performance.now() - began) / 1000 / (step - from)
+    const time = now()
+    const secondsPerStep = (time - anchor.time) / 1000 / (step - anchor.step)
+    if (step === from + 1) anchor = { step, time }
     return {
       step,
       steps,

@@ -5,6 +5,7 @@ import { batchesInOrder, type Batch, type DataSet, loadBatch, type Split } from 
 import type { Executor, Feeds, TrainingState } from '../executor/executor.ts'
 import type { TrainError } from './error.ts'
 import type { Score } from './history.ts'
+import type { EvaluationProgress } from './progress.ts'
 import { disposeAll } from './run.ts'
 
 /** A batch under the name of the graph's input. */
@@ -36,16 +37,31 @@ export const countRows = (
   return { correct, loss }
 }
 
-/** Mean cross entropy (no smoothing) and accuracy over a part of the data, with the running statistics. */
+export interface EvaluationOptions {
+  readonly part: EvaluationProgress['part']
+  /** Images at once. */
+  readonly batch: number
+  readonly signal?: AbortSignal | undefined
+  /** Is told after every batch. */
+  readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined
+}
+
+/**
+ * Mean cross entropy (no smoothing) and accuracy over a part of the data, with the running statistics; undefined where the
+ * signal was aborted meanwhile.
+ */
 export const evaluate = async (
   executor: Executor,
   state: TrainingState,
   data: DataSet,
-  split: Split,
-  batch: number,
-): Promise<E.Either<TrainError, Score>> => {
-  let [correct, loss] = [0, 0]
+  { part, batch, signal, onProgress }: EvaluationOptions,
+): Promise<E.Either<TrainError, Score | undefined>> => {
+  const split: Split = data[part]
+  let [correct, loss, done] = [0, 0, 0]
   for (const drawn of batchesInOrder(split.size, batch)) {
+    // A signal can only be noticed between tasks.
+    await new Promise((resolve) => setImmediate(resolve))
+    if (signal?.aborted === true) return E.right(undefined)
     const loaded = await loadBatch(data, split, drawn)()
     if (E.isLeft(loaded)) return loaded
     const outputs = executor.forward(state, feedsOf(executor, data, loaded.right), 'eval')
@@ -55,6 +71,8 @@ export const evaluate = async (
     disposeAll(outputs.right)
     correct += counted.correct
     loss += counted.loss
+    done += drawn.indices.length
+    onProgress?.({ part, done, of: split.size })
   }
   return E.right({ loss: loss / split.size, accuracy: correct / split.size })
 }

@@ -12,10 +12,10 @@ import { graphWithParameters } from '../executor/graph-with-parameters.ts'
 import { type Length, learningRateAt, type Recipe } from '../recipe/index.ts'
 import { beginRun } from './begin.ts'
 import { type Identity, identityOf, saveRun } from './checkpoint.ts'
-import { channelsOf, densityOf } from './counts.ts'
+import { channelsOf, densityOf, layersLeft, layersOfOrigin } from './counts.ts'
 import { trainError, type TrainError } from './error.ts'
-import type { EpochEntry, History } from './history.ts'
-import { type Progress, progressMeter } from './progress.ts'
+import { type EpochEntry, type History, lastPlan, type Score } from './history.ts'
+import { type EvaluationProgress, type Progress, progressMeter } from './progress.ts'
 import { disposeRun, emptyTally, readHeld, type Run, trainableOf, withEffective } from './run.ts'
 import { evaluate } from './score.ts'
 import { trainStep } from './step.ts'
@@ -34,10 +34,12 @@ export interface TrainOptions {
   readonly checkpoint?: CheckpointOptions
   /** Weights that are 0 and stay so, by name in the graph: for training a pruned network further. For method `dense` only. */
   readonly masks?: Masks
-  /** When aborted, training stops after the step it is in, a checkpoint written if there is to be one. */
+  /** When aborted, training stops after the step or the batch evaluated that it is in, a checkpoint written if there is to be one. */
   readonly signal?: AbortSignal
   /** Is told after every step. */
   readonly onProgress?: (progress: Progress) => void
+  /** Is told after every batch of an evaluation. */
+  readonly onEvaluation?: (progress: EvaluationProgress) => void
   /** Is told of the whole history when the run starts or goes on, and whenever an epoch or the training ends. */
   readonly onHistory?: (history: History) => void
 }
@@ -100,6 +102,7 @@ export const train =
     }
     const job: Job = { run: run.right, data, recipe, length, identity, options }
     try {
+      if (lastPlan(job.run.history)?.epochs !== recipe.epochs) notePlan(job)
       options.onHistory?.(run.right.history)
       const completed = await runSteps(job)
       return E.isLeft(completed) ? completed : await resultOf(job.run, completed.right)
@@ -153,19 +156,52 @@ const runSteps = async (job: Job): Promise<E.Either<TrainError, boolean>> => {
   const { run, length, options } = job
   const every = options.checkpoint?.every ?? length.stepsPerEpoch
   const report = progressMeter(run.step, length, job.recipe.epochs)
-  while (run.step < length.steps) {
+  while (true) {
     if (options.signal?.aborted === true) {
       const saved = await save(job)
       return E.isLeft(saved) ? saved : E.right(false)
     }
-    const stepped = await oneStep(job, report)
-    if (E.isLeft(stepped)) return stepped
-    if (run.step % every !== 0 && run.step < length.steps) continue
+    const ended = epochEnded(run)
+    if (!ended && run.step >= length.steps) break
+    const done = ended ? await endEpoch(job) : await oneStep(job, report)
+    if (E.isLeft(done)) return done
+    // What an epoch ends with is done before a checkpoint is written.
+    if (epochEnded(run) || (run.step % every !== 0 && run.step < length.steps)) continue
     const saved = await save(job)
     if (E.isLeft(saved)) return saved
   }
-  return run.history.some(({ kind }) => kind === 'test') ? E.right(true) : test(job)
+  return run.history.some(({ kind, step }) => kind === 'test' && step === run.step) ? E.right(true) : test(job)
 }
+
+/** Whether all images of an epoch have been trained on, and it is yet to be evaluated. */
+const epochEnded = ({ cursor, tally }: Run): boolean => cursor.position === 0 && tally.steps > 0
+
+const notePlan = ({ run, recipe, length }: Job): void => {
+  run.history.push({
+    kind: 'plan',
+    step: run.step,
+    epochs: recipe.epochs,
+    stepsPerEpoch: length.stepsPerEpoch,
+    density: densityOf(run.sparse),
+    channels: channelsOf(run.sparse).left,
+    layers: layersOfOrigin(run.sparse),
+    ...layersLeft(run.sparse),
+  })
+}
+
+/** The score of a part of the data; undefined where the run is to be stopped. */
+const scored = (
+  { run, data, recipe, options }: Job,
+  part: EvaluationProgress['part'],
+): Promise<E.Either<TrainError, Score | undefined>> =>
+  withEffective(run, (state) =>
+    evaluate(run.executor, state, data, {
+      part,
+      batch: recipe.batch,
+      signal: options.signal,
+      onProgress: options.onEvaluation,
+    }),
+  )
 
 const save = async ({ run, identity, options }: Job): Promise<E.Either<TrainError, undefined>> =>
   options.checkpoint === undefined ? E.right(undefined) : saveRun(run, options.checkpoint.path, identity)
@@ -196,15 +232,15 @@ const oneStep = async (
   }
   if (update !== undefined) run.history.push(update)
   job.options.onProgress?.(report(run))
-  return drawn.last ? endEpoch(job) : E.right(undefined)
+  return E.right(undefined)
 }
 
-/** Evaluates the validation images and notes the epoch. */
-const endEpoch = async ({ run, data, recipe, length, options }: Job): Promise<E.Either<TrainError, undefined>> => {
-  const validation = await withEffective(run, (state) =>
-    evaluate(run.executor, state, data, data.validation, recipe.batch),
-  )
+/** Evaluates the validation images and notes the epoch, unless the run is to be stopped. */
+const endEpoch = async (job: Job): Promise<E.Either<TrainError, undefined>> => {
+  const { run, recipe, length, options } = job
+  const validation = await scored(job, 'validation')
   if (E.isLeft(validation)) return validation
+  if (validation.right === undefined) return E.right(undefined)
   const { loss, correct, images, steps, seconds } = run.tally
   const entry: EpochEntry = {
     kind: 'epoch',
@@ -216,6 +252,7 @@ const endEpoch = async ({ run, data, recipe, length, options }: Job): Promise<E.
     validation: validation.right,
     density: densityOf(run.sparse),
     channels: channelsOf(run.sparse).left,
+    ...layersLeft(run.sparse),
     seconds,
     stepsPerSecond: steps / seconds,
   }
@@ -226,9 +263,10 @@ const endEpoch = async ({ run, data, recipe, length, options }: Job): Promise<E.
 }
 
 const test = async (job: Job): Promise<E.Either<TrainError, boolean>> => {
-  const { run, data, recipe } = job
-  const score = await withEffective(run, (state) => evaluate(run.executor, state, data, data.test, recipe.batch))
+  const { run } = job
+  const score = await scored(job, 'test')
   if (E.isLeft(score)) return score
+  if (score.right === undefined) return E.right(false)
   run.history.push({ kind: 'test', step: run.step, ...score.right })
   job.options.onHistory?.(run.history)
   const saved = await save(job)

@@ -31,9 +31,12 @@ export interface Recipe {
   readonly slim: boolean
 }
 
+/** Passes over the training images where nothing is said: some tens of minutes for a small network on a CPU, not days. */
+export const defaultEpochs = 30
+
 /**
- * The recipe that plain data describe; what is left out has the values of the CIFAR presets, but for a batch of 128 and the
- * method.
+ * The recipe that plain data describe; what is left out has the values of the CIFAR presets, but for the epochs, a batch of
+ * 128 and the method.
  * Errors: everything that is wrong, unknown entries included.
  */
 export const decodeRecipe = (data: unknown): E.Either<NonEmptyArray<RecipeError>, Recipe> => {
@@ -42,7 +45,7 @@ export const decodeRecipe = (data: unknown): E.Either<NonEmptyArray<RecipeError>
   const method = methodOf(entries)
   const recipe: Recipe = {
     method,
-    epochs: entries.number('epochs', { min: 1, whole: true }, 160),
+    epochs: entries.number('epochs', { min: 1, whole: true }, defaultEpochs),
     batch: entries.number('batch', { min: 1, whole: true }, 128),
     partial: entries.flag('partial', true),
     learningRate: readLearningRate(entries.inner('learningRate')),

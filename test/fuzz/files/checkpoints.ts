@@ -42,16 +42,20 @@ const identity: Identity = { recipe: 'r', graph: 'g', data: 'd' }
 
 const score = { loss: 1.5, accuracy: 0.5 }
 const record = {
-  version: 1,
+  version: 2,
   identity,
   step: 12,
   tally: { loss: 1, correct: 2, images: 3, steps: 4, seconds: 5 },
   history: [
+    {
+      ...{ kind: 'plan', step: 0, epochs: 2, stepsPerEpoch: 10, density: 0.4, channels: 6 },
+      ...{ layers: [{ name: 'a', weights: 162, channels: 6 }], layerDensities: [0.4], layerChannels: [6] },
+    },
     { kind: 'update', step: 4, density: 0.4, live: 10, pruned: 2, grown: 2, removed: 0, channels: 6 },
     {
       ...score,
       ...{ kind: 'epoch', epoch: 1, step: 10, learningRate: 0.1, validation: score, density: 0.4, channels: 6 },
-      ...{ seconds: 1, stepsPerSecond: 10 },
+      ...{ seconds: 1, stepsPerSecond: 10, layerDensities: [0.4], layerChannels: [6] },
     },
     { kind: 'test', step: 12, ...score },
   ],

@@ -17,6 +17,8 @@ import {
   type TrainOptions,
 } from '../../../src/train/index.ts'
 import { countRows } from '../../../src/train/loop/score.ts'
+import { learningRateAt, policyOf } from '../../../src/train/recipe/index.ts'
+import { dueSteps } from '../../../src/train/sparse/index.ts'
 import { runGraph } from '../../models-ir/run.ts'
 import { backendName, busyChase, recipeOf, right, tinyData, tinyResNet, weightsOf } from './fixtures.ts'
 
@@ -67,7 +69,7 @@ describe('the result', () => {
   it('of dense training has no masks', async () => {
     const { masks, history, completed } = await run({}, { name: 'dense' }, { epochs: 1, augmentation: null })
     expect([masks.size, completed]).toEqual([0, true])
-    expect(history.map(({ kind }) => kind)).toEqual(['epoch', 'test'])
+    expect(history.map(({ kind }) => kind)).toEqual(['plan', 'epoch', 'test'])
   })
 
   it('learns: the loss falls by half on images it can tell apart', async () => {
@@ -132,6 +134,84 @@ describe('checkpoints', () => {
     const again = await run({ checkpoint: { path, resume: true } })
     expect(weightsOf(again.graph)).toEqual(weightsOf(whole.graph))
     expect(readdirSync(folder)).toEqual(['stopped.safetensors'])
+  })
+
+  it('a run stopped while it is evaluated, resumed, ends like one that was not', async () => {
+    const whole = await run()
+    for (const part of ['validation', 'test'] as const) {
+      const path = join(folder, `${part}.safetensors`)
+      const controller = new AbortController()
+      const stopped = await run({
+        checkpoint: { path },
+        signal: controller.signal,
+        onEvaluation: (progress) => {
+          if (progress.part === part) controller.abort()
+        },
+      })
+      expect([stopped.completed, stopped.history.some(({ kind }) => kind === 'test')]).toEqual([false, false])
+      expect(stopped.history.filter(({ kind }) => kind === 'epoch')).toHaveLength(part === 'test' ? 4 : 0)
+      const rest = await run({ checkpoint: { path, resume: true } })
+      expect(timeless(rest.history)).toEqual(timeless(whole.history))
+      expect(weightsOf(rest.graph)).toEqual(weightsOf(whole.graph))
+      rmSync(path)
+    }
+  })
+
+  describe('of a run that is made longer', () => {
+    const path = join(folder, 'longer.safetensors')
+    const longer = (epochs: number, options: TrainOptions = {}) =>
+      run({ checkpoint: { path, resume: true }, ...options }, busyChase(), { epochs })
+
+    it('go on by the learning rate and the schedules of the longer training, whether the run had ended or not', async () => {
+      const ended = await longer(4)
+      expect(ended.history.at(-1)).toMatchObject({ kind: 'test', step: 28 })
+      const more = await longer(6)
+      rmSync(path)
+      expect(more.completed).toBe(true)
+      // What was is kept, the score on the test images too: they have been looked at twice.
+      expect(more.history.slice(0, ended.history.length)).toEqual(ended.history)
+      const added = more.history.slice(ended.history.length)
+      expect(added[0]).toMatchObject({ kind: 'plan', step: 28, epochs: 6 })
+      expect(added.at(-1)).toMatchObject({ kind: 'test', step: 42 })
+      const length = { steps: 42, stepsPerEpoch: 7 }
+      const { learningRate, method } = recipeOf(busyChase(), { epochs: 6 })
+      const rates = added.flatMap((entry) => (entry.kind === 'epoch' ? [entry.learningRate] : []))
+      expect(rates).toEqual([35, 42].map((step) => learningRateAt(learningRate, step, length)))
+      const due = policyOf(method, length).phases.flatMap((phase) => dueSteps(phase, 42))
+      const updates = added.flatMap((entry) => (entry.kind === 'update' ? [entry.step] : []))
+      expect(updates).toEqual([...new Set(due.filter((step) => step > 28))].toSorted((a, b) => a - b))
+      expect(updates.length).toBeGreaterThan(0)
+      // The budget is met all the same, and no channel has come back.
+      const last = more.history.findLast((entry) => entry.kind === 'epoch')
+      const before = ended.history.findLast((entry) => entry.kind === 'epoch')
+      expect(last?.density).toBeCloseTo(before?.density ?? NaN, 10)
+      for (const [name, kept] of more.channels)
+        expect(ended.channels.get(name)).toEqual(expect.arrayContaining([...kept]))
+    })
+
+    it('are resumed to the same bits as a longer run that was not stopped', async () => {
+      await longer(4)
+      const whole = await longer(6)
+      rmSync(path)
+      await longer(4)
+      const controller = new AbortController()
+      const onProgress = ({ step }: Progress): void => {
+        if (step === 33) controller.abort()
+      }
+      expect((await longer(6, { signal: controller.signal, onProgress })).completed).toBe(false)
+      const rest = await longer(6)
+      expect(timeless(rest.history)).toEqual(timeless(whole.history))
+      expect(weightsOf(rest.graph)).toEqual(weightsOf(whole.graph))
+    })
+
+    it('are refused for fewer epochs than were planned', async () => {
+      const options: TrainOptions = { backend: backendName, checkpoint: { path, resume: true } }
+      const result = await train(tinyResNet(), tinyData, recipeOf(busyChase(), { epochs: 5 }), options)()
+      expect(E.isLeft(result) ? renderError(result.left) : '').toMatch(
+        /epochs: expected at least the 6 that the run was begun with, found 5/,
+      )
+      rmSync(path)
+    })
   })
 
   it('of something else are refused, as are files that cannot be written', async () => {

@@ -27,7 +27,7 @@ describe('decodeRecipe', () => {
   it('fills in everything but the method', () => {
     expect(decoded({ method: { name: 'rigl', density: 0.2 } })).toEqual({
       method: { name: 'rigl', density: 0.2, distribution: 'erk', every: 100, fraction: 0.3, until: 0.75 },
-      epochs: 160,
+      epochs: 30,
       batch: 128,
       partial: true,
       learningRate: { schedule: 'step', peak: 0.1, warmup: 0, at: [0.5, 0.75], factor: 0.1 },
