@@ -51,7 +51,8 @@ export const formatMilliseconds = (ms: number): string =>
 export const formatError = (value: number): string => (value === 0 ? '0' : value.toExponential(1))
 
 /** `3 layers`, `1 layer`. */
-export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+export const plural = (count: number, noun: string, several = `${noun}s`): string =>
+  `${count} ${count === 1 ? noun : several}`
 
 /** `45 s`, `3 min 20 s`, `2 h 5 min`. */
 export const formatSeconds = (seconds: number): string => {

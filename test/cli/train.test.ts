@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -94,18 +94,51 @@ describe('train', () => {
       expect(text).toMatch(new RegExp(`^${title}: epoch 3/3 .* validation \\d`, 'm'))
   })
 
-  it('stops on Ctrl-C, and goes on to the very same network', async () => {
-    const child = started(['train', ...small, '-o', 'stopped', '--checkpoint-every', '5', '--progress'], folder)
+  it('says before the first step what it will do, the recipe in full', () => {
+    const text = readFileSync(at('whole.txt'), 'utf8')
+    expect(text.indexOf('learning rate')).toBeLessThan(text.indexOf('epoch 1/3'))
+    expect(text).toMatch(/^model +mlp:48,32: 39.6 k parameters/m)
+    expect(text).toMatch(/^data +mnist:.* 600 training, 600 validation, 10,000 test images of 1x28x28, 10 classes$/m)
+    expect(text).toMatch(/^method +chase, density 0.2, .*channels 0.5, scope block/m)
+    expect(text).toMatch(/^steps +3 epochs of 12 steps of 50 images: 36 steps, twice: the dense network first$/m)
+    expect(text).toMatch(/^ +masks change 8 times, from step 4 to step 32$/m)
+    expect(text).toMatch(/^learning rate +cosine, peak 0.05, warmup 0.5/m)
+    expect(text).toMatch(/^folder +whole: a checkpoint every 12 steps/m)
+  })
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('stops on %s with exit code %d, and goes on to the very same network', async (signal, exitCode) => {
+    const child = started(['train', ...small, '-o', signal, '--checkpoint-every', '5', '--progress'], folder)
     await child.says(/epoch 2\/3/)
-    child.kill('SIGINT')
+    child.kill(signal)
     const { code, stdout } = await child.ended
-    expect(code).toBe(130)
-    expect(stdout).toMatch('chasec train --resume -o stopped')
-    expect(existsSync(at('stopped', 'package'))).toBe(false)
-    const resumed = run(['--resume', '-o', 'stopped', '--backend', 'wasm'])
+    expect(code).toBe(exitCode)
+    expect(stdout).toMatch(`Stopped and saved. Go on with: chasec train --resume -o ${signal}`)
+    expect(existsSync(at(signal, 'checkpoint.safetensors'))).toBe(true)
+    expect(existsSync(at(signal, 'package'))).toBe(false)
+    const resumed = run(['--resume', '-o', signal, '--backend', 'wasm'])
     expect(resumed.stderr).toMatch('epoch 3/3')
+    expect(resumed.stderr).not.toMatch('(the default')
     expect(resumed.code).toBe(0)
-    expect(bytes('stopped', 'trained.onnx')).toBe(bytes('whole', 'trained.onnx'))
+    expect(bytes(signal, 'trained.onnx')).toBe(bytes('whole', 'trained.onnx'))
+  })
+
+  it('goes on beyond the end that was planned, and says by which schedules', () => {
+    cpSync(at('whole'), at('longer'), { recursive: true })
+    const { code, stderr } = run(['--resume', '--epochs', '4', '-o', 'longer', '--backend', 'wasm'])
+    expect(code).toBe(0)
+    for (const title of ['dense', 'chase']) {
+      expect(stderr).toMatch(`${title}: made longer, 4 epochs in all: from step 36 on`)
+      expect(stderr).toMatch(`${title}: epoch 4/4`)
+    }
+    const { recipe } = JSON.parse(readFileSync(at('longer', 'run.json'), 'utf8'))
+    expect(recipe.epochs).toBe(4)
+    const { training } = JSON.parse(readFileSync(at('longer', 'package', 'chasec.json'), 'utf8'))
+    expect(training.recipe.epochs).toBe(4)
+    const plans = readFileSync(at('longer', 'history.jsonl'), 'utf8').match(/"kind":"plan"/g)
+    expect(plans).toHaveLength(2)
   })
 
   it('killed, and started again with the same options and --resume, ends the same', async () => {
@@ -179,7 +212,10 @@ describe('train refuses', () => {
   })
 
   it('to go on with another run than the one in the folder, naming what differs', () => {
-    expect(told([...small, '--dense', '--epochs', '4', '-o', 'whole', '--resume'])).toMatch('another epochs')
+    expect(told([...small, '--dense', '--seed', '4', '-o', 'whole', '--resume'])).toMatch('another seed')
+    const fewer = /--epochs 2: expected at least the 3 that the run was begun with, found 2/
+    expect(told([...small, '--dense', '--epochs', '2', '-o', 'whole', '--resume'])).toMatch(fewer)
+    expect(told(['--resume', '--epochs', '2', '-o', 'whole'])).toMatch(fewer)
     expect(told(['--resume', '-o', 'nowhere'])).toMatch('expected a run, found none')
   })
 

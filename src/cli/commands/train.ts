@@ -6,6 +6,7 @@ import type { Target } from '../../passes/target.ts'
 import { models } from '../../models/index.ts'
 import { compactReport } from '../../report/compile-json.ts'
 import { renderCompileReport } from '../../report/compile-table.ts'
+import { renderPlan } from '../../report/training-plan.ts'
 import { renderTraining } from '../../report/training-table.ts'
 import { formatBytes } from '../../report/units.ts'
 import { renderDifference, summariseDifference } from '../../report/verify-table.ts'
@@ -14,6 +15,7 @@ import {
   type BackendName,
   backendNames,
   dataKinds,
+  defaultEpochs,
   methodNames,
   openBackend,
   presets,
@@ -31,12 +33,13 @@ import {
 } from '../flags.ts'
 import { type InterruptedCode, interruptedCodes, interruptible } from '../interrupt.ts'
 import { done, type Outcome } from '../outcome.ts'
-import { progressOn } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
 import type { Terminal } from '../terminal.ts'
 import { type Baseline, finish, type Finished, saveTrained } from '../train/finish.ts'
 import { openInputs } from '../train/inputs.ts'
+import { planOf } from '../train/plan.ts'
 import { claimFolder, makeFolder, releaseFolder, runFolder, settingsFor } from '../train/run-folder.ts'
+import { type Alive, alive } from '../train/signs-of-life.ts'
 import type { SettingsFlags } from '../train/settings.ts'
 import { trainNetwork } from '../train/train-network.ts'
 
@@ -76,11 +79,23 @@ Examples:
   $ chasec train --resume -o run
       Goes on with a run that was stopped or killed, to the same result.
 
+  $ chasec train --resume --epochs 60 -o run
+      Goes on beyond the end that was planned, here to 60 epochs in all. From the step where the run is, the learning rate
+      and the method's schedules are those that a training of 60 epochs has at that step: the rate rises again, masks may
+      change again, channels that have left stay away. A run of 60 epochs from the start has had other rates before, so
+      the weights are not the same; they are the same each time a run is made longer at that step. The test images are
+      looked at once more. A run cannot be made shorter.
+
 A recipe is JSON or YAML: epochs, batch, learningRate, momentum, weightDecay, labelSmoothing, augmentation, seed, slim, and
 method with a name (${methodNames.join(', ')}) and what the
-method needs. What it leaves out has the values of the papers.
+method needs. What it leaves out has the values of the papers, but for the epochs: ${defaultEpochs}.
 
-Ctrl-C saves and stops (exit code ${interruptedCodes.SIGINT}); a second one stops at once. Exit code 1: the compiled network computes something
+Off a terminal a line is written at least every half minute; --progress writes more.
+
+The exported weights are those of the last step, not of the epoch with the best validation accuracy: before the end a sparse
+network may be denser than asked for.
+
+Ctrl-C saves and stops (exit code ${interruptedCodes.SIGINT}), and so does SIGTERM (${interruptedCodes.SIGTERM}); a second one stops at once. Exit code 1: the compiled network computes something
 else than the masked one, and no package was written.`
 
 export const trainCommand = (run: RunCommand): Command =>
@@ -103,7 +118,7 @@ export const trainCommand = (run: RunCommand): Command =>
         'all',
       ]),
     )
-    .option('--epochs <count>', 'passes over the training images', atLeast(1))
+    .option('--epochs <count>', `passes over the training images (default: ${defaultEpochs})`, atLeast(1))
     .option('--batch <count>', 'images in a step', atLeast(1))
     .option('--learning-rate <number>', 'largest learning rate', between(0, 1e6))
     .option('--seed <number>', 'decides weights, masks, data order and augmentation', atLeast(0))
@@ -117,7 +132,7 @@ export const trainCommand = (run: RunCommand): Command =>
         .default('auto'),
     )
     .requiredOption('-o, --output <folder>', 'folder of the run')
-    .option('--resume', 'go on with the run in the folder')
+    .option('--resume', 'go on with the run in the folder; with --epochs, for more epochs than it was begun with')
     .option(
       '--checkpoint-every <steps>',
       'steps from one checkpoint to the next (default: those of an epoch)',
@@ -131,7 +146,16 @@ export const trainCommand = (run: RunCommand): Command =>
     .action((flags: TrainFlags) => run(flags, (terminal) => trainModel(terminal, flags)))
 
 const trainModel = async (terminal: Terminal, flags: TrainFlags): Promise<E.Either<Failure, Outcome>> => {
-  const say = progressOn(terminal, flags.progress === true)
+  const life = alive(terminal, flags.progress === true)
+  try {
+    return await trainAlive(life, flags)
+  } finally {
+    life.end()
+  }
+}
+
+const trainAlive = async (life: Alive, flags: TrainFlags): Promise<E.Either<Failure, Outcome>> => {
+  const { terminal, say } = life
   const found = await settingsFor(flags.output, flags, flags.resume === true)
   if (E.isLeft(found)) return found
   const settings = found.right
@@ -148,6 +172,10 @@ const trainModel = async (terminal: Terminal, flags: TrainFlags): Promise<E.Eith
   terminal.note(`backend ${name}: ${description}${why}`)
   const folder = runFolder(flags.output)
   const { resume = false, checkpointEvery, target, provider } = flags
+  const said = resume || flags.epochs !== undefined || flags.preset !== undefined
+  const epochsUnsaid = !said && recipe.epochs === defaultEpochs
+  const plan = planOf(settings, { graph: start.graph, data, folder: flags.output, checkpointEvery, epochsUnsaid })
+  terminal.note(renderPlan(plan, terminal.noteStyle))
   const common = {
     graph: start.graph,
     data,
@@ -161,7 +189,7 @@ const trainModel = async (terminal: Terminal, flags: TrainFlags): Promise<E.Eith
       const made = await makeFolder(folder.dense)
       if (E.isLeft(made)) return made
       const job = { ...common, title: 'dense', folder: runFolder(folder.dense), signal }
-      const first = await trainNetwork(terminal, say, { ...job, recipe: { ...recipe, method: { name: 'dense' } } })
+      const first = await trainNetwork(life, { ...job, recipe: { ...recipe, method: { name: 'dense' } } })
       if (E.isLeft(first)) return first
       dense = { graph: first.right.graph, about: 'trained by the same recipe', trained: true }
       if (!first.right.completed) return E.right([first.right, dense])
@@ -170,7 +198,7 @@ const trainModel = async (terminal: Terminal, flags: TrainFlags): Promise<E.Eith
     }
     const given = masks === undefined ? {} : { masks }
     const job = { ...common, ...given, title: recipe.method.name, folder, recipe, signal }
-    return E.map((result: Trained) => [result, dense] as const)(await trainNetwork(terminal, say, job))
+    return E.map((result: Trained) => [result, dense] as const)(await trainNetwork(life, job))
   })
   if (E.isLeft(trained)) {
     await releaseFolder(flags.output)

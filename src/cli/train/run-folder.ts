@@ -9,7 +9,15 @@ import { type Failure, failure } from '../../ir/failure.ts'
 import { toJson } from '../../report/json.ts'
 import { version } from '../../package/version.ts'
 import { writeFileWhole } from '../write-file.ts'
-import { differenceOf, saysSettings, type Settings, settingsFrom, type SettingsFlags, settingsOf } from './settings.ts'
+import {
+  differenceOf,
+  longer,
+  saysSettings,
+  type Settings,
+  settingsFrom,
+  type SettingsFlags,
+  settingsOf,
+} from './settings.ts'
 
 /** The places in the folder of a run. */
 export interface RunFolder {
@@ -56,9 +64,10 @@ const unusable = (path: string, thrown: unknown): E.Either<Failure, never> => {
 
 /**
  * The settings of a run in `folder` by these options. With `resume` they are those that lie in the folder; options may say
- * the same again. Nothing is written yet.
+ * the same again, and more epochs. Nothing is written yet.
  *
- * Errors: a folder that holds a run already, or other files; with `resume` none that holds a run, or another one.
+ * Errors: a folder that holds a run already, or other files; with `resume` none that holds a run, another one, or fewer
+ * epochs than it was begun with.
  */
 export const settingsFor = async (
   folder: string,
@@ -68,7 +77,7 @@ export const settingsFor = async (
   const saved = await savedSettings(folder)
   if (E.isLeft(saved)) return saved
   const found = saved.right
-  if (resume && found !== undefined && !saysSettings(flags)) return E.right(found)
+  if (resume && found !== undefined && !saysSettings(flags)) return longer(found, flags.epochs)
   if (resume && found === undefined && !saysSettings(flags)) {
     const help = 'Give the folder of a run, or the options to start one.'
     return E.left(failure('UsageError', `--resume, folder ${folder}`, 'a run', 'none', help))
@@ -79,7 +88,10 @@ export const settingsFor = async (
   }
   const settings = await settingsFrom(flags)
   if (E.isLeft(settings)) return settings
-  const other = found === undefined ? undefined : differenceOf(found, settings.right)
+  if (found === undefined) return settings
+  const extended = longer(found, settings.right.recipe.epochs)
+  if (E.isLeft(extended)) return extended
+  const other = differenceOf(extended.right, settings.right)
   if (other !== undefined) {
     const help = 'Leave the options out to go on as the run was started, or give another folder.'
     return E.left(failure('UsageError', `--resume, folder ${folder}`, 'the same run', `another ${other}`, help))

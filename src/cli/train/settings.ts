@@ -129,12 +129,23 @@ const overlaid = (base: Data, flags: SettingsFlags): Data => {
 const given = (entries: Data): Data =>
   Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined))
 
-/** Whether the command line says anything of what is trained. */
+/** Whether the command line says anything of what is trained, besides for how long. */
 export const saysSettings = (flags: SettingsFlags): boolean => {
   const { model, data, masks, trainSize, validationShare, imageSize, dense, preset, recipe } = flags
-  const { method, density, channels, scope, epochs, batch, learningRate, seed } = flags
+  const { method, density, channels, scope, batch, learningRate, seed } = flags
   const said = [model, data, masks, trainSize, validationShare, imageSize, dense, preset, recipe]
-  return [...said, method, density, channels, scope, epochs, batch, learningRate, seed].some((x) => x !== undefined)
+  return [...said, method, density, channels, scope, batch, learningRate, seed].some((x) => x !== undefined)
+}
+
+/**
+ * The settings of a run for more epochs. Errors: fewer than were planned, since what the method was yet to do by the end would be left out.
+ */
+export const longer = (settings: Settings, epochs: number | undefined): E.Either<Failure, Settings> => {
+  const planned = settings.recipe.epochs
+  if (epochs === undefined || epochs === planned) return E.right(settings)
+  if (epochs > planned) return E.right({ ...settings, recipe: { ...settings.recipe, epochs } })
+  const help = 'A run can be made longer, not shorter: leave --epochs out to end it as planned, or start another run.'
+  return usage(`--epochs ${epochs}`, `at least the ${planned} that the run was begun with`, `${epochs}`, help)
 }
 
 /** The first entry in which two settings differ. */

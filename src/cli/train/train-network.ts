@@ -16,10 +16,9 @@ import {
   train,
   type Trained,
 } from '../../train/index.ts'
-import type { Say } from '../progress.ts'
-import type { Terminal } from '../terminal.ts'
 import { writeFileWhole } from '../write-file.ts'
-import { type RunFolder } from './run-folder.ts'
+import type { RunFolder } from './run-folder.ts'
+import type { Alive } from './signs-of-life.ts'
 
 export interface TrainingJob {
   /** What messages call the network. */
@@ -36,19 +35,19 @@ export interface TrainingJob {
   readonly signal: AbortSignal
 }
 
-/** Milliseconds from one line of progress to the next. */
-const interval = { terminal: 100, log: 10_000 } as const
-
 /**
- * Trains, and leaves checkpoint and history in the folder. The end of every epoch is told in a line of its own, progress
- * in between by `say`.
+ * Trains, and leaves checkpoint and history in the folder. The end of every epoch is told in a line of its own, and once
+ * how long it will take; progress in between by `say`.
  */
 export const trainNetwork = async (
-  terminal: Terminal,
-  say: Say,
+  { terminal, say, interval }: Alive,
   { title, graph, data, recipe, backend, masks, folder, checkpointEvery, resume, signal }: TrainingJob,
 ): Promise<E.Either<Failure, Trained>> => {
-  const tell = epochTeller(terminal, title, recipe.epochs)
+  const note = (text: string): void => terminal.note(`${title}: ${text}`)
+  const tell = epochTeller(note, recipe.epochs)
+  const estimate = estimator(note)
+  const seldom = seldomSaid(say, interval)
+  say(`${title}: making ready`)
   let written: Promise<E.Either<Failure, undefined>> = Promise.resolve(E.right(undefined))
   const trained = await train(graph, data, recipe, {
     backend,
@@ -59,9 +58,11 @@ export const trainNetwork = async (
       ...(checkpointEvery === undefined ? {} : { every: checkpointEvery }),
     },
     signal,
-    onProgress: seldom(terminal.interactive ? interval.terminal : interval.log, (progress) =>
-      say(`${title}: ${describeProgress(progress)}`),
-    ),
+    onProgress: (progress) => {
+      estimate(progress)
+      seldom(() => `${title}: ${describeProgress(progress)}`)
+    },
+    onEvaluation: ({ part, done, of }) => seldom(() => `${title}: looking at ${part} images, ${done}/${of}`),
     onHistory: (history) => {
       if (history.length === 0) return
       tell(history)
@@ -90,23 +91,56 @@ const writeTexts = async (
   return E.right(undefined)
 }
 
-/** Tells of the epochs that it has not told of yet. */
-const epochTeller = (terminal: Terminal, title: string, epochs: number): ((history: History) => void) => {
+/** Tells of the epochs that it has not told of yet, and of a run that is made longer. */
+const epochTeller = (note: (text: string) => void, epochs: number): ((history: History) => void) => {
   let count = 0
   return (history) => {
-    const entries = history.filter((entry) => entry.kind === 'epoch')
-    for (const entry of entries.slice(count)) terminal.note(`${title}: ${describeEpoch(entry, epochs)}`)
-    count = entries.length
+    for (const entry of history.slice(count)) {
+      if (entry.kind === 'epoch') note(describeEpoch(entry, epochs))
+      if (entry.kind === 'plan' && entry.step > 0) {
+        const from = `from step ${entry.step} on`
+        note(
+          `made longer, ${entry.epochs} epochs in all: ${from}, learning rate and schedules are those of the longer training`,
+        )
+      }
+    }
+    count = history.length
   }
 }
 
-const seldom = <A>(milliseconds: number, call: (argument: A) => void): ((argument: A) => void) => {
+/** What the time left is judged by: so many milliseconds and steps after the first one, or so much longer. */
+const judged = { steps: 5, milliseconds: 3000, atMost: 20_000 } as const
+
+/** Tells once how long training will take, as soon as the steps after the first one, in which kernels are made ready, show it. */
+export const estimator = (
+  note: (text: string) => void,
+  now: () => number = () => performance.now(),
+): ((progress: Progress) => void) => {
+  let first: { readonly step: number; readonly time: number } | undefined
+  let told = false
+  return (progress) => {
+    if (told) return
+    const time = now()
+    first ??= { step: progress.step, time }
+    const [steps, elapsed] = [progress.step - first.step, time - first.time]
+    if (steps < 1 || elapsed < judged.milliseconds || (steps < judged.steps && elapsed < judged.atMost)) return
+    told = true
+    const left = progress.steps - progress.step
+    const speed = `${((1000 * steps) / elapsed).toPrecision(3)} steps/s`
+    note(
+      `${speed} at first: about ${formatSeconds(progress.secondsLeft)} for the ${left} steps left, evaluation not counted`,
+    )
+  }
+}
+
+/** Says nothing for so many milliseconds after something was said. */
+const seldomSaid = (say: (text: string) => void, milliseconds: number): ((text: () => string) => void) => {
   let last = -Infinity
-  return (argument) => {
+  return (text) => {
     const now = performance.now()
     if (now - last < milliseconds) return
     last = now
-    call(argument)
+    say(text())
   }
 }
 
