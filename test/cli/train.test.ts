@@ -72,7 +72,7 @@ describe('train', () => {
     expect(training).not.toHaveProperty('history')
     const page = readFileSync(at('whole', 'package', 'report.html'), 'utf8')
     expect(page).toMatch('after training')
-    expect(page).toMatch('<polyline')
+    expect(page).toMatch('validation accuracy')
     expect(page).toMatch('all 10000 test images')
   })
 
