@@ -1,6 +1,6 @@
 /** What a machine has of all that chasec can use, for a terminal. */
 import type { Failure } from '../ir/failure.ts'
-import type { ProviderReport } from '../run/providers.ts'
+import type { ProviderReport, RuntimeReport } from '../run/providers.ts'
 import type { Style } from './style.ts'
 import { formatBytes, formatMilliseconds, plural } from './units.ts'
 
@@ -37,8 +37,9 @@ export interface Checkup {
   }
   /** What trains networks; `auto` is the backend taken where none is named. */
   readonly training: { readonly backends: ReadonlyArray<CheckedBackend>; readonly auto: string | null }
-  /** What runs models: ONNX Runtime's execution providers, or why it does not start. */
+  /** What runs models: the packages ONNX Runtime comes in, the execution providers of the first usable one, or why none is. */
   readonly running: {
+    readonly runtimes: ReadonlyArray<RuntimeReport>
     readonly providers: ReadonlyArray<ProviderReport>
     readonly auto: { readonly provider: string; readonly why: string } | null
     readonly error: Failure | null
@@ -69,7 +70,7 @@ export const renderCheckup = (checkup: Checkup, style: Style): string => {
       autoBackend(checkup),
       style,
     ),
-    renderSection('Running: providers of ONNX Runtime', runtimeFindings(running), autoProvider(checkup), style),
+    renderSection('Running: ONNX Runtime and its providers', runningFindings(running), autoProvider(checkup), style),
     renderSection('Images to train on', packages.map(packageFinding), '', style),
     isHealthy(checkup)
       ? style.green('Everything that chasec needs is there; what is missing are extras.')
@@ -102,10 +103,25 @@ const backendFinding = ({ name, about, available, software, found, install }: Ch
   }
 }
 
-const runtimeFindings = ({ providers, error }: Checkup['running']): ReadonlyArray<Finding> =>
+const runningFindings = ({ runtimes, providers, error }: Checkup['running']): ReadonlyArray<Finding> =>
   error === null
-    ? providers.map(providerFinding)
+    ? [...runtimes.map((one) => runtimeFinding(one, runtimes)), ...providers.map(providerFinding)]
     : [{ state: 'broken', name: error.subject, text: error.found, help: error.help }]
+
+/** The first package that works is taken. */
+const runtimeFinding = (
+  { runtime, usable, version, milliseconds, reason, help }: RuntimeReport,
+  all: ReadonlyArray<RuntimeReport>,
+): Finding => {
+  const taken = all.find((one) => one.usable)?.runtime === runtime ? '; taken' : ''
+  const speed = `works; a run of a small model takes ${formatMilliseconds(milliseconds ?? 0)}`
+  return {
+    state: usable ? 'works' : 'missing',
+    name: runtime,
+    text: usable ? `${version ?? ''} ${speed}${taken}` : (reason ?? 'does not work'),
+    help: help ?? '',
+  }
+}
 
 const providerFinding = ({ provider, usable, milliseconds, reason, help }: ProviderReport): Finding => ({
   state: usable ? 'works' : provider === 'cpu' ? 'broken' : 'missing',

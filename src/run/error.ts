@@ -10,7 +10,9 @@ export const runError = (subject: string, expected: string, found: string, help:
 
 /** ONNX Runtime's message on one line, without the source location it starts with. */
 export const cleanMessage = (message: string): string => {
-  const line = stripVTControlCharacters(message).replace(/\s+/g, ' ').trim()
+  const around = stripVTControlCharacters(message).replace(/\s+/g, ' ').trim()
+  // What onnxruntime-web says around the message.
+  const line = around.replace(/^.*ERROR_CODE: \d+, ERROR_MESSAGE: /, '')
   const checked = /\/onnxruntime_src\/\S+\.(?:cc|h):\d+ .* was false\. (.+)$/.exec(line)
   const text = (checked?.[1] ?? line.replace(/\/onnxruntime_src\/\S+\.(?:cc|h):\d+ /g, '')).replace(/\.$/, '')
   return text.length > 600 ? `${text.slice(0, 600)}…` : text

@@ -6,7 +6,7 @@ import { acceptedSizes } from './accept.ts'
 import { type RunError, runError } from './error.ts'
 import { batchDims, type Bindings, sizeChoices, type Sizes } from './inputs.ts'
 import type { OnProgress } from './progress.ts'
-import type { GraphOptimizationLevel, Placement, Provider } from './protocol.ts'
+import type { GraphOptimizationLevel, Placement, Provider, RuntimeName } from './protocol.ts'
 import {
   type ModelHandle,
   type ModelSource,
@@ -34,6 +34,8 @@ export interface MeasureOptions {
   readonly seconds?: number
   /** Threads that one operator may use; default: one per core. */
   readonly threads?: number
+  /** The package to run with; default: onnxruntime-node where it loads, else onnxruntime-web. */
+  readonly runtime?: RuntimeName
   /** Seconds that one load or measurement may take; default 300. */
   readonly timeoutSeconds?: number
   readonly graphOptimizationLevel?: GraphOptimizationLevel
@@ -207,11 +209,12 @@ export const measure = (
   if (models.length === 0) return TE.left(runError('models', 'at least one', 'none', 'Name an ONNX file.'))
   const wrong = countErrors(options)
   if (wrong !== undefined) return TE.left(wrong)
-  const { provider, threads, timeoutSeconds, graphOptimizationLevel, worker } = options
+  const { provider, threads, runtime, timeoutSeconds, graphOptimizationLevel, worker } = options
   return withRunner(
     {
       ...(provider === undefined ? {} : { provider }),
       ...(threads === undefined ? {} : { threads }),
+      ...(runtime === undefined ? {} : { runtime }),
       ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
       ...(graphOptimizationLevel === undefined ? {} : { graphOptimizationLevel }),
       ...(worker === undefined ? {} : { worker }),

@@ -7,7 +7,12 @@ import { type DType, dtypes } from '../ir/dtype.ts'
 import type { Dense } from '../ir/tensor.ts'
 
 /** Raised whenever a message changes its meaning, so that a stale build of the worker is noticed. */
-export const protocolVersion = 1
+export const protocolVersion = 2
+
+/** The packages that ONNX Runtime comes in, the one to be preferred first. */
+export const runtimeNames = ['onnxruntime-node', 'onnxruntime-web'] as const
+
+export type RuntimeName = (typeof runtimeNames)[number]
 
 /** Where ONNX Runtime does the work. */
 export type Provider = 'cpu' | 'cuda' | 'webgpu'
@@ -48,7 +53,8 @@ export interface WireSessionOptions {
 export type WireTensors = ReadonlyArray<readonly [name: string, tensor: Dense]>
 
 export type Request =
-  | { readonly kind: 'hello' }
+  /** Loads the first of `runtimes` that there is; the worker has no other. */
+  | { readonly kind: 'hello'; readonly runtimes: ReadonlyArray<RuntimeName> }
   | { readonly kind: 'probe'; readonly provider: Provider; readonly timed: boolean }
   | {
       readonly kind: 'chunk'
@@ -87,7 +93,8 @@ export type Reply =
 /** Answer to `hello`. */
 export interface Hello {
   readonly protocol: number
-  /** Version of onnxruntime-node. */
+  readonly runtime: RuntimeName
+  /** Version of that package. */
   readonly version: string
   /** Providers this build of ONNX Runtime knows, whether or not they work here. */
   readonly backends: ReadonlyArray<string>
@@ -157,7 +164,11 @@ export const isReply = (x: unknown): x is Reply =>
   isRecord(x) && isNumber(x['id']) && (x['ok'] === true || (x['ok'] === false && isString(x['message'])))
 
 export const isHello = (x: unknown): x is Hello =>
-  isRecord(x) && isNumber(x['protocol']) && isString(x['version']) && listOf(isString)(x['backends'])
+  isRecord(x) &&
+  isNumber(x['protocol']) &&
+  runtimeNames.some((name) => name === x['runtime']) &&
+  isString(x['version']) &&
+  listOf(isString)(x['backends'])
 
 export const isProbe = (x: unknown): x is Probe =>
   isRecord(x) && isNumber(x['milliseconds']) && x['output'] instanceof Float32Array

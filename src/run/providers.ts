@@ -1,8 +1,18 @@
 /** Which execution providers of ONNX Runtime work on this machine, and the choice among them. */
 import * as E from 'fp-ts/lib/Either.js'
+import type { Task } from 'fp-ts/lib/Task.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import { cleanMessage, type RunError, runError } from './error.ts'
-import { type Hello, isHello, isProbe, type Probe, protocolVersion, type Provider } from './protocol.ts'
+import {
+  type Hello,
+  isHello,
+  isProbe,
+  type Probe,
+  protocolVersion,
+  type Provider,
+  type RuntimeName,
+  runtimeNames,
+} from './protocol.ts'
 import { builtWorker, startWorker, type Trouble, type WorkerProcess } from './worker-process.ts'
 
 /** Whether a provider works here, by running a small model on it. */
@@ -18,12 +28,33 @@ export interface ProviderReport {
 }
 
 export interface ProviderOptions {
+  /** The package to run models with; default: onnxruntime-node where it loads, else onnxruntime-web. */
+  readonly runtime?: RuntimeName
   readonly tf32?: boolean
   readonly worker?: URL
 }
 
+/** One of the packages that ONNX Runtime comes in, by running a small model on its CPU. */
+export interface RuntimeReport {
+  readonly runtime: RuntimeName
+  readonly usable: boolean
+  readonly version?: string
+  /** One run of the probe, when it is usable. */
+  readonly milliseconds?: number
+  /** Why it is not usable, and what to install. */
+  readonly reason?: string
+  readonly help?: string
+}
+
+const runtimeHelp: Readonly<Record<RuntimeName, string>> = {
+  'onnxruntime-node':
+    'For faster runs: `npm install --ignore-scripts onnxruntime-node`. The CPU and WebGPU providers are in that package; its ' +
+    'install script only fetches the CUDA provider, from another host than the npm registry.',
+  'onnxruntime-web': 'Run `npm install onnxruntime-web`.',
+}
+
 const installHelp: Readonly<Record<Provider, string>> = {
-  cpu: 'Reinstall onnxruntime-node.',
+  cpu: 'Reinstall onnxruntime-web.',
   cuda:
     'On Linux x64 with an NVIDIA driver, CUDA 12 and cuDNN 9: run `npm rebuild onnxruntime-node --ignore-scripts=false`, ' +
     'whose install script fetches the CUDA provider.',
@@ -33,14 +64,17 @@ const installHelp: Readonly<Record<Provider, string>> = {
 }
 
 export const helpFor = {
-  missingPackage: (found: string): RunError =>
-    runError('onnxruntime-node', 'the package to be installed', found, 'Run `npm install onnxruntime-node`.'),
-  provider: (provider: Provider, reason: string): RunError =>
-    runError(`provider ${provider}`, 'a provider that works on this machine', reason, installHelp[provider]),
+  missingPackage: (wanted: ReadonlyArray<RuntimeName>, found: string): RunError => {
+    const help = runtimeHelp[wanted.at(-1) ?? 'onnxruntime-web']
+    return runError(wanted.join(' or '), 'the package to be installed', found, help)
+  },
+  provider: (provider: Provider, reason: string, help = installHelp[provider]): RunError =>
+    runError(`provider ${provider}`, 'a provider that works on this machine', reason, help),
 } as const
 
-/** `onnxruntime-node 1.30.0` */
-export const runtimeName = (hello: Hello): string => `onnxruntime-node ${hello.version}`
+/** `onnxruntime-node 1.30.0` or `onnxruntime-web 1.30.0 (WebAssembly)` */
+export const runtimeName = ({ runtime, version }: Hello): string =>
+  `${runtime} ${version}${runtime === 'onnxruntime-web' ? ' (WebAssembly)' : ''}`
 
 /** Starting, finding devices and compiling shaders may take this long. */
 const startSeconds = 120
@@ -51,24 +85,43 @@ interface Started {
 }
 
 const start = async (options: ProviderOptions): Promise<E.Either<RunError, Started>> => {
+  const wanted = options.runtime === undefined ? runtimeNames : [options.runtime]
+  const started = await startWith(wanted, options)
+  // One that ends the process when it is loaded is passed over like one that is missing.
+  return E.isLeft(started) && started.left.died && wanted.length > 1
+    ? E.mapLeft(errorOf)(await startWith(wanted.slice(1), options))
+    : E.mapLeft(errorOf)(started)
+}
+
+interface FailedStart {
+  readonly died: boolean
+  readonly error: RunError
+}
+
+const errorOf = ({ error }: FailedStart): RunError => error
+
+const failed = (error: RunError, died = false): E.Either<FailedStart, never> => E.left({ died, error })
+
+const startWith = async (
+  runtimes: ReadonlyArray<RuntimeName>,
+  options: ProviderOptions,
+): Promise<E.Either<FailedStart, Started>> => {
   // The environment variable is NVIDIA's: its libraries then compute float32 products in float32.
   const env: Readonly<Record<string, string>> = options.tf32 === false ? { NVIDIA_TF32_OVERRIDE: '0' } : {}
   const started = startWorker(options.worker ?? builtWorker, env)
-  if (E.isLeft(started)) return started
+  if (E.isLeft(started)) return failed(started.left)
   const worker = started.right
-  const answer = await worker.ask({ kind: 'hello' }, startSeconds)
+  const answer = await worker.ask({ kind: 'hello', runtimes }, startSeconds)
   if (E.isRight(answer) && isHello(answer.right) && answer.right.protocol === protocolVersion) {
     return E.right({ worker, hello: answer.right })
   }
   await worker.close()
   if (E.isLeft(answer)) {
-    return E.left(
-      answer.left.kind === 'missing'
-        ? helpFor.missingPackage(answer.left.message)
-        : runError('onnxruntime-node', 'ONNX Runtime to start', answer.left.message, installHelp.cpu),
-    )
+    const { kind, message } = answer.left
+    if (kind === 'missing') return failed(helpFor.missingPackage(runtimes, message))
+    return failed(runError(runtimes.join(' or '), 'ONNX Runtime to start', message, installHelp.cpu), kind === 'died')
   }
-  return E.left(
+  return failed(
     runError('the worker of src/run', `protocol ${protocolVersion}`, 'another one', 'Run `npm run build` again.'),
   )
 }
@@ -84,17 +137,24 @@ const explain = (trouble: Trouble, log: string): string => {
   return found === undefined || trouble.message.includes(found) ? trouble.message : `${trouble.message} (${found})`
 }
 
+interface Unusable {
+  readonly reason: string
+  readonly help: string
+}
+
 const probeOn = async (
   { worker, hello }: Started,
   provider: Provider,
   timed: boolean,
-): Promise<E.Either<string, Probe>> => {
+): Promise<E.Either<Unusable, Probe>> => {
+  const help = installHelp[provider]
   if (!hello.backends.includes(provider)) {
-    return E.left(`only ${hello.backends.join(', ')} in this build of ONNX Runtime`)
+    const reason = `only ${hello.backends.join(', ')} in ${runtimeName(hello)}`
+    return E.left({ reason, help: hello.runtime === 'onnxruntime-web' ? runtimeHelp['onnxruntime-node'] : help })
   }
   const answer = await worker.ask({ kind: 'probe', provider, timed }, startSeconds)
-  if (E.isLeft(answer)) return E.left(explain(answer.left, worker.log()))
-  return isProbe(answer.right) ? E.right(answer.right) : E.left('an answer that makes no sense')
+  if (E.isLeft(answer)) return E.left({ reason: explain(answer.left, worker.log()), help })
+  return isProbe(answer.right) ? E.right(answer.right) : E.left({ reason: 'an answer that makes no sense', help })
 }
 
 /** Largest difference, relative to the largest value, that a provider's products may show; TF32 stays below. */
@@ -124,7 +184,7 @@ const probeAlone = async (provider: Provider, options: ProviderOptions): Promise
   const probe = await probeOn(started.right, provider, true)
   await started.right.worker.close()
   if (E.isLeft(probe)) {
-    return E.right({ report: { provider, usable: false, reason: probe.left, help: installHelp[provider] } })
+    return E.right({ report: { provider, usable: false, ...probe.left } })
   }
   const { milliseconds, output } = probe.right
   return E.right({ report: { provider, usable: true, milliseconds }, output })
@@ -134,7 +194,7 @@ const probeAlone = async (provider: Provider, options: ProviderOptions): Promise
  * Tries every provider by running a small model on it that may not fall back to the CPU, and compares the results with
  * the CPU's. One report per provider, best first: cuda, webgpu, cpu.
  *
- * Errors: onnxruntime-node is not installed or does not start.
+ * Errors: ONNX Runtime is not installed or does not start.
  */
 export const providers =
   (options: ProviderOptions = {}): TaskEither<RunError, ReadonlyArray<ProviderReport>> =>
@@ -152,6 +212,26 @@ export const providers =
     }
     return E.right([...reports, cpu.right.report])
   }
+
+/** Tries each of the packages that ONNX Runtime comes in, the one to be preferred first. */
+export const runtimes =
+  (options: Omit<ProviderOptions, 'runtime'> = {}): Task<ReadonlyArray<RuntimeReport>> =>
+  async () => {
+    const reports: RuntimeReport[] = []
+    for (const runtime of runtimeNames) reports.push(await probeRuntime(runtime, options))
+    return reports
+  }
+
+const probeRuntime = async (runtime: RuntimeName, options: ProviderOptions): Promise<RuntimeReport> => {
+  const started = await start({ ...options, runtime })
+  const help = runtimeHelp[runtime]
+  if (E.isLeft(started)) return { runtime, usable: false, reason: started.left.found, help }
+  const probe = await probeOn(started.right, 'cpu', true)
+  await started.right.worker.close()
+  const { version } = started.right.hello
+  if (E.isLeft(probe)) return { runtime, usable: false, version, reason: probe.left.reason, help }
+  return { runtime, usable: true, version, milliseconds: probe.right.milliseconds }
+}
 
 const time = (report: ProviderReport): string => `${(report.milliseconds ?? 0).toFixed(1)} ms`
 
@@ -201,7 +281,11 @@ export const chooseProvider = async (
     const right = E.isRight(probe) && E.isRight(cpu) && agree(probe.right.output, cpu.right.output)
     if (!right) {
       await started.right.worker.close()
-      return E.left(helpFor.provider(wanted, E.isLeft(cpu) ? cpu.left : wrongProducts))
+      return E.left(
+        E.isLeft(cpu)
+          ? helpFor.provider(wanted, cpu.left.reason, cpu.left.help)
+          : helpFor.provider(wanted, wrongProducts),
+      )
     }
   }
   return E.right({ ...started.right, provider, why })

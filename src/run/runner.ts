@@ -1,5 +1,5 @@
 /**
- * Runs ONNX models with onnxruntime-node in a process of their own: onnxruntime-node crashes on some valid models, and
+ * Runs ONNX models with ONNX Runtime in a process of their own: onnxruntime-node crashes on some valid models, and
  * a crash, a hang or a lack of memory there must not take the caller along.
  */
 import { statSync } from 'node:fs'
@@ -9,7 +9,7 @@ import type { Task } from 'fp-ts/lib/Task.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import type { Dense } from '../ir/tensor.ts'
 import { type RunError, runError } from './error.ts'
-import { chooseProvider, helpFor, runtimeName } from './providers.ts'
+import { chooseProvider, runtimeName } from './providers.ts'
 import {
   type GraphOptimizationLevel,
   isCount,
@@ -19,6 +19,7 @@ import {
   type Placement,
   type Provider,
   type Request,
+  type RuntimeName,
   type Timing,
   type ValueInfo,
 } from './protocol.ts'
@@ -54,6 +55,8 @@ export interface LoadOptions {
 }
 
 export interface RunnerOptions extends LoadOptions {
+  /** The package to run with; default: onnxruntime-node where it loads, else onnxruntime-web. */
+  readonly runtime?: RuntimeName
   /** Where to run; default `cpu`. `auto` takes CUDA, then WebGPU if it beats the CPU, then the CPU. */
   readonly provider?: Provider | 'auto'
   /** Threads that one operator may use; default: ONNX Runtime's, one per core. */
@@ -86,7 +89,7 @@ export interface Runner {
   readonly provider: Provider
   /** Why this provider: it was named, or what spoke for it and against the others. */
   readonly why: string
-  /** `onnxruntime-node` and its version. */
+  /** The package and its version: `onnxruntime-node 1.30.0`, `onnxruntime-web 1.30.0 (WebAssembly)`. */
   readonly runtime: string
   /** The worker process. */
   readonly pid: number
@@ -185,13 +188,13 @@ const fromTrouble = (
 ): RunError => {
   switch (trouble.kind) {
     case 'missing':
-      return helpFor.missingPackage(trouble.message)
+      return runError('ONNX Runtime', 'the package to be installed', trouble.message, help)
     case 'unsupported':
       return runError(
         subject,
         'inputs and outputs that are tensors of float, integer, bool or string elements',
         trouble.message,
-        'onnxruntime-node cannot pass it to or from JavaScript: cast it, or make it internal to the model.',
+        'ONNX Runtime cannot pass it to or from JavaScript: cast it, or make it internal to the model.',
       )
     case 'timeout':
       return runError(
@@ -215,7 +218,7 @@ const fromTrouble = (
 /**
  * Starts a worker process and decides where models will run.
  *
- * Errors: onnxruntime-node is not installed, a named provider does not work here (and what to install), an option is
+ * Errors: ONNX Runtime is not installed, a named provider does not work here (and what to install), an option is
  * out of range.
  */
 export const openRunner =

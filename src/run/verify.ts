@@ -24,7 +24,7 @@ import {
   type ValueRange,
 } from './inputs.ts'
 import type { OnProgress } from './progress.ts'
-import type { GraphOptimizationLevel, Placement, Provider, ValueInfo } from './protocol.ts'
+import type { GraphOptimizationLevel, Placement, Provider, RuntimeName, ValueInfo } from './protocol.ts'
 import {
   type ModelHandle,
   type ModelSource,
@@ -53,6 +53,8 @@ export interface VerifyOptions {
   /** By output, a coarser float type than its own that its numbers pass through: they are no more exact than that. */
   readonly through?: ReadonlyMap<string, keyof Tolerances>
   readonly threads?: number
+  /** The package to run with; default: onnxruntime-node where it loads, else onnxruntime-web. */
+  readonly runtime?: RuntimeName
   /** Seconds that one load or run may take; default 300. */
   readonly timeoutSeconds?: number
   /** For both models; default: all that ONNX Runtime can. */
@@ -103,7 +105,7 @@ export interface Difference {
   readonly why: string
   /** Where the nodes of each model ran. */
   readonly placement: { readonly reference: Placement; readonly candidate: Placement }
-  /** `onnxruntime-node` and its version. */
+  /** The package and its version: `onnxruntime-node 1.30.0`, `onnxruntime-web 1.30.0 (WebAssembly)`. */
   readonly runtime: string
   /** How wide the values of the inputs ranged. */
   readonly range: ValueRange
@@ -451,12 +453,13 @@ export const verify = (
   if (wrong !== undefined) return TE.left(wrong)
   const tolerance = tolerancesOf(options.tolerance)
   if (E.isLeft(tolerance)) return TE.left(tolerance.left)
-  const { provider, threads, timeoutSeconds, graphOptimizationLevel, worker } = options
+  const { provider, threads, runtime, timeoutSeconds, graphOptimizationLevel, worker } = options
   return withRunner(
     {
       tf32: false,
       ...(provider === undefined ? {} : { provider }),
       ...(threads === undefined ? {} : { threads }),
+      ...(runtime === undefined ? {} : { runtime }),
       ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
       ...(graphOptimizationLevel === undefined ? {} : { graphOptimizationLevel }),
       ...(worker === undefined ? {} : { worker }),

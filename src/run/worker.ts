@@ -1,10 +1,9 @@
 /**
  * The process that ONNX Runtime lives in. It is started by {@link ../run/runner.ts | openRunner}, answers one message
- * at a time, and may die: its parent turns that into an error. Nothing else in chasec loads onnxruntime-node.
+ * at a time, and may die: its parent turns that into an error. Nothing else in chasec loads ONNX Runtime.
  */
-import type * as Ort from 'onnxruntime-node'
 import { fstatSync, readSync } from 'node:fs'
-import type { InferenceSession, Tensor } from 'onnxruntime-node'
+import type { InferenceSession, Tensor } from 'onnxruntime-web'
 import { bitsOf, type DType, dtypes } from '../ir/dtype.ts'
 import type { Dense } from '../ir/tensor.ts'
 import { probeInput, probeModel, probeSize } from './probe-model.ts'
@@ -20,13 +19,15 @@ import {
   type Provider,
   type Reply,
   type Request,
+  type RuntimeName,
   type Timing,
   type ValueInfo,
   type WireSessionOptions,
   type WireTensors,
 } from './protocol.ts'
-
-type Runtime = typeof Ort
+import { openNative } from './runtime/native.ts'
+import type { Runtime, SessionOptions } from './runtime/runtime.ts'
+import { openWebAssembly } from './runtime/web-assembly.ts'
 
 /** A refusal on its way to the parent. */
 interface Problem {
@@ -42,16 +43,28 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
 
 let loadedRuntime: Runtime | undefined
 
-const runtime = async (): Promise<Runtime> => {
-  if (loadedRuntime) return loadedRuntime
+const openers: Readonly<Record<RuntimeName, () => Promise<Runtime>>> = {
+  'onnxruntime-node': openNative,
+  'onnxruntime-web': openWebAssembly,
+}
+
+const openRuntime = async (names: ReadonlyArray<RuntimeName>): Promise<Runtime> => {
   // Where JavaScript has a Float16Array (Node 24), onnxruntime-node 1.30 makes its tensors of it but cannot read them.
   Reflect.deleteProperty(globalThis, 'Float16Array')
-  try {
-    loadedRuntime = await import('onnxruntime-node')
-    return loadedRuntime
-  } catch (error) {
-    throw problem('missing', messageOf(error))
+  const reasons: string[] = []
+  for (const name of names) {
+    try {
+      return await openers[name]()
+    } catch (error) {
+      reasons.push(messageOf(error))
+    }
   }
+  throw problem('missing', reasons.join('; '))
+}
+
+const runtime = (): Runtime => {
+  if (loadedRuntime === undefined) throw problem('refused', 'no runtime was asked for')
+  return loadedRuntime
 }
 
 interface Upload {
@@ -99,11 +112,12 @@ type Movable = keyof typeof constructors
 
 const isMovable = (dtype: DType): dtype is Movable => Object.hasOwn(constructors, dtype)
 
-const toTensor = (ort: Runtime, name: string, tensor: Dense): Tensor => {
+const toTensor = (name: string, tensor: Dense): Tensor => {
+  const { Tensor } = runtime()
   const { dtype } = tensor
   if (dtype === 'string') {
     const decoder = new TextDecoder()
-    return new ort.Tensor(
+    return new Tensor(
       'string',
       (tensor.strings ?? []).map((s) => decoder.decode(s)),
       [...tensor.shape],
@@ -112,7 +126,7 @@ const toTensor = (ort: Runtime, name: string, tensor: Dense): Tensor => {
   if (!isMovable(dtype)) throw problem('unsupported', `input '${name}' has type ${dtype}`)
   // A copy: message buffers start at any byte, typed arrays only at multiples of their element.
   const { buffer } = Uint8Array.from(tensor.bytes)
-  return new ort.Tensor(dtype, new constructors[dtype](buffer), [...tensor.shape])
+  return new Tensor(dtype, new constructors[dtype](buffer), [...tensor.shape])
 }
 
 const toDense = (name: string, tensor: Tensor): Dense => {
@@ -130,8 +144,12 @@ const toDense = (name: string, tensor: Tensor): Dense => {
   return { tag: 'Dense', dtype, shape: [...tensor.dims], bytes }
 }
 
-const toFeeds = (ort: Runtime, feeds: WireTensors): Readonly<Record<string, Tensor>> =>
-  Object.fromEntries(feeds.map(([name, tensor]) => [name, toTensor(ort, name, tensor)]))
+const toFeeds = (feeds: WireTensors): Readonly<Record<string, Tensor>> =>
+  Object.fromEntries(feeds.map(([name, tensor]) => [name, toTensor(name, tensor)]))
+
+/** onnxruntime-web gives an open dimension without a name as -1 in 32 bits. */
+const dimOf = (dim: number | string, fixed: Readonly<Record<string, number>>): number | string | null =>
+  dim === '' || dim === 2 ** 32 - 1 ? null : (fixed[dim] ?? dim)
 
 /** What the session says of a value, with the dimensions fixed that the caller fixed. */
 const valueInfo = (
@@ -144,11 +162,10 @@ const valueInfo = (
   if (!isDType(dtype) || !(dtype === 'string' || isMovable(dtype))) {
     throw problem('unsupported', `${role} '${value.name}' has type ${String(dtype)}`)
   }
-  return { name: value.name, dtype, shape: value.shape.map((d) => (d === '' ? null : (fixed[d] ?? d))) }
+  return { name: value.name, dtype, shape: value.shape.map((d) => dimOf(d, fixed)) }
 }
 
-const sessionOptions = (options: WireSessionOptions): InferenceSession.SessionOptions => ({
-  executionProviders: [options.provider],
+const sessionOptions = (options: WireSessionOptions): SessionOptions => ({
   logSeverityLevel: 3,
   ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
   ...(options.graphOptimizationLevel === undefined ? {} : { graphOptimizationLevel: options.graphOptimizationLevel }),
@@ -207,7 +224,7 @@ const placementIn = (log: string, provider: Provider): Placement => {
  * verbose one to learn which nodes go where, and a quiet one to use.
  */
 const createSession = async (
-  create: (options: InferenceSession.SessionOptions) => Promise<InferenceSession>,
+  create: (options: SessionOptions) => Promise<InferenceSession>,
   wire: WireSessionOptions,
 ): Promise<{ readonly session: InferenceSession; readonly placement: Placement }> => {
   const options = sessionOptions(wire)
@@ -225,21 +242,18 @@ const createSession = async (
 }
 
 const load = async (request: Extract<Request, { kind: 'load' }>): Promise<Loaded> => {
-  const ort = await runtime()
   const externalData = request.externalData.map(({ path, upload }) => ({
     path,
     data: find(uploads, upload, 'upload').bytes,
   }))
   const source = typeof request.model === 'string' ? request.model : find(uploads, request.model, 'upload').bytes
-  const create = (options: InferenceSession.SessionOptions): Promise<InferenceSession> => {
+  const create = (options: SessionOptions): Promise<InferenceSession> => {
     const all = externalData.length === 0 ? options : { ...options, externalData }
-    return typeof source === 'string'
-      ? ort.InferenceSession.create(source, all)
-      : ort.InferenceSession.create(source, all)
+    return runtime().create(source, request.options.provider, all)
   }
   const { session, placement } = await createSession(create, request.options).catch((error: unknown) => {
     // Element types by ONNX's numbers, which start at 1; onnxruntime-node knows fewer than ONNX Runtime.
-    const type = /Unsupported data type: (\d+)/.exec(messageOf(error))?.[1]
+    const type = /Unsupported data type: (\d+)/i.exec(messageOf(error))?.[1]
     if (type === undefined) throw error
     throw problem('unsupported', `an input or output of type ${dtypes[Number(type) - 1] ?? type}`)
   })
@@ -253,9 +267,8 @@ const load = async (request: Extract<Request, { kind: 'load' }>): Promise<Loaded
 }
 
 const run = async (request: Extract<Request, { kind: 'run' }>): Promise<WireTensors> => {
-  const ort = await runtime()
   const { session, outputs } = find(models, request.model, 'model')
-  const results = await session.run(toFeeds(ort, request.feeds))
+  const results = await session.run(toFeeds(request.feeds))
   return outputs.map((name) => {
     const tensor = results[name]
     if (tensor === undefined) throw problem('refused', `no output '${name}' came back`)
@@ -264,10 +277,9 @@ const run = async (request: Extract<Request, { kind: 'run' }>): Promise<WireTens
 }
 
 const prepare = async (request: Extract<Request, { kind: 'prepare' }>): Promise<number> => {
-  const ort = await runtime()
   const { session } = find(models, request.model, 'model')
   const key = nextKey++
-  prepared.set(key, { session, feeds: toFeeds(ort, request.feeds) })
+  prepared.set(key, { session, feeds: toFeeds(request.feeds) })
   return key
 }
 
@@ -286,10 +298,10 @@ const time = async (request: Extract<Request, { kind: 'time' }>): Promise<Timing
 }
 
 const probe = async (provider: Provider, timed: boolean): Promise<Probe> => {
-  const ort = await runtime()
+  const { Tensor, create } = runtime()
   const options = { ...sessionOptions({ provider }), ...(provider === 'cpu' ? {} : withoutFallback) }
-  const session = await ort.InferenceSession.create(probeModel(), options)
-  const feeds = { x: new ort.Tensor('float32', probeInput(), [probeSize, probeSize]) }
+  const session = await create(probeModel(), provider, options)
+  const feeds = { x: new Tensor('float32', probeInput(), [probeSize, probeSize]) }
   let output: unknown = (await session.run(feeds))['y']?.data
   let milliseconds = timed ? Infinity : 0
   let total = 0
@@ -305,13 +317,10 @@ const probe = async (provider: Provider, timed: boolean): Promise<Probe> => {
   return { milliseconds, output }
 }
 
-const hello = async (): Promise<Hello> => {
-  const ort = await runtime()
-  return {
-    protocol: protocolVersion,
-    version: ort.env.versions.node ?? ort.env.versions.common,
-    backends: ort.listSupportedBackends().map((b) => b.name),
-  }
+const hello = async (names: ReadonlyArray<RuntimeName>): Promise<Hello> => {
+  loadedRuntime = await openRuntime(names)
+  const { name, version, backends } = loadedRuntime
+  return { protocol: protocolVersion, runtime: name, version, backends }
 }
 
 const chunk = (request: Extract<Request, { kind: 'chunk' }>): null => {
@@ -334,7 +343,7 @@ const release = async (key: number): Promise<null> => {
 const answer = async (request: Request): Promise<unknown> => {
   switch (request.kind) {
     case 'hello':
-      return hello()
+      return hello(request.runtimes)
     case 'probe':
       return probe(request.provider, request.timed)
     case 'chunk':

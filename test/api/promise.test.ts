@@ -129,7 +129,7 @@ describe('importing chasec', () => {
   const { peerDependencies }: { peerDependencies: Record<string, string> } = JSON.parse(
     readFileSync(join(root, 'package.json'), 'utf8'),
   )
-  const refused = [...Object.keys(peerDependencies), 'onnxruntime-node']
+  const refused = [...Object.keys(peerDependencies), 'onnxruntime-node', 'onnxruntime-web']
   const hooks = `
     const refused = ${JSON.stringify(refused)}
     export const resolve = (specifier, context, next) => {

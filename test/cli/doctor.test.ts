@@ -101,6 +101,10 @@ describe('the report', () => {
       return name === 'wasm' ? { available: true, software: false, found: 'WebAssembly' } : failedAttempt('missing')
     },
     providers: async () => E.right([cuda, cpu]),
+    runtimes: async () => [
+      { runtime: 'onnxruntime-node', usable: false, reason: 'not installed', help: 'For faster runs: install it.' },
+      { runtime: 'onnxruntime-web', usable: true, version: '1.2.3', milliseconds: 55 },
+    ],
   }
 
   it('tells what works, what does not and why, how to get it, and what auto takes', async () => {
@@ -114,9 +118,11 @@ describe('the report', () => {
       /^ +To use it all the same, give --backend webgpu\.$/m,
       /^ {2}✓ wasm .*: WebAssembly$/m,
       /^ {2}auto takes wasm\.$/m,
-      /^ {2}– cuda {2}no driver$/m,
+      /^ {2}– onnxruntime-node {2}not installed\n +For faster runs: install it\.$/m,
+      /^ {2}✓ onnxruntime-web {3}1\.2\.3 works; a run of a small model takes 55\.0 ms; taken$/m,
+      /^ {2}– cuda +no driver$/m,
       /^ +Install a driver\.$/m,
-      /^ {2}✓ cpu {3}works; a run of a small model takes 20\.0 ms$/m,
+      /^ {2}✓ cpu +works; a run of a small model takes 20\.0 ms$/m,
       /^ {2}auto takes cpu\.$/m,
       /^ {2}[✓–] sharp {5}folders of images/m,
     ]) {

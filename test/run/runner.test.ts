@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -8,7 +8,8 @@ import { renderError } from '../../src/ir/failure.ts'
 import { type Dense, elements, tensorOf } from '../../src/ir/tensor.ts'
 import type { RunError } from '../../src/run/error.ts'
 import { seededInputs } from '../../src/run/inputs.ts'
-import { pickProvider, providers } from '../../src/run/providers.ts'
+import { runtimeNames } from '../../src/run/protocol.ts'
+import { pickProvider, providers, runtimes } from '../../src/run/providers.ts'
 import {
   type ModelHandle,
   type ModelSource,
@@ -53,8 +54,7 @@ const using = async <A>(
 const loadError = async (source: ModelSource, options: RunnerOptions = {}): Promise<RunError> =>
   left(await withRunner(options, (runner) => runner.load(source)())())
 
-const runOnce = (source: ModelSource, feeds: Tensors): Promise<Tensors> =>
-  using(source, async (runner, model) => right(await runner.run(model, feeds)()))
+const hello = "{ protocol: 2, runtime: 'onnxruntime-node', version: 'fake', backends: ['cpu'] }"
 
 /** A worker that greets like the real one and then does `act` when asked to load a model. */
 const fakeWorker = (name: string, act: string): URL => {
@@ -62,13 +62,33 @@ const fakeWorker = (name: string, act: string): URL => {
   writeFileSync(
     file,
     `process.on('message', ({ id, request }) => {
-      if (request.kind === 'hello') process.send({ id, ok: true, value: { protocol: 1, version: 'fake', backends: ['cpu'] } })
+      if (request.kind === 'hello') process.send({ id, ok: true, value: ${hello} })
       else if (request.kind === 'chunk') process.send({ id, ok: true, value: null })
       else { ${act} }
     })
     process.on('disconnect', () => process.exit(0))`,
   )
   return pathToFileURL(file)
+}
+
+/** The built worker in a place with only these packages: by name what they run when they are loaded, or the real ones. */
+const workerBeside = (packages: Readonly<Record<string, string>>): URL => {
+  const place = mkdtempSync(join(scratch, 'place-'))
+  const built = join(dirname(fileURLToPath(builtWorker)), '..')
+  for (const part of ['run', 'ir']) cpSync(join(built, part), join(place, part), { recursive: true })
+  writeFileSync(join(place, 'package.json'), '{ "type": "module" }')
+  for (const [name, content] of Object.entries(packages)) {
+    const folder = join(place, 'node_modules', name)
+    mkdirSync(dirname(folder), { recursive: true })
+    if (content === 'real') {
+      symlinkSync(fileURLToPath(new URL(`../../node_modules/${name}`, import.meta.url)), folder, 'dir')
+      continue
+    }
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'package.json'), '{ "main": "main.cjs" }')
+    writeFileSync(join(folder, 'main.cjs'), content)
+  }
+  return pathToFileURL(join(place, 'run', 'worker.js'))
 }
 
 const gone = (pid: number): boolean => {
@@ -82,7 +102,7 @@ const gone = (pid: number): boolean => {
 
 describe('the worker of the build', () => {
   it('is as new as its sources', () => {
-    for (const file of ['worker', 'protocol', 'probe-model']) {
+    for (const file of ['worker', 'protocol', 'probe-model', 'runtime/native', 'runtime/web-assembly']) {
       const built = new URL(`./${file}.js`, builtWorker)
       expect(existsSync(built), 'run `npm run build` before the tests').toBe(true)
       const source = new URL(`../../src/run/${file}.ts`, import.meta.url)
@@ -93,7 +113,11 @@ describe('the worker of the build', () => {
   })
 })
 
-describe('a runner', () => {
+describe.each(runtimeNames)('a runner on %s', (runtime) => {
+  const usingIt: typeof using = (source, use, options) => using(source, use, { runtime, ...options })
+  const runIt = (source: ModelSource, feeds: Tensors): Promise<Tensors> =>
+    usingIt(source, async (runner, model) => right(await runner.run(model, feeds)()))
+
   it('tells what a model takes and gives, and runs it', async () => {
     const w = [1, 2, 3, 4]
     const model = onnx({
@@ -102,8 +126,9 @@ describe('a runner', () => {
       outputs: [{ name: 'y', shape: ['N', null, 2, 2] }],
       constants: [{ name: 'w', shape: [2, 2], data: w }],
     })
-    await using(model, async (runner, handle) => {
+    await usingIt(model, async (runner, handle) => {
       expect(runner.provider).toBe('cpu')
+      expect(runner.runtime).toMatch(new RegExp(`^${runtime} \\d`))
       expect(handle.inputs).toEqual([{ name: 'x', dtype: 'float32', shape: ['N', null, 2, 2] }])
       expect(handle.outputs[0]?.name).toBe('y')
       const feeds = new Map([['x', tensorOf('float32', [1, 1, 2, 2], [1, 10, 100, 1000])]])
@@ -128,7 +153,7 @@ describe('a runner', () => {
   ]
   for (const [name, type, x] of numbers) {
     it(`moves ${name} there and back unchanged`, async () => {
-      const y = (await runOnce(unary('Identity', [3], type), new Map([['x', x]]))).get('y')
+      const y = (await runIt(unary('Identity', [3], type), new Map([['x', x]]))).get('y')
       expect(y?.dtype).toBe(name)
       expect(y && Buffer.from(y.bytes).toString('hex')).toBe(Buffer.from(x.bytes).toString('hex'))
     })
@@ -137,21 +162,21 @@ describe('a runner', () => {
   it('moves strings there and back', async () => {
     const strings = ['', 'naïve', '😀'].map((s) => new TextEncoder().encode(s))
     const x: Dense = { tag: 'Dense', dtype: 'string', shape: [3], bytes: new Uint8Array(), strings }
-    const y = (await runOnce(unary('Identity', [3], types.string), new Map([['x', x]]))).get('y')
+    const y = (await runIt(unary('Identity', [3], types.string), new Map([['x', x]]))).get('y')
     expect(y?.strings?.map((s) => new TextDecoder().decode(s))).toEqual(['', 'naïve', '😀'])
   })
 
-  it('refuses element types that onnxruntime-node cannot move', async () => {
+  it('refuses element types that it cannot move', async () => {
     const model = onnx({
       nodes: [{ op: 'Cast', inputs: ['x'], outputs: ['y'], ints: { to: types.bfloat16 } }],
       inputs: [{ name: 'x', shape: [2] }],
       outputs: [{ name: 'y', type: types.bfloat16, shape: [2] }],
     })
-    expect((await loadError(model)).found).toContain('bfloat16')
+    expect((await loadError(model, { runtime })).found).toContain('bfloat16')
   })
 
   it('reads a file, a folder with a model.onnx in it, and the external data beside it', async () => {
-    const folder = join(scratch, 'package')
+    const folder = join(scratch, `package of ${runtime}`)
     mkdirSync(folder)
     const spec = (file?: string): Uint8Array =>
       onnx({
@@ -170,7 +195,7 @@ describe('a runner', () => {
       ),
     )
     const beside = spec('model.onnx_data')
-    const missing = await loadError(folder)
+    const missing = await loadError(folder, { runtime })
     expect(missing.subject).toBe(folder)
     expect(missing.help).toContain('external data')
     writeFileSync(join(folder, 'model.onnx_data'), data)
@@ -181,7 +206,7 @@ describe('a runner', () => {
       spec(),
       { bytes: beside, externalData: [{ path: 'model.onnx_data', data }] },
     ]) {
-      const y = (await runOnce(source, feeds)).get('y')
+      const y = (await runIt(source, feeds)).get('y')
       expect(y && elements(y)[599]).toBe(599.5)
     }
   })
@@ -196,18 +221,18 @@ describe('a runner', () => {
     })
     const data = new Uint8Array(Float32Array.from({ length: count }, (_, i) => i).buffer)
     const source = { bytes, externalData: [{ path: 'w', data }] }
-    const y = (await runOnce(source, new Map([['x', tensorOf('int64', [1], [4_999_999])]]))).get('y')
+    const y = (await runIt(source, new Map([['x', tensorOf('int64', [1], [4_999_999])]]))).get('y')
     expect(y && elements(y)[0]).toBe(4_999_999)
   })
 
   it('fixes free dimensions', async () => {
-    await using(convolution(), async (_, model) => expect(model.inputs[0]?.shape).toEqual([2, 3, 'H', 'W']), {
+    await usingIt(convolution(), async (_, model) => expect(model.inputs[0]?.shape).toEqual([2, 3, 'H', 'W']), {
       freeDimensions: { N: 2 },
     })
   })
 
   it('times what it runs', async () => {
-    await using(convolution(), async (runner, model) => {
+    await usingIt(convolution(), async (runner, model) => {
       const feeds = right(seededInputs(model.inputs, 1, { N: 1, H: 16, W: 16 }))
       const prepared = right(await runner.prepare(model, feeds)())
       const none = right(await runner.time(prepared, { warmup: 0, seconds: 0 })())
@@ -222,7 +247,7 @@ describe('a runner', () => {
   })
 
   it('ends its process on close and says so afterwards', async () => {
-    const runner = right(await openRunner()())
+    const runner = right(await openRunner({ runtime })())
     expect(gone(runner.pid)).toBe(false)
     await runner.close()
     expect(gone(runner.pid)).toBe(true)
@@ -312,14 +337,19 @@ describe('what goes wrong', () => {
     expect(describeDeath(1, null, 'a\n\u001b[31mb\u001b[m\n')).toContain('exit code 1; the last it wrote: a b')
   })
 
-  it('says how to install onnxruntime-node where it is missing', async () => {
-    const bare = join(scratch, 'bare')
-    cpSync(dirname(fileURLToPath(builtWorker)), join(bare, 'run'), { recursive: true })
-    cpSync(join(dirname(fileURLToPath(builtWorker)), '..', 'ir'), join(bare, 'ir'), { recursive: true })
-    writeFileSync(join(bare, 'package.json'), '{ "type": "module" }')
-    const error = left(await openRunner({ worker: pathToFileURL(join(bare, 'run', 'worker.js')) })())
-    expect(error).toMatchObject({ subject: 'onnxruntime-node', help: 'Run `npm install onnxruntime-node`.' })
-    expect(error.found).toContain('onnxruntime-node')
+  it('says how to install ONNX Runtime where it is missing', async () => {
+    const worker = workerBeside({})
+    const error = left(await openRunner({ worker })())
+    expect(error).toMatchObject({
+      subject: 'onnxruntime-node or onnxruntime-web',
+      help: 'Run `npm install onnxruntime-web`.',
+    })
+    expect(error.found).toMatch(/'onnxruntime-node'.*; .*'onnxruntime-web'/)
+    const native = left(await openRunner({ worker, runtime: 'onnxruntime-node' })())
+    expect(native).toMatchObject({
+      subject: 'onnxruntime-node',
+      help: expect.stringContaining('npm install --ignore-scripts onnxruntime-node'),
+    })
   })
 
   it('says to build where the worker is missing or of another version', async () => {
@@ -328,7 +358,7 @@ describe('what goes wrong', () => {
     const old = join(scratch, 'old.mjs')
     writeFileSync(
       old,
-      `process.on('message', ({ id }) => process.send({ id, ok: true, value: { protocol: 0, version: '', backends: [] } }))
+      `process.on('message', ({ id }) => process.send({ id, ok: true, value: { protocol: 0, runtime: 'onnxruntime-web', version: '', backends: [] } }))
        process.on('disconnect', () => process.exit(0))`,
     )
     expect(left(await openRunner({ worker: pathToFileURL(old) })()).help).toContain('npm run build')
@@ -337,6 +367,63 @@ describe('what goes wrong', () => {
   it('refuses options out of range', async () => {
     expect(left(await openRunner({ threads: 0 })()).subject).toBe('threads')
     expect(left(await openRunner({ timeoutSeconds: -1 })()).subject).toBe('timeoutSeconds')
+  })
+})
+
+describe('without onnxruntime-node', () => {
+  const absences = {
+    'is not installed': {},
+    'does not load': { 'onnxruntime-node': `throw new Error('libonnxruntime.so.1: cannot open shared object file')` },
+    'ends the process': { 'onnxruntime-node': `process.kill(process.pid, 'SIGILL')` },
+  }
+  for (const [why, packages] of Object.entries(absences)) {
+    it(`models run in WebAssembly where it ${why}`, async () => {
+      const worker = workerBeside({ ...packages, 'onnxruntime-web': 'real' })
+      const found = await verify(convolution(), convolution(), { worker, seeds: [1], sizeCount: 1 })()
+      if (E.isLeft(found)) throw new Error(renderError(found.left))
+      expect(found.right).toMatchObject({ equal: true, vacuous: false, provider: 'cpu' })
+      expect(found.right.runtime).toMatch(/^onnxruntime-web \d+\.\d+\.\d+ \(WebAssembly\)$/)
+    })
+  }
+
+  it('a named accelerator is refused with what it takes, and so is the package itself', async () => {
+    const worker = workerBeside({ 'onnxruntime-web': 'real' })
+    const error = left(await openRunner({ worker, provider: 'webgpu' })())
+    expect(error.found).toMatch(/^only cpu in onnxruntime-web /)
+    expect(error.help).toContain('npm install --ignore-scripts onnxruntime-node')
+    const [native, web] = await runtimes({ worker })()
+    expect(native).toMatchObject({ runtime: 'onnxruntime-node', usable: false })
+    expect(native?.help).toContain('npm install --ignore-scripts onnxruntime-node')
+    expect(web).toMatchObject({ runtime: 'onnxruntime-web', usable: true, version: expect.stringMatching(/^\d/) })
+  })
+
+  it('a difference is found as well', async () => {
+    const relu = (op: string): Uint8Array =>
+      onnx({
+        nodes: [{ op, inputs: ['x'], outputs: ['y'] }],
+        inputs: [{ name: 'x', shape: [4] }],
+        outputs: [{ name: 'y', shape: [4] }],
+      })
+    const found = await verify(relu('Relu'), relu('Abs'), { runtime: 'onnxruntime-web' })()
+    expect(found).toMatchObject({ _tag: 'Right', right: { equal: false } })
+  })
+
+  it('takes no file of weights from outside the folder of the model', async () => {
+    const folder = join(scratch, 'inner')
+    mkdirSync(folder)
+    writeFileSync(join(scratch, 'secret'), new Uint8Array(16))
+    symlinkSync(join(scratch, 'secret'), join(folder, 'link'))
+    for (const file of ['../secret', 'link']) {
+      const bytes = onnx({
+        nodes: [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }],
+        inputs: [{ name: 'x', shape: [4] }],
+        outputs: [{ name: 'y', shape: [4] }],
+        constants: [{ name: 'w', shape: [4], data: [0, 0, 0, 0], file }],
+      })
+      writeFileSync(join(folder, 'model.onnx'), bytes)
+      const error = await loadError(join(folder, 'model.onnx'), { runtime: 'onnxruntime-web' })
+      expect(error.help).toContain('another file')
+    }
   })
 })
 

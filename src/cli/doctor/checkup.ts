@@ -1,10 +1,11 @@
 /** Finding out what this machine has of all that chasec can use. */
 import { availableParallelism, totalmem } from 'node:os'
 import * as E from 'fp-ts/lib/Either.js'
+import type { Task } from 'fp-ts/lib/Task.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import type { Checkup, CheckedPackage } from '../../report/doctor-table.ts'
 import type { RunError } from '../../run/error.ts'
-import { pickProvider, type ProviderReport, providers } from '../../run/providers.ts'
+import { pickProvider, type ProviderReport, providers, type RuntimeReport, runtimes } from '../../run/providers.ts'
 import type { Attempt } from '../../train/backend/attempt.ts'
 import type { BackendName } from '../../train/backend/backend.ts'
 import { importOptional } from '../../train/backend/loader.ts'
@@ -17,16 +18,19 @@ import { attemptAlone } from './attempt-alone.ts'
 export interface Probes {
   readonly backend: (name: BackendName) => () => Promise<Attempt>
   readonly providers: TaskEither<RunError, ReadonlyArray<ProviderReport>>
+  readonly runtimes: Task<ReadonlyArray<RuntimeReport>>
 }
 
 /** Everything that may crash is tried in a process of its own. */
-const aloneProbes: Probes = { backend: attemptAlone(), providers: providers() }
+const aloneProbes: Probes = { backend: attemptAlone(), providers: providers(), runtimes: runtimes() }
 
 export const examine = async (say: Say, probes: Probes = aloneProbes): Promise<Checkup> => {
   const backends = await describeBackendsBy((name) => {
     say(`trying the backend ${name}`)
     return probes.backend(name)
   })()
+  say('trying ONNX Runtime')
+  const packagesOfRuntime = await probes.runtimes()
   say('trying the providers of ONNX Runtime')
   const found = await probes.providers()
   const packages = await Promise.all(optionalPackages.map(checkPackage))
@@ -45,6 +49,7 @@ export const examine = async (say: Say, probes: Probes = aloneProbes): Promise<C
     },
     training: { backends, auto: automaticBackend(backends) ?? null },
     running: {
+      runtimes: packagesOfRuntime,
       providers: E.isRight(found) ? found.right : [],
       auto: E.isRight(found) ? pickProvider(found.right) : null,
       error: E.isLeft(found) ? found.left : null,
