@@ -139,18 +139,19 @@ export const opaqueOfMicrosoft: typeof opaque = [
   [
     'integers behind a quantizer that are not modelled yet; as QDQ the same layer is followed',
     [
-      'DynamicQuantizeLSTM',
       'MatMulInteger16',
       'MulInteger',
       'QEmbedLayerNormalization',
-      'QLinearAveragePool',
       'QLinearConv',
       'QLinearReduceMean',
-      'QLinearSoftmax',
-      'QLinearWhere',
       'ReduceSumInteger',
     ],
   ],
+  [
+    'rounds its state by its range at each step, which no operator that is followed does; compile before quantizing, or mask only other layers',
+    ['DynamicQuantizeLSTM'],
+  ],
+  ['rounds by a table of exponentials of its own; as QDQ the same layer is followed', ['QLinearSoftmax']],
   [
     'kept for old files, or written by no exporter; ONNX has an operator for the same',
     [
