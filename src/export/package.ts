@@ -23,6 +23,7 @@ import { type Chunks, createFile, stoppedAt, type Writing } from '../disk/write-
 import { manifestName } from './manifest-name.ts'
 
 export interface PackageFile {
+  /** Its place in the package: names of folders and of the file, with slashes between. */
   readonly name: string
   /** The content in order, made piece by piece while it is written. */
   readonly chunks: Chunks
@@ -58,9 +59,12 @@ export const writeFiles =
       const fresh = beside(target, 'new')
       try {
         await fileSystem.makeFolder(fresh)
+        const folders = foldersOf(names.right)
+        for (const folder of folders) await fileSystem.makeFolder(join(fresh, folder))
         for (const { name, chunks } of files) {
           await createFile(join(fresh, name), chunks, { fileSystem, ...(signal === undefined ? {} : { signal }) })
         }
+        for (const folder of folders.toReversed()) await fileSystem.syncFolder(join(fresh, folder))
         await fileSystem.syncFolder(fresh)
         return await replace(target, fresh, digests, fileSystem)
       } catch (thrown) {
@@ -117,16 +121,28 @@ const moved = async (from: string, to: string, fileSystem: FileSystem): Promise<
     return true
   })) ?? false
 
+/** The folders that files of these names are in, each after those that it is in. */
+const foldersOf = (names: ReadonlySet<string>): ReadonlyArray<string> => {
+  const folders = new Set<string>()
+  for (const name of names) {
+    const parts = name.split('/')
+    for (let depth = 1; depth < parts.length; depth++) folders.add(parts.slice(0, depth).join('/'))
+  }
+  return [...folders]
+}
+
 const checkNames = (names: ReadonlyArray<string>): E.Either<WriteError, ReadonlySet<string>> => {
   const seen = new Set<string>()
   for (const name of names) {
-    if (name === '' || name === '.' || name === '..' || /[/\\\0]/.test(name)) {
-      const help = 'Give the file a plain name, without folders.'
-      return E.left(writeError(`file ${JSON.stringify(name)}`, "a name in the package's folder", 'a path', help))
+    if (name.split('/').some((part) => part === '' || part === '.' || part === '..' || /[\\\0]/.test(part))) {
+      const help = 'Give the file a name, or names of folders and of the file with slashes between.'
+      return E.left(writeError(`file ${JSON.stringify(name)}`, 'a place in the package', 'another path', help))
     }
     if (seen.has(name)) return E.left(writeError(`file ${name}`, 'one file of this name', 'several', 'Rename one.'))
     seen.add(name)
   }
+  const both = foldersOf(seen).find((folder) => seen.has(folder))
+  if (both !== undefined) return E.left(writeError(`file ${both}`, 'a file or a folder', 'both', 'Rename one.'))
   return E.right(seen)
 }
 
@@ -175,17 +191,22 @@ const foreignFiles = async (
   digests: Digests,
   fileSystem: FileSystem,
 ): Promise<ReadonlyArray<string>> => {
-  const entries = await fileSystem.list(folder)
-  const listed = entries.some(({ name, kind }) => name === manifestName && kind === 'file')
-    ? await filesOfManifest(join(folder, manifestName), fileSystem)
-    : undefined
+  const hasManifest = (await fileSystem.list(folder)).some(({ name, kind }) => name === manifestName && kind === 'file')
+  const listed = hasManifest ? await filesOfManifest(join(folder, manifestName), fileSystem) : undefined
+  const known = new Set(foldersOf(new Set(listed?.keys())))
   const foreign: string[] = []
-  for (const { name, kind } of entries) {
-    const sha256 = kind === 'file' ? listed?.get(name) : undefined
-    if (sha256 === undefined) {
-      if (name !== manifestName || listed === undefined) foreign.push(name)
-    } else if ((await digestOfFile(join(folder, name), digests, fileSystem)) !== sha256) {
-      foreign.push(`${name} (changed since it was written)`)
+  // The list grows while it is walked.
+  const folders = ['']
+  for (const within of folders) {
+    for (const { name: own, kind } of await fileSystem.list(join(folder, within))) {
+      const name = within === '' ? own : `${within}/${own}`
+      const sha256 = kind === 'file' ? listed?.get(name) : undefined
+      if (kind === 'folder' && known.has(name)) folders.push(name)
+      else if (sha256 === undefined) {
+        if (name !== manifestName || listed === undefined) foreign.push(name)
+      } else if ((await digestOfFile(join(folder, name), digests, fileSystem)) !== sha256) {
+        foreign.push(`${name} (changed since it was written)`)
+      }
     }
   }
   return foreign.sort()
@@ -305,12 +326,17 @@ const discard = async (target: string, folder: string, fileSystem: FileSystem): 
   if (await moved(folder, trash, fileSystem)) await clear(trash, fileSystem)
 }
 
-/** Removes a folder of files; folders and links in it stay, and so does it then. */
+/** Removes a folder of files and of folders of files; links in it stay, and so does it then. */
 const clear = async (folder: string, fileSystem: FileSystem): Promise<void> => {
-  for (const { name, kind } of await fileSystem.list(folder)) {
-    if (kind === 'file') await fileSystem.removeFile(join(folder, name))
+  // The list grows while it is walked.
+  const folders = [folder]
+  for (const within of folders) {
+    for (const { name, kind } of await fileSystem.list(within)) {
+      if (kind === 'file') await fileSystem.removeFile(join(within, name))
+      if (kind === 'folder') folders.push(join(within, name))
+    }
   }
-  await fileSystem.removeFolder(folder)
+  for (const within of folders.toReversed()) await fileSystem.removeFolder(within)
 }
 
 /** What runs that have ended left beside the target: an old package without a new one goes back, all else goes. */

@@ -4,6 +4,8 @@ import { pipe } from 'fp-ts/lib/function.js'
 import type { WriteError } from '../disk/error.ts'
 import { type Lowered, lower, lowerInPieces } from '../export/lower.ts'
 import { manifestName } from '../export/manifest-name.ts'
+import { tritonFiles, type TritonOptions } from '../export/triton.ts'
+import type { Graph } from '../ir/graph.ts'
 import type { MatchSummary } from '../masks/match/index.ts'
 import type { Compiled } from '../passes/compile.ts'
 import type { Pictures } from '../passes/pictures.ts'
@@ -33,6 +35,11 @@ export interface ContentOptions {
   readonly training?: TrainingReport
   /** Whether weights go into `model.onnx_data`. Absent: when they exceed what one ONNX file can hold. */
   readonly external?: boolean
+  /**
+   * The package as a model repository of the Triton Inference Server: `NAME/1/model.onnx` and `NAME/config.pbtxt` instead of
+   * `model.onnx`.
+   */
+  readonly triton?: TritonOptions
   /** The compiled graph as ONNX, where the caller has lowered it already. */
   readonly lowered?: Lowered
 }
@@ -61,9 +68,12 @@ export interface Contents {
 export const contentsOf = (compiled: Compiled, options: ContentOptions): E.Either<WriteError, Contents> => {
   const models = options.lowered === undefined ? lowerFiles(compiled, options) : E.right(filesOf(options.lowered))
   if (E.isLeft(models)) return models
+  const { triton } = options
+  const placed = triton === undefined ? models : inRepository(compiled.graph, models.right, triton)
+  if (E.isLeft(placed)) return placed
   const results = resultsOf(compiled, options)
   return E.right({
-    files: [...models.right, textFile('report.html', () => renderPage(results))],
+    files: [...placed.right, textFile('report.html', () => renderPage(results))],
     manifest: (files) => makeManifest(results, files),
   })
 }
@@ -86,6 +96,20 @@ const filesOf = ({ model, external }: Lowered): ReadonlyArray<Content> => [
   { name: 'model.onnx', chunks: () => [model] },
   ...(external === undefined ? [] : [external]),
 ]
+
+/** The files of the model where Triton looks for them. */
+const inRepository = (
+  graph: Graph,
+  files: ReadonlyArray<Content>,
+  options: TritonOptions,
+): E.Either<WriteError, ReadonlyArray<Content>> =>
+  pipe(
+    tritonFiles(graph, options),
+    E.map(({ model, config }) => [
+      ...files.map(({ name, chunks }) => ({ name: model(name), chunks })),
+      textFile(config.name, () => config.text),
+    ]),
+  )
 
 const textFile = (name: string, text: () => string): Content => ({
   name,

@@ -25,7 +25,7 @@ export interface Package {
  * whole; a crash at any point leaves the old package or the new one. The same arguments give the same bytes.
  *
  * Errors: the folder holds other files, the disk is full or fails, the model is too large for one file, a file that weights
- * are read from has changed, it was aborted.
+ * are read from has changed, it was aborted, Triton has no words for an input or an output.
  */
 export const writePackage =
   (compiled: Compiled, directory: string, options: PackageOptions = {}): TaskEither<WriteError, Package> =>

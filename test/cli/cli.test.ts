@@ -1,6 +1,15 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as ops from '../../src/ir/ops/index.ts'
 import { buildGraph } from '../builder.ts'
@@ -63,6 +72,38 @@ describe('compile', () => {
     expect(stdout).toMatch(/verified: max relative error \d/)
     expect([...contentOf(at('out')).keys()].sort()).toEqual(['chasec.json', 'model.onnx', 'report.html'])
     expect(run(['verify', 'out', 'out']).code).toBe(0)
+  })
+
+  it('writes a model repository for Triton, which runs as the package does, and replaces one by the other', () => {
+    expect(run([...compileNet, '-o', 'plain']).code).toBe(0)
+    const filesOf = (path: string): ReadonlyArray<string> =>
+      readdirSync(at(path), { recursive: true, withFileTypes: true })
+        .flatMap((entry) => (entry.isFile() ? [relative(at(path), join(entry.parentPath, entry.name))] : []))
+        .sort()
+    const repository = ['chasec.json', 'net/1/model.onnx', 'net/config.pbtxt', 'report.html']
+    const triton = [...compileNet, '-o', 'repository', '--triton', 'net', '--max-batch-size', '4']
+    expect(run(triton)).toMatchObject({ code: 0, stderr: '' })
+    expect(filesOf('repository')).toEqual(repository)
+    expect(readFileSync(at('repository', 'net', '1', 'model.onnx'))).toEqual(readFileSync(at('plain', 'model.onnx')))
+    expect(readFileSync(at('repository', 'net', 'config.pbtxt'), 'utf8')).toMatch('max_batch_size: 4')
+    expect(run(['verify', 'plain', 'repository/net/1']).code).toBe(0)
+    expect(run([...compileNet, '-o', 'repository', '--external-data', '--no-verify', '--triton', 'other']).code).toBe(0)
+    expect(filesOf('repository')).toEqual([
+      ...['chasec.json', 'other/1/model.onnx', 'other/1/model.onnx_data', 'other/config.pbtxt', 'report.html'],
+    ])
+    expect(run(['verify', 'plain', 'repository/other/1']).code).toBe(0)
+    writeFileSync(at('repository', 'other', '1', 'mine.txt'), 'x')
+    const refused = run(triton)
+    expect(refused.code).toBe(2)
+    expect(refused.stderr).toMatch('other files: other/1/mine.txt')
+  })
+
+  it('says what is wrong with a name or a batch for Triton before it verifies', () => {
+    const inFolder = run([...compileNet, '-o', 'none', '--triton', 'a/b'])
+    expect(inFolder).toMatchObject({ code: 2, stdout: '' })
+    expect(inFolder.stderr).toMatch('--triton')
+    expect(run([...compileNet, '-o', 'none', '--max-batch-size', '4']).stderr).toMatch('--triton')
+    expect(existsSync(at('none'))).toBe(false)
   })
 
   it('gives the same bytes from another folder, with masks in another order, and again', () => {

@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
+  appendFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -13,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
 import ts from 'typescript'
@@ -39,13 +40,16 @@ const manifestOf = (files: Readonly<Record<string, Uint8Array | string>>, extra:
     files: Object.entries(files).map(([name, bytes]) => ({ name, bytes: bytes.length, sha256: sha256(bytes) })),
   })
 
+/** A file two folders down. */
+const dataName = 'net/1/model.onnx_data'
+
 /** A package of some version: every file says which, so that a mix shows. */
 const version = (n: number, size = 3000): ReadonlyArray<PackageFile> => {
   const data = new Uint8Array(size).fill(n)
   const model = new Uint8Array(2 * size).fill(n)
-  const manifest = manifestOf({ 'model.onnx_data': data, 'model.onnx': model }, { n })
+  const manifest = manifestOf({ [dataName]: data, 'model.onnx': model }, { n })
   return [
-    { name: 'model.onnx_data', chunks: [data.subarray(1), data.subarray(0, 1)] },
+    { name: dataName, chunks: [data.subarray(1), data.subarray(0, 1)] },
     { name: 'model.onnx', chunks: [model.subarray(1), model.subarray(0, 1)] },
     { name: manifestName, chunks: [Buffer.from(manifest).subarray(0, 20), Buffer.from(manifest).subarray(20)] },
   ]
@@ -54,11 +58,12 @@ const version = (n: number, size = 3000): ReadonlyArray<PackageFile> => {
 /** The version that a folder holds whole; a text that says what is wrong with it otherwise. */
 const versionAt = (target: string, size = 3000): number | string => {
   if (!existsSync(target)) return 'nothing'
-  const names = readdirSync(target).sort()
-  if (names.join() !== [manifestName, 'model.onnx', 'model.onnx_data'].join()) return `files ${names.join()}`
+  const entries = readdirSync(target, { recursive: true, withFileTypes: true })
+  const names = entries.flatMap((e) => (e.isFile() ? [relative(target, join(e.parentPath, e.name))] : [])).sort()
+  if (names.join() !== [manifestName, 'model.onnx', dataName].join()) return `files ${names.join()}`
   const { n }: { readonly n: number } = JSON.parse(readFileSync(join(target, manifestName), 'utf8'))
   const seen = new Set<number>([n])
-  for (const [i, name] of ['model.onnx_data', 'model.onnx'].entries()) {
+  for (const [i, name] of [dataName, 'model.onnx'].entries()) {
     const bytes = readFileSync(join(target, name))
     if (bytes.byteLength !== size * (i + 1)) return `${bytes.byteLength} bytes of ${name}`
     for (const byte of bytes) seen.add(byte)
@@ -214,9 +219,10 @@ describe('writing a package', () => {
     const file = ['create', 'write', 'write', 'sync', 'close']
     const looks = ['kindOf', 'list', 'stateOf', 'read']
     expect(operations.filter((operation) => !looks.includes(operation))).toEqual([
-      ...['makeFolders', 'makeFolder', ...file, ...file, ...file, 'syncFolder'],
+      ...['makeFolders', 'makeFolder', 'makeFolder', 'makeFolder', ...file, ...file, ...file],
+      ...['syncFolder', 'syncFolder', 'syncFolder'],
       ...['rename', 'rename', 'syncFolder'],
-      ...['rename', 'removeFile', 'removeFile', 'removeFile', 'removeFolder', 'rename'],
+      ...['rename', 'removeFile', 'removeFile', 'removeFile', 'removeFolder', 'removeFolder', 'removeFolder', 'rename'],
     ])
   })
 
@@ -296,6 +302,39 @@ describe('writing a package', () => {
       expect(await refusal(packageOf(manifest))).toBe(`other files: ${manifestName}, model.onnx`)
     })
 
+    it('what is in folders of a package and not listed: files, folders, links, and folders without a listed file', async () => {
+      const nested =
+        (change: (target: string) => void) =>
+        (target: string): void => {
+          mkdirSync(join(target, 'net', '1'), { recursive: true })
+          writeFileSync(join(target, dataName), 'x')
+          writeFileSync(join(target, manifestName), manifestOf({ [dataName]: 'x' }))
+          change(target)
+        }
+      const within = (make: (folder: string) => void) =>
+        nested((target) => {
+          make(join(target, 'net', '1'))
+        })
+      expect(await refusal(within((folder) => writeFileSync(join(folder, 'mine.txt'), 'x')))).toBe(
+        'other files: net/1/mine.txt',
+      )
+      expect(await refusal(within((folder) => mkdirSync(join(folder, 'mine'))))).toBe('other files: net/1/mine')
+      expect(await refusal(within((folder) => symlinkSync('/', join(folder, 'link'))))).toBe('other files: net/1/link')
+      expect(await refusal(within((folder) => appendFileSync(join(folder, 'model.onnx_data'), 'x')))).toBe(
+        `other files: ${dataName} (changed since it was written)`,
+      )
+      const moved = nested((target) => {
+        rmSync(join(target, 'net'), { recursive: true })
+        symlinkSync(emptyFolder(), join(target, 'net'))
+      })
+      expect(await refusal(moved)).toBe('other files: net')
+    })
+
+    it('a name that stands for a file and for a folder', async () => {
+      const files = ['a', 'a/b'].map((name) => ({ name, chunks: [] }))
+      expect(await writeFiles(join(emptyFolder(), 'package'), files)()).toMatchObject({ left: { found: 'both' } })
+    })
+
     it('a file, and a link to a folder', async () => {
       expect(await refusal((target) => writeFileSync(target, 'x'))).toBe('a file or a link')
       expect(await refusal((target) => symlinkSync(emptyFolder(), target))).toBe('a file or a link')
@@ -317,11 +356,14 @@ describe('writing a package', () => {
       expect(besides(target)).toEqual([])
     })
 
-    it.each(['', '.', '..', '../x', 'a/b', '/x', 'a\\b', 'a\0b'])('the file name %j', async (name) => {
-      const target = join(emptyFolder(), 'package')
-      expect(await writeFiles(target, [{ name, chunks: [] }])()).toMatchObject({ left: { _tag: 'WriteError' } })
-      expect(existsSync(target)).toBe(false)
-    })
+    it.each(['', '.', '..', '../x', '/x', 'x/', 'a//b', 'a/./b', 'a/../b', 'a\\b', 'a\0b'])(
+      'the file name %j',
+      async (name) => {
+        const target = join(emptyFolder(), 'package')
+        expect(await writeFiles(target, [{ name, chunks: [] }])()).toMatchObject({ left: { _tag: 'WriteError' } })
+        expect(existsSync(target)).toBe(false)
+      },
+    )
 
     it('a file name twice, and a place where nothing can be made', async () => {
       const target = join(emptyFolder(), 'package')
@@ -535,7 +577,7 @@ describe('several writers of one package', () => {
     const thief: FileSystem = {
       ...nodeFileSystem,
       create: async (path) => {
-        rmSync(dirname(path), { recursive: true })
+        rmSync(path.slice(0, path.indexOf('/', path.indexOf('.chasec-new-'))), { recursive: true, force: true })
         return nodeFileSystem.create(path)
       },
     }
@@ -584,7 +626,7 @@ describe('a process that is killed while it replaces a package', () => {
         import { writeFiles } from ${JSON.stringify(new URL('export/package.js', `file://${folder}`).href)}
         import { createHash } from 'node:crypto'
         const version = (n) => {
-          const files = ['model.onnx_data', 'model.onnx'].map((name, i) =>
+          const files = [${JSON.stringify(dataName)}, 'model.onnx'].map((name, i) =>
             ({ name, chunks: [new Uint8Array(${size} * (i + 1)).fill(n)] }))
           const listed = files.map(({ name, chunks: [bytes] }) =>
             ({ name, bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }))

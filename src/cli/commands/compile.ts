@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
-import type { Failure } from '../../ir/failure.ts'
+import { type Failure, failure } from '../../ir/failure.ts'
 import type { Target } from '../../passes/target.ts'
 import { compile } from '../../package/compile.ts'
 import type { Compiled } from '../../passes/compile.ts'
@@ -14,6 +14,7 @@ import type { Measured } from '../../report/results.ts'
 import { formatBytes } from '../../report/units.ts'
 import { renderDifference, summariseDifference } from '../../report/verify-table.ts'
 import type { Lowered } from '../../export/lower.ts'
+import { tritonFiles, type TritonOptions } from '../../export/triton.ts'
 import type { Bindings } from '../../run/inputs.ts'
 import { measure, type Measurement } from '../../run/measure.ts'
 import type { Provider } from '../../run/protocol.ts'
@@ -24,6 +25,7 @@ import { lowerCompiled } from '../../package/contents.ts'
 import { type Package, writePackage } from '../../package/write-package.ts'
 import { debugObservers } from '../debug.ts'
 import {
+  atLeast,
   between,
   type CommonFlags,
   jsonOption,
@@ -58,6 +60,8 @@ interface CompileFlags extends CommonFlags, MaskFlags {
   readonly provider: Provider | 'auto'
   readonly externalData?: true
   readonly why?: string
+  readonly triton?: string
+  readonly maxBatchSize?: number
 }
 
 const examples = `
@@ -74,6 +78,9 @@ Examples:
 
   $ chasec compile model.onnx --masks masks.npz -o out --why /layer1/conv1/Conv
       Also tells why the channels of one layer stay.
+
+  $ chasec compile model.onnx --masks masks.npz -o repository --triton resnet50
+      Writes repository/resnet50/config.pbtxt and repository/resnet50/1/model.onnx, for tritonserver --model-repository.
 
 Nothing is written when the compiled model computes something else: the exit code is then 1.
 CHASEC_DEBUG=1 lists the passes, 2 checks the graph after each, 3 dumps it to ./chasec-dump; CHASEC_STOP_AFTER=n ends
@@ -106,6 +113,12 @@ export const compileCommand = (run: RunCommand): Command =>
     .addOption(shapeOption())
     .addOption(providerOption())
     .option('--external-data', 'put the weights into model.onnx_data beside model.onnx')
+    .option('--triton <name>', 'write a model repository of the Triton Inference Server with the model under this name')
+    .option(
+      '--max-batch-size <number>',
+      'the most requests that Triton puts into one batch, where the model has a batch axis of any size (default: 8)',
+      atLeast(1),
+    )
     .addOption(whyOption())
     .addOption(jsonOption())
     .addOption(progressOption())
@@ -129,6 +142,8 @@ const compileModel = async (
     ...debugObservers(terminal),
     ...(why === undefined ? [] : [watch.observer]),
   )
+  const triton = tritonOf(flags)
+  if (E.isLeft(triton)) return triton
   const { target } = flags
   const { matching } = inputs.right
   const compiled = compile(inputs.right.graph, inputs.right.masks, {
@@ -138,6 +153,8 @@ const compileModel = async (
     advise: flags.advice ?? 'small',
   })
   if (E.isLeft(compiled)) return compiled
+  const repository = triton.right === undefined ? E.right(undefined) : tritonFiles(compiled.right.graph, triton.right)
+  if (E.isLeft(repository)) return repository
   const fates = why === undefined ? E.right(undefined) : explainName(watch.seen, why, target)
   if (E.isLeft(fates)) return fates
   const external = flags.externalData === undefined ? {} : { external: true }
@@ -165,6 +182,7 @@ const compileModel = async (
     ...(matching === undefined ? {} : { matching }),
     ...(verification.right === undefined ? {} : { verification: verification.right }),
     ...measured,
+    ...(triton.right === undefined ? {} : { triton: triton.right }),
     ...(model === undefined ? external : { lowered: model }),
   }
   const written = await uninterrupted((signal) => {
@@ -190,6 +208,13 @@ const compileModel = async (
       report: compactReport(compiled.right.report),
     }),
   )
+}
+
+const tritonOf = ({ triton, maxBatchSize }: CompileFlags): E.Either<Failure, TritonOptions | undefined> => {
+  if (triton !== undefined) return E.right({ name: triton, ...(maxBatchSize === undefined ? {} : { maxBatchSize }) })
+  if (maxBatchSize === undefined) return E.right(undefined)
+  const help = 'Give --triton NAME too, or leave it out.'
+  return E.left(failure('UsageError', '--max-batch-size', '--triton beside it', 'none', help))
 }
 
 const sayPasses =
