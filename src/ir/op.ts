@@ -369,6 +369,8 @@ export interface OpDef<Name extends string, A> {
    * link, no contraction and no bundle mentions are pinned too. Only axes of static size are linked.
    */
   readonly links: 'opaque' | ((ctx: NodeContext<A>) => ReadonlyArray<AxisLink> | 'opaque')
+  /** Why a node of which the links are `'opaque'` is kept as it is, for reports; undefined where there is no more to say. */
+  readonly keptFor?: (ctx: NodeContext<A>) => string | undefined
   /**
    * Whether the outputs depend on nothing along a static axis of an input but its size, for which `shrink` makes up:
    * any indices may go, and none of them is read (Shape).

@@ -304,6 +304,7 @@ describe('what is added to scores, the same for all keys', () => {
   })
   test('stays where several axes are compared', async () => {
     expect(await weighed({ k: ofPlaces(0) }, (b, s) => b.op(ops.Softmax, [s], { axis: 2 }), ['k'], 11)).toBe(all)
+    expect(await weighed({ q: ofPlaces(0) }, (b, s) => b.op(ops.Softmax, [s], { axis: 2 }), ['q'], 11)).toBe(all)
     expect(await weighed({ k: ofPlaces(0) }, (b, s) => b.op(ops.Softmax, [s], { axis: 3 }), ['k'], 11)).toBe(fewer)
   })
 })

@@ -388,3 +388,48 @@ describe.each([
     },
   )
 })
+
+describe('attention that goes on from run to run stays, and the report says why', () => {
+  const past = ['N', heads, 'P', places]
+  const before = 'keys and values from before fix its heads and their size'
+  const besides = 'what it gives besides its result has its heads and their size'
+  const reasonOf = (
+    inputs: Record<string, Shape>,
+    attention: (b: GraphBuilder, q: string, k: string, v: string) => string,
+    more: ReadonlyArray<string> = [],
+  ): string => {
+    const graph = buildGraph({ x: ['N', 5, 16], ...inputs }, (b) => {
+      const [q = '', k = '', v = ''] = ['q', 'k', 'v'].map((name) => linear(b, name, 'x', [16, width], ofPlaces(0, 3)))
+      return [linear(b, 'o', attention(b, q, k, v), [width, 16], []), ...more]
+    })
+    const { report } = orThrow(compile(graph, noMasks, { target: 'cpu' }))
+    return report.layers.flatMap(({ stays }) => stays.map(({ reason }) => reason.text)).join('\n')
+  }
+  test('MultiHeadAttention', () => {
+    const shapes = { before_k: past, before_v: past }
+    const last = ['', '', '', 'before_k', 'before_v']
+    const attend = (b: GraphBuilder, q: string, k: string, v: string): string =>
+      b.op(microsoft.MultiHeadAttention, [q, k, v, ...last], { num_heads: heads })
+    expect(reasonOf(shapes, attend)).toContain(before)
+    const alone = (b: GraphBuilder, q: string, k: string, v: string): string =>
+      b.op(microsoft.MultiHeadAttention, [q, k, v], { num_heads: heads }, 3)
+    expect(reasonOf({}, alone, ['com.microsoft.MultiHeadAttention0.1'])).toContain(besides)
+  })
+  test('GroupQueryAttention', () => {
+    const counts = (b: GraphBuilder): string[] => [
+      b.constant('last', tensorOf('int32', [1], [4])),
+      b.constant('total', tensorOf('int32', [1], [5])),
+    ]
+    const attend =
+      (...given: string[]) =>
+      (b: GraphBuilder, q: string, k: string, v: string): string =>
+        b.op(
+          microsoft.GroupQueryAttention,
+          [q, k, v, ...given, ...counts(b)],
+          { num_heads: heads, kv_num_heads: heads },
+          3,
+        )
+    expect(reasonOf({ before_k: past, before_v: past }, attend('before_k', 'before_v'))).toContain(before)
+    expect(reasonOf({}, attend('', ''), ['com.microsoft.GroupQueryAttention0.1'])).toContain(besides)
+  })
+})

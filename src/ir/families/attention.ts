@@ -23,6 +23,10 @@ import { int64s, tensorOf } from '../tensor.ts'
 import type { TensorType } from '../type.ts'
 import type { Parts } from './composition.ts'
 
+/** Why attention is not taken apart that goes on from run to run. */
+export const goesOn = 'keys and values from before fix its heads and their size'
+export const givesMore = 'what it gives besides its result has its heads and their size'
+
 export const tensorAt = (p: Parts, value: ValueId): TensorType | undefined => {
   const type = p.type(value)
   return type.kind === 'tensor' ? type : undefined

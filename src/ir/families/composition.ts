@@ -152,6 +152,10 @@ export const composition = <const Name extends string, A>(
       return E.right(outputs.map((value) => types.get(value) ?? unknownType))
     },
     links: 'opaque',
+    keptFor: (ctx) => {
+      const apart = apartOf(ctx, compose, portNames(ctx), counting())
+      return E.isLeft(apart) ? apart.left : undefined
+    },
     simplify: (ctx, fresh) => {
       const { node } = ctx
       const apart = apartOf(ctx, compose, node.inputs, () => fresh(`${node.outputs.find((o) => o !== '') ?? ''}_part`))

@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { float, int, optionalFloat, optionalInt } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
-import { isBehind, mergeHeads, splitHeads, tensorAt, unsqueeze } from '../families/attention.ts'
+import { givesMore, goesOn, isBehind, mergeHeads, splitHeads, tensorAt, unsqueeze } from '../families/attention.ts'
 import { composition, type Parts } from '../families/composition.ts'
 import { tensorInput } from '../infer.ts'
 import { shapeOf } from '../links.ts'
@@ -76,8 +76,8 @@ const base = composition<'Attention', AttentionAttributes>(
     softcap: float(0),
   },
   (p, { attrs, inputs }) => {
-    if ([4, 5, 6].some((port) => inputs[port] !== undefined)) return E.left('keys and values from before')
-    if ([1, 2, 3].some((output) => p.wants(output))) return E.left('more than one output')
+    if ([4, 5, 6].some((port) => inputs[port] !== undefined)) return E.left(goesOn)
+    if ([1, 2, 3].some((output) => p.wants(output))) return E.left(givesMore)
     if (attrs.softcap !== 0) return E.left('a soft cap')
     const q = headsOf(p, 0, attrs.q_num_heads)
     const k = headsOf(p, 1, attrs.kv_num_heads)

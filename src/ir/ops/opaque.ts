@@ -35,4 +35,5 @@ export const Opaque = defineOp({
   },
   inferTypes: (ctx) => E.right(ctx.outputNames.map(() => unknownType)),
   links: 'opaque',
+  keptFor: ({ attrs }) => (attrs.reason === '' ? undefined : attrs.reason),
 })

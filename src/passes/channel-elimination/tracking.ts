@@ -78,7 +78,9 @@ export const pinAxes = (graph: Graph, pin: (value: ValueId, axis: number, reason
   for (const { node, op, ctx, links, contraction: c, pairs, mixing, statistics } of viewsOf(graph)) {
     const label = labelOf(node)
     if (links === 'opaque') {
-      const reason: Reason = { kind: 'opaque', at: label, text: `meets ${label}, which is not looked into` }
+      const why = op.keptFor?.(ctx)
+      const text = `meets ${label}, which is not looked into${why === undefined ? '' : `: ${why}`}`
+      const reason: Reason = { kind: 'opaque', at: label, text }
       for (const value of [...readsOf(node), ...node.outputs]) pinAll(value, reason)
       continue
     }

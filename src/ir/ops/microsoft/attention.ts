@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { float, int, optionalInt, optionalInts } from '../../attributes.ts'
+import { givesMore, goesOn } from '../../families/attention.ts'
 import { composition } from '../../families/composition.ts'
 import { attendedToItself, maskMisfit, stateShape } from '../../families/microsoft-attention.ts'
 import { tensorInput } from '../../infer.ts'
@@ -56,7 +57,8 @@ const base = composition<'com.microsoft.Attention', AttentionAttributes>(
     const x = inputs[0]
     if (E.isLeft(widths)) return widths
     if (opset < 13) return E.left(`opset ${opset}`)
-    if (inputs[4] !== undefined || p.wants(1)) return E.left('keys and values from before')
+    if (inputs[4] !== undefined) return E.left(goesOn)
+    if (p.wants(1)) return E.left(givesMore)
     if (attrs.do_rotary !== 0) return E.left('a rotary embedding inside')
     if (x?.kind !== 'tensor' || x.shape?.length !== 3 || x.dtype !== 'float32')
       return E.left('an input of another kind')

@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { float, int, optionalInt, string } from '../../attributes.ts'
+import { givesMore, goesOn } from '../../families/attention.ts'
 import { stateShape } from '../../families/microsoft-attention.ts'
 import { tensorInput } from '../../infer.ts'
 import { outputShape } from '../../links.ts'
@@ -69,6 +70,11 @@ export const GroupQueryAttention = defineOp<'com.microsoft.GroupQueryAttention',
     )
   },
   links: 'opaque',
+  keptFor: ({ inputs, outputNames }) => {
+    const [given, made] = [inputs.slice(3, 5), outputNames.slice(1, 3)]
+    if (given.some((past) => past !== undefined)) return goesOn
+    return made.some((present) => present !== '') ? givesMore : undefined
+  },
   macs: (ctx) => {
     const [batch, places, width] = outputShape(ctx) ?? []
     const past = ctx.inputs[3]

@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { float, int } from '../../attributes.ts'
-import { attended, mergeHeads, splitHeads, tensorAt } from '../../families/attention.ts'
+import { attended, givesMore, goesOn, mergeHeads, splitHeads, tensorAt } from '../../families/attention.ts'
 import { composition, type Parts } from '../../families/composition.ts'
 import { maskMisfit, stateShape } from '../../families/microsoft-attention.ts'
 import { tensorInput } from '../../infer.ts'
@@ -55,8 +55,8 @@ const base = composition<'com.microsoft.MultiHeadAttention', MultiHeadAttentionA
     const sizes = sizesOf(ctx)
     if (E.isLeft(sizes)) return sizes
     if (opset < 13) return E.left(`opset ${opset}`)
-    if (inputs.slice(6).some((type) => type !== undefined)) return E.left('keys and values from before')
-    if ([1, 2, 3].some((output) => p.wants(output))) return E.left('more than one output')
+    if (inputs.slice(6).some((type) => type !== undefined)) return E.left(goesOn)
+    if ([1, 2, 3].some((output) => p.wants(output))) return E.left(givesMore)
     const [q] = inputs
     const [batch, queries] = shapeOf(q) ?? []
     const { size, wide, keys } = sizes.right

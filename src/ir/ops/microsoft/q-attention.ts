@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { float, int, optionalInt } from '../../attributes.ts'
+import { givesMore, goesOn } from '../../families/attention.ts'
 import { composition } from '../../families/composition.ts'
 import { columnsOperand } from '../../families/integer-matrices.ts'
 import { attendedToItself, maskMisfit } from '../../families/microsoft-attention.ts'
@@ -34,7 +35,8 @@ const base = composition<'com.microsoft.QAttention', QAttentionAttributes>(
     const [x, columns] = [shapeOf(inputs[0]), shapeOf(inputs[1])?.[1]]
     const width = isStatic(columns) ? columns / 3 : NaN
     if (opset < 13) return E.left(`opset ${opset}`)
-    if (inputs[8] !== undefined || p.wants(1)) return E.left('keys and values from before')
+    if (inputs[8] !== undefined) return E.left(goesOn)
+    if (p.wants(1)) return E.left(givesMore)
     if (attrs.do_rotary !== 0) return E.left('a rotary embedding inside')
     if (x?.length !== 3) return E.left('an input of another rank')
     if (!(attrs.num_heads > 0 && Number.isInteger(width / attrs.num_heads))) return E.left(`${attrs.num_heads} heads`)
