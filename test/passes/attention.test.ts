@@ -243,6 +243,7 @@ describe('what is added to scores, the same for all keys', () => {
     ['that are clipped', (b, s) => softmax(b, b.op(ops.Relu, [s]))],
     ['that are read besides', (b, s) => b.op(ops.Mul, [softmax(b, s), b.op(ops.Relu, [s])])],
     ['of which others have some number', hidden(-1e4)],
+    ['of which others have a low number', hidden(-1e9)],
     ['of which others have the lowest number, scaled', hidden(lowest, scaled([]))],
     ['with a scale for each key', scaled([length])],
     ['that are divided', (b, s) => softmax(b, b.op(ops.Div, [b.positive('n', [1]), s]))],
