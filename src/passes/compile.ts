@@ -227,11 +227,14 @@ interface LayerSize {
 }
 
 /** Sizes of a graph and of its layers, multiplications counted for bound input sizes. */
-interface Survey {
+export interface Survey {
   readonly totals: Totals
   readonly sizes: Bindings
   readonly layers: ReadonlyArray<LayerSize>
 }
+
+/** A graph as it is, symbolic sizes as a report takes them. */
+export const surveyOf = (graph: Graph): Survey => survey(graph, new Map(), undefined)
 
 const survey = (graph: Graph, bindings: Bindings, subgraphs: Subgraphs | undefined): Survey => {
   const inputs = bindInputs(graph, bindings)

@@ -1,10 +1,11 @@
 /** What a training run came to, for a terminal. */
-import type { Measurement } from '../run/measure.ts'
 import type { EpochEntry } from '../train/loop/history.ts'
 import type { Style } from './style.ts'
+import { renderMeasurements } from './measure-table.ts'
 import { type Column, renderTable } from './table.ts'
-import type { NetworkFigures, TrainingReport } from './training.ts'
-import { formatBytes, formatCount, formatPercent, formatRatio, plural } from './units.ts'
+import { type NetworkFigures, type TrainingReport, versus } from './training.ts'
+import { speedSentence } from './view/speed.tsx'
+import { formatBytes, formatCount, formatPercent, plural } from './units.ts'
 
 /** What is told of every network, and how it is written. */
 export const networkColumns: ReadonlyArray<Column & { readonly cell: (network: NetworkFigures) => string }> = [
@@ -18,17 +19,40 @@ export const networkColumns: ReadonlyArray<Column & { readonly cell: (network: N
   { title: 'not 0', align: 'right', cell: ({ nonZero }) => formatCount(nonZero) },
   { title: 'MACs', align: 'right', cell: ({ macs }) => formatCount(macs) },
   { title: 'file', align: 'right', cell: ({ bytes }) => formatBytes(bytes) },
-  { title: 'images/s', align: 'right', cell: ({ speed }) => formatCount(speed.throughput.median) },
-  { title: 'speed', align: 'right', cell: ({ speed }) => formatRatio(speed.speedup.median) },
   { title: '', cell: ({ about }) => about },
 ]
 
 /** `91.25 %`: accuracies differ by hundredths. */
 export const formatAccuracy = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`
 
-/** Where the speeds come from. */
-export const describeSpeed = ({ runtime, provider, batch, repeats }: Measurement): string =>
-  `Speed: ${runtime} on ${provider}, batch ${batch}, median of ${repeats.length} interleaved repeats.`
+/** Which epoch was best on the validation images, and which weights are exported. */
+export const describeValidation = ({ validation, recipe }: TrainingReport): string => {
+  if (validation === null) return ''
+  const { best, last } = validation
+  const at = ({ epoch, density }: typeof best): string =>
+    `epoch ${epoch} of ${recipe.epochs}, density ${formatPercent(density)}`
+  const exported = 'The exported weights are those after the last step'
+  return best.epoch === last.epoch
+    ? `Best validation accuracy: ${formatAccuracy(best.accuracy)} after the last epoch (${at(best)}). ${exported}.`
+    : `Best validation accuracy: ${formatAccuracy(best.accuracy)} (${at(best)}). ${exported}: ${formatAccuracy(last.accuracy)} (${at(last)}).`
+}
+
+/** What the compiled network gains over the masked one and over the dense one, differences inside the noise called so. */
+export const describeSpeeds = ({ networks }: TrainingReport): ReadonlyArray<string> => {
+  const compiled = networks.find(({ name }) => name === 'compiled')?.speed
+  return compiled === undefined
+    ? []
+    : networks.flatMap(({ name, speed }) =>
+        name === 'compiled'
+          ? []
+          : [
+              speedSentence(
+                { ...versus(compiled, speed), name: 'The compiled network' },
+                { ...speed, name: `the ${name} one` },
+              ),
+            ],
+      )
+}
 
 /** Whether compiling changed a prediction. */
 export const describeTest = ({ images, differing }: TrainingReport['test']): string =>
@@ -37,13 +61,20 @@ export const describeTest = ({ images, differing }: TrainingReport['test']): str
     : `The masked and the compiled network put ${differing} of ${plural(images, 'test image')} into different classes.`
 
 /** The networks side by side, and whether they agree. */
-export const renderTraining = ({ networks, test }: TrainingReport, style: Style): string => {
+export const renderTraining = (training: TrainingReport, style: Style): string => {
+  const { networks, test } = training
   const rows = networks.map((network) => networkColumns.map(({ cell }) => cell(network)))
   const verdict = describeTest(test)
-  const [first] = networks
   return [
     renderTable(networkColumns, rows, style),
-    ...(first === undefined ? [] : [style.dim(describeSpeed(first.speed))]),
+    '',
+    renderMeasurements(
+      networks.map(({ name, speed }) => ({ ...speed, name })),
+      style,
+    ),
+    ...describeSpeeds(training),
+    '',
+    describeValidation(training),
     test.differing === 0 ? style.green(verdict) : style.red(verdict),
   ].join('\n')
 }

@@ -1,5 +1,7 @@
 /** What a training run came to, as plain data. */
+import type { CompileReport, Totals } from '../passes/compile.ts'
 import type { Measurement } from '../run/measure.ts'
+import { quartiles } from '../run/statistics.ts'
 import type { History } from '../train/loop/history.ts'
 import type { Recipe } from '../train/recipe/recipe.ts'
 
@@ -21,12 +23,26 @@ export interface NetworkFigures {
   readonly speed: Measurement
 }
 
-/** Output channels of one layer: in the dense network, when training ended, and compiled. */
+/** One layer in the dense network, when training ended, and compiled. */
 export interface LayerWidths {
   readonly layer: string
+  /** Output channels. */
   readonly dense: number
   readonly trained: number
   readonly compiled: number
+  readonly denseInputs: number
+  /** Multiply-accumulates for one image. */
+  readonly macs: { readonly dense: number; readonly compiled: number }
+  /** Weights that are not 0 when training ended, as a fraction of those of the dense layer. */
+  readonly density: number
+}
+
+/** What validation said after an epoch. */
+export interface Validated {
+  readonly epoch: number
+  /** A fraction of 1. */
+  readonly accuracy: number
+  readonly density: number
 }
 
 export interface TrainingReport {
@@ -35,8 +51,51 @@ export interface TrainingReport {
   readonly backend: string
   readonly recipe: Recipe
   readonly networks: ReadonlyArray<NetworkFigures>
+  /** Of the dense network. */
+  readonly dense: Totals
+  /** The epoch of the best validation accuracy, the first of equals, and the last one, whose weights are exported. */
+  readonly validation: { readonly best: Validated; readonly last: Validated } | null
   readonly widths: ReadonlyArray<LayerWidths>
   /** Test images, and how many of them the masked and the compiled network put into different classes. */
   readonly test: { readonly images: number; readonly differing: number }
   readonly history: History
 }
+
+/** The epochs that count in a history; null before the first one has ended. */
+export const validationOf = (history: History): TrainingReport['validation'] => {
+  const epochs = history.flatMap((entry): ReadonlyArray<Validated> =>
+    entry.kind === 'epoch' ? [{ epoch: entry.epoch, accuracy: entry.validation.accuracy, density: entry.density }] : [],
+  )
+  const [first, last] = [epochs[0], epochs.at(-1)]
+  if (first === undefined || last === undefined) return null
+  return { best: epochs.reduce((best, one) => (one.accuracy > best.accuracy ? one : best), first), last }
+}
+
+/**
+ * A report on compiling with what was before taken from the dense network, not from what training had left of it. Masks that
+ * take no effect are those of a user who expects one; a training's are as they are.
+ */
+export const againstDense = (report: CompileReport, { dense, widths }: TrainingReport): CompileReport => {
+  const known = new Map(widths.map((layer) => [layer.layer, layer]))
+  return {
+    ...report,
+    before: dense,
+    idleMasks: [],
+    layers: report.layers.map((layer) => {
+      const was = known.get(layer.layer)
+      if (was === undefined) return layer
+      return {
+        ...layer,
+        inputs: { ...layer.inputs, before: was.denseInputs },
+        outputs: { ...layer.outputs, before: was.dense },
+        macs: { ...layer.macs, before: was.macs.dense },
+      }
+    }),
+  }
+}
+
+/** A measurement beside another one of the same rounds than the first. */
+export const versus = (measurement: Measurement, reference: Measurement): Measurement => ({
+  ...measurement,
+  speedup: quartiles(measurement.repeats.map((ms, round) => (reference.repeats[round] ?? NaN) / ms)),
+})

@@ -50,6 +50,12 @@ export const formatMilliseconds = (ms: number): string =>
 /** A difference between numbers: `3.1e-7`, `0`. */
 export const formatError = (value: number): string => (value === 0 ? '0' : value.toExponential(1))
 
+/** `0.1956`, `1.02e-5`: a number of no unit, three or four digits. */
+export const formatNumber = (value: number): string =>
+  value !== 0 && Math.abs(value) < 0.001
+    ? value.toExponential(2).replace(/\.?0+e/, 'e')
+    : String(Number(value.toPrecision(4)))
+
 /** `3 layers`, `1 layer`. */
 export const plural = (count: number, noun: string, several = `${noun}s`): string =>
   `${count} ${count === 1 ? noun : several}`

@@ -71,8 +71,11 @@ describe('train', () => {
     expect(left).toBeLessThan(80)
     expect(training).not.toHaveProperty('history')
     const page = readFileSync(at('whole', 'package', 'report.html'), 'utf8')
-    expect(page).toMatch('after training')
-    expect(page).toMatch('validation accuracy')
+    expect(page).toMatch('<b>Accuracy</b>')
+    expect(page).toMatch('Best validation accuracy')
+    // Channels that left while training are in the table: layers are held against the dense network.
+    expect(page).toMatch(`48 → ${training.widths[0].compiled}<`)
+    expect(training.validation.last.epoch).toBe(3)
     expect(page).toMatch('all 10000 test images')
   })
 

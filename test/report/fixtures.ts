@@ -1,7 +1,9 @@
 /** A compile report made by hand, with everything a rendering has to cope with. */
 import type { CompileReport } from '../../src/passes/compile.ts'
 import type { Measurement } from '../../src/run/measure.ts'
+import { type NetworkFigures, type TrainingReport, validationOf } from '../../src/report/training.ts'
 import type { Difference } from '../../src/run/verify.ts'
+import { decodeRecipe, type History, type HistoryEntry } from '../../src/train/index.ts'
 
 const width = (before: number, kept?: ReadonlyArray<number>) => ({ before, after: kept?.length ?? before, kept })
 
@@ -106,3 +108,71 @@ const measurement = (name: string, milliseconds: number, speedup: number): Measu
 })
 
 export const measurements: ReadonlyArray<Measurement> = [measurement('dense', 40, 1), measurement('compiled', 25, 1.6)]
+
+const left = (density: number, channels: number) => ({ layerDensities: [density], layerChannels: [channels] })
+
+const epochEntry = (epoch: number, accuracy: number, density: number, channels: number): HistoryEntry => ({
+  ...{ kind: 'epoch', epoch, step: 10 * epoch, learningRate: 0.1, loss: 2 / epoch, accuracy: accuracy + 0.15 },
+  ...{ validation: { loss: 3 / epoch, accuracy }, density, channels, ...left(density, channels) },
+  ...{ seconds: 5, stepsPerSecond: 2 },
+})
+
+const planEntry = (step: number, epochs: number, density: number, channels: number): HistoryEntry => ({
+  ...{ kind: 'plan', step, epochs, stepsPerEpoch: 10, density, channels, ...left(density, channels) },
+  layers: [{ name: 'stem.weight', weights: 100, channels: 8 }],
+})
+
+/** Three epochs, and one more. */
+const history: History = [
+  planEntry(0, 3, 1, 8),
+  { kind: 'update', step: 5, density: 0.7, live: 70, pruned: 30, grown: 0, removed: 0, channels: 8 },
+  epochEntry(1, 0.6, 0.7, 8),
+  epochEntry(2, 0.8, 0.5, 6),
+  epochEntry(3, 0.8, 0.25, 6),
+  { kind: 'test', step: 30, loss: 1, accuracy: 0.7 },
+  planEntry(30, 4, 0.25, 6),
+  epochEntry(4, 0.75, 0.25, 6),
+  { kind: 'test', step: 40, loss: 1, accuracy: 0.72 },
+]
+
+const timed = (name: string, milliseconds: number, repeats: ReadonlyArray<number>): Measurement => ({
+  ...measurement(name, milliseconds, 40 / milliseconds),
+  repeats,
+})
+
+const networkFigures = (
+  name: NetworkFigures['name'],
+  milliseconds: number,
+  repeats: ReadonlyArray<number>,
+): NetworkFigures => ({
+  ...{ name, about: `about ${name}`, accuracy: 0.72, parameters: 1000, nonZero: 250, macs: 4e9, bytes: 5000 },
+  speed: timed(name, milliseconds, repeats),
+})
+
+const recipe = decodeRecipe({ method: { name: 'gmp' }, epochs: 4, learningRate: { schedule: 'step', at: [0.5] } })
+if (recipe._tag === 'Left') throw new Error('a recipe')
+
+export const training: TrainingReport = {
+  ...{ model: 'net', data: 'mnist:x', backend: 'wasm', recipe: recipe.right, history },
+  networks: [
+    networkFigures('dense', 40, [40, 40, 60]),
+    networkFigures('masked', 25, [20, 20, 25]),
+    networkFigures('compiled', 20, [20, 20, 20]),
+  ],
+  dense: { parameters: 2_000_000, bytes: 8_000_000, macs: 8_000_000_000, nodes: 60 },
+  validation: validationOf(history),
+  widths: [
+    {
+      ...{
+        layer: '/stem/<script>alert("1")</script>',
+        dense: 16,
+        trained: 8,
+        compiled: 4,
+        denseInputs: 3,
+        density: 0.25,
+      },
+      macs: { dense: 6_000_000_000, compiled: 1_500_000_000 },
+    },
+  ],
+  test: { images: 100, differing: 0 },
+}

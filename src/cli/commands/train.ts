@@ -6,6 +6,7 @@ import type { Target } from '../../passes/target.ts'
 import { models } from '../../models/index.ts'
 import { compactReport } from '../../report/compile-json.ts'
 import { renderCompileReport } from '../../report/compile-table.ts'
+import { againstDense } from '../../report/training.ts'
 import { renderPlan } from '../../report/training-plan.ts'
 import { renderTraining } from '../../report/training-table.ts'
 import { formatBytes } from '../../report/units.ts'
@@ -243,6 +244,7 @@ const stopped = (folder: string, { history }: Trained, exitCode: InterruptedCode
 const outcomeOf = ({ style }: Terminal, folder: string, finished: Finished): Outcome => {
   const { compiled, difference, package: written, training } = finished
   const report = compactReport(compiled.report)
+  const before = training === undefined ? compiled.report : againstDense(compiled.report, training)
   if (written === undefined || training === undefined) {
     const text = [
       renderDifference(difference, style),
@@ -253,9 +255,9 @@ const outcomeOf = ({ style }: Terminal, folder: string, finished: Finished): Out
   }
   const files = written.files.map(({ name, bytes }) => `${name} (${formatBytes(bytes)})`).join(', ')
   const text = [
-    ...(compiled.report.before.macs === compiled.report.after.macs
+    ...(before.before.macs === before.after.macs
       ? []
-      : [renderCompileReport(compiled.report, style)]),
+      : [`Against the dense network:\n\n${renderCompileReport(before, style)}`]),
     renderTraining(training, style),
     `${summariseDifference(difference, style)}\n${style.bold(written.directory)}: ${files}`,
   ]

@@ -6,12 +6,12 @@ import { lower, type Lowered } from '../../export/lower.ts'
 import { type Failure, invariant } from '../../ir/failure.ts'
 import type { Graph } from '../../ir/graph.ts'
 import type { Target } from '../../passes/target.ts'
-import { float32View, materialize } from '../../ir/tensor.ts'
+import { float32View, materialize, type Tensor } from '../../ir/tensor.ts'
+import { sizeOf } from '../../ir/type.ts'
 import { encodeMasks } from '../../masks/files.ts'
-import { layersOf } from '../../masks/weights.ts'
-import { compile, type Compiled, totalsOf } from '../../passes/compile.ts'
+import { compile, type Compiled, surveyOf, totalsOf } from '../../passes/compile.ts'
 import { picturesOf } from '../../passes/pictures.ts'
-import type { LayerWidths, NetworkFigures, TrainingReport } from '../../report/training.ts'
+import { type LayerWidths, type NetworkFigures, type TrainingReport, validationOf } from '../../report/training.ts'
 import { measure } from '../../run/measure.ts'
 import type { Provider } from '../../run/protocol.ts'
 import type { Difference } from '../../run/verify.ts'
@@ -34,7 +34,7 @@ export interface Baseline {
   readonly trained: boolean
 }
 
-export interface FinishJob extends Omit<TrainingReport, 'networks' | 'widths' | 'test' | 'history'> {
+export interface FinishJob extends Pick<TrainingReport, 'model' | 'data' | 'backend' | 'recipe'> {
   readonly dense: Baseline
   readonly trained: Trained
   readonly images: DataSet
@@ -92,8 +92,13 @@ export const finish = async (job: FinishJob, say: Say): Promise<E.Either<Failure
   )
   if (E.isLeft(compared)) return compared
   const { model, data, backend, recipe } = job
-  const widths = widthsOf(dense.graph, compiled.right)
-  const training = { model, data, backend, recipe, ...compared.right, widths, history: trained.history }
+  const training: TrainingReport = {
+    ...{ model, data, backend, recipe, ...compared.right },
+    dense: totalsOf(dense.graph),
+    validation: validationOf(trained.history),
+    widths: widthsOf(dense.graph, trained.graph, compiled.right),
+    history: trained.history,
+  }
   const pictures = picturesOf(trained.graph, trained.masks)
   if (E.isLeft(pictures)) return pictures
   const options = {
@@ -166,16 +171,21 @@ export const saveTrained = async (
   return E.isLeft(written) ? written : lowered
 }
 
-const widthsOf = (dense: Graph, { report }: Compiled): ReadonlyArray<LayerWidths> => {
-  const widths = new Map(
-    layersOf(dense).map(({ weight, tensor, contraction }) => [weight, tensor.shape[contraction.weightOutputAxis]]),
-  )
-  return report.layers.map(({ layer, weight, outputs }) => ({
-    layer,
-    dense: widths.get(weight) ?? outputs.before,
-    trained: outputs.before,
-    compiled: outputs.after,
-  }))
+const widthsOf = (dense: Graph, trained: Graph, { report }: Compiled): ReadonlyArray<LayerWidths> => {
+  const known = new Map(surveyOf(dense).layers.map((layer) => [layer.weight, layer]))
+  return report.layers.map(({ layer, weight, inputs, outputs, macs }) => {
+    const was = known.get(weight)
+    return {
+      layer,
+      dense: was?.outputs ?? outputs.before,
+      trained: outputs.before,
+      compiled: outputs.after,
+      denseInputs: was?.inputs ?? inputs.before,
+      macs: { dense: was?.macs ?? macs.before, compiled: macs.after },
+      density:
+        nonZerosIn(trained.constants.get(weight)) / Math.max(1, sizeOf(dense.constants.get(weight)?.shape ?? [])),
+    }
+  })
 }
 
 const sizesOf = (
@@ -187,10 +197,10 @@ const sizesOf = (
 }
 
 /** Parameters that are not 0. */
-const nonZeros = (graph: Graph): number => {
+const nonZeros = (graph: Graph): number => [...graph.constants.values()].reduce((n, one) => n + nonZerosIn(one), 0)
+
+const nonZerosIn = (tensor: Tensor | undefined): number => {
   let count = 0
-  for (const tensor of graph.constants.values()) {
-    if (tensor.dtype === 'float32') for (const x of float32View(materialize(tensor))) count += x === 0 ? 0 : 1
-  }
+  if (tensor?.dtype === 'float32') for (const x of float32View(materialize(tensor))) count += x === 0 ? 0 : 1
   return count
 }

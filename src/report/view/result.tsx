@@ -7,6 +7,7 @@ import { matchNotes, matchRows, matchTitles } from '../match-table.ts'
 import { formatRanges } from '../ranges.ts'
 import { adviceLeftOutLine, fullReason, reasonMeanings, shortReasons, totalReasons } from '../reasons.ts'
 import type { Results } from '../results.ts'
+import { againstDense } from '../training.ts'
 import { describeSizes, fractionReached } from '../totals.ts'
 import { formatChange, formatCount, formatError, formatPercent, formatRelativeChange, plural } from '../units.ts'
 import { DensityMaps } from './density.tsx'
@@ -24,15 +25,18 @@ interface Props {
 /** What the model is called in sentences. */
 export const nameOfResults = ({ model, training }: Results): string => model?.name ?? training?.model ?? 'The model'
 
-export const Result = ({ results }: Props): VNode => (
+export const Result = ({ results: found }: Props): VNode => {
+  const { training, report } = found
+  // What was trained here is compared with the dense network.
+  const results = training === undefined ? found : { ...found, report: againstDense(report, training) }
+  return <Sections results={results} />
+}
+
+const Sections = ({ results }: Props): VNode => (
   <>
     <Headline results={results} />
     <Figures results={results} />
-    {results.training !== undefined && (
-      <Section title="Training">
-        <Training training={results.training} />
-      </Section>
-    )}
+    {results.training !== undefined && <Training training={results.training} />}
     <Widths results={results} />
     <MeasuredSpeed results={results} />
     <Layers results={results} />
@@ -113,14 +117,14 @@ const MeasuredSpeed = ({ results: { measured } }: Props): VNode | null =>
     </Section>
   )
 
-const Layers = ({ results: { report } }: Props): VNode | null => {
+const Layers = ({ results: { report, training } }: Props): VNode | null => {
   if (report.layers.length === 0) return null
   const largest = report.layers.reduce((most, { macs }) => Math.max(most, macs.before), 0)
   return (
     <Section title="Layers" words={['width', 'multiply-accumulates', 'alone', 'dead channel', 'constant channel']}>
       <Key
         entries={[
-          ['before', 'multiply-accumulates before'],
+          ['before', `multiply-accumulates ${training === undefined ? 'before' : 'of the dense network'}`],
           ['after', 'after'],
           ['alone', 'if the layer could shrink by itself'],
         ]}

@@ -17,7 +17,14 @@ export const speedSentence = ({ name, speedup }: Measurement, reference: Measure
   return `${name} runs neither faster nor slower than ${reference.name} beyond the noise: ${formatRatio(speedup.median)} (quartiles ${range}).`
 }
 
-export const Speed = ({ measurements }: { readonly measurements: ReadonlyArray<Measurement> }): VNode | null => {
+export const Speed = ({
+  measurements,
+  sentences = true,
+}: {
+  readonly measurements: ReadonlyArray<Measurement>
+  /** Whether each is compared with the first in words. */
+  readonly sentences?: boolean
+}): VNode | null => {
   const [first, ...others] = measurements
   if (first === undefined) return null
   const slowest = measurements.reduce((ms, { repeats }) => Math.max(ms, ...repeats), 0)
@@ -27,7 +34,7 @@ export const Speed = ({ measurements }: { readonly measurements: ReadonlyArray<M
   const where = `${first.runtime} on ${first.provider}, batch ${first.batch}${sizes === '' ? '' : `, ${sizes}`}; ${plural(first.repeats.length, 'repeat')} of each, in turn.`
   return (
     <>
-      {others.map((measurement, place) => (
+      {(sentences ? others : []).map((measurement, place) => (
         <p key={place}>
           <strong>{printable(capital(speedSentence(measurement, first)))}</strong>
         </p>

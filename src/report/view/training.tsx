@@ -1,13 +1,22 @@
 /** What training did, in a report. */
-import { scaleLinear } from 'd3-scale'
-import { line } from 'd3-shape'
 import type { VNode } from 'preact'
 import { printable } from '../../ir/printable.ts'
-import type { History } from '../../train/loop/history.ts'
+import { curvesOf } from '../curves.ts'
 import type { NetworkFigures, TrainingReport } from '../training.ts'
-import { describeSpeed, describeTest, formatAccuracy, networkColumns } from '../training-table.ts'
-import { formatBytes, formatCount, formatPercent, formatRatio, formatRelativeChange } from '../units.ts'
-import { type Card, Key, Name, Text } from './parts.tsx'
+import { describeSpeeds, describeTest, describeValidation, formatAccuracy, networkColumns } from '../training-table.ts'
+import {
+  formatBytes,
+  formatChange,
+  formatCount,
+  formatNumber,
+  formatPercent,
+  formatRatio,
+  formatRelativeChange,
+} from '../units.ts'
+import { LayerMap } from './layer-map.tsx'
+import { LineChart } from './line-chart.tsx'
+import { type Card, Section, Text } from './parts.tsx'
+import { Speed } from './speed.tsx'
 import { type Column, Table } from './table.tsx'
 
 /** What became of the dense network: its accuracy, size and speed. */
@@ -34,101 +43,137 @@ export const trainingCards = ({ networks }: TrainingReport): ReadonlyArray<Card>
   ]
 }
 
-/** Networks, what they were trained on and how, and how training went. */
+/** Networks, what they were trained on and how, how fast they are, and how training went. */
 export const Training = ({ training }: { readonly training: TrainingReport }): VNode => {
-  const { model, data, backend, recipe, networks, widths, test, history } = training
-  const [first] = networks
+  const { model, data, backend, recipe, networks, test } = training
   const how = `${model} on ${data}: ${recipe.method.name}, ${recipe.epochs} epochs of batches of ${recipe.batch}, seed ${recipe.seed}, on ${backend}.`
   return (
     <>
-      <Table
-        label="Networks"
-        columns={networkColumns.map(({ title, align, cell }): Column<NetworkFigures> => ({
-          title,
-          cell: (network) => printable(cell(network)),
-          numeric: align === 'right',
-        }))}
-        rows={networks}
-      />
-      <Text tone={test.differing === 0 ? 'good' : 'bad'}>{printable(describeTest(test))}</Text>
-      <Text tone="soft">{printable(first === undefined ? how : `${how} ${describeSpeed(first.speed)}`)}</Text>
-      <Curves history={history} />
-      <Table
-        label="Widths of the layers"
-        columns={[
-          { title: 'layer', cell: ({ layer }) => <Name of={layer} />, wide: true },
-          { title: 'channels, dense', cell: ({ dense }) => dense, key: ({ dense }) => dense, numeric: true },
-          { title: 'after training', cell: ({ trained }) => trained, key: ({ trained }) => trained, numeric: true },
-          { title: 'compiled', cell: ({ compiled }) => compiled, key: ({ compiled }) => compiled, numeric: true },
-        ]}
-        rows={widths}
-      />
-      <details>
-        <summary>Recipe</summary>
-        <pre>{printable(JSON.stringify(recipe, null, 2))}</pre>
-      </details>
+      <Section title="Training" words={['masked model', 'compiled model', 'multiply-accumulates']}>
+        <Text tone="soft">{printable(how)}</Text>
+        <Table
+          label="Networks"
+          columns={networkColumns.map(({ title, align, cell }): Column<NetworkFigures> => ({
+            title,
+            cell: (network) => printable(cell(network)),
+            numeric: align === 'right',
+          }))}
+          rows={networks}
+        />
+        <Text tone={test.differing === 0 ? 'good' : 'bad'}>{printable(describeTest(test))}</Text>
+        <Text>{printable(describeValidation(training))}</Text>
+      </Section>
+      <Section title="How training went" words={['density', 'channel']}>
+        <Curves training={training} />
+        <details>
+          <summary>Recipe</summary>
+          <pre>{printable(JSON.stringify(recipe, null, 2))}</pre>
+        </details>
+      </Section>
+      <Section title="Measured speed" words={['quartiles', 'noise']}>
+        {describeSpeeds(training).map((sentence) => (
+          <p key={sentence}>
+            <strong>{printable(sentence)}</strong>
+          </p>
+        ))}
+        <Speed measurements={networks.map(({ name, speed }) => ({ ...speed, name }))} sentences={false} />
+      </Section>
     </>
   )
 }
 
-interface Curve {
-  readonly name: string
-  readonly kind: 'after' | 'alone' | 'before'
-  /** Steps, and fractions of 1. */
-  readonly points: ReadonlyArray<readonly [step: number, value: number]>
-}
-
-/** Validation accuracy, density and channels over the steps, each a fraction of 1. */
-const Curves = ({ history }: { readonly history: History }): VNode | null => {
-  const epochs = history.filter((entry) => entry.kind === 'epoch')
-  const changes = history.filter((entry) => entry.kind !== 'test')
-  const most = changes.reduce((n, entry) => Math.max(n, entry.channels), 0)
-  const last = history.at(-1)?.step ?? 0
-  if (epochs.length === 0 || last === 0) return null
-  const curves: ReadonlyArray<Curve> = [
-    { name: 'validation accuracy', kind: 'after', points: epochs.map((e) => [e.step, e.validation.accuracy]) },
-    { name: 'density', kind: 'alone', points: changes.map((e) => [e.step, e.density]) },
-    {
-      name: 'channels left',
-      kind: 'before',
-      points: most === 0 ? [] : changes.map((e) => [e.step, e.channels / most]),
-    },
-  ]
-  const shown = curves.filter(({ points }) => points.length > 0)
-  const x = scaleLinear().domain([0, last]).range([0, 100])
-  const y = scaleLinear().domain([0, 1]).range([100, 0])
-  const drawn = line<readonly [step: number, value: number]>()
-    .x(([step]) => x(step))
-    .y(([, value]) => y(value))
-    .digits(2)
+const Curves = ({ training: { history, recipe, validation } }: { readonly training: TrainingReport }): VNode => {
+  const curves = curvesOf(history, recipe.learningRate)
+  const x = { name: 'epochs', end: curves.epochs }
+  const longer = curves.extensions.map(({ epoch, epochs }) => ({ x: epoch, name: `made longer, to ${epochs} epochs` }))
+  const best = validation === null ? [] : [{ x: validation.best.epoch, name: `best epoch: ${validation.best.epoch}` }]
+  const { layers, times } = curves.layers
+  const slimmed = layers.some(({ channelsLeft }) => channelsLeft.some((share) => share < 1))
+  const changing = curves.density.some(([, density]) => density !== 1)
   return (
-    <figure class="curves">
-      <figcaption>
-        Over {last} steps
-        <Key entries={shown.map(({ kind, name }) => [kind, name])} />
-      </figcaption>
-      <div class="plot">
-        <div class="axis" aria-hidden="true">
-          {y.ticks(4).map((tick) => (
-            <span key={tick} style={{ top: `${y(tick).toFixed(2)}%` }}>
-              {formatPercent(tick)}
-            </span>
-          ))}
-        </div>
-        <svg
-          viewBox="0 0 100 100"
-          preserveAspectRatio="none"
-          role="img"
-          aria-label={`Over ${last} steps: ${shown.map(({ name, points }) => `${name} ends at ${formatPercent(points.at(-1)?.[1] ?? 0)}`).join(', ')}.`}
-        >
-          {y.ticks(4).map((tick) => (
-            <line key={tick} class="grid" x1={0} x2={100} y1={y(tick)} y2={y(tick)} />
-          ))}
-          {shown.map(({ kind, points }) => (
-            <path key={kind} class={kind} d={drawn([...points]) ?? ''} />
-          ))}
-        </svg>
+    <>
+      <div class="charts">
+        <LineChart
+          title="Accuracy"
+          curves={[
+            { name: 'training', points: curves.accuracy },
+            { name: 'validation', points: curves.validationAccuracy },
+          ]}
+          x={x}
+          format={formatPercent}
+          marks={[...longer, ...best]}
+        />
+        <LineChart
+          title="Loss"
+          curves={[
+            { name: 'training', points: curves.loss },
+            { name: 'validation', points: curves.validationLoss },
+          ]}
+          x={x}
+          format={formatNumber}
+          include={[0]}
+          marks={longer}
+        />
+        <LineChart
+          title="Learning rate"
+          curves={[{ name: 'learning rate', points: curves.learningRate }]}
+          x={x}
+          format={formatNumber}
+          include={[0]}
+          marks={longer}
+        />
+        {changing && (
+          <LineChart
+            title="Density"
+            curves={[{ name: 'weights kept', points: curves.density }]}
+            x={x}
+            format={formatPercent}
+            include={[0]}
+            steps
+            marks={longer}
+          />
+        )}
+        {slimmed && (
+          <LineChart
+            title="Channels"
+            curves={[{ name: 'channels left', points: curves.channels }]}
+            x={x}
+            format={(value) => String(Math.round(value))}
+            include={[0]}
+            steps
+            marks={longer}
+          />
+        )}
       </div>
-    </figure>
+      {(longer.length > 0 || best.length > 0) && (
+        <Text tone="soft">Dashed lines: {[...best, ...longer].map(({ name }) => name).join('; ')}.</Text>
+      )}
+      {changing && (
+        <LayerMap
+          title="Weights kept of each layer, over time"
+          whole="all weights"
+          rows={layers.map(({ name, densities }) => ({
+            layer: name,
+            shares: densities,
+            left: formatPercent(densities.at(-1) ?? 0),
+          }))}
+          times={times}
+          x={x}
+        />
+      )}
+      {slimmed && (
+        <LayerMap
+          title="Channels left of each layer, over time"
+          whole="all channels"
+          rows={layers.map(({ name, channels, channelsLeft }) => ({
+            layer: name,
+            shares: channelsLeft,
+            left: formatChange(String(channels), String(Math.round(channels * (channelsLeft.at(-1) ?? 1)))),
+          }))}
+          times={times}
+          x={x}
+        />
+      )}
+    </>
   )
 }
