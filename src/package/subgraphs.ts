@@ -13,7 +13,7 @@ import { writtenOut } from '../ir/written.ts'
 import { encode, without } from '../onnx/codec.ts'
 import { type GraphProto, GraphProtoSchema, ModelProtoSchema, NodeProtoSchema } from '../onnx/onnx_pb.ts'
 import { createValueInfo } from '../onnx/value-info.ts'
-import type { OpaqueNode, Subgraph, Subgraphs } from '../passes/subgraphs.ts'
+import type { Crossing, OpaqueNode, Subgraph, Subgraphs } from '../passes/subgraphs.ts'
 import { scopeOf, subgraphsOf } from '../read/captures.ts'
 import { readModelBytes } from '../read/model.ts'
 
@@ -127,6 +127,44 @@ const courseOf = (node: OpaqueNode, graph: Graph): Course => {
   }
 }
 
+/** The first opset with Scan as it is now: before, it had a batch in front and lengths of its sequences. */
+const firstScan = 9
+
+/** States first, then what is read and made in slices; in front of them in a Loop's inputs and its body's are two more, in its body's outputs one. */
+const crossingsOf = (node: OpaqueNode, graph: Graph): ReadonlyArray<Crossing> | undefined => {
+  const { opType, domain } = node.attrs
+  const { attribute } = restore(NodeProtoSchema, node.attrs.payload)
+  const outputs = attribute.find(({ g }) => g !== undefined)?.g?.output.length ?? 0
+  if (domain !== '') return undefined
+  if (opType === 'If') return range(outputs).map((k): Crossing => ({ out: { port: k, index: k } }))
+  if (opType !== 'Loop' && opType !== 'Scan') return undefined
+  const numbers = (name: string): ReadonlyArray<number> =>
+    attribute.find((one) => one.name === name)?.ints.map(Number) ?? []
+  const isLoop = opType === 'Loop'
+  const [before, condition] = isLoop ? [2, 1] : [0, 0]
+  const scans = Number(attribute.find(({ name }) => name === 'num_scan_inputs')?.i ?? 0n)
+  const states = node.inputs.length - before - scans
+  if (states < 0 || outputs < condition + states || node.inputs.slice(before).includes('')) return undefined
+  if (!isLoop && (graph.opsets.get('') ?? 0) < firstScan) return undefined
+  const [from, to] = [numbers('scan_input_axes'), numbers('scan_output_axes')]
+  return [
+    ...range(states).map((k): Crossing => ({
+      into: { port: k + before, index: k + before },
+      out: { port: k, index: k + condition },
+    })),
+    ...range(scans).map((k): Crossing => ({
+      into: { port: states + k, index: states + k },
+      along: from[k] ?? 0,
+    })),
+    ...range(outputs - condition - states).map((k): Crossing => ({
+      out: { port: states + k, index: condition + states + k },
+      along: to[k] ?? 0,
+    })),
+  ]
+}
+
+const range = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, i) => i)
+
 const isKnown = (type: ValueType | undefined): boolean =>
   type?.kind === 'tensor' && type.shape?.every((dim) => typeof dim === 'number') === true
 
@@ -165,6 +203,7 @@ export const subgraphs: Subgraphs = {
     const made = makeGraph({ ...graph, hints: new Map([...graph.hints, ...found]) })
     return E.isRight(made) ? made.right : graph
   },
+  crossings: crossingsOf,
   macs: (node, graph, macsOf) => {
     const opened = subgraphs.open(node, graph) ?? []
     if (node.attrs.opType === 'If') return Math.max(0, ...opened.map((one) => macsOf(one.graph)))

@@ -1,4 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
+import { sameBytes } from '../ir/equal.ts'
 import { type Graph, withParts } from '../ir/graph.ts'
 import type { Node } from '../ir/op.ts'
 import type { OpaqueAttributes } from '../ir/ops/opaque.ts'
@@ -34,6 +35,10 @@ export const optimiseSubgraphs = (subgraphs: Subgraphs, steps: () => ReadonlyArr
       return E.right(node)
     }
     const closed = subgraphs.close(node, graph, next)
+    if (sameBytes(closed.attrs.payload, node.attrs.payload)) {
+      done.set(node.attrs, captured)
+      return E.right(node)
+    }
     done.set(
       closed.attrs,
       closed.attrs.captures.map((name) => graph.constants.get(name)),

@@ -14,7 +14,10 @@ import { fuseParallel } from './fuse-parallel.ts'
 import { fuseReshape } from './fuse-reshape.ts'
 import { hoistSelection } from './hoist-selection.ts'
 import { inlineBranches } from './inline-branches.ts'
+import { hoistInvariantState } from './hoist-invariant-state.ts'
+import { inferCarriedTypes } from './infer-carried-types.ts'
 import { mergeChannels } from './merge-channels.ts'
+import { narrowCarriedState } from './narrow-carried-state.ts'
 import { optimiseSubgraphs } from './optimise-subgraphs.ts'
 import { fixpoint, type Pass, type Step } from './pass.ts'
 import { propagateConstants } from './propagate-constants.ts'
@@ -60,9 +63,22 @@ export const pipeline = (options: PipelineOptions): ReadonlyArray<Step> => {
   const { subgraphs, observe, ...rest } = options
   if (subgraphs === undefined) return [fixpoint(passesOf(options), budget)]
   const whole = (own: EliminationOptions): Step =>
-    fixpoint([inlineBranches(subgraphs), ...passesOf(own), optimise, eliminateDead], budget)
+    fixpoint(
+      [
+        inlineBranches(subgraphs),
+        inferCarriedTypes(subgraphs),
+        hoistInvariantState(subgraphs),
+        ...passesOf(own),
+        optimise,
+        narrow,
+        eliminateDead,
+      ],
+      budget,
+    )
   // What goes in subgraphs is not reported: their layers are not among the model's.
-  const optimise = optimiseSubgraphs(subgraphs, () => [...cleanUpWith(subgraphs), whole(rest)])
+  const steps = (): ReadonlyArray<Step> => [...cleanUpWith(subgraphs), whole(rest)]
+  const optimise = optimiseSubgraphs(subgraphs, steps)
+  const narrow = narrowCarriedState(subgraphs, { steps, planWidths: options.planWidths !== false })
   return [whole({ ...rest, ...(observe && { observe }) })]
 }
 

@@ -102,36 +102,67 @@ export const branchesOf = (steps: readonly [Apply, ...Apply[]]): Apply =>
     b.emit(ops.MatMul, [made.name, weight], {}, [x.shape[0] ?? 1, 5])
   }
 
-/** A state after a step: of itself, of what is read in the step, and of what the step captures. */
-const nextState = (b: Builder, state: Value, reads: ReadonlyArray<Value>): Value => {
-  const [n = 1, size = 1] = state.shape
-  const [dead, unread] = [marks(b, size, 0.3), marks(b, size, 0.3)]
-  const isSilent = chance(b, 0.7)
-  let sum = b.inner(
-    ops.MatMul,
-    [state.name, b.weights([size, size], 0.4, (i) => dead[i % size] === true || unread[Math.floor(i / size)] === true)],
-    {},
-    [n, size],
-  )
-  for (const read of reads) {
-    const ins = read.shape.at(-1) ?? 1
-    const more = b.weights([ins, size], 0.4, (i) => dead[i % size] === true)
-    sum = b.inner(ops.Add, [sum.name, b.inner(ops.MatMul, [read.name, more], {}, [n, size]).name], {}, [n, size])
-  }
-  if (chance(b, 0.7)) {
-    const bias = b.weights([size], 0.3, (i) => isSilent && dead[i] === true)
-    sum = b.inner(ops.Add, [sum.name, bias], {}, [n, size])
-  }
-  return b.inner(ops.Tanh, [sum.name], {}, [n, size])
+/** A state that is carried, with the units of it that are zero at first and stay zero, and those that nothing else reads. */
+interface Carried {
+  readonly size: number
+  readonly silent: ReadonlyArray<boolean>
+  readonly unread: ReadonlyArray<boolean>
 }
 
-/** A Loop with a state and, sometimes, results of each round; its trip count is a constant or a size of the input. */
+const carried = (b: Builder, size: number): Carried => ({
+  size,
+  silent: marks(b, size, 0.3),
+  unread: marks(b, size, 0.3),
+})
+
+/** A state as it is at first. */
+const firstOf = (b: Builder, x: Value, { size, silent }: Carried): Value => {
+  const [n = 1, ins = 1] = x.shape
+  const weight = b.weights([ins, size], 0.3, (i) => silent[i % size] === true)
+  const first = b.inner(ops.MatMul, [x.name, weight], {}, [n, size])
+  return chance(b, 0.5) ? first : b.inner(ops.Mul, [first.name, b.numbers([], [0])], {}, [n, size])
+}
+
+/** A weight that reads a state, but for the units that nothing reads. */
+const reading = (b: Builder, { size, unread }: Carried, outs: number): string =>
+  b.weights([size, outs], 0.4, (i) => unread[Math.floor(i / outs)] === true)
+
+/** A state after a step: of itself, of what is read in the step, and of what the step captures. */
+const nextState = (b: Builder, state: Value, reads: ReadonlyArray<Value>, { silent, unread }: Carried): Value => {
+  const [n = 1, size = 1] = state.shape
+  const wide = [n, size]
+  const isOff = chance(b, 0.3)
+  const weight = b.weights([size, size], 0.4, (i) => {
+    const [from, to] = [Math.floor(i / size), i % size]
+    return silent[to] === true || (unread[from] === true && (isOff || unread[to] !== true))
+  })
+  let sum = b.inner(ops.MatMul, [state.name, weight], {}, wide)
+  for (const read of reads) {
+    const ins = read.shape.at(-1) ?? 1
+    const blind = marks(b, ins, 0.3)
+    const more = b.weights([ins, size], 0.4, (i) => silent[i % size] === true || blind[Math.floor(i / size)] === true)
+    sum = b.inner(ops.Add, [sum.name, b.inner(ops.MatMul, [read.name, more], {}, wide).name], {}, wide)
+  }
+  if (chance(b, 0.7)) {
+    const bias = b.weights([size], 0.3, (i) => silent[i] === true)
+    sum = b.inner(ops.Add, [sum.name, bias], {}, wide)
+  }
+  const next = b.inner(ops.Tanh, [sum.name], {}, wide)
+  if (chance(b, 0.5)) return next
+  const gate = b.inner(ops.Sigmoid, [b.inner(ops.Mul, [next.name, b.weights([size], 0.8)], {}, wide).name], {}, wide)
+  return b.inner(ops.Add, [next.name, b.inner(ops.Mul, [gate.name, state.name], {}, wide).name], {}, wide)
+}
+
+/** A Loop with states and, sometimes, results of each round; its trip count is a constant or a size of the input. */
 export const loop: Apply = (b, { choices: [p, q, r, s] }, given) => {
   if (b.dtype !== 'float32' || given.shape.length < 2 || sizeOf(given.shape) > 600) return
   const x = flat(b, given)
-  const [n = 1, ins = 1] = x.shape
+  const [n = 1] = x.shape
   const size = choose([4, 6, 3, 8], p)
-  const first = b.inner(ops.MatMul, [x.name, b.weights([ins, size], 0.3)], {}, [n, size])
+  const states = [carried(b, size), ...(chance(b, 0.4) ? [carried(b, 5)] : [])]
+  const firsts = states.map((state) => firstOf(b, x, state))
+  // One that is carried and stays as it is.
+  const constant = chance(b, 0.3) ? firstOf(b, x, carried(b, 4)) : undefined
   const rounds = 1 + (q % 3)
   let trips = b.constant(int64s([rounds], []))
   let count = rounds
@@ -144,26 +175,44 @@ export const loop: Apply = (b, { choices: [p, q, r, s] }, given) => {
   const { builder } = body
   const round = body.input([], 'int64')
   const condition = body.input([], 'bool')
-  const state = body.input([n, size])
-  const isScan = s % 2 === 0
-  const next = nextState(builder, state, q % 2 === 0 ? [x] : [])
+  const befores = states.map((state) => body.input([n, state.size]))
+  const same = constant === undefined ? undefined : body.input(constant.shape)
+  const nexts: Value[] = []
+  for (const [i, state] of states.entries()) {
+    const reads = [...(q % 2 === 0 ? [x] : []), ...nexts, ...(same === undefined ? [] : [same])]
+    nexts.push(nextState(builder, befores[i] ?? x, reads, state))
+  }
   const goesOn =
     r % 4 === 1
       ? builder.inner(ops.Less, [round.name, builder.constant(int64s([1], []))], {}, [])
       : builder.inner(ops.Identity, [condition.name], {}, [])
   if (r % 4 === 1) count = Math.min(count, 2)
   const outs = 3
-  const results = isScan ? [perceptron(builder, next, outs)] : []
-  const graph = body.finish([goesOn.name, next.name, ...results.map(({ name }) => name)])
-  const shapes = [[n, size], ...results.map(() => [count, n, outs])]
-  const [last, all] = b.opaque(
+  const [next = x, state = carried(b, 1)] = [nexts.at(-1), states.at(-1)]
+  const results: Value[] = []
+  if (s % 2 === 0) results.push(perceptron(builder, next, outs))
+  if (s % 3 === 0) results.push(builder.inner(ops.Identity, [next.name], {}, next.shape))
+  const kept = same === undefined ? [] : [builder.inner(ops.Identity, [same.name], {}, same.shape)]
+  const graph = body.finish([goesOn, ...nexts, ...kept, ...results].map(({ name }) => name))
+  const carriedIn = [...firsts, ...(constant === undefined ? [] : [constant])]
+  const made = b.opaque(
     'Loop',
-    [trips, p % 2 === 0 ? truth(b, true) : '', first.name],
+    [trips, p % 2 === 0 ? truth(b, true) : '', ...carriedIn.map(({ name }) => name)],
     [graphOf('body', graph)],
-    shapes,
+    [...carriedIn.map(({ shape }) => shape), ...results.map(({ shape }) => [count, ...shape])],
   )
-  if (last !== undefined) b.emit(ops.MatMul, [last.name, b.weights([size, 4], 0.4)], {}, [n, 4])
-  if (all !== undefined) b.emit(ops.Transpose, [all.name], { perm: [1, 0, 2] }, [n, count, outs])
+  for (const [i, one] of states.entries()) {
+    const last = made[i]
+    if (last !== undefined && chance(b, 0.8)) b.emit(ops.MatMul, [last.name, reading(b, one, 4)], {}, [n, 4])
+  }
+  for (const [i, one] of made.slice(carriedIn.length).entries()) {
+    const isState = results[i]?.shape.at(-1) !== outs
+    const width = one.shape.at(-1) ?? 1
+    const all = isState
+      ? b.inner(ops.MatMul, [one.name, reading(b, { ...state, size: width }, 2)], {}, [count, n, 2])
+      : one
+    b.emit(ops.Transpose, [all.name], { perm: [1, 0, 2] }, [n, count, all.shape.at(-1) ?? 1])
+  }
 }
 
 /** A recurrence over the places of a sequence, as a Scan with one or two states. */
@@ -172,29 +221,23 @@ export const scan: Apply = (b, { choices: [p, q, r] }, given) => {
   if (x === undefined) return
   const [n = 1, l = 1, ins = 1] = x.shape
   const size = choose([4, 6, 3, 8], p)
-  const isTwo = q % 3 === 0
-  const firsts = [size, ...(isTwo ? [4] : [])].map((units) => {
-    const mean = b.inner(
-      ops.ReduceMax,
-      [x.name, ...(b.opset >= 18 ? [b.constant(int64s([1]))] : [])],
-      {
-        keepdims: 0,
-        ...(b.opset >= 18 ? {} : { axes: [1] }),
-      },
-      [n, ins],
-    )
-    return b.inner(ops.MatMul, [mean.name, b.weights([ins, units], 0.3)], {}, [n, units])
-  })
+  const carriedStates = [carried(b, size), ...(q % 3 === 0 ? [carried(b, 4)] : [])]
+  const mean = b.inner(
+    ops.ReduceMax,
+    [x.name, ...(b.opset >= 18 ? [b.constant(int64s([1]))] : [])],
+    { keepdims: 0, ...(b.opset >= 18 ? {} : { axes: [1] }) },
+    [n, ins],
+  )
+  const firsts = carriedStates.map((state) => firstOf(b, mean, state))
   const body = b.body([])
   const { builder } = body
   const states = firsts.map(({ shape }) => body.input(shape))
   const read = body.input([n, ins])
-  const [one, two] = states
-  if (one === undefined) return
-  const next = nextState(builder, one, [read])
-  const nexts = [next, ...(two === undefined ? [] : [nextState(builder, two, [next])])]
+  const nexts: Value[] = []
+  for (const [i, state] of states.entries())
+    nexts.push(nextState(builder, state, i === 0 ? [read] : nexts, carriedStates[i] ?? carried(b, 1)))
   const outs = 3
-  const made = perceptron(builder, nexts.at(-1) ?? next, outs)
+  const made = perceptron(builder, nexts.at(-1) ?? read, outs)
   const graph = body.finish([...nexts, made].map(({ name }) => name))
   const attributes: ReadonlyArray<AttributeInit> = [
     graphOf('body', graph),
@@ -208,7 +251,10 @@ export const scan: Apply = (b, { choices: [p, q, r] }, given) => {
     attributes,
     [...states.map(({ shape }) => shape), [n, l, outs]],
   )
-  const [last, all] = [results[0], results.at(-1)]
-  if (last !== undefined && r % 2 === 0) b.emit(ops.MatMul, [last.name, b.weights([size, 4], 0.4)], {}, [n, 4])
+  const all = results.at(-1)
+  for (const [i, state] of carriedStates.entries()) {
+    const last = results[i]
+    if (last !== undefined && (r + i) % 2 === 0) b.emit(ops.MatMul, [last.name, reading(b, state, 4)], {}, [n, 4])
+  }
   if (all !== undefined) b.emit(ops.MatMul, [all.name, b.weights([outs, 4], 0.4)], {}, [n, l, 4])
 }

@@ -4,17 +4,22 @@ import type { Node, Rewrite, ShrinkContext, ValueId } from '../op.ts'
 import { Add } from '../ops/add.ts'
 import { Pad } from '../ops/pad.ts'
 import { int64s, type Tensor, tensorOf } from '../tensor.ts'
+import type { ValueType } from '../type.ts'
 import { dtypeOf } from './movement.ts'
 
 /** The first opset with Pad and Slice as they are now. */
 export const firstPad = 11
+
+/** Whether every runtime can pad a value of a type with constants. */
+export const isPadded = (type: ValueType | undefined): boolean =>
+  type?.kind === 'tensor' && (type.dtype === 'float32' || type.dtype === 'float64')
 
 /**
  * Constants put back behind the channels that stay along `axis` of `x`, of rank `rank`: the nodes that make `y` of it. Each of
  * `rows` has those that stay and then its constants. Where all of them are one number that is a Pad, else an Add besides.
  */
 export const putBack = (
-  s: ShrinkContext<unknown>,
+  s: Pick<ShrinkContext<unknown>, 'inputs' | 'fresh'>,
   [x, y]: readonly [ValueId, ValueId],
   [rank, axis]: readonly [rank: number, axis: number],
   kept: number,

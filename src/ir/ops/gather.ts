@@ -2,12 +2,12 @@ import * as E from 'fp-ts/lib/Either.js'
 import { int } from '../attributes.ts'
 import { move, stridesOf } from '../evaluate.ts'
 import { integersOn, movedType, targetShape, withOperand } from '../families/movement.ts'
-import { firstPad, putBack } from '../families/put-back.ts'
+import { firstPad, isPadded, putBack } from '../families/put-back.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { inputShape, listed, sameIndex, shapeOf } from '../links.ts'
 import { type AxisLink, defineOp, type NodeContext } from '../op.ts'
 import { integersOf, tensorOf } from '../tensor.ts'
-import { isStatic, normalizeAxis, type ValueType } from '../type.ts'
+import { isStatic, normalizeAxis } from '../type.ts'
 
 export interface GatherAttributes {
   readonly axis: number
@@ -20,10 +20,6 @@ const vectorOf = (ctx: NodeContext<GatherAttributes>, size: number): ReadonlyArr
   const counted = integersOf(indices)?.map((i) => (i < 0 ? i + size : i))
   return counted?.every((i) => i >= 0 && i < size) ? counted : undefined
 }
-
-/** Whether every runtime can pad a value of a type with constants. */
-const isPadded = (type: ValueType | undefined): boolean =>
-  type?.kind === 'tensor' && (type.dtype === 'float32' || type.dtype === 'float64')
 
 /** `y[.., i.., ..] = x[.., indices[i..], ..]`: axis `axis` of the data is replaced by the axes of the indices. */
 export const Gather = defineOp<'Gather', GatherAttributes>({

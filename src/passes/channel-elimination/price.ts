@@ -18,7 +18,7 @@ import { axesOf, type NodeView, ownAxesOf, viewsOf } from './views.ts'
 export const elementPrice = 32
 
 /** The same where no target says what is slow, so that multiplications count: it decides between equals only. */
-const leastElementPrice = 2 ** -20
+export const leastElementPrice = 2 ** -20
 
 /**
  * How much longer a contraction takes that reads a number of channels the target is slow at. Two 3x3 convolutions with 61 to
