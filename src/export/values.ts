@@ -1,6 +1,7 @@
 /** Declared types of values: written as they were read where they still hold, corrected where they do not. */
 import type { Graph, ValueInfo } from '../ir/graph.ts'
 import { type Dim, isAnonymous, sameType, tensorType, type TensorType, unknownDim, type ValueType } from '../ir/type.ts'
+import { isOpaque } from '../ir/registry.ts'
 import { type ValueInfoProto, ValueInfoProtoSchema } from '../onnx/onnx_pb.ts'
 import { readType, retype, writeType } from '../onnx/types.ts'
 import { createValueInfo } from '../onnx/value-info.ts'
@@ -71,7 +72,10 @@ const reconcile = (name: string, declared: ValueType, current: ValueType, symbol
   return tensorType(current.dtype, shape)
 }
 
-/** The declarations of inner values that are still there. Values that the source did not declare get none. */
+/**
+ * The declarations of inner values that are still there. Values that the source did not declare get none, but for what nodes with
+ * bodies make: its sizes are found nowhere else.
+ */
 export const writeInnerValues = (
   graph: Graph,
   declarations: ReadonlyArray<ValueInfoProto>,
@@ -79,8 +83,18 @@ export const writeInnerValues = (
   const inner = declarations.map((proto) => [proto, readType(proto.type, proto.name)] as const)
   const outer = [...graph.inputs, ...graph.outputs].map(({ name, type }) => [name, type] as const)
   const symbols = symbolsIn(graph, [...outer, ...inner.map(([{ name }, type]) => [name, type] as const)])
-  return inner.flatMap(([proto, declared]) => {
+  const written = inner.flatMap(([proto, declared]) => {
     const current = graph.types.get(proto.name)
     return current === undefined ? [] : [withType(proto, reconcile(proto.name, declared, current, symbols))]
   })
+  const known = new Set([...graph.inputs, ...graph.outputs, ...declarations].map(({ name }) => name))
+  const made = graph.nodes.flatMap((node) => (isOpaque(node) && node.attrs.defines.length > 0 ? node.outputs : []))
+  return [
+    ...written,
+    ...made.flatMap((name) => {
+      const type = known.has(name) ? undefined : graph.types.get(name)
+      const isSized = type?.kind === 'tensor' && type.shape?.some((dim) => typeof dim === 'number') === true
+      return isSized ? [createValueInfo(name, type)] : []
+    }),
+  ]
 }

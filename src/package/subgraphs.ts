@@ -193,6 +193,21 @@ const carriedTypes = (node: OpaqueNode, graph: Graph): ReadonlyArray<readonly [V
   })
 }
 
+/** What was opened of a graph: several passes look into it. */
+const openedIn = memoized((_graph) => new Map<OpaqueNode, ReadonlyArray<Subgraph> | undefined>())
+
+const openedBy = (node: OpaqueNode, graph: Graph): ReadonlyArray<Subgraph> | undefined => {
+  if (tellsTooMany(graph) || graph.preserved.irVersion < oldest || node.attrs.attributes !== undefined) return undefined
+  const out: Subgraph[] = []
+  for (const { name, g, graphs } of restore(NodeProtoSchema, node.attrs.payload).attribute) {
+    if (graphs.length > 0) return undefined
+    const made = g && read(g, node, graph)
+    if (made !== undefined) out.push({ name, graph: made })
+    else if (g !== undefined) return undefined
+  }
+  return out
+}
+
 /** Subgraphs as ONNX files hold them. */
 export const subgraphs: Subgraphs = {
   sized: (graph) => {
@@ -212,16 +227,12 @@ export const subgraphs: Subgraphs = {
     return times * opened.reduce((sum, one) => sum + macsOf(typed(one.graph, types)), 0)
   },
   open: (node, graph) => {
-    if (tellsTooMany(graph) || graph.preserved.irVersion < oldest || node.attrs.attributes !== undefined)
-      return undefined
-    const out: Subgraph[] = []
-    for (const { name, g, graphs } of restore(NodeProtoSchema, node.attrs.payload).attribute) {
-      if (graphs.length > 0) return undefined
-      const made = g && read(g, node, graph)
-      if (made !== undefined) out.push({ name, graph: made })
-      else if (g !== undefined) return undefined
-    }
-    return out
+    const known = openedIn(graph)
+    const found = known.get(node)
+    if (found !== undefined || known.has(node)) return found
+    const bodies = openedBy(node, graph)
+    known.set(node, bodies)
+    return bodies
   },
   close: (node, graph, changed) => {
     const proto = restore(NodeProtoSchema, node.attrs.payload)

@@ -18,10 +18,10 @@ export const inferCarriedTypes = (subgraphs: Subgraphs): Pass => ({
     let current = graph
     for (const [at, node] of graph.nodes.entries()) {
       if (!isOpaque(node) || node.attrs.defines.length === 0) continue
-      const told = inferAround(current, node, subgraphs)
-      if (told === undefined) continue
+      const next = inferAround(current, node, subgraphs)
+      if (next === undefined) continue
       // What is behind a node that has been told more knows more itself.
-      const made = makeGraph({ ...current, nodes: current.nodes.with(at, told.node), hints: told.hints })
+      const made = makeGraph({ ...current, nodes: current.nodes.with(at, next.node), hints: next.hints })
       if (E.isRight(made)) current = made.right
     }
     return E.right(current)
@@ -37,14 +37,15 @@ const inferAround = (graph: Graph, node: OpaqueNode, subgraphs: Subgraphs): Told
   const crossings = subgraphs.crossings(node, graph)
   const opened = crossings && subgraphs.open(node, graph)
   if (crossings === undefined || opened === undefined) return undefined
-  const bodies = opened.map((one) => ({ ...one, graph: withInputs(one.graph, graph, node, crossings) }))
+  const bodies = opened.map((one) => ({ ...one, graph: withInputs(one.graph, graph, node, crossings, subgraphs) }))
   const isTold = bodies.some((one, i) => one.graph !== opened[i]?.graph)
   const closed = isTold ? subgraphs.close(node, graph, bodies) : node
+  const known = bodies.map((body) => told(body.graph, subgraphs))
   const hints = new Map(graph.hints)
   for (const { into, out, along } of crossings) {
     const name = node.outputs[out?.port ?? -1] ?? ''
     if (out === undefined || name === '') continue
-    const inside = bodies.map((body) => body.graph.types.get(body.graph.outputs[out.index]?.name ?? ''))
+    const inside = known.map(({ types, outputs }) => types.get(outputs[out.index]?.name ?? ''))
     const first = into === undefined ? [] : [graph.types.get(node.inputs[into.port] ?? '')]
     const made = commonType([...first, ...inside], name)
     const whole = along === undefined ? made : stackedType(made, along, name)
@@ -55,8 +56,20 @@ const inferAround = (graph: Graph, node: OpaqueNode, subgraphs: Subgraphs): Told
   return closed === node && !isLearnt ? undefined : { node: closed, hints }
 }
 
+/** A graph of which the nodes with bodies are told sizes. */
+const told = (graph: Graph, subgraphs: Subgraphs): Graph => {
+  const run = inferCarriedTypes(subgraphs).run(graph)
+  return E.isRight(run) ? run.right : graph
+}
+
 /** A body that is told the sizes of what it reads. */
-const withInputs = (body: Graph, graph: Graph, node: OpaqueNode, crossings: ReadonlyArray<Crossing>): Graph => {
+const withInputs = (
+  body: Graph,
+  graph: Graph,
+  node: OpaqueNode,
+  crossings: ReadonlyArray<Crossing>,
+  subgraphs: Subgraphs,
+): Graph => {
   const given = new Map<number, ValueType>()
   for (const { into, along } of crossings) {
     const type = into && graph.types.get(node.inputs[into.port] ?? '')
@@ -72,11 +85,12 @@ const withInputs = (body: Graph, graph: Graph, node: OpaqueNode, crossings: Read
     if (inputs.every((input, k) => input === body.inputs[k])) return body
     const made = makeGraph({ ...body, inputs })
     if (E.isLeft(made)) return body
+    const { types } = told(made.right, subgraphs)
     let isKept = true
     for (const { into, out } of crossings) {
       if (into === undefined || out === undefined) continue
       const type = given.get(into.index)
-      const next = made.right.types.get(body.outputs[out.index]?.name ?? '')
+      const next = types.get(body.outputs[out.index]?.name ?? '')
       const common = type && commonType([type, next], '')
       if (type === undefined || (common !== undefined && sameType(staticPart(type), staticPart(common)))) continue
       isKept = false

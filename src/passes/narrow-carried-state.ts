@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { forget, freshNames, producersOf } from '../ir/analysis.ts'
+import { forget, freshNames, producersOf, usersOf } from '../ir/analysis.ts'
 import { firstPad, isPadded, putBack } from '../ir/families/put-back.ts'
 import { contextOf, type Graph, type ValueInfo, withParts } from '../ir/graph.ts'
 import { countOf, shapeOf } from '../ir/links.ts'
@@ -48,19 +48,23 @@ export const narrowCarriedState = (
     name: 'narrow-carried-state',
     run: (graph) => {
       if ((graph.opsets.get('') ?? 0) < firstPad) return E.right(graph)
+      let current = graph
       let facts: ChannelFacts | undefined
       for (const node of graph.nodes) {
         if (!isOpaque(node) || node.attrs.defines.length === 0) continue
-        const bodies = subgraphs.open(node, graph)
-        const lanes = bodies && lanesOf(graph, node, bodies, subgraphs)
+        const bodies = subgraphs.open(node, current)
+        const lanes = bodies && lanesOf(current, node, bodies, subgraphs)
         if (bodies === undefined || lanes === undefined || lanes.length === 0) continue
         if (bodies.some((body) => tooManyChannels(body.graph) !== undefined)) continue
-        facts ??= analyse(graph)
-        const next = narrow({ graph, facts, node, bodies, lanes }, work)
-        // One node at a time: what is known of the others changes with it.
-        if (E.isLeft(next) || next.right !== undefined) return E.map((one: Graph | undefined) => one ?? graph)(next)
+        facts ??= analyse(current)
+        const next = narrow({ graph: current, facts, node, bodies, lanes }, work)
+        if (E.isLeft(next)) return next
+        if (next.right === undefined) continue
+        // What is known of the others changes with it.
+        current = next.right
+        facts = undefined
       }
-      return E.right(graph)
+      return E.right(current)
     },
   }
 }
@@ -580,15 +584,7 @@ const tryCuts = (site: Site, cuts: ReadonlyArray<Cut>, work: Work): E.Either<Pas
   const times = subgraphs.macs(node, graph, () => 1)
   const price = (all: ReadonlyArray<Subgraph>): number =>
     times * all.reduce((sum, one) => sum + priceOf(one.graph, subgraphs, perElement), 0)
-  const producers = producersOf(graph)
-  const fixed = new Set(graph.outputs.map(({ name }) => name))
-  let around = 0
-  for (const { read, made } of new Set(cuts.map((cut) => cut.lane))) {
-    const isMade = read !== undefined && (graph.constants.has(read.outer) || producers.has(read.outer))
-    if (read !== undefined && !isMade) around += countOf(shapeOf(graph.types.get(read.outer)))
-    if (made !== undefined && fixed.has(made.outer)) around += 2 * countOf(shapeOf(graph.types.get(made.outer)))
-  }
-  if (price(compiled) + around * perElement >= price(bodies)) return E.right(undefined)
+  if (price(compiled) + priceAround(site, cuts) * perElement >= price(bodies)) return E.right(undefined)
   const closed = subgraphs.close(next.node, graph, compiled)
   if (closed === next.node) return E.right(undefined)
   const at = graph.nodes.indexOf(node)
@@ -599,6 +595,29 @@ const tryCuts = (site: Site, cuts: ReadonlyArray<Cut>, work: Work): E.Either<Pas
       hints: new Map([...graph.hints, ...next.hints]),
     }),
   )
+}
+
+/**
+ * Numbers that are moved in front of a node and behind it besides: in front the selection, unless what makes them makes no more than
+ * that, or they are constants; behind what is restored of a result of the model.
+ */
+const priceAround = ({ graph }: Site, cuts: ReadonlyArray<Cut>): number => {
+  const fixed = new Set(graph.outputs.map(({ name }) => name))
+  let moved = 0
+  for (const lane of new Set(cuts.map((cut) => cut.lane))) {
+    const share = cuts.reduce(
+      (all, cut) => (cut.lane === lane ? (all * keptBy(cut).length) / cut.needed.length : all),
+      1,
+    )
+    const { read, made } = lane
+    if (read !== undefined && !graph.constants.has(read.outer)) {
+      const whole = countOf(shapeOf(graph.types.get(read.outer)))
+      const isMadeForIt = producersOf(graph).has(read.outer) && usersOf(graph).get(read.outer)?.length === 1
+      moved += isMadeForIt ? share * whole - whole : share * whole
+    }
+    if (made !== undefined && fixed.has(made.outer)) moved += 2 * countOf(shapeOf(graph.types.get(made.outer)))
+  }
+  return moved
 }
 
 /** What a step takes: multiply-accumulates, and numbers that are made in other ways. */
