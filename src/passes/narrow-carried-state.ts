@@ -371,7 +371,7 @@ interface Restored {
   readonly numberOf: (index: number) => number
 }
 
-/** A body of which inputs are restored from what goes in; `rename` says what restored ones are called there. */
+/** A body, to be analysed, of which inputs are restored from what is not constant of them. */
 const withHead = (body: Graph, cuts: ReadonlyArray<Cut>, fresh: Built['fresh']): Graph => {
   const b = building(fresh, body.constants)
   const inputs = body.inputs.map((input): ValueInfo => {
@@ -392,10 +392,12 @@ const withHead = (body: Graph, cuts: ReadonlyArray<Cut>, fresh: Built['fresh']):
     }
     return given
   })
-  return withParts(body, { inputs, nodes: [...b.nodes, ...body.nodes], constants: b.constants })
+  // Names of the model around it are kept as they are, which says nothing of what the body needs.
+  const preserved = { ...body.preserved, uses: [] }
+  return withParts(body, { inputs, nodes: [...b.nodes, ...body.nodes], constants: b.constants, preserved })
 }
 
-/** A body that hands on only what is needed of its outputs; `cutsAt` gives what is known of the one at an index. */
+/** A body, to be analysed, that hands on only what is needed of its outputs; `cutsAt` gives what is known of the one at an index. */
 const withEnd = (body: Graph, cutsAt: (index: number) => ReadonlyArray<Cut>, fresh: Built['fresh']): Graph => {
   const b = building(fresh, body.constants)
   const outputs = body.outputs.flatMap((output, index): ReadonlyArray<ValueInfo> => {
