@@ -147,7 +147,8 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
   const end = runPipeline(steps, start.right, observer)
   if (E.isLeft(end)) return end
   const after = survey(end.right, bindings, options.subgraphs)
-  const whole = runPipeline(joiningOf(model), end.right, observer)
+  // Some layers are ones only now: of weights that were computed.
+  const whole = pipe(runPipeline(joiningOf(model), end.right, observer), E.map(nameLayers))
   if (E.isLeft(whole)) return whole
   const layers = reportLayers(before, after, rounds)
   const advised =
