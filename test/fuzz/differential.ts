@@ -20,12 +20,14 @@ export const orThrow = <A>(result: E.Either<Failure, A>): A => {
 
 /**
  * Compiles a model that runs. A node of such a one that turned opaque on the way hides a bug of ours: it is thrown. Nodes with bodies
- * are opaque as they are, and come from a branch that is always taken.
+ * are opaque as they are, and come from a branch that is always taken, as do nodes that read what bodies make.
  */
 export const compileValid = (graph: Graph, masks: Masks, options: CompileOptions): Compiled => {
   const known = new Set(graph.nodes.filter((node) => isOp(node, Opaque)).map(labelOf))
   const compiled = orThrow(compile(graph, masks, options))
-  const hidden = compiled.report.opaque.find(({ node }) => !known.has(node) && !/^(If|Loop|Scan) /.test(node))
+  const comesWithBodies = (node: string, reason: string): boolean =>
+    /^(If|Loop|Scan) /.test(node) || (known.size > 0 && reason.endsWith('is not known to be a tensor'))
+  const hidden = compiled.report.opaque.find(({ node, reason }) => !known.has(node) && !comesWithBodies(node, reason))
   if (hidden !== undefined) throw new Error(`${hidden.node} became opaque: ${hidden.reason}`)
   return compiled
 }
