@@ -40,7 +40,58 @@ const ranks = 'test/passes/split-rank.test.ts'
 const joining = 'test/passes/join-attention.test.ts'
 const cuts = 'test/passes/cuts.test.ts'
 
+const carried = 'test/passes/narrow-carried-state.test.ts'
+
 const mutants: ReadonlyArray<Mutant> = [
+  {
+    guard: 'a zero of a state is one only where the body makes it again',
+    file: 'src/passes/narrow-carried-state.ts',
+    from: 'if (Number.isNaN(value) || again?.[i] === 0) return',
+    to: 'if (Number.isNaN(value) || again?.[i] !== 1) return',
+    tests: carried,
+  },
+  {
+    guard: 'constants of states are zeros only',
+    file: 'src/passes/narrow-carried-state.ts',
+    from: 'known?.map((value) => (value === 0 ? 0 : NaN))',
+    to: 'known?.map((value) => value)',
+    tests: carried,
+  },
+  {
+    guard: 'what others need in the body stays in the state',
+    file: 'src/passes/narrow-carried-state.ts',
+    from: 'if (mark === 1 || live?.[i] === 0) return',
+    to: 'if (mark === 1 || live?.[i] !== 2) return',
+    tests: carried,
+  },
+  {
+    guard: 'zeros for what is not needed are gone from the body',
+    file: 'src/passes/narrow-carried-state.ts',
+    from: 'if (next.zeros.some((name) => made.right.types.has(name))) return E.right(undefined)',
+    to: '',
+    tests: carried,
+  },
+  {
+    guard: 'behind the node zeros for what is not needed make finite numbers',
+    file: 'src/passes/narrow-carried-state.ts',
+    from: 'const live = staysFinite(graph, facts, outer) ?',
+    to: 'const live = [staysFinite].length > 0 ?',
+    tests: carried,
+  },
+  {
+    guard: 'a body that calls something of its own like the first state keeps the state',
+    file: 'src/passes/hoist-invariant-state.ts',
+    from: 'if (firsts.some((name) => node.attrs.defines.includes(name))) return undefined',
+    to: '',
+    tests: carried,
+  },
+  {
+    guard: 'a size that a body does not make again is not told to it',
+    file: 'src/passes/infer-carried-types.ts',
+    from: 'if (common === undefined) given.delete(into.index)\n      else given.set(into.index, common)',
+    to: '',
+    tests: carried,
+  },
   {
     guard: 'what a loop carries is behind it of the sizes at first where these stay',
     file: 'src/package/subgraphs.ts',
