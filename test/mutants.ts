@@ -51,24 +51,10 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: carried,
   },
   {
-    guard: 'constants of states are zeros only',
-    file: 'src/passes/narrow-carried-state.ts',
-    from: 'known?.map((value) => (value === 0 ? 0 : NaN))',
-    to: 'known?.map((value) => value)',
-    tests: carried,
-  },
-  {
     guard: 'what others need in the body stays in the state',
     file: 'src/passes/narrow-carried-state.ts',
     from: 'if (mark === 1 || live?.[i] === 0) return',
     to: 'if (mark === 1 || live?.[i] !== 2) return',
-    tests: carried,
-  },
-  {
-    guard: 'zeros for what is not needed are gone from the body',
-    file: 'src/passes/narrow-carried-state.ts',
-    from: 'if (next.zeros.some((name) => made.right.types.has(name))) return E.right(undefined)',
-    to: '',
     tests: carried,
   },
   {
