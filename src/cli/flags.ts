@@ -1,10 +1,20 @@
 /** Options that several commands share, and how their arguments are read. */
-import { InvalidArgumentError, Option } from 'commander'
+import { Option } from 'commander'
 import type { Bindings } from '../run/inputs.ts'
+import { existing, WrongArgument } from './wrong-argument.ts'
 
 export interface CommonFlags {
   readonly json?: true
   readonly progress?: true
+}
+
+/** An option that says something only beside another, `needs`, where a command has that. */
+export class DependentOption extends Option {
+  readonly needs: string
+  constructor(flags: string, description: string, needs: string) {
+    super(flags, description)
+    this.needs = needs
+  }
 }
 
 export const jsonOption = (): Option => new Option('--json', 'print the result as JSON on stdout')
@@ -27,13 +37,21 @@ export const masksOption = (): Option =>
   new Option(
     '--masks <file>',
     'masks of 0 and 1 by weight or module name: safetensors, npz, or a PyTorch checkpoint; "zeros" takes the zeros already in the weights',
-  )
+  ).argParser(existing('a file of masks', ['zeros']))
 
 export const weightsOption = (): Option =>
-  new Option('--weights <file>', 'the weights that the masks belong to: masks are found by what the model holds')
+  new DependentOption(
+    '--weights <file>',
+    'the weights that the masks belong to: masks are found by what the model holds',
+    '--masks',
+  ).argParser(existing('a file'))
 
 export const maskMapOption = (): Option =>
-  new Option('--mask-map <file>', 'where masks belong by name (JSON or YAML); chasec masks --write-map drafts one')
+  new DependentOption(
+    '--mask-map <file>',
+    'where masks belong by name (JSON or YAML); chasec masks --write-map drafts one',
+    '--masks',
+  ).argParser(existing('a file'))
 
 export const whyOption = (): Option =>
   new Option('--why <name>', 'tell why the channels of a value, layer or weight stay')
@@ -53,7 +71,7 @@ export const providerOption = (): Option =>
 
 const addShape = (text: string, known: Bindings): Bindings => {
   const at = text.lastIndexOf('=')
-  if (at < 1) throw new InvalidArgumentError('Write it like N=4 or x=1,3,224,224.')
+  if (at < 1) throw new WrongArgument('a name and its size', 'Write it like N=4 or x=1,3,224,224.')
   const name = text.slice(0, at)
   const sizes = text
     .slice(at + 1)
@@ -64,7 +82,7 @@ const addShape = (text: string, known: Bindings): Bindings => {
 }
 
 const wholeNumber = (text: string): number => {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError(`"${text}" is not a whole number.`)
+  if (!/^\d+$/.test(text)) throw new WrongArgument('a whole number')
   return Number(text)
 }
 
@@ -72,8 +90,8 @@ const wholeNumber = (text: string): number => {
 export const atLeast =
   (least: number) =>
   (text: string): number => {
-    const value = wholeNumber(text)
-    if (value < least) throw new InvalidArgumentError(`It must be at least ${least}.`)
+    const value = /^\d+$/.test(text) ? Number(text) : NaN
+    if (!(value >= least)) throw new WrongArgument(`a whole number of at least ${least}`)
     return value
   }
 
@@ -82,6 +100,6 @@ export const between =
   (least: number, most: number) =>
   (text: string): number => {
     const value = text.trim() === '' ? NaN : Number(text)
-    if (!(value >= least && value <= most)) throw new InvalidArgumentError(`It must be from ${least} to ${most}.`)
+    if (!(value >= least && value <= most)) throw new WrongArgument(`a number from ${least} to ${most}`)
     return value
   }

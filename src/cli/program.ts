@@ -2,7 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import { externalFailure } from '../ir/external-failure.ts'
-import { type Failure, failure } from '../ir/failure.ts'
+import { type Failure, failure, together } from '../ir/failure.ts'
 import { version } from '../package/version.ts'
 import { benchCommand } from './commands/bench.ts'
 import { compileCommand } from './commands/compile.ts'
@@ -13,6 +13,7 @@ import { masksCommand } from './commands/masks.ts'
 import { pruneCommand } from './commands/prune.ts'
 import { trainCommand } from './commands/train.ts'
 import { verifyCommand } from './commands/verify.ts'
+import { problemsOf } from './check-arguments.ts'
 import { type ExitCode, tell } from './outcome.ts'
 import type { RunCommand } from './run-command.ts'
 import type { Terminal } from './terminal.ts'
@@ -73,6 +74,12 @@ export const runProgram = async (args: ReadonlyArray<string>, terminal: Terminal
         complaint += text
       },
     })
+  }
+  const [problem, ...others] = problemsOf(program, args)
+  if (problem !== undefined) {
+    const count = `${others.length + 1} problems`
+    const whole = failure('UsageError', 'command line', 'one that can be followed', count, '')
+    return tell(terminal, json, E.left(together(problem, others, whole)))
   }
   try {
     await program.parseAsync(args, { from: 'user' })

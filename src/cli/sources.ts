@@ -37,16 +37,9 @@ export const masksFor = async (
   say: Say,
 ): Promise<E.Either<Failure, Inputs>> => {
   const helper = weights === undefined ? maskMap && '--mask-map' : '--weights'
-  if (helper !== undefined && (masks === undefined || masks === 'zeros')) {
-    return E.left(
-      failure(
-        'UsageError',
-        helper,
-        'a file of masks',
-        `--masks ${masks ?? 'not given'}`,
-        'It says where masks of a file belong.',
-      ),
-    )
+  if (helper !== undefined && masks === 'zeros') {
+    const help = 'It says where masks of a file belong.'
+    return E.left(failure('UsageError', helper, 'a file of masks', '--masks zeros', help))
   }
   if (masks === undefined) return E.right({ graph, read: graph, masks: noMasks })
   say(`reading masks ${masks}`)

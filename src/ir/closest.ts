@@ -1,16 +1,23 @@
 /** Names close to a mistyped one. */
 
-/** Levenshtein distance: the fewest insertions, deletions and substitutions that turn `a` into `b`. O(|a|·|b|). */
+/**
+ * Optimal string alignment: the fewest insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b`, no
+ * character touched twice. O(|a|·|b|).
+ */
 export const editDistance = (a: string, b: string): number => {
   let row = Uint32Array.from({ length: b.length + 1 }, (_, j) => j)
   let next = new Uint32Array(b.length + 1)
+  let former = new Uint32Array(b.length + 1)
   for (let i = 1; i <= a.length; i++) {
     next[0] = i
     for (let j = 1; j <= b.length; j++) {
       const substituted = (row[j - 1] ?? 0) + (a.charCodeAt(i - 1) === b.charCodeAt(j - 1) ? 0 : 1)
-      next[j] = Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1)
+      const swap =
+        i > 1 && j > 1 && a.charCodeAt(i - 1) === b.charCodeAt(j - 2) && a.charCodeAt(i - 2) === b.charCodeAt(j - 1)
+      const swapped = swap ? (former[j - 2] ?? 0) + 1 : Infinity
+      next[j] = Math.min(substituted, swapped, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1)
     }
-    ;[row, next] = [next, row]
+    ;[former, row, next] = [row, next, former]
   }
   return row[b.length] ?? 0
 }
@@ -35,10 +42,12 @@ export const closestNames = (name: string, candidates: Iterable<string>, count: 
     .map(({ candidate }) => candidate)
 }
 
-/** The name most like `name`, if one is: no more than a third of its characters differ. */
+/** The name most like `name`, if one is: no more than a third of its characters differ, or it goes on where `name` ends. */
 export const closestName = (name: string, candidates: Iterable<string>): string | undefined => {
-  const [best] = closestNames(name, candidates, 1)
+  const known = [...candidates]
+  const [best] = closestNames(name, known, 1)
   const wanted = name.slice(-comparedLength)
   const limit = Math.max(1, Math.floor(wanted.length / 3))
-  return best !== undefined && editDistance(wanted, best.slice(-comparedLength)) <= limit ? best : undefined
+  if (best !== undefined && editDistance(wanted, best.slice(-comparedLength)) <= limit) return best
+  return name.length < 3 ? undefined : known.find((candidate) => candidate.startsWith(name))
 }

@@ -20,9 +20,15 @@ export const failure = <Tag extends string>(
   help: string,
 ): Failure<Tag> => ({ _tag: tag, subject, expected, found, help })
 
-/** One sentence for people: what is wrong, what was expected, what to do. */
+/** One sentence for people: what is wrong, what was expected, what to do; or several of that, one a line. */
 export const renderError = (error: Failure): string =>
-  `${error.subject}: expected ${error.expected}, found ${error.found}. ${error.help}`.trim()
+  `${error.subject}: expected ${error.expected}, found ${error.found}${error.help.startsWith('\n') ? ':' : '. '}${error.help}`.trim()
+
+/** Several problems of one thing as one failure, which lists them: `whole` words what was expected of it and found instead. */
+export const together = (first: Failure, others: ReadonlyArray<Failure>, whole: Failure): Failure =>
+  others.length === 0
+    ? first
+    : { ...whole, help: [first, ...others].map((problem) => `\n  ${renderError(problem)}`).join('') }
 
 /** Throws when `condition` does not hold. For our own bugs only; what a user can cause is an `Either`. */
 export function invariant(condition: unknown, message: string): asserts condition {

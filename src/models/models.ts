@@ -1,5 +1,6 @@
 /** The models that come with chasec, by the names that the command line takes. */
 import * as E from 'fp-ts/lib/Either.js'
+import { closestName } from '../ir/closest.ts'
 import type { Graph } from '../ir/graph.ts'
 import { type ModelError, modelError } from './error.ts'
 import { mlp } from './mlp.ts'
@@ -137,10 +138,19 @@ const spelled = ({ name, argument }: ModelEntry): string => (argument === undefi
 export const parseModel = (text: string): E.Either<ModelError, Model> => {
   const colon = text.indexOf(':')
   const name = colon < 0 ? text : text.slice(0, colon)
-  const build = models.find((entry) => entry.name === name)?.make(colon < 0 ? undefined : text.slice(colon + 1))
+  const entry = models.find((one) => one.name === name)
+  const build = entry?.make(colon < 0 ? undefined : text.slice(colon + 1))
   if (build === undefined) {
     const known = models.map(spelled).join(', ')
-    const help = 'WIDTH is a factor such as 0.5, WIDTHS a list such as 300,100.'
+    const close =
+      entry === undefined
+        ? closestName(
+            name,
+            models.map((one) => one.name),
+          )
+        : undefined
+    const meant = close === undefined ? '' : `Did you mean ${close}? `
+    const help = `${meant}WIDTH is a factor such as 0.5, WIDTHS a list such as 300,100.`
     return E.left(modelError(`model ${text}`, `one of ${known}`, text === '' ? 'nothing' : text, help))
   }
   return E.right({

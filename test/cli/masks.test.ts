@@ -214,14 +214,14 @@ describe('compile --masks', () => {
   })
 
   it.each([
-    ['--weights', []],
-    ['--mask-map', []],
-    ['--weights', ['--masks', 'zeros']],
-    ['--mask-map', ['--masks', 'zeros']],
-  ])('%s says where masks of a file belong: %j is none', (flag, masks) => {
-    const { code, stderr } = run('compile', 'net.onnx', ...masks, flag, 'anything', '-o', 'none')
+    ['--weights', [], '--masks beside it'],
+    ['--mask-map', [], '--masks beside it'],
+    ['--weights', ['--masks', 'zeros'], 'a file of masks'],
+    ['--mask-map', ['--masks', 'zeros'], 'a file of masks'],
+  ])('%s says where masks of a file belong: %j is none', (flag, masks, expected) => {
+    const { code, stderr } = run('compile', 'net.onnx', ...masks, flag, 'net.onnx', '-o', 'none')
     expect(code).toBe(2)
-    expect(stderr).toMatch(`${flag}: expected a file of masks`)
+    expect(stderr).toMatch(`${flag}: expected ${expected}`)
     expect(readdirSync(folder)).not.toContain('none')
   })
 })

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
-import { type Failure, failure } from '../../ir/failure.ts'
+import type { Failure } from '../../ir/failure.ts'
 import type { Target } from '../../passes/target.ts'
 import { compile } from '../../package/compile.ts'
 import type { Compiled } from '../../passes/compile.ts'
@@ -28,6 +28,7 @@ import {
   atLeast,
   between,
   type CommonFlags,
+  DependentOption,
   jsonOption,
   type MaskFlags,
   maskMapOption,
@@ -43,6 +44,7 @@ import { uninterrupted } from '../interrupt.ts'
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn, runProgress, type Say } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
+import { existing } from '../wrong-argument.ts'
 import { bindSizes } from '../sizes.ts'
 import { digestInputs, type Inputs, readInputs } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
@@ -92,7 +94,7 @@ export const compileCommand = (run: RunCommand): Command =>
     .description(
       'Compiles an ONNX model and its pruning masks into a package: a folder with a smaller ONNX model that computes what the masked model computes.',
     )
-    .argument('<model>', 'ONNX file')
+    .argument('<model>', 'ONNX file', existing('a model'))
     .requiredOption('-o, --output <folder>', 'where the package goes; an earlier package there is replaced as a whole')
     .addOption(masksOption())
     .addOption(weightsOption())
@@ -114,10 +116,12 @@ export const compileCommand = (run: RunCommand): Command =>
     .addOption(providerOption())
     .option('--external-data', 'put the weights into model.onnx_data beside model.onnx')
     .option('--triton <name>', 'write a model repository of the Triton Inference Server with the model under this name')
-    .option(
-      '--max-batch-size <number>',
-      'the most requests that Triton puts into one batch, where the model has a batch axis of any size (default: 8)',
-      atLeast(1),
+    .addOption(
+      new DependentOption(
+        '--max-batch-size <number>',
+        'the most requests that Triton puts into one batch, where the model has a batch axis of any size (default: 8)',
+        '--triton',
+      ).argParser(atLeast(1)),
     )
     .addOption(whyOption())
     .addOption(jsonOption())
@@ -143,7 +147,6 @@ const compileModel = async (
     ...(why === undefined ? [] : [watch.observer]),
   )
   const triton = tritonOf(flags)
-  if (E.isLeft(triton)) return triton
   const { target } = flags
   const { matching } = inputs.right
   const compiled = compile(inputs.right.graph, inputs.right.masks, {
@@ -153,7 +156,7 @@ const compileModel = async (
     advise: flags.advice ?? 'small',
   })
   if (E.isLeft(compiled)) return compiled
-  const repository = triton.right === undefined ? E.right(undefined) : tritonFiles(compiled.right.graph, triton.right)
+  const repository = triton === undefined ? E.right(undefined) : tritonFiles(compiled.right.graph, triton)
   if (E.isLeft(repository)) return repository
   const fates = why === undefined ? E.right(undefined) : explainName(watch.seen, why, target)
   if (E.isLeft(fates)) return fates
@@ -182,7 +185,7 @@ const compileModel = async (
     ...(matching === undefined ? {} : { matching }),
     ...(verification.right === undefined ? {} : { verification: verification.right }),
     ...measured,
-    ...(triton.right === undefined ? {} : { triton: triton.right }),
+    ...(triton === undefined ? {} : { triton }),
     ...(model === undefined ? external : { lowered: model }),
   }
   const written = await uninterrupted((signal) => {
@@ -210,12 +213,8 @@ const compileModel = async (
   )
 }
 
-const tritonOf = ({ triton, maxBatchSize }: CompileFlags): E.Either<Failure, TritonOptions | undefined> => {
-  if (triton !== undefined) return E.right({ name: triton, ...(maxBatchSize === undefined ? {} : { maxBatchSize }) })
-  if (maxBatchSize === undefined) return E.right(undefined)
-  const help = 'Give --triton NAME too, or leave it out.'
-  return E.left(failure('UsageError', '--max-batch-size', '--triton beside it', 'none', help))
-}
+const tritonOf = ({ triton, maxBatchSize }: CompileFlags): TritonOptions | undefined =>
+  triton === undefined ? undefined : { name: triton, ...(maxBatchSize === undefined ? {} : { maxBatchSize }) }
 
 const sayPasses =
   (say: Say): Observer =>

@@ -1,13 +1,13 @@
 import { Command } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
-import { type Failure, failure } from '../../ir/failure.ts'
+import type { Failure } from '../../ir/failure.ts'
 import { isHealthy, renderCheckup } from '../../report/doctor-table.ts'
 import { findBuildFacts } from '../../train/backend/build-facts.ts'
 import { planBuild } from '../../train/backend/build-plan.ts'
 import { type BuiltAddon, compileAddon, installAddon } from '../../train/backend/build-tfjs-node.ts'
 import { attemptAlone } from '../doctor/attempt-alone.ts'
 import { examine } from '../doctor/checkup.ts'
-import { type CommonFlags, jsonOption, progressOption } from '../flags.ts'
+import { type CommonFlags, DependentOption, jsonOption, progressOption } from '../flags.ts'
 import { uninterrupted } from '../interrupt.ts'
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn } from '../progress.ts'
@@ -39,8 +39,8 @@ export const doctorCommand = (run: RunCommand): Command =>
     .summary('tell what this machine can train and run models with, and how to get the rest')
     .description('Tells what of all that chasec can use works on this machine, why not, and how to get it.')
     .option('--build-tfjs-node', 'build the addon of @tensorflow/tfjs-node against the TensorFlow of Python')
-    .option('--python <program>', 'with --build-tfjs-node: the Python whose TensorFlow it is (default: python3)')
-    .option('--force', 'with --build-tfjs-node: build even if the backend works')
+    .addOption(building('--python <program>', 'the Python whose TensorFlow it is (default: python3)'))
+    .addOption(building('--force', 'build even if the backend works'))
     .addOption(jsonOption())
     .addOption(progressOption())
     .addHelpText('after', examples)
@@ -48,12 +48,10 @@ export const doctorCommand = (run: RunCommand): Command =>
       run(flags, (terminal) => (flags.buildTfjsNode ? buildAddon : reportMachine)(terminal, flags)),
     )
 
+const building = (flags: string, description: string): DependentOption =>
+  new DependentOption(flags, `with --build-tfjs-node: ${description}`, '--build-tfjs-node')
+
 const reportMachine = async (terminal: Terminal, flags: DoctorFlags): Promise<E.Either<Failure, Outcome>> => {
-  const stray = flags.python !== undefined ? '--python' : flags.force ? '--force' : undefined
-  if (stray !== undefined) {
-    const help = 'Only building takes it: give --build-tfjs-node too, or leave it out.'
-    return E.left(failure('UsageError', stray, 'to be given with --build-tfjs-node', 'it alone', help))
-  }
   const checkup = await examine(progressOn(terminal, flags.progress === true))
   return E.right({
     exitCode: isHealthy(checkup) ? 0 : 1,

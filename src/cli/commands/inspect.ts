@@ -27,6 +27,7 @@ import { progressOn } from '../progress.ts'
 import { bindSizes } from '../sizes.ts'
 import { readInputs } from '../sources.ts'
 import type { RunCommand } from '../run-command.ts'
+import { existing } from '../wrong-argument.ts'
 import type { Terminal } from '../terminal.ts'
 import { explainName, renderFates, watchElimination } from '../why.ts'
 
@@ -54,7 +55,7 @@ export const inspectCommand = (run: RunCommand): Command =>
   new Command('inspect')
     .summary('show layers, densities, channel scores, and what compiling would do')
     .description('Shows what a model and its masks hold, layer by layer, and what compiling would leave of it.')
-    .argument('<model>', 'ONNX file')
+    .argument('<model>', 'ONNX file', existing('a model'))
     .addOption(masksOption())
     .addOption(weightsOption())
     .addOption(maskMapOption())

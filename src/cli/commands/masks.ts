@@ -10,6 +10,7 @@ import { type CommonFlags, jsonOption, maskMapOption, progressOption, weightsOpt
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
+import { existing } from '../wrong-argument.ts'
 import { maskSources } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
 import { writeFileWhole } from '../write-file.ts'
@@ -44,8 +45,8 @@ export const masksCommand = (run: RunCommand): Command =>
     .description(
       'Finds the weights of a model that the masks of a file belong to, and lists what matched what, and how.',
     )
-    .argument('<model>', 'ONNX file')
-    .argument('<masks>', 'safetensors, npz, or a PyTorch checkpoint')
+    .argument('<model>', 'ONNX file', existing('a model'))
+    .argument('<masks>', 'safetensors, npz, or a PyTorch checkpoint', existing('a file of masks'))
     .addOption(weightsOption())
     .addOption(maskMapOption())
     .option('--write-map <file>', 'write where masks belong as YAML, for --mask-map; guesses are comments')

@@ -21,6 +21,7 @@ import {
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
+import { existing } from '../wrong-argument.ts'
 import { readInputs } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
 import { writeFileWhole } from '../write-file.ts'
@@ -48,7 +49,7 @@ export const pruneCommand = (run: RunCommand): Command =>
     .description(
       'Ranks channels by a score, masks those that are worth least, and writes the masks. Lossy; the model stays as it is.',
     )
-    .argument('<model>', 'ONNX file')
+    .argument('<model>', 'ONNX file', existing('a model'))
     .requiredOption('--channels <fraction>', 'fraction of the channels that can go to mask, from 0 to 1', between(0, 1))
     .requiredOption('-o, --output <file>', 'safetensors file for the masks')
     .addOption(

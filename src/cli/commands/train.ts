@@ -1,9 +1,10 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, Option } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import type { Failure } from '../../ir/failure.ts'
 import type { Target } from '../../passes/target.ts'
-import { models } from '../../models/index.ts'
+import { models, parseModel } from '../../models/index.ts'
 import { compactReport } from '../../report/compile-json.ts'
 import { renderCompileReport } from '../../report/compile-table.ts'
 import { againstDense } from '../../report/training.ts'
@@ -19,6 +20,7 @@ import {
   defaultEpochs,
   methodNames,
   openBackend,
+  parseDataSource,
   presets,
   type Trained,
 } from '../../train/index.ts'
@@ -42,6 +44,7 @@ import { planOf } from '../train/plan.ts'
 import { claimFolder, makeFolder, releaseFolder, runFolder, settingsFor } from '../train/run-folder.ts'
 import { type Alive, alive } from '../train/signs-of-life.ts'
 import type { SettingsFlags } from '../train/settings.ts'
+import { existing, wrongBy } from '../wrong-argument.ts'
 import { trainNetwork } from '../train/train-network.ts'
 
 interface TrainFlags extends CommonFlags, SettingsFlags {
@@ -105,10 +108,10 @@ export const trainCommand = (run: RunCommand): Command =>
     .description(
       'Trains a network sparsely, removing channels for real while it learns, and ends with a compiled, verified, measured package.',
     )
-    .option('--model <model>', 'a model by name (see below), or an ONNX file')
-    .option('--data <kind:folder>', `images: ${dataKinds.map((kind) => `${kind}:DIR`).join(', ')}`)
+    .option('--model <model>', 'a model by name (see below), or an ONNX file', modelOf)
+    .option('--data <kind:folder>', `images: ${dataKinds.map((kind) => `${kind}:DIR`).join(', ')}`, dataOf)
     .addOption(masksOption())
-    .option('--recipe <file>', 'how to train, in JSON or YAML')
+    .option('--recipe <file>', 'how to train, in JSON or YAML', existing('a recipe'))
     .addOption(new Option('--preset <name>', 'a recipe that comes with chasec').choices(Object.keys(presets)))
     .addOption(new Option('--method <method>', 'how it becomes sparse').choices(methodNames))
     .option('--density <fraction>', 'fraction of the weights that is kept', between(0, 1))
@@ -145,6 +148,21 @@ export const trainCommand = (run: RunCommand): Command =>
     .addOption(progressOption())
     .addHelpText('after', examples)
     .action((flags: TrainFlags) => run(flags, (terminal) => trainModel(terminal, flags)))
+
+/** A model as named, if there is such a one. */
+const modelOf = (text: string): string => {
+  if (existsSync(text) || /[/\\]|\.(onnx|json)$/.test(text)) return existing('a model')(text)
+  const parsed = parseModel(text)
+  if (E.isLeft(parsed)) throw wrongBy(parsed.left)
+  return text
+}
+
+/** A kind of data that there is, and a folder. */
+const dataOf = (text: string): string => {
+  const source = parseDataSource(text)
+  if (E.isLeft(source)) throw wrongBy(source.left)
+  return text
+}
 
 const trainModel = async (terminal: Terminal, flags: TrainFlags): Promise<E.Either<Failure, Outcome>> => {
   const life = alive(terminal, flags.progress === true)

@@ -1,10 +1,10 @@
 /** What is trained on what and how: from the command line and a recipe file, or from the folder of a run. */
 import { isDeepStrictEqual } from 'node:util'
 import * as E from 'fp-ts/lib/Either.js'
-import { type Failure, failure, renderError } from '../../ir/failure.ts'
+import { type Failure, failure, invariant, together } from '../../ir/failure.ts'
 import { readBytes } from '../../read/bytes.ts'
 import { parseYaml } from '../../read/yaml.ts'
-import { decodeRecipe, presets, type Recipe } from '../../train/recipe/index.ts'
+import { decodeRecipe, methodNames, presets, type Recipe } from '../../train/recipe/index.ts'
 
 /** Everything that the result of a run follows from, the backend excepted. */
 export interface Settings {
@@ -48,12 +48,26 @@ type Data = Readonly<Record<string, unknown>>
 const usage = (subject: string, expected: string, found: string, help: string): E.Either<Failure, never> =>
   E.left(failure('UsageError', subject, expected, found, help))
 
-/** Settings from the command line. Errors: what is missing; everything that is wrong with the recipe. */
+/** Settings from the command line. Errors: all that is missing, and everything that is wrong with the recipe. */
 export const settingsFrom = async (flags: SettingsFlags): Promise<E.Either<Failure, Settings>> => {
   const { model, data, masks, trainSize, validationShare, imageSize, dense = false } = flags
-  if (model === undefined) return usage('--model', 'the name of a model, or an ONNX file', 'nothing', nameHelp)
-  if (data === undefined) return usage('--data', 'a kind and a folder', 'nothing', 'For example --data cifar10:DIR.')
   const recipe = await recipeFrom(flags)
+  if (model === undefined || data === undefined) {
+    const [first, ...others] = [
+      ...(model === undefined ? [missing('--model', 'the name of a model, or an ONNX file', nameHelp)] : []),
+      ...(data === undefined ? [missing('--data', 'a kind and a folder', 'For example --data cifar10:DIR.')] : []),
+      ...(E.isLeft(recipe) ? [recipe.left] : []),
+    ]
+    invariant(first !== undefined, 'something is missing')
+    const whole = failure(
+      'UsageError',
+      'chasec train',
+      'a model, data and a recipe',
+      `${others.length + 1} problems`,
+      '',
+    )
+    return E.left(together(first, others, whole))
+  }
   if (E.isLeft(recipe)) return recipe
   return E.right({
     model,
@@ -67,6 +81,9 @@ export const settingsFrom = async (flags: SettingsFlags): Promise<E.Either<Failu
   })
 }
 
+const missing = (option: string, expected: string, help: string): Failure =>
+  failure('UsageError', option, expected, 'nothing', help)
+
 const nameHelp = 'Run chasec train --help to see the names.'
 
 /** The recipe of the preset or file, or of neither, with what the command line says put over it. */
@@ -77,17 +94,52 @@ const recipeFrom = async (flags: SettingsFlags): Promise<E.Either<Failure, Recip
   }
   const base = recipe === undefined ? E.right(preset === undefined ? {} : presets[preset]) : await readRecipe(recipe)
   if (E.isLeft(base)) return base
-  return decodeAll(recipe ?? (preset === undefined ? 'options' : `preset ${preset}`), overlaid(base.right, flags))
+  const data = overlaid(base.right, flags)
+  const name = recipe ?? (preset === undefined ? 'options' : `preset ${preset}`)
+  return decodeAll(name, data, (problem) => inOptions(problem, flags, data))
+}
+
+/** The entries of a recipe that options give. */
+const optionsOfEntries: ReadonlyArray<readonly [entry: string, key: keyof SettingsFlags, option: string]> = [
+  ['method.name', 'method', '--method'],
+  ['method.density', 'density', '--density'],
+  ['method.channels', 'channels', '--channels'],
+  ['method.scope', 'scope', '--scope'],
+  ['epochs', 'epochs', '--epochs'],
+  ['batch', 'batch', '--batch'],
+  ['learningRate.peak', 'learningRate', '--learning-rate'],
+  ['seed', 'seed', '--seed'],
+]
+
+/** A problem of a recipe in the words of the option that gave what is wrong. */
+const inOptions = (problem: Failure, flags: SettingsFlags, data: Data): Failure => {
+  const noMethod = !isData(data['method']) || data['method']['name'] === undefined
+  if (noMethod && /^recipe entry method(\.name)?$/.test(problem.subject)) {
+    return missing(
+      '--method',
+      `one of ${methodNames.join(', ')}`,
+      'Give it, or --preset, or a --recipe that names one.',
+    )
+  }
+  const given = optionsOfEntries.find(
+    ([entry, key]) => problem.subject === `recipe entry ${entry}` && flags[key] !== undefined,
+  )
+  return given === undefined ? problem : { ...problem, subject: given[2] }
 }
 
 /** A recipe as plain data, all that is wrong with it in one failure. */
-export const decodeAll = (name: string, data: unknown): E.Either<Failure, Recipe> => {
+export const decodeAll = (
+  name: string,
+  data: unknown,
+  worded: (problem: Failure) => Failure = (problem) => problem,
+): E.Either<Failure, Recipe> => {
   const decoded = decodeRecipe(data)
   if (E.isRight(decoded)) return decoded
-  const [first, ...others] = decoded.left
-  if (others.length === 0) return E.left({ ...first, subject: `${name}: ${first.subject}` })
-  const list = decoded.left.map((problem) => `\n  ${renderError(problem)}`).join('')
-  return E.left(failure('RecipeError', name, 'a recipe', `${decoded.left.length} entries that are wrong`, list))
+  const first = worded(decoded.left[0])
+  const others = decoded.left.slice(1).map(worded)
+  const whole = failure('RecipeError', name, 'a recipe', `${decoded.left.length} entries that are wrong`, '')
+  const alone = others.length === 0 && !first.subject.startsWith('--')
+  return E.left(together(alone ? { ...first, subject: `${name}: ${first.subject}` } : first, others, whole))
 }
 
 /** A file of JSON or YAML. */

@@ -10,5 +10,5 @@ export {
 export type { Augmentation } from './cuts.ts'
 export type { DataSet, ImageShape, Split } from './data-set.ts'
 export type { DataError } from './error.ts'
-export { dataKinds, openData, type OpenOptions } from './open.ts'
+export { dataKinds, openData, type OpenOptions, parseDataSource } from './open.ts'
 export { type Cursor, cursorFrom, cursorWords, startOf, stepsPerEpoch } from './order.ts'

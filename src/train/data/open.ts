@@ -1,6 +1,7 @@
 /** Opening a data set by the name that the command line takes. Node only. */
 import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
+import { closestName } from '../../ir/closest.ts'
 import { cifar100Files, cifar10Files, type CifarFiles, readCifar } from './cifar.ts'
 import { cifar10Strips, readStrips } from './cifar-png.ts'
 import { digits, fashionNames } from './class-names.ts'
@@ -39,6 +40,26 @@ const readers: ReadonlyMap<string, Read> = new Map<string, Read>([
 /** The kinds of data that a name may start with. */
 export const dataKinds: ReadonlyArray<string> = [...readers.keys()]
 
+/** Where images come from. */
+export interface DataSource {
+  readonly read: Read
+  /** The folder that holds the files. */
+  readonly root: string
+}
+
+/** What `spec`, a kind and a folder, names; nothing is read. Errors: a kind that is not known, no folder. */
+export const parseDataSource = (spec: string): E.Either<DataError, DataSource> => {
+  const colon = spec.indexOf(':')
+  const [kind, root] = colon < 0 ? [spec, ''] : [spec.slice(0, colon), spec.slice(colon + 1)]
+  const read = readers.get(kind)
+  if (read !== undefined && root !== '') return E.right({ read, root })
+  const close = read === undefined ? closestName(kind, dataKinds) : undefined
+  const meant = close === undefined ? '' : `Did you mean ${close}? `
+  const kinds = dataKinds.map((known) => `${known}:DIR`).join(', ')
+  const help = `${meant}DIR is the folder that holds the files.`
+  return E.left(dataError(`data ${spec}`, `one of ${kinds}`, spec === '' ? 'nothing' : spec, help))
+}
+
 /**
  * The data set of `spec`: a kind and a folder, such as `cifar10:DIR`. Published images are read at once, those of an image
  * folder when they are used. The same seed gives the same validation images.
@@ -48,14 +69,9 @@ export const dataKinds: ReadonlyArray<string> = [...readers.keys()]
 export const openData =
   (spec: string, options: OpenOptions): TaskEither<DataError, DataSet> =>
   async () => {
-    const colon = spec.indexOf(':')
-    const [kind, root] = colon < 0 ? [spec, ''] : [spec.slice(0, colon), spec.slice(colon + 1)]
-    const read = readers.get(kind)
-    const kinds = dataKinds.map((known) => `${known}:DIR`).join(', ')
-    if (read === undefined || root === '') {
-      const help = 'DIR is the folder that holds the files.'
-      return E.left(dataError(`data ${spec}`, `one of ${kinds}`, spec === '' ? 'nothing' : spec, help))
-    }
+    const source = parseDataSource(spec)
+    if (E.isLeft(source)) return source
+    const { read, root } = source.right
     const size = options.imageSize
     if (size !== undefined && !(Number.isSafeInteger(size) && size > 0 && size <= 4096)) {
       return E.left(dataError(`image size ${size}`, 'a whole number from 1 to 4096', `${size}`, 'Take 32 or 224.'))

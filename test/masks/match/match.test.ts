@@ -292,6 +292,8 @@ describe('closest names', () => {
     ['kitten', 'sitting', 3],
     ['flaw', 'lawn', 2],
     ['abc', 'abc', 0],
+    ['cdua', 'cuda', 1],
+    ['xab', 'bax', 2],
   ])('needs %s -> %s: %i edits', (a, b, distance) => {
     expect(editDistance(a, b)).toBe(distance)
     expect(editDistance(b, a)).toBe(distance)

@@ -1,0 +1,59 @@
+/** Arguments of options that make no sense, and arguments that are files. */
+import { existsSync, readdirSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { InvalidArgumentError } from 'commander'
+import { closestName } from '../ir/closest.ts'
+import type { Failure } from '../ir/failure.ts'
+
+/** What an option or argument expects, thrown by what reads it; the check of the command line says what was found. */
+export class WrongArgument extends InvalidArgumentError {
+  readonly expected: string
+  readonly help: string
+  constructor(expected: string, help = '') {
+    super(`Expected ${expected}. ${help}`.trim())
+    this.expected = expected
+    this.help = help
+  }
+}
+
+/** A failure of what looks into an argument, in the words of the option that it was given to. */
+export const wrongBy = ({ expected, help }: Failure): WrongArgument => new WrongArgument(expected, help)
+
+/** What people call otherwise. */
+const synonyms: ReadonlyMap<string, string> = new Map([
+  ['gpu', 'cuda'],
+  ['nvidia', 'cuda'],
+])
+
+/** `Did you mean umm?`; empty where no candidate is like `text`. */
+export const didYouMean = (text: string, candidates: ReadonlyArray<string>): string => {
+  const synonym = synonyms.get(text.toLowerCase()) ?? ''
+  const close = candidates.includes(synonym) ? synonym : closestName(text.toLowerCase(), candidates)
+  return close === undefined ? '' : `Did you mean ${close}?`
+}
+
+const namesIn = (folder: string): ReadonlyArray<string> => {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
+
+/** What to do about a path at which nothing is: the name in the same folder that is most like it, or to check it. */
+const helpFor = (path: string): string => {
+  const folder = dirname(path)
+  if (!existsSync(folder)) return `There is no folder ${folder}.`
+  const close = closestName(basename(path), namesIn(folder))
+  return close === undefined ? 'Check the path.' : `Did you mean ${folder === '.' ? close : join(folder, close)}?`
+}
+
+/** Reads a path at which something is, or one of `words`. */
+export const existing =
+  (what: string, words: ReadonlyArray<string> = []) =>
+  (path: string): string => {
+    if (words.includes(path) || existsSync(path)) return path
+    const help = didYouMean(path, words)
+    const choice = words.length === 0 ? '' : `, or ${words.join(', ')}`
+    throw new WrongArgument(`${what} that exists${choice}`, help === '' ? helpFor(path) : help)
+  }
