@@ -16,9 +16,17 @@ import { orThrow } from './differential.ts'
 import { fuzzFiles } from './files/main.ts'
 import { type FloatType, floatTypes } from './numbers.ts'
 import { randomMasks } from './masks.ts'
-import { buildProgram } from './program.ts'
 import { survey } from './survey.ts'
-import { checkProgram, edgeCases, optionsOf, type Outcome, type ProgramCase, programCases } from './property.ts'
+import {
+  asRead,
+  checkProgram,
+  edgeCases,
+  graphOf,
+  optionsOf,
+  type Outcome,
+  type ProgramCase,
+  programCases,
+} from './property.ts'
 
 const [what, ...options] = process.argv.slice(2)
 if (what === 'files') process.exit((await fuzzFiles(options)) === 0 ? 0 : 1)
@@ -58,10 +66,10 @@ const parameters = { seed, numRuns: count, ...(values.path === undefined ? {} : 
 /** The graph and what became of it, for a report. */
 const show = (given: ProgramCase): void => {
   const { program, kind } = given
-  const graph = buildProgram(program)
+  const graph = graphOf(program)
   const masks = randomMasks(graph, kind, uniforms(program.seed + 2))
   console.log(print(orThrow(applyMasks(graph, masks)), { data: 'full' }))
-  console.log(print(orThrow(compile(graph, masks, optionsOf(given))).graph, { data: 'full' }))
+  console.log(print(orThrow(compile(asRead(graph, program), masks, optionsOf(given))).graph, { data: 'full' }))
 }
 const failed = (result: fc.RunDetails<[ProgramCase]>, flags: string): void => {
   console.log(JSON.stringify(result.counterexample))

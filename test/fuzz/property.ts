@@ -5,6 +5,7 @@
  * 2. it moves by no more than the rounding of the masked model itself moves its channel (`noise.ts`).
  */
 import * as fc from 'fast-check'
+import { lower } from '../../src/export/lower.ts'
 import type { Graph } from '../../src/ir/graph.ts'
 import { growthLimit, precisionOf } from '../../src/ir/numerics.ts'
 import type { Target } from '../../src/passes/target.ts'
@@ -13,6 +14,7 @@ import { elements } from '../../src/ir/tensor.ts'
 import { noMasks } from '../../src/masks/mask.ts'
 import { applyMasks } from '../../src/passes/apply-masks.ts'
 import { compile, type CompileOptions } from '../../src/passes/compile.ts'
+import { readModelBytes } from '../../src/read/model.ts'
 import { uniforms } from '../inflate.ts'
 import { compileValid, orThrow } from './differential.ts'
 import { engineFor, feedsOf } from './engines.ts'
@@ -143,9 +145,17 @@ const isAdmittedGrowth = (masked: Graph, compiled: Graph, feeds: Values, dtype: 
   return after <= growthLimit(precisionOf(dtype)) * before
 }
 
-/** The graph, a quarter of them as it is read from a file in which some of its nodes stand in local functions. */
-export const asRead = (graph: Graph, { seed }: Program): Graph =>
-  seed % 4 === 1 ? throughFunctions(graph, uniforms(seed + 5)) : graph
+const hasFunctions = ({ seed }: Program): boolean => seed % 4 === 1
+
+/** The graph of a program, a quarter of them read from a file: there attributes are float32. */
+export const graphOf = (program: Program): Graph => {
+  const graph = buildProgram(program)
+  return hasFunctions(program) ? orThrow(readModelBytes(orThrow(lower(graph)).model)) : graph
+}
+
+/** The graph to be compiled: of those that come from files one in which some of the nodes stand in local functions. */
+export const asRead = (graph: Graph, program: Program): Graph =>
+  hasFunctions(program) ? throughFunctions(graph, uniforms(program.seed + 5)) : graph
 
 /**
  * Throws where a compiled program breaks one of the two rules, or does not compile to itself. Neither is optimised by ONNX
@@ -153,7 +163,7 @@ export const asRead = (graph: Graph, { seed }: Program): Graph =>
  */
 export const checkProgram = async (given: ProgramCase): Promise<Outcome> => {
   const { program, kind, magnitude } = given
-  const graph = buildProgram(program)
+  const graph = graphOf(program)
   if (graph.outputs.length === 0) return { smaller: false, compared: false, worst: 0 }
   const masks = randomMasks(graph, kind, uniforms(program.seed + 2))
   const masked = orThrow(applyMasks(graph, masks))

@@ -5,9 +5,9 @@ import { applyMasks } from '../../src/passes/apply-masks.ts'
 import { compile } from '../../src/passes/compile.ts'
 import { uniforms } from '../inflate.ts'
 import { orThrow } from './differential.ts'
-import { asRead, checkProgram, optionsOf, type Outcome, type ProgramCase } from './property.ts'
+import { asRead, checkProgram, graphOf, optionsOf, type Outcome, type ProgramCase } from './property.ts'
 import { randomMasks } from './masks.ts'
-import { buildProgram, stepName } from './program.ts'
+import { stepName } from './program.ts'
 
 const messageOf = async (one: ProgramCase, onPass?: (outcome: Outcome) => void): Promise<string | undefined> => {
   try {
@@ -72,7 +72,7 @@ export const survey = async (seed: number, count: number, cases: fc.Arbitrary<Pr
     if (found.get(key) !== 1) continue
     console.log(`\n### ${key}\n${JSON.stringify(small)}\n${text}`)
     try {
-      const graph = buildProgram(program)
+      const graph = graphOf(program)
       const masks = randomMasks(graph, small.kind, uniforms(program.seed + 2))
       const short = (ir: string): string =>
         ir
