@@ -14,7 +14,7 @@ const layers = {
   models: ['ir'],
   train: ['ir', 'disk', 'masks', 'passes', 'models'],
   export: ['ir', 'disk', 'onnx'],
-  run: ['ir'],
+  run: ['ir', 'disk'],
   report: ['ir', 'masks', 'passes', 'run', 'train'],
   package: ['ir', 'disk', 'onnx', 'masks', 'read', 'passes', 'train', 'export', 'run', 'report'],
   api: ['ir', 'disk', 'masks', 'read', 'passes', 'models', 'train', 'export', 'run', 'report', 'package'],
@@ -53,7 +53,7 @@ const spreadInReduce = {
 }
 
 export default ts.config(
-  { ignores: ['dist', 'node_modules', 'coverage', '.logs', 'src/onnx/onnx_pb.ts', 'test/models'] },
+  { ignores: ['dist', 'node_modules', 'coverage', '.logs', '.dist-*', 'src/onnx/onnx_pb.ts', 'test/models'] },
   js.configs.recommended,
   ...ts.configs.recommended,
   {

@@ -1,5 +1,6 @@
 /** Options that several commands share, and how their arguments are read. */
 import { Option } from 'commander'
+import { targets } from '../passes/target.ts'
 import type { Bindings } from '../run/inputs.ts'
 import { existing, WrongArgument } from './wrong-argument.ts'
 
@@ -24,7 +25,7 @@ export const progressOption = (): Option =>
 
 export const targetOption = (): Option =>
   new Option('--target <target>', 'what the model will run on; decides which widths are rounded up')
-    .choices(['cpu', 'cuda', 'webgpu'])
+    .choices(targets)
     .default('cpu')
 
 export interface MaskFlags {

@@ -4,15 +4,6 @@ import * as E from 'fp-ts/lib/Either.js'
 import { externalFailure } from '../ir/external-failure.ts'
 import { type Failure, failure, together } from '../ir/failure.ts'
 import { version } from '../package/version.ts'
-import { benchCommand } from './commands/bench.ts'
-import { compileCommand } from './commands/compile.ts'
-import { doctorCommand } from './commands/doctor.ts'
-import { driveCommand } from './commands/drive.ts'
-import { inspectCommand } from './commands/inspect.ts'
-import { masksCommand } from './commands/masks.ts'
-import { pruneCommand } from './commands/prune.ts'
-import { trainCommand } from './commands/train.ts'
-import { verifyCommand } from './commands/verify.ts'
 import { problemsOf } from './check-arguments.ts'
 import { type ExitCode, tell } from './outcome.ts'
 import type { RunCommand } from './run-command.ts'
@@ -33,17 +24,67 @@ Or train one that is sparse from the start:
 Exit codes: 0 done, 1 the answer is no (verification failed, nothing was written), 2 bad usage or input.
 Every command has --json, and its own --help with examples.`
 
-const commands = [
-  compileCommand,
-  inspectCommand,
-  masksCommand,
-  verifyCommand,
-  benchCommand,
-  pruneCommand,
-  trainCommand,
-  driveCommand,
-  doctorCommand,
-] as const
+interface CommandEntry {
+  readonly name: string
+  readonly summary: string
+  /** Its options and its work, which take some time to be loaded. */
+  readonly load: () => Promise<(run: RunCommand) => Command>
+}
+
+const commands: ReadonlyArray<CommandEntry> = [
+  {
+    name: 'compile',
+    summary: 'make a smaller model that computes what the masked one does',
+    load: async () => (await import('./commands/compile.ts')).compileCommand,
+  },
+  {
+    name: 'inspect',
+    summary: 'show layers, densities, channel scores, and what compiling would do',
+    load: async () => (await import('./commands/inspect.ts')).inspectCommand,
+  },
+  {
+    name: 'masks',
+    summary: 'show which mask belongs to which weight, and how that was found',
+    load: async () => (await import('./commands/masks.ts')).masksCommand,
+  },
+  {
+    name: 'verify',
+    summary: 'run two models on the same inputs and compare their outputs',
+    load: async () => (await import('./commands/verify.ts')).verifyCommand,
+  },
+  {
+    name: 'bench',
+    summary: 'measure how fast models run',
+    load: async () => (await import('./commands/bench.ts')).benchCommand,
+  },
+  {
+    name: 'prune',
+    summary: 'choose the channels that are worth least, and write masks (lossy)',
+    load: async () => (await import('./commands/prune.ts')).pruneCommand,
+  },
+  {
+    name: 'train',
+    summary: 'train a sparse network, and compile it',
+    load: async () => (await import('./commands/train.ts')).trainCommand,
+  },
+  {
+    name: 'drive',
+    summary: "decide the masks of another program's training loop, by lines of JSON",
+    load: async () => (await import('./commands/drive.ts')).driveCommand,
+  },
+  {
+    name: 'doctor',
+    summary: 'tell what this machine can train and run models with, and how to get the rest',
+    load: async () => (await import('./commands/doctor.ts')).doctorCommand,
+  },
+]
+
+/** A command, loaded only where the command line names it. */
+const commandOf = async (
+  { name, summary, load }: CommandEntry,
+  args: ReadonlyArray<string>,
+  run: RunCommand,
+): Promise<Command> => (args.includes(name) ? (await load())(run) : new Command(name)).summary(summary)
 
 /** A file that could not be read in the midst of work is told like any other error. */
 const unreadable = (thrown: unknown): E.Either<Failure, never> => {
@@ -64,9 +105,7 @@ export const runProgram = async (args: ReadonlyArray<string>, terminal: Terminal
     .description('Compiles sparse neural networks into small, fast, ordinary ONNX models.')
     .version(version)
     .addHelpText('after', introduction)
-  for (const make of commands) {
-    program.addCommand(make(run))
-  }
+  for (const entry of commands) program.addCommand(await commandOf(entry, args, run))
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({
       writeOut: (text) => terminal.print(text.trimEnd()),

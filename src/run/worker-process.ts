@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
+import { builtProgram } from '../disk/built-program.ts'
 import { cleanMessage, type RunError, runError } from './error.ts'
 import { isReply, type ProblemKind, type Request } from './protocol.ts'
 
@@ -25,11 +26,7 @@ export interface WorkerProcess {
   readonly close: () => Promise<void>
 }
 
-/** The compiled worker, also when this file itself runs from its TypeScript source, as it does in tests. */
-export const builtWorker = new URL(
-  import.meta.url.endsWith('.ts') ? '../../dist/run/worker.js' : './worker.js',
-  import.meta.url,
-)
+export const builtWorker = builtProgram('run/worker.js')
 
 const logTailBytes = 16384
 

@@ -200,7 +200,7 @@ describe('a disk that gets full', () => {
 })
 
 describe('signals while a package is written', () => {
-  const src = (path: string): string => JSON.stringify(new URL(`../../dist/${path}.js`, import.meta.url).href)
+  const src = (path: string): string => JSON.stringify(new URL(`../../src/${path}.ts`, import.meta.url).href)
   /** Writes a package that never ends; the same signal comes in the midst of it. */
   const program = (target: string): string => `
     import { writeFiles } from ${src('export/package')}
@@ -221,7 +221,7 @@ describe('signals while a package is written', () => {
     ['SIGTERM', 143],
   ] as const)('%s: the unfinished folder goes, the old package stays, the exit code is %d', async (signal, code) => {
     cpSync(at('a'), at('old'), { recursive: true })
-    const child = spawn(process.execPath, ['--input-type=module', '-e', program(at('old'))])
+    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program(at('old'))])
     let text = ''
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       if (text === '') child.kill(signal)

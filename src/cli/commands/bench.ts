@@ -40,7 +40,6 @@ Examples:
 
 export const benchCommand = (run: RunCommand): Command =>
   new Command('bench')
-    .summary('measure how fast models run')
     .description('Measures models in ONNX Runtime: warmed up, in turn, several times each; medians and quartiles.')
     .argument('<models...>', 'ONNX files, or folders with a model.onnx; the first is what the others are compared with')
     .option('--batch <count>', 'items per run, where the model leaves its first axis open', atLeast(1))

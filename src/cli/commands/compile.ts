@@ -90,7 +90,6 @@ after n runs of passes; CHASEC_WHY=name is --why.`
 
 export const compileCommand = (run: RunCommand): Command =>
   new Command('compile')
-    .summary('make a smaller model that computes what the masked one does')
     .description(
       'Compiles an ONNX model and its pruning masks into a package: a folder with a smaller ONNX model that computes what the masked model computes.',
     )

@@ -36,7 +36,6 @@ or the addon could not be built.`
 
 export const doctorCommand = (run: RunCommand): Command =>
   new Command('doctor')
-    .summary('tell what this machine can train and run models with, and how to get the rest')
     .description('Tells what of all that chasec can use works on this machine, why not, and how to get it.')
     .option('--build-tfjs-node', 'build the addon of @tensorflow/tfjs-node against the TensorFlow of Python')
     .addOption(building('--python <program>', 'the Python whose TensorFlow it is (default: python3)'))

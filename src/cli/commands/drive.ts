@@ -36,7 +36,6 @@ A request that cannot be done is answered by {"error": …}; the next one may be
 
 export const driveCommand = (run: RunCommand): Command =>
   new Command('drive')
-    .summary("decide the masks of another program's training loop, by lines of JSON")
     .description("Decides the masks of a training loop that runs in another program; Python's module chasec is one.")
     .argument('<folder>', 'folder with model.onnx, for the files that go back and forth')
     .addHelpText('after', protocol)

@@ -53,7 +53,6 @@ Nothing is run and nothing is written.`
 
 export const inspectCommand = (run: RunCommand): Command =>
   new Command('inspect')
-    .summary('show layers, densities, channel scores, and what compiling would do')
     .description('Shows what a model and its masks hold, layer by layer, and what compiling would leave of it.')
     .argument('<model>', 'ONNX file', existing('a model'))
     .addOption(masksOption())

@@ -41,7 +41,6 @@ chasec compile --masks zeros.`
 
 export const masksCommand = (run: RunCommand): Command =>
   new Command('masks')
-    .summary('show which mask belongs to which weight, and how that was found')
     .description(
       'Finds the weights of a model that the masks of a file belong to, and lists what matched what, and how.',
     )

@@ -26,7 +26,7 @@ import { readInputs } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
 import { writeFileWhole } from '../write-file.ts'
 
-interface PruneFlags extends CommonFlags, MaskFlags, PruneOptions {
+interface PruneFlags extends CommonFlags, MaskFlags, Required<PruneOptions> {
   readonly output: string
   readonly force?: true
 }
@@ -45,7 +45,6 @@ nothing more. Masks given with --masks stay; what they mask counts as gone alrea
 
 export const pruneCommand = (run: RunCommand): Command =>
   new Command('prune')
-    .summary('choose the channels that are worth least, and write masks (lossy)')
     .description(
       'Ranks channels by a score, masks those that are worth least, and writes the masks. Lossy; the model stays as it is.',
     )

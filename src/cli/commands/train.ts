@@ -104,7 +104,6 @@ else than the masked one, and no package was written.`
 
 export const trainCommand = (run: RunCommand): Command =>
   new Command('train')
-    .summary('train a sparse network, and compile it')
     .description(
       'Trains a network sparsely, removing channels for real while it learns, and ends with a compiled, verified, measured package.',
     )

@@ -40,7 +40,6 @@ Exit codes: 0 they agree, 1 they differ, 2 they could not be compared.`
 
 export const verifyCommand = (run: RunCommand): Command =>
   new Command('verify')
-    .summary('run two models on the same inputs and compare their outputs')
     .description(
       'Tells whether two models compute the same, by running both in ONNX Runtime on the same seeded inputs.',
     )

@@ -2,21 +2,19 @@
 import { fork } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { builtProgram } from '../../disk/built-program.ts'
 import { describeDeath } from '../../run/worker-process.ts'
 import { isRecord } from '../../ir/record.ts'
 import { type Attempt, failedAttempt } from '../../train/backend/attempt.ts'
 import type { BackendName } from '../../train/backend/backend.ts'
 
 export interface AloneOptions {
-  /** The program that tries a backend; the compiled one, also when this file itself runs from its TypeScript source. */
+  /** The program that tries a backend. */
   readonly program?: URL
   readonly seconds?: number
 }
 
-const builtProgram = new URL(
-  import.meta.url.endsWith('.ts') ? '../../../dist/cli/doctor/backend-program.js' : './backend-program.js',
-  import.meta.url,
-)
+const ownProgram = builtProgram('cli/doctor/backend-program.js')
 
 /** Finding devices and compiling shaders may take this long. */
 const usualSeconds = 120
@@ -26,7 +24,7 @@ const logCharacters = 16_384
 
 /** Tries a backend in a process of its own, which is ended afterwards. What the process writes is not shown. */
 export const attemptAlone =
-  ({ program = builtProgram, seconds = usualSeconds }: AloneOptions = {}) =>
+  ({ program = ownProgram, seconds = usualSeconds }: AloneOptions = {}) =>
   (name: BackendName) =>
   (): Promise<Attempt> =>
     new Promise((resolve) => {

@@ -1,15 +1,12 @@
 /** Progress of training on stderr, off a terminal too. */
 import { Worker } from 'node:worker_threads'
+import { builtProgram } from '../../disk/built-program.ts'
 import { printable } from '../../ir/printable.ts'
 import { progressOn, type Say } from '../progress.ts'
 import type { Terminal } from '../terminal.ts'
 import type { Sign } from './pulse.ts'
 
-/** The compiled thread, also when this file itself runs from its TypeScript source, as it does in tests. */
-export const builtThread = new URL(
-  import.meta.url.endsWith('.ts') ? '../../../dist/cli/train/pulse-thread.js' : './pulse-thread.js',
-  import.meta.url,
-)
+export const builtThread = builtProgram('cli/train/pulse-thread.js')
 
 export interface Life {
   readonly tell: (sign: Sign) => void
