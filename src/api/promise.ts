@@ -7,41 +7,100 @@ import { fromEither, fromTask } from './settle.ts'
 
 export { type FailureError, isFailureError } from './settle.ts'
 
+/** The graph that an ONNX file holds, or a model of TensorFlow.js: by its path, or its bytes. Rejects what is no valid model. */
 export const readModel = fromTask(api.readModel)
+
+/** The graph that the bytes of an ONNX file hold, or of the `model.json` of a TensorFlow.js model; they must not change afterwards. */
 export const readModelBytes = fromEither(api.readModelBytes)
+
+/** The masks for a graph that a file (safetensors, npz or a PyTorch checkpoint), or its bytes, hold; each finds its weight. */
 export const readMasks = fromTask(api.readMasks)
+
+/** As {@link readMasks}, with how each mask found its weight, and the graph that they are for, which may have more constants. */
 export const readMatching = fromTask(api.readMatching)
+
+/** A file, JSON or YAML, that says where masks belong. */
 export const readMaskMap = fromTask(api.readMaskMap)
+
+/** The tensors of a file (safetensors, npy, npz or a PyTorch checkpoint), or of its bytes. */
 export const readTensors = fromTask(api.readTensors)
+
+/** The masks for a graph that these bytes hold. */
 export const decodeMasks = fromEither(api.decodeMasks)
+
+/** The tensors that these bytes hold, told by their content. */
 export const decodeFile = fromEither(api.decodeFile)
+
+/** A map of masks from parsed JSON or YAML. */
 export const decodeMap = fromEither(api.decodeMap)
+
+/** Finds the weight that each tensor of a file of masks belongs to. Rejects what is not certain, with the candidates. */
 export const matchMasks = fromEither(api.matchMasks)
 
+/**
+ * Compiles a graph with every weight multiplied by its mask: removes what computes nothing, folds what is left; exact up to
+ * rounding. Without masks what is dead already goes. Rejects masks that do not fit.
+ */
 export const compile = fromEither(api.compile)
+
+/** The graph with every weight multiplied by its mask, and nothing else changed. */
 export const applyMasks = fromEither(api.applyMasks)
+
+/** Layer by layer: densities, dead and constant channels, scores, and what compiling would make of it. */
 export const inspect = fromEither(api.inspect)
+
+/** Pictures of the weights of the layers, before and after, for the report. */
 export const picturesOf = fromEither(api.picturesOf)
+
+/** Masks the channels that are worth least (lossy); the graph stays as it is. Give `channels`, the fraction that shall be gone. */
 export const pruneChannels = fromEither(api.pruneChannels)
 
+/** A graph as the bytes of an ONNX model, and of its weights where these go into a file of their own. */
 export const lower = fromEither(api.lower)
+
+/** Name and SHA-256 of a file, for the manifest of a package. */
 export const sourceOf = fromTask(api.sourceOf)
+
+/** The compiled graph as the bytes of an ONNX model, as a package has it. */
 export const lowerCompiled = fromEither(api.lowerCompiled)
+
+/** The files of a package in memory, byte for byte those of {@link writePackage}. */
 export const packageBytes = fromTask(api.packageBytes)
+
+/** Name and SHA-256 of bytes, for the manifest of a package. */
 export const sourceOfBytes = fromTask(api.sourceOfBytes)
+
+/** Writes `model.onnx`, `chasec.json` and `report.html` into a folder, which is replaced as a whole; never one with other files. */
 export const writePackage = fromTask(api.writePackage)
 
+/** Runs two models on the same inputs in ONNX Runtime and compares their outputs. A difference is no rejection: see `equal`. */
 export const verify = fromTask(api.verify)
+
+/** Runs the masked model against the compiled one, as {@link verify} does. */
 export const verifyCompiled = fromTask(api.verifyCompiled)
+
+/** The model with every weight multiplied by its mask, as something to run. */
 export const maskedModel = fromEither(api.maskedModel)
+
+/** The predictions of models for the images of a data set, and their accuracy. */
 export const classify = fromTask(api.classify)
+
+/** Measures models side by side in one runtime: latency, throughput, speed against the first, each with its quartiles. */
 export const measure = fromTask(api.measure)
+
+/** What ONNX Runtime can run models on here, tried with a small one; best first. */
 export const providers = fromTask(api.providers)
 
+/** Trains a graph sparsely, by a recipe. TensorFlow.js is loaded now. */
 export const train = fromTask(api.train)
+
 /** Rejects with everything that is wrong with the recipe. */
 export const decodeRecipe = fromEither(api.decodeRecipe)
+
+/** Opens a data set: a kind and a folder, like `cifar10:DIR`. */
 export const openData = fromTask(api.openData)
+
+/** Opens a backend of TensorFlow.js by its name; `auto` takes the first that works here. */
 export const openBackend = fromTask(api.openBackend)
 
 /** A model of its own without classes, image size and seed; `build` rejects options that no such model can be built for. */
@@ -50,11 +109,13 @@ export interface Model {
   readonly build: (options: api.ModelOptions) => Promise<api.Graph>
 }
 
+/** A model that comes with chasec, by a name like `resnet20` or `mlp:300,100`. */
 export const parseModel = async (text: string): Promise<Model> => {
   const { name, build } = await fromEither(api.parseModel)(text)
   return { name, build: fromEither(build) }
 }
 
+/** The tensors and the metadata of a safetensors file. */
 export const decodeSafetensors = fromEither(api.decodeSafetensors)
 
 export * as sparse from './promise-sparse.ts'

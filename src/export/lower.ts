@@ -4,6 +4,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { type Graph, readsOf } from '../ir/graph.ts'
 import type { Node, ValueId } from '../ir/op.ts'
+import { type Choice, wrongOption } from '../ir/options.ts'
 import { Opaque } from '../ir/ops/opaque.ts'
 import { isOp } from '../ir/registry.ts'
 import { sizeInBytes, type Tensor } from '../ir/tensor.ts'
@@ -36,6 +37,12 @@ export interface LowerOptions {
   readonly external?: boolean
   /** The name of that file. Absent: `model.onnx_data`. */
   readonly externalName?: string
+}
+
+const optionChoices: Readonly<Record<keyof LowerOptions, Choice>> = {
+  producer: 'any',
+  external: 'any',
+  externalName: 'any',
 }
 
 /** A file of tensor bytes beside the model, made piece by piece while it is written. */
@@ -101,6 +108,8 @@ const inMemory = (model: Pieces): E.Either<WriteError, Uint8Array> => {
 
 /** The same with the model in pieces, tensors read or made while they are written: for writing to a file. */
 export const lowerInPieces = (held: Graph, options: LowerOptions = {}): E.Either<WriteError, LoweredPieces> => {
+  const wrong = wrongOption('WriteError', options, optionChoices)
+  if (wrong !== undefined) return E.left(wrong)
   const graph = writtenOut(held)
   const names = initializerNames(graph)
   const tensors = new Map<ValueId, Tensor>()

@@ -6,6 +6,7 @@ import { type Lowered, lower, lowerInPieces } from '../export/lower.ts'
 import { manifestName } from '../export/manifest-name.ts'
 import { tritonFiles, type TritonOptions } from '../export/triton.ts'
 import type { Graph } from '../ir/graph.ts'
+import { type Choice, wrongOption } from '../ir/options.ts'
 import type { MatchSummary } from '../masks/match/index.ts'
 import type { Compiled } from '../passes/compile.ts'
 import type { Pictures } from '../passes/pictures.ts'
@@ -44,6 +45,19 @@ export interface ContentOptions {
   readonly lowered?: Lowered
 }
 
+const optionChoices: Readonly<Record<keyof ContentOptions, Choice>> = {
+  triton: 'any',
+  model: 'any',
+  masks: 'any',
+  matching: 'any',
+  pictures: 'any',
+  verification: 'any',
+  measured: 'any',
+  training: 'any',
+  external: 'any',
+  lowered: 'any',
+}
+
 /** The compiled graph as it is written: with this version of chasec as its producer. */
 export const lowerCompiled = (
   compiled: Compiled,
@@ -66,6 +80,8 @@ export interface Contents {
 
 /** `model.onnx` (and `model.onnx_data`), `report.html` and the manifest. The same arguments give the same bytes. */
 export const contentsOf = (compiled: Compiled, options: ContentOptions): E.Either<WriteError, Contents> => {
+  const wrong = wrongOption('WriteError', options, optionChoices)
+  if (wrong !== undefined) return E.left(wrong)
   const models = options.lowered === undefined ? lowerFiles(compiled, options) : E.right(filesOf(options.lowered))
   if (E.isLeft(models)) return models
   const { triton } = options

@@ -30,13 +30,13 @@ export interface Package {
 export const writePackage =
   (compiled: Compiled, directory: string, options: PackageOptions = {}): TaskEither<WriteError, Package> =>
   async () => {
-    const contents = contentsOf(compiled, options)
+    const { signal, ...rest } = options
+    const contents = contentsOf(compiled, rest)
     if (E.isLeft(contents)) return contents
     const { files, manifest } = contents.right
     const written: ManifestFile[] = []
     const own = manifestContent(() => manifest(written))
     const all = [...files, own].map((file) => recorded(file, written))
-    const { signal } = options
     const done = await writeFiles(directory, all, signal === undefined ? {} : { signal })()
     if (E.isLeft(done)) return done
     return E.right({ directory, files: written, manifest: manifest(written.slice(0, files.length)) })

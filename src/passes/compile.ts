@@ -10,6 +10,7 @@ import { readingFiles } from '../ir/external-failure.ts'
 import { channelsOf } from '../ir/families/contraction.ts'
 import { contextOf, type Graph, labelOf } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
+import { type Choice, wrongOption } from '../ir/options.ts'
 import { isOpaque, opOf } from '../ir/registry.ts'
 import { storedBytes } from '../ir/tensor.ts'
 import { sizeOf } from '../ir/type.ts'
@@ -27,7 +28,7 @@ import { attentionOperators, joinAttention, sameNodes } from './join-attention.t
 import { type Observer, type PassError, type Refusal, refusalsOf, runPipeline, type Step } from './pass.ts'
 import { cleanUpWith, pipeline } from './pipeline.ts'
 import type { Subgraphs } from './subgraphs.ts'
-import type { Target } from './target.ts'
+import { type Target, targets } from './target.ts'
 
 export interface CompileOptions {
   /** What the package will run on; decides which widths are rounded up. */
@@ -113,10 +114,21 @@ export interface Compiled {
 
 /**
  * Compiles `model` with every weight multiplied by its mask. Fails where a mask does not fit the model, or where a pass
- * cannot do its work, or a file that tensors are in has changed; nothing else.
+ * cannot do its work, a file that tensors are in has changed, or an option is none; nothing else.
  */
-export const compile = (model: Graph, masks: Masks, options: CompileOptions = {}): E.Either<PassError, Compiled> =>
-  readingFiles(() => compileRead(model, masks, options))
+export const compile = (model: Graph, masks: Masks, options: CompileOptions = {}): E.Either<PassError, Compiled> => {
+  const wrong = wrongOption('OptionError', options, optionChoices)
+  return wrong === undefined ? readingFiles(() => compileRead(model, masks, options)) : E.left(wrong)
+}
+
+const optionChoices: Readonly<Record<keyof CompileOptions, Choice>> = {
+  target: targets,
+  widths: ['planned', 'raw'],
+  sizes: 'any',
+  observer: 'any',
+  subgraphs: 'any',
+  advise: 'any',
+}
 
 const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Either<PassError, Compiled> => {
   const target = options.target ?? 'cpu'

@@ -7,11 +7,12 @@ import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, failure } from '../ir/failure.ts'
 import { type Graph, labelOf } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
+import { type Choice, wrongOption } from '../ir/options.ts'
 import type { Tensor } from '../ir/tensor.ts'
 import { channelMask, inputMask } from '../masks/channel-mask.ts'
 import { intersectMask, type Mask, type Masks } from '../masks/mask.ts'
 import { drawsFrom, seededRandom } from '../ir/random.ts'
-import { type ChannelScore, scoreChannels } from '../masks/scores.ts'
+import { type ChannelScore, channelScores, scoreChannels } from '../masks/scores.ts'
 import { type Group, selectChannels } from '../masks/select.ts'
 import { type Layer, layersOf, resolveWeights } from '../masks/weights.ts'
 import { applyMasks } from './apply-masks.ts'
@@ -25,19 +26,30 @@ import { cleanUp } from './pipeline.ts'
 export interface PruneOptions {
   /** Fraction of the prunable channels that shall be gone in the end, those masked already included: 0 to 1, 1 excluded. */
   readonly channels: number
-  readonly score: ChannelScore | 'random'
+  /** What a channel is worth; default `umm`. */
+  readonly score?: ChannelScore | 'random'
   /**
    * `block`: channels that a single layer makes, as inside residual blocks. `all`: also those that several layers make
-   * together, as the streams that residual additions join; they are scored by the mean over these layers.
+   * together, as the streams that residual additions join; they are scored by the mean over these layers. Default `block`.
    */
-  readonly scope: 'block' | 'all'
+  readonly scope?: 'block' | 'all'
   /**
    * A layer of C channels keeps at least ⌊C · (1 - channels) · floor⌋: 0 lets whole layers go, 1 has every layer lose the same
-   * share, more than 1 may leave fewer channels to go than asked for.
+   * share, more than 1 may leave fewer channels to go than asked for. Default 0.2.
    */
-  readonly floor: number
-  /** For the score `random`. */
-  readonly seed: number
+  readonly floor?: number
+  /** For the score `random`; default 1. */
+  readonly seed?: number
+}
+
+type Settings = Required<PruneOptions>
+
+const optionChoices: Readonly<Record<keyof PruneOptions, Choice>> = {
+  channels: 'any',
+  score: [...channelScores, 'random'],
+  scope: ['block', 'all'],
+  floor: 'any',
+  seed: 'any',
 }
 
 /** Channels that compete under one floor: those made by the same layers. */
@@ -82,8 +94,10 @@ export type PruneError = Failure
  * `round(channels · all prunable channels)` are gone afterwards, unless floors forbid it, which is noted, not an error.
  * Fails where the masks do not fit the graph, an option is out of range, or a weight holds no finite number.
  */
-export const pruneChannels = (graph: Graph, masks: Masks, options: PruneOptions): E.Either<PruneError, Pruned> => {
-  const wrong = checkOptions(options)
+export const pruneChannels = (graph: Graph, masks: Masks, given: PruneOptions): E.Either<PruneError, Pruned> => {
+  const { channels, score = 'umm', scope = 'block', floor = 0.2, seed = 1 } = given
+  const options: Settings = { channels, score, scope, floor, seed }
+  const wrong = wrongOption('PruneError', given, optionChoices) ?? checkOptions(options)
   if (wrong !== undefined) return E.left(wrong)
   const masked = applyMasks(graph, masks)
   if (E.isLeft(masked)) return masked
@@ -133,7 +147,7 @@ export const pruneChannels = (graph: Graph, masks: Masks, options: PruneOptions)
   })
 }
 
-const checkOptions = (options: PruneOptions): PruneError | undefined => {
+const checkOptions = (options: Settings): PruneError | undefined => {
   const { channels, floor, seed } = options
   if (!(channels >= 0 && channels < 1)) {
     const help = 'Give the fraction of channels to remove, for example 0.4.'
@@ -308,7 +322,7 @@ const scoreFamilies = (
   network: Network,
   families: ReadonlyArray<Family>,
   masks: ReadonlyMap<ValueId, Mask>,
-  options: PruneOptions,
+  options: Settings,
 ): E.Either<PruneError, ReadonlyArray<Group>> => {
   const random = drawsFrom(seededRandom(options.seed)).next
   const scores: Array<Float64Array | undefined> = []
@@ -378,7 +392,7 @@ const keptLayers = (
   })
 }
 
-const noteOn = (groups: number, missing: number, wanted: number, options: PruneOptions): string | undefined => {
+const noteOn = (groups: number, missing: number, wanted: number, options: Settings): string | undefined => {
   if (groups === 0) {
     const wider = options.scope === 'block' ? ' Scope all also takes channels that several layers share.' : ''
     return `No layer has channels that can go in scope ${options.scope}.${wider}`

@@ -2,7 +2,9 @@
 import { bitsOf, type DType } from '../ir/dtype.ts'
 import type { Reads } from '../ir/families/contraction.ts'
 
-export type Target = 'cpu' | 'cuda' | 'webgpu'
+export const targets = ['cpu', 'cuda', 'webgpu'] as const
+
+export type Target = (typeof targets)[number]
 
 /**
  * The multiple of input channels that makes a contraction fast: what tensor cores load at once (8 half-width or 4

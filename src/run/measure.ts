@@ -1,6 +1,7 @@
 /** How fast models run. */
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
+import { type Choice, wrongOption } from '../ir/options.ts'
 import type { Dense } from '../ir/tensor.ts'
 import { acceptedSizes } from './accept.ts'
 import { type RunError, runError } from './error.ts'
@@ -12,6 +13,7 @@ import {
   type ModelSource,
   type PreparedInputs,
   type Runner,
+  runnerChoices,
   type Tensors,
   withRunner,
 } from './runner.ts'
@@ -72,6 +74,17 @@ interface Ready {
   readonly inputs: PreparedInputs
   readonly sizes: Sizes
   readonly batch: number
+}
+
+const optionChoices: Readonly<Record<keyof MeasureOptions, Choice>> = {
+  ...runnerChoices,
+  batch: 'any',
+  sizes: 'any',
+  inputs: 'any',
+  repeats: 'any',
+  warmup: 'any',
+  seconds: 'any',
+  onProgress: 'any',
 }
 
 const countErrors = (options: MeasureOptions): RunError | undefined => {
@@ -207,7 +220,7 @@ export const measure = (
   options: MeasureOptions = {},
 ): TE.TaskEither<RunError, ReadonlyArray<Measurement>> => {
   if (models.length === 0) return TE.left(runError('models', 'at least one', 'none', 'Name an ONNX file.'))
-  const wrong = countErrors(options)
+  const wrong = wrongOption('RunError', options, optionChoices) ?? countErrors(options)
   if (wrong !== undefined) return TE.left(wrong)
   const { provider, threads, runtime, timeoutSeconds, graphOptimizationLevel, worker } = options
   return withRunner(

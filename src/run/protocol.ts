@@ -15,7 +15,9 @@ export const runtimeNames = ['onnxruntime-node', 'onnxruntime-web'] as const
 export type RuntimeName = (typeof runtimeNames)[number]
 
 /** Where ONNX Runtime does the work. */
-export type Provider = 'cpu' | 'cuda' | 'webgpu'
+export const providerNames = ['cpu', 'cuda', 'webgpu'] as const
+
+export type Provider = (typeof providerNames)[number]
 
 export const graphOptimizationLevels = ['disabled', 'basic', 'extended', 'layout', 'all'] as const
 

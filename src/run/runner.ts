@@ -7,19 +7,23 @@ import { basename, join, resolve } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import type { Task } from 'fp-ts/lib/Task.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
+import { type Choice, wrongOption } from '../ir/options.ts'
 import type { Dense } from '../ir/tensor.ts'
 import { type RunError, runError } from './error.ts'
 import { chooseProvider, runtimeName } from './providers.ts'
 import {
   type GraphOptimizationLevel,
+  graphOptimizationLevels,
   isCount,
   isLoaded,
   isTiming,
   isWireTensors,
   type Placement,
   type Provider,
+  providerNames,
   type Request,
   type RuntimeName,
+  runtimeNames,
   type Timing,
   type ValueInfo,
 } from './protocol.ts'
@@ -67,6 +71,22 @@ export interface RunnerOptions extends LoadOptions {
   readonly tf32?: boolean
   /** Another worker; for tests. */
   readonly worker?: URL
+}
+
+/** What every call that runs models takes. */
+export const runnerChoices = {
+  runtime: runtimeNames,
+  provider: [...providerNames, 'auto'],
+  threads: 'any',
+  timeoutSeconds: 'any',
+  graphOptimizationLevel: graphOptimizationLevels,
+  worker: 'any',
+} as const
+
+const optionChoices: Readonly<Record<keyof RunnerOptions, Choice>> = {
+  ...runnerChoices,
+  freeDimensions: 'any',
+  tf32: 'any',
 }
 
 /** A model in the worker process, ready to run. */
@@ -163,6 +183,8 @@ const chunkBytes = 1 << 24
 const defaultTimeout = 300
 
 const checkOptions = (options: RunnerOptions): E.Either<RunError, RunnerOptions> => {
+  const wrong = wrongOption('RunError', options, optionChoices)
+  if (wrong !== undefined) return E.left(wrong)
   const { threads, timeoutSeconds } = options
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 1024)) {
     return E.left(

@@ -13,6 +13,7 @@ import {
 import { type RunError, runError } from './error.ts'
 import { digestOf } from '../ir/digest.ts'
 import { isFloat } from '../ir/dtype.ts'
+import { type Choice, wrongOption } from '../ir/options.ts'
 import { elements } from '../ir/tensor.ts'
 import {
   type Bindings,
@@ -24,12 +25,20 @@ import {
   type ValueRange,
 } from './inputs.ts'
 import type { OnProgress } from './progress.ts'
-import type { GraphOptimizationLevel, Placement, Provider, RuntimeName, ValueInfo } from './protocol.ts'
+import {
+  type GraphOptimizationLevel,
+  graphOptimizationLevels,
+  type Placement,
+  type Provider,
+  type RuntimeName,
+  type ValueInfo,
+} from './protocol.ts'
 import {
   type ModelHandle,
   type ModelSource,
   nameOf,
   type Runner,
+  runnerChoices,
   type Tensors,
   withName,
   withRunner,
@@ -64,6 +73,19 @@ export interface VerifyOptions {
   readonly onProgress?: OnProgress
   /** Another worker; for tests. */
   readonly worker?: URL
+}
+
+const optionChoices: Readonly<Record<keyof VerifyOptions, Choice>> = {
+  ...runnerChoices,
+  seeds: 'any',
+  sizeCount: 'any',
+  bindings: 'any',
+  inputs: 'any',
+  magnitudes: 'any',
+  tolerance: 'any',
+  through: 'any',
+  referenceOptimizationLevel: graphOptimizationLevels,
+  onProgress: 'any',
 }
 
 /** Both models on one input. */
@@ -449,7 +471,7 @@ export const verify = (
   candidate: ModelSource,
   options: VerifyOptions = {},
 ): TE.TaskEither<RunError, Difference> => {
-  const wrong = checkCounts(options)
+  const wrong = wrongOption('RunError', options, optionChoices) ?? checkCounts(options)
   if (wrong !== undefined) return TE.left(wrong)
   const tolerance = tolerancesOf(options.tolerance)
   if (E.isLeft(tolerance)) return TE.left(tolerance.left)

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
 import { afterAll, describe, expect, it } from 'vitest'
 import * as api from '../../src/api/index.ts'
 import { axisMask } from '../../src/masks/mask.ts'
@@ -72,6 +73,17 @@ describe('chasec/promise', () => {
     const names = Object.keys(promised).filter((name) => name !== 'isFailureError')
     expect(names.toSorted()).toEqual(Object.keys(api).toSorted())
     expect(Object.keys(promised.sparse).toSorted()).toEqual(Object.keys(api.sparse).toSorted())
+  })
+
+  it('says what each of its calls does, where an editor shows it', () => {
+    for (const name of ['promise', 'promise-sparse']) {
+      const path = fileURLToPath(new URL(`../../src/api/${name}.ts`, import.meta.url))
+      const file = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true)
+      const calls = file.statements.filter(ts.isVariableStatement)
+      expect(calls.length).toBeGreaterThan(2)
+      const silent = calls.filter((call) => ts.getJSDocCommentsAndTags(call).length === 0)
+      expect(silent.map((call) => call.getText())).toEqual([])
+    }
   })
 
   it('trains a model of its own, whose masks compile', async () => {

@@ -242,7 +242,8 @@ describe('prune', () => {
     const masks = new Map([
       ['inner', elementMask([4, 4, 1, 1], Uint8Array.of(1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1))],
     ])
-    const first = (score: PruneOptions['score']) => good(residual, { score, channels: 0.25 }, masks).layers[0]?.removed
+    const first = (score: NonNullable<PruneOptions['score']>) =>
+      good(residual, { score, channels: 0.25 }, masks).layers[0]?.removed
     // Rows: 1 1 1 1 / 4 . . . / 2 2 2 2 / 3 3 3 3. Equal means 1 and 1 by umm: the first goes.
     expect(first('umm')).toEqual([0])
     expect(first('mmm')).toEqual([0])
@@ -427,8 +428,16 @@ describe('pruning ResNet-50', () => {
 describe('pruning random networks', () => {
   const settings = fc.record({
     channels: fc.constantFrom(0, 0.2, 0.5, 0.9),
-    score: fc.constantFrom<PruneOptions['score']>('umm', 'mmm', 'weights', 'kernels', 'l1', 'l2', 'random'),
-    scope: fc.constantFrom<PruneOptions['scope']>('block', 'all'),
+    score: fc.constantFrom<NonNullable<PruneOptions['score']>>(
+      'umm',
+      'mmm',
+      'weights',
+      'kernels',
+      'l1',
+      'l2',
+      'random',
+    ),
+    scope: fc.constantFrom<NonNullable<PruneOptions['scope']>>('block', 'all'),
     floor: fc.constantFrom(0, 0.2, 1, 2),
     seed: fc.nat(),
   })
