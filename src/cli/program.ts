@@ -19,6 +19,7 @@ From a model to a smaller one:
 
 Or train one that is sparse from the start:
   $ chasec train --model resnet20 --data cifar10:DIR --method chase --density 0.1 --channels 0.5 --epochs 160 -o run
+  $ chasec compare run other-run -o compared.html                   runs beside each other
   $ chasec doctor                                                   what this machine can train and run models with
 
 Exit codes: 0 done, 1 the answer is no (verification failed, nothing was written), 2 bad usage or input.
@@ -66,6 +67,11 @@ const commands: ReadonlyArray<CommandEntry> = [
     name: 'train',
     summary: 'train a sparse network, and compile it',
     load: async () => (await import('./commands/train.ts')).trainCommand,
+  },
+  {
+    name: 'compare',
+    summary: 'put training runs beside each other',
+    load: async () => (await import('./commands/compare.ts')).compareCommand,
   },
   {
     name: 'drive',

@@ -75,19 +75,21 @@ const whenUpdated = (what: PlannedUpdates['what'], steps: ReadonlyArray<number>)
 const described = (entries: object): string =>
   Object.entries(entries)
     .map(([key, value]: [string, unknown]) =>
-      key === 'name' || key === 'schedule' ? shown(value) : `${words(key)} ${shown(value)}`,
+      key === 'name' || key === 'schedule' ? formatValue(value) : `${words(key)} ${formatValue(value)}`,
     )
     .join(', ')
 
 /** `weightDecay` as people write it. */
 const words = (key: string): string => key.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
 
-const shown = (value: unknown): string => {
+/** A value of a recipe as people write it. */
+export const formatValue = (value: unknown): string => {
   if (typeof value === 'number') return String(Number(value.toPrecision(4)))
-  if (Array.isArray(value)) return `[${value.map(shown).join(', ')}]`
+  if (Array.isArray(value)) return `[${value.map(formatValue).join(', ')}]`
   if (typeof value === 'boolean') return value ? 'yes' : 'no'
-  if (typeof value !== 'object' || value === null) return String(value)
+  if (value === null) return 'none'
+  if (typeof value !== 'object') return String(value)
   return `{${Object.entries(value)
-    .map(([key, inner]) => `${key}: ${shown(inner)}`)
+    .map(([key, inner]) => `${key}: ${formatValue(inner)}`)
     .join(', ')}}`
 }

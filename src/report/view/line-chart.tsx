@@ -29,7 +29,7 @@ export interface LineChartProps {
 /** How many curves have a look of their own; see the style of the page. */
 export const looks = 8
 
-/** With no more points than this each has a dot. */
+/** With no more points than this each has a dot, unless its value holds until the next one. */
 const mostDots = 40
 
 export const LineChart = ({
@@ -67,8 +67,8 @@ export const LineChart = ({
       <figcaption>
         <b>{printable(title)}</b>
         <ul class="key soft">
-          {shown.map(({ name, look, points }) => (
-            <li key={look}>
+          {shown.map(({ name, look, points }, place) => (
+            <li key={place}>
               <svg viewBox="0 0 24 8" aria-hidden="true">
                 <path class={`curve look${look}`} d="M0 4h24" />
               </svg>
@@ -107,13 +107,13 @@ export const LineChart = ({
               <title>{printable(mark.name)}</title>
             </line>
           ))}
-          {shown.map(({ look, points }) => (
-            <path key={look} class={`curve look${look}`} d={drawn([...points]) ?? ''} />
+          {shown.map(({ look, points }, place) => (
+            <path key={place} class={`curve look${look}`} d={drawn([...points]) ?? ''} />
           ))}
-          {shown.map(({ look, points }) =>
-            points.length > mostDots ? null : (
+          {shown.map(({ look, points }, place) =>
+            steps || points.length > mostDots ? null : (
               <path
-                key={look}
+                key={place}
                 class={`dots look${look}`}
                 d={points.map((point) => dot(across(point[0]), up(point[1]))).join('')}
               />

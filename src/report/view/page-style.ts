@@ -16,7 +16,7 @@ button, select, input { font: inherit; color: inherit }
 :focus-visible { outline: 3px solid var(--after); outline-offset: 2px; border-radius: .25rem }
 .verdict { padding: .9rem 1.2rem; border-left: .35rem solid; border-radius: .4rem }
 .verdict p { max-width: 60rem } .verdict .happened { font-size: 1.2rem; line-height: 1.4; font-weight: 600 }
-.verdict.good { border-color: var(--good); background: var(--good-paper); color: inherit } .verdict.doubt { border-color: var(--doubt); background: var(--doubt-paper) } .verdict.bad { border-color: var(--bad); background: var(--bad-paper); color: inherit }
+.verdict.good { border-color: var(--good); background: var(--good-paper); color: inherit } .verdict.doubt { border-color: var(--doubt); background: var(--doubt-paper) } .verdict.plain { border-color: var(--after); background: var(--panel) } .verdict.bad { border-color: var(--bad); background: var(--bad-paper); color: inherit }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .7rem; margin: 1.2rem 0 }
 .card { padding: .7rem 1rem; background: var(--panel); border-radius: .5rem } .card dt { color: var(--soft) } .card dd { margin: 0 }
 .card b { display: block; font-size: 1.35rem; line-height: 1.3; font-variant-numeric: tabular-nums }
@@ -50,7 +50,7 @@ svg .grid { stroke: var(--line); vector-effect: non-scaling-stroke } svg .edge {
 .map path { fill: var(--after) } .map .shade1 { fill-opacity: .25 } .map .shade2 { fill-opacity: .42 } .map .shade3 { fill-opacity: .6 } .map .shade4 { fill-opacity: .8 }
 .scroll { overflow-x: auto; margin: .5rem 0 } table { border-collapse: collapse; width: 100% }
 th, td { padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; font-weight: 400 }
-thead th { color: var(--soft); font-weight: 600; white-space: nowrap } .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums } tbody th { overflow-wrap: anywhere; min-width: 15rem }
+thead th { color: var(--soft); font-weight: 600; white-space: nowrap } .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums } tbody th { overflow-wrap: anywhere; min-width: 15rem } [aria-label=Runs] tbody th { min-width: 6rem } .detail { display: block; font-size: .85rem }
 thead button { padding: 0; border: 0; background: none; color: inherit; font: inherit; cursor: pointer } thead button::after { content: ' ↕'; opacity: .55 } [aria-sort=ascending] button::after { content: ' ↑'; opacity: 1 } [aria-sort=descending] button::after { content: ' ↓'; opacity: 1 }
 .bars { min-width: 9rem; padding-top: .3rem } .bars i { display: block; height: 4px; margin-bottom: 2px; border-radius: 2px; min-width: 1px }
 summary { cursor: pointer } details ul { margin: .2rem 0 0; padding-left: 1.1rem }
@@ -58,6 +58,7 @@ summary { cursor: pointer } details ul { margin: .2rem 0 0; padding-left: 1.1rem
 @media (max-width: 44rem) {
   .plot { grid-template-columns: 2.6rem 1fr } .plot svg { height: 11rem } .stages { margin-left: 2.6rem; font-size: .68rem }
   .facts > div { grid-template-columns: 1fr }
+  .detail { display: inline }
   .layermap li { grid-template-columns: minmax(0, 7rem) 1fr 4.6rem; gap: .4rem } .layermap .legend { display: block; margin: 0 }
   .speeds .lane { grid-template-columns: 1fr } .speeds .scale { margin-left: 0 }
   table, thead, tbody { display: block } thead tr { display: flex; flex-wrap: wrap; gap: .2rem .9rem; padding-bottom: .4rem; border-bottom: 1px solid var(--line) } thead th { padding: 0; border: 0; font-size: .85rem } thead button { padding: .35rem 0 }

@@ -1,0 +1,35 @@
+/** Training runs beside each other, for a terminal. */
+import {
+  type ComparedRun,
+  describeRuns,
+  describeSpeedsOf,
+  differencesOf,
+  type RunColumn,
+  runColumns,
+} from './comparison.ts'
+import type { Style } from './style.ts'
+import { type Column, renderTable } from './table.ts'
+
+export const renderRuns = (runs: ReadonlyArray<ComparedRun>, style: Style): string => {
+  const table = renderTable(
+    runColumns.map(({ title, numeric }): Column => ({ title, align: numeric ? 'right' : 'left' })),
+    runs.map((run) => runColumns.map(({ cell }) => withDetail(cell(run)))),
+    style,
+  )
+  const differences = differencesOf(runs)
+  const settings =
+    differences.length === 0
+      ? 'Their settings are the same.'
+      : renderTable(
+          [{ title: 'settings that differ' }, ...runs.map(({ name }) => ({ title: name }))],
+          differences.map(({ entry, values }) => [entry, ...values]),
+          style,
+        )
+  const speeds = describeSpeedsOf(runs)
+  return [`${table}${speeds === '' ? '' : `\n${style.dim(speeds)}`}`, settings, describeRuns(runs).join('\n')].join(
+    '\n\n',
+  )
+}
+
+const withDetail = ({ text, detail }: ReturnType<RunColumn['cell']>): string =>
+  detail === undefined ? text : `${text} (${detail})`
