@@ -45,6 +45,20 @@ export const uninterrupted = async <A>(work: (signal: AbortSignal) => Promise<A>
   return result
 }
 
+/** Does work that may be left at any moment: the first request is told of, and ends the process. */
+export const leavable = async <A>(work: () => Promise<A>, leaving: (code: InterruptedCode) => void): Promise<A> => {
+  const leave = (request: Request): void => {
+    leaving(interruptedCodes[request])
+    process.exit(interruptedCodes[request])
+  }
+  process.on('SIGINT', leave).on('SIGTERM', leave)
+  try {
+    return await work()
+  } finally {
+    process.off('SIGINT', leave).off('SIGTERM', leave)
+  }
+}
+
 /**
  * Does long work that ends early, and in order, once its signal is aborted; tells the exit code if it was. Whoever asks twice
  * ends the process at once.

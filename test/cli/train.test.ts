@@ -128,6 +128,17 @@ describe('train', () => {
     expect(bytes(signal, 'trained.onnx')).toBe(bytes('whole', 'trained.onnx'))
   })
 
+  it('stops on SIGTERM while it compiles and tests, too, with nothing lost', async () => {
+    const child = started(['train', ...small, '-o', 'late', '--progress'], folder)
+    await child.says(/^testing on/m)
+    child.kill('SIGTERM')
+    const { code, stdout } = await child.ended
+    expect([code, stdout]).toEqual([143, 'Stopped and saved. Go on with: chasec train --resume -o late\n'])
+    expect(existsSync(at('late', 'package'))).toBe(false)
+    expect(run(['--resume', '-o', 'late', '--backend', 'wasm']).code).toBe(0)
+    expect(bytes('late', 'package', 'model.onnx')).toBe(bytes('whole', 'package', 'model.onnx'))
+  })
+
   it('goes on beyond the end that was planned, and says by which schedules', () => {
     cpSync(at('whole'), at('longer'), { recursive: true })
     const { code, stderr } = run(['--resume', '--epochs', '4', '-o', 'longer', '--backend', 'wasm'])

@@ -34,8 +34,8 @@ import {
   providerOption,
   targetOption,
 } from '../flags.ts'
-import { type InterruptedCode, interruptedCodes, interruptible } from '../interrupt.ts'
-import { done, type Outcome } from '../outcome.ts'
+import { type InterruptedCode, interruptedCodes, interruptible, leavable } from '../interrupt.ts'
+import { done, type Outcome, tell } from '../outcome.ts'
 import type { RunCommand } from '../run-command.ts'
 import type { Terminal } from '../terminal.ts'
 import { type Baseline, finish, type Finished, saveTrained } from '../train/finish.ts'
@@ -224,21 +224,26 @@ const trainAlive = async (life: Alive, flags: TrainFlags): Promise<E.Either<Fail
   }
   const [result, dense] = trained.right
   if (!result.completed) return E.right(stopped(flags.output, result, interrupted ?? interruptedCodes.SIGINT))
-  const finished = await finish(
-    {
-      model: settings.model,
-      data: settings.data,
-      backend: `${name}: ${description}`,
-      recipe,
-      dense,
-      trained: result,
-      images: data,
-      folder,
-      target,
-      provider,
-    },
-    say,
-  )
+  const compiling = () =>
+    finish(
+      {
+        model: settings.model,
+        data: settings.data,
+        backend: `${name}: ${description}`,
+        recipe,
+        dense,
+        trained: result,
+        images: data,
+        folder,
+        target,
+        provider,
+      },
+      say,
+    )
+  // What is trained is saved: compiling begins anew when the run is resumed.
+  const finished = await leavable(compiling, (code) => {
+    tell(terminal, flags.json === true, E.right(stopped(flags.output, result, code)))
+  })
   return E.isLeft(finished) ? finished : E.right(outcomeOf(terminal, flags.output, finished.right))
 }
 

@@ -144,16 +144,17 @@ const seldomSaid = (say: (text: string) => void, milliseconds: number): ((text: 
   }
 }
 
+/** A terminal that is narrow cuts the end off: what is looked at most comes first. */
 const describeProgress = (progress: Progress): string => {
   const { step, steps, epoch, epochs, loss, accuracy, density, channels, stepsPerSecond, secondsLeft } = progress
   return [
     `epoch ${epoch}/${epochs}`,
     `step ${step}/${steps}`,
+    `${formatSeconds(secondsLeft)} left`,
     `loss ${loss.toFixed(3)}`,
     `accuracy ${formatPercent(accuracy)}`,
     `density ${formatPercent(density)}`,
     `channels ${channels.left}/${channels.of}`,
     `${stepsPerSecond.toPrecision(3)} steps/s`,
-    `${formatSeconds(secondsLeft)} left`,
   ].join('  ')
 }

@@ -24,7 +24,11 @@ export interface CheckpointOptions {
   readonly path: string
   /** Steps from one checkpoint to the next. Absent: those of an epoch. */
   readonly every?: number
-  /** Goes on from the file at `path`, if there is one. */
+  /**
+   * Goes on from the file at `path`, if there is one. With a recipe of more epochs the run is made longer: from its step on,
+   * the learning rate and the method's schedules are those of the longer training at that step, so the result is not that
+   * of a run which had so many from the start. Fewer epochs than were planned are an error.
+   */
   readonly resume?: boolean
 }
 
