@@ -132,7 +132,8 @@ const textFile = (name: string, text: () => string): Content => ({
   chunks: () => [new TextEncoder().encode(text())],
 })
 
-const resultsOf = (
+/** Everything that a package tells of a compilation. */
+export const resultsOf = (
   { report }: Compiled,
   { model, masks, matching, pictures, verification, measured, training }: ContentOptions,
 ): Results => ({

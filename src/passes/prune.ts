@@ -72,12 +72,22 @@ export interface PrunedLayer {
   readonly removed: ReadonlyArray<number>
 }
 
+/** Channels of a layer before any was selected, and those that are left. */
+export interface PrunedWidth {
+  readonly layer: string
+  readonly weight: ValueId
+  readonly inputs: { readonly before: number; readonly after: number }
+  readonly outputs: { readonly before: number; readonly after: number }
+}
+
 export interface Pruned {
   /** The given masks and the new ones, by the names of the constants. */
   readonly masks: Masks
   readonly groups: ReadonlyArray<PrunedGroup>
   /** Layers that lost channels, in graph order. */
   readonly layers: ReadonlyArray<PrunedLayer>
+  /** What is left of every layer by these masks alone, in graph order. */
+  readonly widths: ReadonlyArray<PrunedWidth>
   /** Layers none of whose channels can go, and why. */
   readonly kept: ReadonlyArray<{ readonly layer: string; readonly reason: string }>
   /** Channels that had to go for the fraction, and those that did. */
@@ -89,6 +99,12 @@ export interface Pruned {
 
 export type PruneError = Failure
 
+/** Channels with their scores, from which any number can be selected: that takes no time. */
+export interface Ranking {
+  /** Masks the least valuable ones. Fails where an option is out of range. */
+  readonly select: (options: Pick<Settings, 'channels' | 'floor'>) => E.Either<PruneError, Pruned>
+}
+
 /**
  * Masks the least valuable channels of `graph` under `masks`. Pure and deterministic. Exactly
  * `round(channels · all prunable channels)` are gone afterwards, unless floors forbid it, which is noted, not an error.
@@ -99,6 +115,16 @@ export const pruneChannels = (graph: Graph, masks: Masks, given: PruneOptions): 
   const options: Settings = { channels, score, scope, floor, seed }
   const wrong = wrongOption('PruneError', given, optionChoices) ?? checkOptions(options)
   if (wrong !== undefined) return E.left(wrong)
+  const ranking = rankChannels(graph, masks, options)
+  return E.isLeft(ranking) ? ranking : ranking.right.select(options)
+}
+
+/** What {@link pruneChannels} does before it selects, which takes most of its time. Fails as it does. */
+export const rankChannels = (
+  graph: Graph,
+  masks: Masks,
+  options: Pick<Settings, 'score' | 'scope' | 'seed'>,
+): E.Either<PruneError, Ranking> => {
   const masked = applyMasks(graph, masks)
   if (E.isLeft(masked)) return masked
   const known = masksByRoot(graph, masks)
@@ -110,7 +136,22 @@ export const pruneChannels = (graph: Graph, masks: Masks, given: PruneOptions): 
   const families = groupClasses(network, options.scope)
   const scored = scoreFamilies(network, families, known, options)
   if (E.isLeft(scored)) return scored
-  const selection = selectChannels(scored.right, {
+  const select: Ranking['select'] = ({ channels, floor }) => {
+    const wrong = checkOptions({ channels, floor, seed: options.seed })
+    if (wrong !== undefined) return E.left(wrong)
+    return E.right(selectRanked(network, families, scored.right, known, { ...options, channels, floor }))
+  }
+  return E.right({ select })
+}
+
+const selectRanked = (
+  network: Network,
+  families: ReadonlyArray<Family>,
+  scored: ReadonlyArray<Group>,
+  known: ReadonlyMap<ValueId, Mask>,
+  options: Settings,
+): Pruned => {
+  const selection = selectChannels(scored, {
     channels: options.channels,
     floor: (1 - options.channels) * options.floor,
   })
@@ -127,12 +168,12 @@ export const pruneChannels = (graph: Graph, masks: Masks, given: PruneOptions): 
   const groups = families.map((family, g) => ({
     layers: family.producers.map((at) => labelAt(network, at)),
     channels: family.classes.length,
-    alive: countOnes(scored.right[g]?.alive),
+    alive: countOnes(scored[g]?.alive),
     removed: countOnes(selection.removed[g]),
     floor: selection.floors[g] ?? 0,
     saturated: selection.saturated[g] ?? false,
   }))
-  return E.right({
+  return {
     masks: addMasks(network, known, outputs, inputs),
     groups,
     layers: network.layers.flatMap((layer, at) => {
@@ -140,14 +181,20 @@ export const pruneChannels = (graph: Graph, masks: Masks, given: PruneOptions): 
       const entry = { layer: labelAt(network, at), weight: layer.weight, outputs: layer.outputs, removed }
       return removed.length === 0 ? [] : [entry]
     }),
+    widths: network.layers.map(({ weight }, at) => ({
+      layer: labelAt(network, at),
+      weight,
+      inputs: widthOf(inputs[at]),
+      outputs: widthOf(outputs[at]),
+    })),
     kept: keptLayers(network, families, options.scope),
     wanted: selection.wanted,
     removed: selection.wanted - selection.missing,
     note: noteOn(families.length, selection.missing, selection.wanted, options),
-  })
+  }
 }
 
-const checkOptions = (options: Settings): PruneError | undefined => {
+const checkOptions = (options: Pick<Settings, 'channels' | 'floor' | 'seed'>): PruneError | undefined => {
   const { channels, floor, seed } = options
   if (!(channels >= 0 && channels < 1)) {
     const help = 'Give the fraction of channels to remove, for example 0.4.'
@@ -322,7 +369,7 @@ const scoreFamilies = (
   network: Network,
   families: ReadonlyArray<Family>,
   masks: ReadonlyMap<ValueId, Mask>,
-  options: Settings,
+  options: Pick<Settings, 'score' | 'seed'>,
 ): E.Either<PruneError, ReadonlyArray<Group>> => {
   const random = drawsFrom(seededRandom(options.seed)).next
   const scores: Array<Float64Array | undefined> = []
@@ -352,6 +399,11 @@ const scoreFamilies = (
     }),
   )
 }
+
+const widthOf = (kept: Uint8Array | undefined): PrunedWidth['inputs'] => ({
+  before: kept?.length ?? 0,
+  after: countOnes(kept),
+})
 
 const countOnes = (marks: Uint8Array | undefined): number => marks?.reduce((n, mark) => n + mark, 0) ?? 0
 

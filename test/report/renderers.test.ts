@@ -174,7 +174,7 @@ describe('the page', () => {
       'net now needs 51 % fewer multiply-accumulates (4.12 G → 2.02 G) and 53 % fewer parameters (1.50 M → 700 k).',
     )
     expect(trust).toBe(
-      'The compiled model computes what the masked model computes: their outputs agree on all 2 inputs tried in onnxruntime-node 1.30.0 (cpu).',
+      'The compiled model computes what the masked model computes: their outputs agree on all 2 inputs tried in onnxruntime-node 1.30.0 on cpu.',
     )
     const text = page.slice(page.indexOf('<h1>')).replaceAll('\u00a0', ' ')
     expect(text.indexOf('51 % fewer')).toBeLessThan(text.indexOf('<h2>'))

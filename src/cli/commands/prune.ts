@@ -93,7 +93,7 @@ const pruneModel = async (
   say(`writing ${output}`)
   const written = await writeFileWhole(output, encodeMasks(pruned.right.masks), flags.force === true)
   if (E.isLeft(written)) return written
-  const { masks: _masks, layers, ...facts } = pruned.right
+  const { masks: _masks, widths: _widths, layers, ...facts } = pruned.right
   const next = `Masks are in ${output}. Next: chasec compile ${model} --masks ${output} -o FOLDER`
   return E.right(
     done(`${renderPruned(pruned.right, terminal.style)}\n${next}`, {

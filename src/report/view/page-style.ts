@@ -50,7 +50,7 @@ svg .grid { stroke: var(--line); vector-effect: non-scaling-stroke } svg .edge {
 .map path { fill: var(--after) } .map .shade1 { fill-opacity: .25 } .map .shade2 { fill-opacity: .42 } .map .shade3 { fill-opacity: .6 } .map .shade4 { fill-opacity: .8 }
 .scroll { overflow-x: auto; margin: .5rem 0 } table { border-collapse: collapse; width: 100% }
 th, td { padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; font-weight: 400 }
-thead th { color: var(--soft); font-weight: 600; white-space: nowrap } .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums } tbody th { overflow-wrap: anywhere; min-width: 15rem } [aria-label=Runs] tbody th { min-width: 6rem } .detail { display: block; font-size: .85rem }
+thead th { color: var(--soft); font-weight: 600; vertical-align: bottom } .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums } tbody th { overflow-wrap: anywhere; min-width: 15rem } [aria-label=Runs] tbody th { min-width: 6rem } .detail { display: block; font-size: .85rem }
 thead button { padding: 0; border: 0; background: none; color: inherit; font: inherit; cursor: pointer } thead button::after { content: ' ↕'; opacity: .55 } [aria-sort=ascending] button::after { content: ' ↑'; opacity: 1 } [aria-sort=descending] button::after { content: ' ↓'; opacity: 1 }
 .bars { min-width: 9rem; padding-top: .3rem } .bars i { display: block; height: 4px; margin-bottom: 2px; border-radius: 2px; min-width: 1px }
 summary { cursor: pointer } details ul { margin: .2rem 0 0; padding-left: 1.1rem }

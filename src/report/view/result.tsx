@@ -92,8 +92,9 @@ const Widths = ({ results: { report } }: Props): VNode | null => {
   return (
     <Section title="Widths along the network" words={['channel', 'width', 'alone', 'multiply-accumulates']}>
       <WidthPicture
-        layers={report.layers.map(({ layer, outputs, alone, macs }) => ({
+        layers={report.layers.map(({ layer, op, outputs, alone, macs }) => ({
           layer,
+          op,
           before: outputs.before,
           after: outputs.after,
           alone: alone.outputs,
@@ -103,7 +104,7 @@ const Widths = ({ results: { report } }: Props): VNode | null => {
       <Text>
         {reached === undefined
           ? 'The masks leave no multiplication out that a layer could save by itself.'
-          : `If every layer could shrink by itself, ${formatCount(report.alone)} multiply-accumulates would be left; ${formatPercent(reached)} of that reduction was reached.`}
+          : `If every layer could shrink by itself, ${formatCount(report.alone)} multiply-accumulates would be left; ${reached > 1 ? 'more than that reduction was reached: layers became one' : `${formatPercent(reached)} of that reduction was reached`}.`}
         {sizes !== '' && ` Counted for ${printable(sizes)}.`}
       </Text>
     </Section>
@@ -300,7 +301,7 @@ const Verification = ({ results: { verification: found, measured } }: Props): VN
   const seeds = [...new Set(found.cases.flatMap(({ seed }) => (seed === undefined ? [] : [seed])))]
   const magnitudes = [...new Set(found.cases.map(({ magnitude = 1 }) => magnitude))]
   const facts: ReadonlyArray<readonly [string, string]> = [
-    ['Runtime', `${found.runtime} (${found.provider})`],
+    ['Runtime', `${found.runtime} on ${found.provider}`],
     ['Inputs', plural(found.cases.length, 'case')],
     ...(seeds.length === 0 ? [] : [['Random seeds', seeds.join(', ')] as const]),
     ...(sizes.length === 0 ? [] : [['Sizes', sizes.join('; ')] as const]),

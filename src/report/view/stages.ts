@@ -18,9 +18,10 @@ const partsOf = (layer: string): ReadonlyArray<string> => layer.split(/[/.:]+/).
  * cut where that tells the most while a picture can still show it and stages have two layers on average. Where names tell nothing, runs of layers of one width.
  */
 export const stagesOf = (
-  layers: ReadonlyArray<{ readonly layer: string; readonly width: number }>,
+  layers: ReadonlyArray<{ readonly layer: string; readonly op?: string; readonly width: number }>,
 ): ReadonlyArray<Stage> => {
-  const names = layers.map(({ layer }) => partsOf(layer))
+  // An operator says nothing of the place: `Conv.12`.
+  const names = layers.map(({ layer, op }) => partsOf(layer).filter((part) => part !== op))
   const deepest = names.reduce((n, parts) => Math.max(n, parts.length), 0)
   let found: ReadonlyArray<Stage> = []
   for (let depth = 1; depth < deepest; depth++) {

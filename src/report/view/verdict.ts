@@ -60,7 +60,7 @@ const trustOf = ({ verification: found, measured }: Results): Pick<Verdict, 'ton
   }
   const error =
     measured?.relativeError === undefined ? '' : `, the largest difference ${formatError(measured.relativeError)}`
-  const tried = `on all ${plural(found.cases.length, 'input')} tried in ${found.runtime} (${found.provider})${error}`
+  const tried = `on all ${plural(found.cases.length, 'input')} tried in ${found.runtime} on ${found.provider}${error}`
   const doubt = doubts === '' ? '' : ` Not seen: ${doubts}.`
   return {
     tone: doubts === '' ? 'good' : 'doubt',

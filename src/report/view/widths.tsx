@@ -10,6 +10,7 @@ import { type Stage, stagesOf } from './stages.ts'
 /** A layer as the picture needs it. */
 export interface LayerWidth {
   readonly layer: string
+  readonly op: string
   readonly before: number
   readonly after: number
   /** If it could shrink by itself; absent where that is not known. */
@@ -33,7 +34,7 @@ export const WidthPicture = ({ layers }: { readonly layers: ReadonlyArray<LayerW
   const y = scaleLinear().domain([0, most]).nice(4).range([height, 0])
   const ticks = y.ticks(4)
   const name = y.tickFormat(4, '~s')
-  const stages = stagesOf(layers.map(({ layer, before }) => ({ layer, width: before })))
+  const stages = stagesOf(layers.map(({ layer, op, before }) => ({ layer, op, width: before })))
   const steps = (of: (layer: LayerWidth) => number): Array<[number, number]> => {
     const points = layers.map((layer, at): [number, number] => [at, y(of(layer))])
     const last = points.at(-1)
