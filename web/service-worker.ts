@@ -31,7 +31,7 @@ const guarded = (response) => {
 
 const answer = async (request) => {
   const cache = await caches.open(version)
-  const kept = await cache.match(request, { ignoreSearch: true })
+  const kept = await cache.match(request, { ignoreSearch: true, ignoreVary: true })
   if (kept) return guarded(kept)
   const response = await fetch(request)
   if (response.ok) await cache.put(request, response.clone())

@@ -39,7 +39,6 @@ const browserRunner: Plugin = {
   name: 'browser-runner',
   enforce: 'pre',
   async resolveId(id, importer, options) {
-    if (id === 'node:util') return at('src/node-util.ts')
     if (importer === undefined || !id.endsWith('/runner.ts')) return undefined
     const found = await this.resolve(id, importer, { ...options, skipSelf: true })
     return found?.id === at('../src/run/runner.ts') ? at('src/runner.ts') : found

@@ -12,7 +12,8 @@ import { bitsOf, type DType } from '../../src/ir/dtype.ts'
 import type { Dense } from '../../src/ir/tensor.ts'
 import { type RunError, runError } from '../../src/run/error.ts'
 import { isDType, type Provider, type ValueInfo } from '../../src/run/protocol.ts'
-import type { ModelHandle, ModelSource, PreparedInputs, Runner, RunnerOptions, Tensors } from '../../src/run/runner.ts'
+import type * as NodeRunner from '../../src/run/runner.ts'
+import type { ModelHandle, PreparedInputs, Runner, RunnerOptions, Tensors } from '../../src/run/runner.ts'
 
 type Runtime = typeof Ort
 
@@ -105,10 +106,10 @@ const messageOf = (thrown: unknown): string =>
 const failed = (subject: string, expected: string, thrown: unknown): E.Either<RunError, never> =>
   E.left(runError(subject, expected, messageOf(thrown), 'Try smaller inputs, or another browser.'))
 
-export const nameOf = (source: ModelSource, otherwise: string): string =>
+export const nameOf: typeof NodeRunner.nameOf = (source, otherwise) =>
   typeof source === 'object' && 'name' in source ? (source.name ?? otherwise) : otherwise
 
-export const withName = (source: ModelSource, name: string): ModelSource => {
+export const withName: typeof NodeRunner.withName = (source, name) => {
   if (source instanceof Uint8Array) return { bytes: source, name }
   return typeof source === 'string' ? { path: source, name } : { ...source, name }
 }
@@ -238,17 +239,12 @@ const openRunner = async (options: RunnerOptions): Promise<E.Either<RunError, Ru
 }
 
 /** See `withRunner` of `src/run/runner.ts`. */
-export const withRunner =
-  <A, Other = never>(
-    options: RunnerOptions,
-    use: (runner: Runner) => Promise<E.Either<RunError | Other, A>>,
-  ): TaskEither<RunError | Other, A> =>
-  async () => {
-    const opened = await openRunner(options)
-    if (E.isLeft(opened)) return opened
-    try {
-      return await use(opened.right)
-    } finally {
-      await opened.right.close()
-    }
+export const withRunner: typeof NodeRunner.withRunner = (options, use) => async () => {
+  const opened = await openRunner(options)
+  if (E.isLeft(opened)) return opened
+  try {
+    return await use(opened.right)
+  } finally {
+    await opened.right.close()
   }
+}

@@ -28,7 +28,7 @@ export const stagesOf = (
     // The last part names the layer, not where it is.
     const stages = runs(names.map((parts) => parts.slice(0, Math.min(depth, Math.max(1, parts.length - 1))).join('.')))
     if (stages.length > (found.length < 2 ? most : Math.min(most, layers.length / 2))) break
-    found = stages
+    if (stages.length > found.length) found = stages
   }
   if (found.length > 1) return shortened(found)
   const byWidth = runs(layers.map(({ width }) => `${width} wide`))

@@ -60,7 +60,7 @@ export const WidthPicture = ({ layers }: { readonly layers: ReadonlyArray<LayerW
         <div class="axis" aria-hidden="true">
           {ticks.map((tick) => (
             <span key={tick} style={{ top: `${y(tick).toFixed(2)}%` }}>
-              {name(tick)}
+              {tick === 0 ? '0' : name(tick)}
             </span>
           ))}
         </div>

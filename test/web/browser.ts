@@ -1,0 +1,95 @@
+/** The page as it is built, in a real browser. */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { build, preview } from 'vite'
+
+const configFile = fileURLToPath(new URL('../../web/vite.config.ts', import.meta.url))
+
+const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+
+/** Where a browser is; undefined where there is none, which a test then says. */
+export const browserHere: string | undefined = places.find((path) => existsSync(path))
+
+export interface Site {
+  readonly url: string
+  readonly browser: Browser
+  readonly close: () => Promise<void>
+}
+
+/** Builds the page, serves it, and starts a browser. */
+export const openSite = async (executablePath: string): Promise<Site> => {
+  const outDir = mkdtempSync(join(tmpdir(), 'chasec-web-'))
+  await build({ configFile, logLevel: 'error', build: { outDir } })
+  const server = await preview({ configFile, logLevel: 'error', build: { outDir }, preview: { port: 0 } })
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
+  const address = server.httpServer.address()
+  if (address === null || typeof address === 'string') throw new Error('the page is not served')
+  return {
+    url: `http://localhost:${address.port}/`,
+    browser,
+    close: async () => {
+      await browser.close()
+      await server.close()
+      rmSync(outDir, { recursive: true, force: true })
+    },
+  }
+}
+
+export interface Opened {
+  readonly page: Page
+  /** What went wrong on the page, and every request that left it for another place. */
+  readonly complaints: ReadonlyArray<string>
+  readonly close: () => Promise<void>
+}
+
+/** The page in a context of its own; nothing it does has a limit of time. */
+export const openPage = async ({ browser, url }: Site, options: BrowserContextOptions = {}): Promise<Opened> => {
+  const context = await browser.newContext(options)
+  context.setDefaultTimeout(0)
+  context.setDefaultNavigationTimeout(0)
+  const page = await context.newPage()
+  const complaints: string[] = []
+  page.on('pageerror', ({ message }) => complaints.push(message))
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
+  })
+  page.on('request', (request) => {
+    const to = request.url()
+    if (!to.startsWith(url) && !to.startsWith('blob:') && !to.startsWith('data:')) complaints.push(`request to ${to}`)
+    if (request.method() !== 'GET') complaints.push(`${request.method()} ${to}`)
+  })
+  await page.goto(url)
+  return { page, complaints, close: () => context.close() }
+}
+
+const axeFile = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
+
+/** Waits for what `name` calls; fails when the page says that something is wrong. */
+export const untilThere = async (
+  page: Page,
+  role: 'heading' | 'slider' | 'button',
+  name: string | RegExp,
+): Promise<void> => {
+  const alert = page.getByRole('alert')
+  await page.getByRole(role, { name }).or(alert).first().waitFor()
+  if ((await alert.count()) > 0) throw new Error(await alert.innerText())
+}
+
+/** What axe finds against WCAG 2.1, levels A and AA, and its own best practices. */
+export const accessibilityOf = async (page: Page): Promise<ReadonlyArray<string>> => {
+  // Content policies hold for scripts of the page only.
+  await page.evaluate(await axeSource())
+  const found: unknown = await page.evaluate('axe.run(document, { resultTypes: ["violations"] })')
+  if (typeof found !== 'object' || found === null || !('violations' in found) || !Array.isArray(found.violations)) {
+    throw new Error('axe gave no result')
+  }
+  return found.violations.map((violation) =>
+    JSON.stringify(violation, ['id', 'help', 'nodes', 'html', 'failureSummary'], 1),
+  )
+}
+
+const axeSource = async (): Promise<string> => (await import('node:fs/promises')).readFile(axeFile, 'utf8')
