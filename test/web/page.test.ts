@@ -151,7 +151,7 @@ describe.skipIf(browserHere === undefined)('the page', { timeout: 0 }, () => {
     await page.locator('input[type=file]').setInputFiles([at('net.onnx'), at('masks.safetensors')])
     await page.getByRole('button', { name: 'Compile' }).click()
     await untilThere(page, 'heading', 'The compiled model')
-    for (const details of await page.locator('details:not([open]) > summary').all()) await details.click()
+    await page.evaluate(`for (const details of document.querySelectorAll('details')) details.open = true`)
     expect(await accessibilityOf(page)).toEqual([])
     // Nothing sticks out to the side.
     expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true)

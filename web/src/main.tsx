@@ -12,4 +12,6 @@ document.adoptedStyleSheets = [style, ...document.adoptedStyleSheets]
 const root = document.getElementById('app')
 if (root !== null) render(<App />, root)
 
-if (import.meta.env.PROD && 'serviceWorker' in navigator) void navigator.serviceWorker.register('./service-worker.js')
+// Not while the page is worked on.
+if (import.meta.hot === undefined && 'serviceWorker' in navigator)
+  void navigator.serviceWorker.register('./service-worker.js')
