@@ -8,12 +8,12 @@ import { type RunError, runError } from './error.ts'
 import { batchDims, type Bindings, sizeChoices, type Sizes } from './inputs.ts'
 import type { OnProgress } from './progress.ts'
 import type { GraphOptimizationLevel, Placement, Provider, RuntimeName } from './protocol.ts'
+import { runnerChoices } from './runner-choices.ts'
 import {
   type ModelHandle,
   type ModelSource,
   type PreparedInputs,
   type Runner,
-  runnerChoices,
   type Tensors,
   withRunner,
 } from './runner.ts'

@@ -3,7 +3,7 @@
  * a crash, a hang or a lack of memory there must not take the caller along.
  */
 import { statSync } from 'node:fs'
-import { basename, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import type { Task } from 'fp-ts/lib/Task.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
@@ -13,20 +13,18 @@ import { type RunError, runError } from './error.ts'
 import { chooseProvider, runtimeName } from './providers.ts'
 import {
   type GraphOptimizationLevel,
-  graphOptimizationLevels,
   isCount,
   isLoaded,
   isTiming,
   isWireTensors,
   type Placement,
   type Provider,
-  providerNames,
   type Request,
   type RuntimeName,
-  runtimeNames,
   type Timing,
   type ValueInfo,
 } from './protocol.ts'
+import { runnerChoices } from './runner-choices.ts'
 import type { Trouble, WorkerProcess } from './worker-process.ts'
 
 /** A file of external tensor data: its name as the model spells it, and its content. */
@@ -72,16 +70,6 @@ export interface RunnerOptions extends LoadOptions {
   /** Another worker; for tests. */
   readonly worker?: URL
 }
-
-/** What every call that runs models takes. */
-export const runnerChoices = {
-  runtime: runtimeNames,
-  provider: [...providerNames, 'auto'],
-  threads: 'any',
-  timeoutSeconds: 'any',
-  graphOptimizationLevel: graphOptimizationLevels,
-  worker: 'any',
-} as const
 
 const optionChoices: Readonly<Record<keyof RunnerOptions, Choice>> = {
   ...runnerChoices,
@@ -392,17 +380,4 @@ const runnerOn = (
 const garbled: Trouble = {
   kind: 'died',
   message: 'an answer that makes no sense: the worker in dist is of another version',
-}
-
-/** What to call a model of which nothing but its source is known. */
-export const nameOf = (source: ModelSource, otherwise: string): string => {
-  if (typeof source === 'string') return source
-  if (source instanceof Uint8Array) return otherwise
-  return source.name ?? ('path' in source ? basename(source.path) : otherwise)
-}
-
-/** The same source under the name that messages shall use. */
-export const withName = (source: ModelSource, name: string): ModelSource => {
-  if (typeof source === 'string') return { path: source, name }
-  return source instanceof Uint8Array ? { bytes: source, name } : { ...source, name }
 }

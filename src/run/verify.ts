@@ -33,16 +33,9 @@ import {
   type RuntimeName,
   type ValueInfo,
 } from './protocol.ts'
-import {
-  type ModelHandle,
-  type ModelSource,
-  nameOf,
-  type Runner,
-  runnerChoices,
-  type Tensors,
-  withName,
-  withRunner,
-} from './runner.ts'
+import { nameOf, withName } from './model-name.ts'
+import { runnerChoices } from './runner-choices.ts'
+import { type ModelHandle, type ModelSource, type Runner, type Tensors, withRunner } from './runner.ts'
 
 export interface VerifyOptions {
   /** Where both models run; default `cpu`, whose float32 is the most exact. */

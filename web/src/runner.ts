@@ -11,6 +11,7 @@ import webGpuUrl from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm?url'
 import { bitsOf, type DType } from '../../src/ir/dtype.ts'
 import type { Dense } from '../../src/ir/tensor.ts'
 import { type RunError, runError } from '../../src/run/error.ts'
+import { nameOf } from '../../src/run/model-name.ts'
 import { isDType, type Provider, type ValueInfo } from '../../src/run/protocol.ts'
 import type * as NodeRunner from '../../src/run/runner.ts'
 import type { ModelHandle, PreparedInputs, Runner, RunnerOptions, Tensors } from '../../src/run/runner.ts'
@@ -105,14 +106,6 @@ const messageOf = (thrown: unknown): string =>
 
 const failed = (subject: string, expected: string, thrown: unknown): E.Either<RunError, never> =>
   E.left(runError(subject, expected, messageOf(thrown), 'Try smaller inputs, or another browser.'))
-
-export const nameOf: typeof NodeRunner.nameOf = (source, otherwise) =>
-  typeof source === 'object' && 'name' in source ? (source.name ?? otherwise) : otherwise
-
-export const withName: typeof NodeRunner.withName = (source, name) => {
-  if (source instanceof Uint8Array) return { bytes: source, name }
-  return typeof source === 'string' ? { path: source, name } : { ...source, name }
-}
 
 const openRunner = async (options: RunnerOptions): Promise<E.Either<RunError, Runner>> => {
   const provider = options.provider === 'webgpu' ? 'webgpu' : 'cpu'
