@@ -3,7 +3,7 @@
 // before is replaced at the end, as a whole.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath, URL } from 'node:url'
 import { build } from 'esbuild'
@@ -50,14 +50,30 @@ const bundlePrograms = async () => {
   copyFileSync(join(modules, bundled, 'LICENSE'), join(fresh, 'cli', `LICENSE.${bundled}`))
 }
 
+/** Types of packages that need not be installed are no error where they are not: what is made of them is then of any type. */
+const forgiveAbsence = () => {
+  const { peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const names = Object.keys(peerDependencies).join('|')
+  rewrite('.d.ts', (text) =>
+    text.replaceAll(new RegExp(`^import .* from '(?:${names})';$`, 'gm'), '// @ts-ignore: need not be installed\n$&'),
+  )
+}
+
 /** Bundlers take the ES modules of fp-ts, of which they leave out what is not used; see `imports` in package.json. */
 const splitFpTs = () => {
+  rewrite('.js', (text) => text.replaceAll(/ from 'fp-ts\/lib\/(\w+)\.js'/g, " from '#fp-ts/$1'"))
+}
+
+/**
+ * @param {string} ending of the names of the files
+ * @param {(text: string) => string} change
+ */
+const rewrite = (ending, change) => {
   for (const name of readdirSync(fresh, { recursive: true, encoding: 'utf8' })) {
-    const path = join(fresh, name)
-    if (!name.endsWith('.js') || dirname(name).startsWith('cli')) continue
-    const text = readFileSync(path, 'utf8')
-    const split = text.replaceAll(/ from 'fp-ts\/lib\/(\w+)\.js'/g, " from '#fp-ts/$1'")
-    if (split !== text) writeFileSync(path, split)
+    if (!name.endsWith(ending)) continue
+    const text = readFileSync(join(fresh, name), 'utf8')
+    const changed = change(text)
+    if (changed !== text) writeFileSync(join(fresh, name), changed)
   }
 }
 
@@ -65,6 +81,7 @@ try {
   compileSources()
   await bundlePrograms()
   splitFpTs()
+  forgiveAbsence()
   rmSync(join(root, 'dist'), { recursive: true, force: true })
   renameSync(fresh, join(root, 'dist'))
 } finally {

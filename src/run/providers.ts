@@ -150,7 +150,13 @@ const probeOn = async (
   const help = installHelp[provider]
   if (!hello.backends.includes(provider)) {
     const reason = `only ${hello.backends.join(', ')} in ${runtimeName(hello)}`
-    return E.left({ reason, help: hello.runtime === 'onnxruntime-web' ? runtimeHelp['onnxruntime-node'] : help })
+    return E.left({
+      reason,
+      help:
+        hello.runtime === 'onnxruntime-web'
+          ? 'It takes onnxruntime-node: `npm install --ignore-scripts onnxruntime-node`.'
+          : help,
+    })
   }
   const answer = await worker.ask({ kind: 'probe', provider, timed }, startSeconds)
   if (E.isLeft(answer)) return E.left({ reason: explain(answer.left, worker.log()), help })

@@ -56,7 +56,7 @@ const openRuntime = async (names: ReadonlyArray<RuntimeName>): Promise<Runtime> 
     try {
       return await openers[name]()
     } catch (error) {
-      reasons.push(messageOf(error))
+      reasons.push(messageOf(error).replace(/^Cannot find package '([^']+)' imported from .*$/s, '$1 is not installed'))
     }
   }
   throw problem('missing', reasons.join('; '))
