@@ -544,6 +544,21 @@ describe('groups', () => {
     expect(width('conv0')).toBe('4 -> 16')
     expect(nodes).toEqual(['Conv', 'Relu', 'Conv', 'Gather', 'Relu', 'Conv'])
   })
+  test('of unequal size whose inputs are gathered stay as they are when compiled again, though they make fewer positions', async () => {
+    const graph = buildGraph({ x: ['N', 4, 9, 9] }, (b) => {
+      const y = b.op(ops.Gather, [conv(b, 'a', 'x', [5, 4, 1]), b.ints('again', [0, 0, 0, 0, 1, 2, 3, 4])], { axis: 1 })
+      // The first of two groups needs one of its channels.
+      const isRead = (o: number, i: number): boolean => o >= 2 || i === 0
+      const numbers = range(4 * 4 * 9).map((k) =>
+        isRead(Math.floor(k / 36), Math.floor(k / 9) % 4) ? 0.1 * (k + 1) : 0,
+      )
+      const weight = b.floats('g', numbers, [4, 4, 3, 3])
+      return [b.op(ops.Conv, [y, weight], { group: 2, strides: [4, 4] })]
+    })
+    const { graph: after, ops: nodes } = await compiled(graph)
+    expect(nodes).toEqual(['Conv', 'Gather', 'Conv'])
+    expect(compile(after, noMasks)).toMatchObject({ right: { graph: after } })
+  })
   test('of unequal size are filled up where moving channels would cost more', async () => {
     const { width, ops: nodes } = await compiled(ragged(4))
     expect(width('conv2')).toBe('16 -> 4')

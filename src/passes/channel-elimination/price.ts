@@ -74,8 +74,9 @@ export const priceOf = (view: NodeView, draft: Draft, isFinal: boolean): number 
     const plan = planGroups(reads, c.groups, { input, output: made })
     const [inside, outside] = [ins + plan.backInputs.length, outs + plan.backOutputs.length]
     const share = (inside * outside) / Math.max(1, plan.groups.length) / (reads.inputsPerGroup * reads.outputs)
-    const moved = (plan.backInputs.length > 0 ? inside : 0) + (plan.backOutputs.length > 0 ? outs : 0)
-    return macs * share + detours + (countOf(outputShape(ctx)) / reads.outputs) * moved * perElement
+    const [read, written] = [countOf(inputShape(ctx, c.port)) / reads.inputs, countOf(outputShape(ctx)) / reads.outputs]
+    const moved = (plan.backInputs.length > 0 ? inside * read : 0) + (plan.backOutputs.length > 0 ? outs * written : 0)
+    return macs * share + detours + moved * perElement
   }
   const multiple = draft.target === undefined ? 1 : widthMultiple(reads, draft.target)
   const slow =
