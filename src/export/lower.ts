@@ -33,6 +33,8 @@ import { declareConstant, writeInnerValues, writeValueInfo } from './values.ts'
 export interface LowerOptions {
   /** The version of chasec to name as the producer. Absent: the source's producer stays. */
   readonly producer?: string
+  /** Whether values inside are declared that the source does not declare, so that viewers show their shapes. Absent: no. */
+  readonly shapes?: boolean
   /** Whether tensors go into a file beside the model. Absent: when they exceed 1.9 GB, which one message cannot hold. */
   readonly external?: boolean
   /** The name of that file. Absent: `model.onnx_data`. */
@@ -191,7 +193,7 @@ function* externalChunks(
 
 const writeModel = (
   graph: Graph,
-  { producer }: LowerOptions,
+  { producer, shapes = false }: LowerOptions,
   addInitializers: (into: TensorProto[]) => void,
 ): ModelProto => {
   const model = restore(ModelProtoSchema, graph.preserved.model)
@@ -208,7 +210,7 @@ const writeModel = (
   addInitializers(proto.initializer)
   proto.input = writeInputs(graph, proto)
   proto.output = graph.outputs.map(writeValueInfo)
-  proto.valueInfo = [...writeInnerValues(graph, proto.valueInfo)]
+  proto.valueInfo = [...writeInnerValues(graph, proto.valueInfo, shapes)]
   return model
 }
 

@@ -73,12 +73,13 @@ const reconcile = (name: string, declared: ValueType, current: ValueType, symbol
 }
 
 /**
- * The declarations of inner values that are still there. Values that the source did not declare get none, but for what nodes with
- * bodies make: its sizes are found nowhere else.
+ * The declarations of inner values that are still there. Of values that the source did not declare, those that nodes with bodies
+ * make are declared, since their sizes are found nowhere else; with `all`, every one of which the shape is known.
  */
 export const writeInnerValues = (
   graph: Graph,
   declarations: ReadonlyArray<ValueInfoProto>,
+  all: boolean,
 ): ReadonlyArray<ValueInfoProto> => {
   const inner = declarations.map((proto) => [proto, readType(proto.type, proto.name)] as const)
   const outer = [...graph.inputs, ...graph.outputs].map(({ name, type }) => [name, type] as const)
@@ -88,13 +89,16 @@ export const writeInnerValues = (
     return current === undefined ? [] : [withType(proto, reconcile(proto.name, declared, current, symbols))]
   })
   const known = new Set([...graph.inputs, ...graph.outputs, ...declarations].map(({ name }) => name))
-  const made = graph.nodes.flatMap((node) => (isOpaque(node) && node.attrs.defines.length > 0 ? node.outputs : []))
+  const made = graph.nodes.flatMap((node) =>
+    all || (isOpaque(node) && node.attrs.defines.length > 0) ? node.outputs : [],
+  )
   return [
     ...written,
     ...made.flatMap((name) => {
       const type = known.has(name) ? undefined : graph.types.get(name)
-      const isSized = type?.kind === 'tensor' && type.shape?.some((dim) => typeof dim === 'number') === true
-      return isSized ? [createValueInfo(name, type)] : []
+      const shape = type?.kind === 'tensor' ? type.shape : undefined
+      const tells = all ? shape !== undefined : shape?.some((dim) => typeof dim === 'number') === true
+      return type !== undefined && tells ? [createValueInfo(name, type)] : []
     }),
   ]
 }

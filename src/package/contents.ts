@@ -58,11 +58,11 @@ const optionChoices: Readonly<Record<keyof ContentOptions, Choice>> = {
   lowered: 'any',
 }
 
-/** The compiled graph as it is written: with this version of chasec as its producer. */
+/** The compiled graph as it is written: with this version of chasec as its producer, and with the shapes of its values. */
 export const lowerCompiled = (
   compiled: Compiled,
   options: Pick<ContentOptions, 'external'> = {},
-): E.Either<WriteError, Lowered> => lower(compiled.graph, { producer: version, ...options })
+): E.Either<WriteError, Lowered> => lower(compiled.graph, { producer: version, shapes: true, ...options })
 
 export interface Content {
   readonly name: string
@@ -101,7 +101,7 @@ export const manifestContent = (manifest: () => Manifest): Content =>
 /** The model in pieces that share the bytes of the graph's tensors: a weight is not copied to be written. */
 const lowerFiles = (compiled: Compiled, { external }: ContentOptions): E.Either<WriteError, ReadonlyArray<Content>> =>
   pipe(
-    lowerInPieces(compiled.graph, { producer: version, ...(external === undefined ? {} : { external }) }),
+    lowerInPieces(compiled.graph, { producer: version, shapes: true, ...(external === undefined ? {} : { external }) }),
     E.map(({ model, external: data }) => [
       { name: 'model.onnx', chunks: model.chunks },
       ...(data === undefined ? [] : [data]),

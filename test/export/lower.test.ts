@@ -85,6 +85,28 @@ describe('lowering', () => {
     expect(printed(write(convolution()).graph?.valueInfo)).toEqual(['a: 1[N,C,4,4]', 'c: 1[N,C,H,4]'])
   })
 
+  it('declares the rest when asked to, but for inputs, outputs and what nothing is known of', () => {
+    const graph = read(
+      modelBytes({
+        input: [info('x', ['N', 2])],
+        output: [info('y', ['N', 2])],
+        valueInfo: [info('b', ['N', 'C'])],
+        node: [
+          node('Relu', ['x'], ['a']),
+          node('Neg', ['a'], ['b']),
+          node('Sum', ['b'], ['s']),
+          node('Unknown', ['s'], ['u'], { domain: 'of.nobody' }),
+          node('Add', ['s', 'u'], ['y']),
+        ],
+      }),
+    )
+    expect(printed(write(graph).graph?.valueInfo)).toEqual(['b: 1[N,C]'])
+    const model = write(graph, { shapes: true })
+    expect(printed(model.graph?.valueInfo)).toEqual(['b: 1[N,C]', 'a: 1[N,2]', 's: 1[N,2]'])
+    const again = write(read(written(graph, { shapes: true }).model), { shapes: true })
+    expect(again).toEqual(model)
+  })
+
   it('corrects declared sizes that no longer hold', () => {
     const graph = convolution()
     const shrunk = withParts(graph, {
