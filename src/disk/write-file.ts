@@ -4,6 +4,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { beside, leftoversOf } from './beside.ts'
 import { type WriteError, writeError } from './error.ts'
 import { type FileSystem, nodeFileSystem, systemCode } from './file-system.ts'
+import { systemReason } from '../ir/system-reason.ts'
 
 export type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>
 
@@ -68,7 +69,7 @@ export const writeFile = async (
     if (signal?.aborted === true && thrown === signal.reason) return E.left(stoppedAt(path))
     if (!(thrown instanceof Error) || systemCode(thrown) === '') throw thrown
     const help = 'Check that the folder exists, has space and can be written.'
-    return E.left(writeError(path, 'a file that can be written', thrown.message, help))
+    return E.left(writeError(path, 'a file that can be written', systemReason(thrown), help))
   } finally {
     await removeLeftovers(target, fresh, fileSystem).catch(() => undefined)
   }

@@ -21,6 +21,7 @@ import { type WriteError, writeError } from '../disk/error.ts'
 import { type FileSystem, nodeFileSystem, systemCode } from '../disk/file-system.ts'
 import { type Chunks, createFile, stoppedAt, type Writing } from '../disk/write-file.ts'
 import { manifestName } from './manifest-name.ts'
+import { systemReason } from '../ir/system-reason.ts'
 
 export interface PackageFile {
   /** Its place in the package: names of folders and of the file, with slashes between. */
@@ -100,7 +101,7 @@ const reported = async (
     if (signal?.aborted === true && thrown === signal.reason) return E.left(stoppedAt(directory))
     if (!(thrown instanceof Error) || systemCode(thrown) === '') throw thrown
     const help = 'The package that was there, if any, is unchanged. Check free space and permissions, then try again.'
-    return E.left(writeError(directory, 'a folder that can be written', thrown.message, help))
+    return E.left(writeError(directory, 'a folder that can be written', systemReason(thrown), help))
   }
 }
 

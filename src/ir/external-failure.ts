@@ -1,9 +1,16 @@
 /** Files that tensors are read from while a model is worked on: they may change or go meanwhile, or hold too much. */
 import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, failure } from './failure.ts'
+import { systemReason } from './system-reason.ts'
 
 /** What engines say of an array that is longer than they can make, or than there is memory for. */
 const tooLong = /^(Invalid typed array length|Array buffer allocation failed)/
+
+/** The reason, and of which file. */
+const reasonAndPath = (thrown: Error): string => {
+  const path = 'path' in thrown && typeof thrown.path === 'string' ? `${thrown.path}: ` : ''
+  return `${path}${systemReason(thrown)}`
+}
 
 /** What reading a file has thrown, as data; undefined for anything else. */
 export const externalFailure = (thrown: unknown): Failure<'ReadError'> | undefined => {
@@ -16,7 +23,13 @@ export const externalFailure = (thrown: unknown): Failure<'ReadError'> | undefin
     'code' in thrown &&
     typeof thrown.code === 'string' &&
     !thrown.code.startsWith('ERR_')
-    ? failure('ReadError', 'a file beside the model', 'its bytes', thrown.message, 'Read the model again, then retry.')
+    ? failure(
+        'ReadError',
+        'a file beside the model',
+        'its bytes',
+        reasonAndPath(thrown),
+        'Read the model again, then retry.',
+      )
     : undefined
 }
 

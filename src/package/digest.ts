@@ -6,6 +6,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import { type ReadError, readError } from '../read/error.ts'
 import type { Source } from '../report/source.ts'
+import { systemReason } from '../ir/system-reason.ts'
 
 /** Name and SHA-256 of a file, for the manifest of a package. Fails where the file cannot be read. */
 export const sourceOf =
@@ -17,7 +18,7 @@ export const sourceOf =
     } catch (thrown) {
       if (!(thrown instanceof Error && 'code' in thrown)) throw thrown
       const help = 'Check the path and the permissions of the file.'
-      return E.left(readError('file-unreadable', path, 'a file that can be read', thrown.message, help))
+      return E.left(readError('file-unreadable', path, 'a file that can be read', systemReason(thrown), help))
     }
     return E.right({ name: basename(path), sha256: hash.digest('hex') })
   }

@@ -4,11 +4,10 @@ import { type FileHandle, open, realpath } from 'node:fs/promises'
 import { sep } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import { type ReadError, readError } from './error.ts'
+import { systemReason } from '../ir/system-reason.ts'
 
 /** One read asks for at most this much: Node refuses 2 GiB and more. */
 export const chunkBytes = 2 ** 30
-
-export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))
 
 /** The code of an error of the operating system; empty for any other. */
 export const codeOf = (thrown: unknown): string =>
@@ -26,7 +25,7 @@ export const unreadable = (path: string, found: string): ReadError =>
 /** What went wrong with `path`, where the operating system or the limits of memory said so; anything else is thrown again. */
 export const unreadableBy = (path: string, thrown: unknown): ReadError => {
   if (codeOf(thrown) === '' && !(thrown instanceof RangeError)) throw thrown
-  return unreadable(path, messageOf(thrown))
+  return unreadable(path, systemReason(thrown))
 }
 
 /** The bytes of a regular file, links followed. */

@@ -6,10 +6,11 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import type { Graph } from '../ir/graph.ts'
 import { readAnyModel } from './any-model.ts'
-import { chunkBytes, codeOf, isBelow, messageOf, readWhole, unreadableBy } from './bytes.ts'
+import { chunkBytes, codeOf, isBelow, readWhole, unreadableBy } from './bytes.ts'
 import { type ReadError, readError } from './error.ts'
 import type { ExternalFile, ExternalReader } from './external.ts'
 import { fileOfFolder, folderNotOnnx, hinted } from './not-onnx.ts'
+import { systemReason } from '../ir/system-reason.ts'
 
 /**
  * The graph that an ONNX file or a TensorFlow.js model holds: the path of the file, or its bytes. Of TensorFlow.js it is that of
@@ -77,7 +78,7 @@ const findExternal = (location: string, folders: ReadonlyArray<string>): Externa
     return identity === undefined ? refused('something else') : fileAt(path, identity)
   } catch (thrown) {
     if (codeOf(thrown) === '') throw thrown
-    return refused(messageOf(thrown))
+    return refused(systemReason(thrown))
   }
 }
 

@@ -2,6 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import {
   type Document,
+  type ErrorCode,
   isAlias,
   isCollection,
   isMap,
@@ -14,6 +15,19 @@ import {
 
 /** Characters of the longest text that is looked at; a recipe or a map of masks is far shorter. */
 const longest = 2 ** 20
+
+/** Characters of a wrong line that are shown. */
+const longestShown = 60
+
+/** What the parser has words of its own for. */
+const plainly: Partial<Record<ErrorCode, string>> = {
+  BAD_INDENT: 'a line that is indented otherwise than the lines that it belongs to',
+  TAB_AS_INDENT: 'a tab where spaces have to indent the line',
+  BLOCK_AS_IMPLICIT_KEY: 'a second key on the line of another',
+  MULTILINE_IMPLICIT_KEY: 'a line without a colon where a key is due',
+  BLOCK_IN_FLOW: 'an entry on a line of its own inside of brackets',
+  BAD_SCALAR_START: 'a text without quotes that begins with a character that YAML keeps for itself',
+}
 
 /**
  * The plain data that a text of YAML, and so of JSON, describes; left: what is wrong with it, and where. Takes time and memory
@@ -28,7 +42,14 @@ export const parseYaml = (text: string): E.Either<string, unknown> => {
     const [problem] = document.errors
     if (problem !== undefined) {
       const { line, col } = lineCounter.linePos(problem.pos[0])
-      return E.left(`${problem.message} at line ${line}, column ${col}`)
+      const start = text.lastIndexOf('\n', problem.pos[0] - 1) + 1
+      const shown =
+        text
+          .slice(start, start + longestShown)
+          .split('\n', 1)[0]
+          ?.trim() ?? ''
+      const where = `at line ${line}, column ${col}${shown === '' ? '' : ` (${shown})`}`
+      return E.left(`${plainly[problem.code] ?? problem.message} ${where}`)
     }
     const found = refused(document)
     return found === undefined ? E.right(document.toJS({ maxAliasCount: 0 })) : E.left(found)

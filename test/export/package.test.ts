@@ -597,6 +597,7 @@ const transpiled = (): string => {
     'export/package',
     ...['beside', 'error', 'file-system', 'write-file'].map((name) => `disk/${name}`),
     'ir/failure',
+    'ir/system-reason',
   ]) {
     const source = readFileSync(new URL(`../../src/${path}.ts`, import.meta.url), 'utf8')
     const { outputText } = ts.transpileModule(source, {

@@ -25,6 +25,16 @@ describe('YAML', () => {
     ['lists deeper than the stack', '['.repeat(100_000), ''],
     ['a wrong merge', '%YAML 1.1\n---\n<<: 1\na: 1\n', 'Merge sources'],
     ['no end', '"abc', 'line 1, column'],
+    ['a tab', 'a:\n\tb: 1\n', 'a tab where spaces have to indent the line at line 2, column 1 (b: 1)'],
+    ['a line too far left', 'a:\n    b: 1\n  c: 2\n', 'indented otherwise than the lines that it belongs to at line 3'],
+    ['two keys on a line', 'a: b: 1\n', 'a second key on the line of another at line 1, column 4 (a: b: 1)'],
+    ['no colon', 'a: 1\nnothing\nb: 2\n', 'a line without a colon where a key is due at line 2'],
+    ['lines in brackets', 'a: [\n  - 1\n]\n', 'an entry on a line of its own inside of brackets at line 2'],
+    [
+      'a sign at the start',
+      'a: @b\n',
+      'begins with a character that YAML keeps for itself at line 1, column 4 (a: @b)',
+    ],
     ['too much', ' '.repeat(2 ** 20 + 1), 'characters'],
   ])('is refused in words: %s', (_, text, found) => {
     expect(parseYaml(text)).toMatchObject({ left: expect.stringContaining(found) })

@@ -25,7 +25,7 @@ Examples:
   $ chasec doctor
       Tries every training backend and every provider of ONNX Runtime; says what works, and how to get the rest.
 
-  $ npm install --ignore-scripts @tensorflow/tfjs-node@4
+  $ npm install --save-dev --ignore-scripts @tensorflow/tfjs-node@4
   $ python3 -m pip install tensorflow-cpu
   $ chasec doctor --build-tfjs-node
       Builds TensorFlow's addon for Node against the TensorFlow of Python (Linux; needs a C++ compiler and make). The

@@ -70,8 +70,8 @@ export const isAtLeast = (found: string, range: string): boolean => {
 type OptionalPackage = Omit<CheckedPackage, 'available' | 'found'>
 
 const optionalPackages: ReadonlyArray<OptionalPackage> = [
-  { name: 'sharp', about: 'folders of images, PNG files fast', install: 'Run npm install sharp.' },
-  { name: 'fast-png', about: 'PNG files without sharp', install: 'Run npm install fast-png.' },
+  { name: 'sharp', about: 'folders of images, PNG files fast', install: 'Run npm install --save-dev sharp.' },
+  { name: 'fast-png', about: 'PNG files without sharp', install: 'Run npm install --save-dev fast-png.' },
 ]
 
 const checkPackage = async (wanted: OptionalPackage): Promise<CheckedPackage> => {

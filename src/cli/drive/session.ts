@@ -17,6 +17,7 @@ import { writeFileWhole } from '../write-file.ts'
 import { type Binding, bindByCode, bindByName, toLayers, toTensors } from './binding.ts'
 import { describeEvent } from './event.ts'
 import { type Request, requestError, type Start } from './request.ts'
+import { systemReason } from '../../ir/system-reason.ts'
 
 export interface Session {
   readonly folder: string
@@ -214,7 +215,7 @@ const writeMasks = async (
   } catch (thrown) {
     if (!(thrown instanceof Error && 'code' in thrown)) throw thrown
     const help = 'Check that the folder has space and can be written.'
-    return E.left(failure('DriveError', path, 'a file that can be written', thrown.message, help))
+    return E.left(failure('DriveError', path, 'a file that can be written', systemReason(thrown), help))
   }
 }
 
@@ -224,7 +225,9 @@ const readTensors = async (folder: string, name: string): Promise<E.Either<Failu
     return decodeSafetensors(new Uint8Array(await readFile(path)))
   } catch (thrown) {
     if (!(thrown instanceof Error && 'code' in thrown)) throw thrown
-    return E.left(failure('DriveError', path, 'a safetensors file', thrown.message, 'Write it before the request.'))
+    return E.left(
+      failure('DriveError', path, 'a safetensors file', systemReason(thrown), 'Write it before the request.'),
+    )
   }
 }
 

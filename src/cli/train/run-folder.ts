@@ -18,6 +18,7 @@ import {
   type SettingsFlags,
   settingsOf,
 } from './settings.ts'
+import { systemReason } from '../../ir/system-reason.ts'
 
 /** The places in the folder of a run. */
 export interface RunFolder {
@@ -59,7 +60,7 @@ export const makeFolder = async (folder: string): Promise<E.Either<Failure, unde
 
 const unusable = (path: string, thrown: unknown): E.Either<Failure, never> => {
   if (!(thrown instanceof Error) || systemCode(thrown) === '') throw thrown
-  return E.left(writeError(path, 'a folder for the run', thrown.message, 'Give another one with --output.'))
+  return E.left(writeError(path, 'a folder for the run', systemReason(thrown), 'Give another one with --output.'))
 }
 
 /**

@@ -69,7 +69,7 @@ export const planBuild = (facts: BuildFacts): E.Either<BackendError, BuildPlan> 
 const otherPlatform = (platform: string): Missing => ({
   expected: 'Linux',
   found: platform,
-  help: 'On x64 run npm install @tensorflow/tfjs-node@4, which downloads TensorFlow and an addon built for it.',
+  help: 'On x64 run npm install --save-dev @tensorflow/tfjs-node@4, which downloads TensorFlow and an addon built for it.',
 })
 
 const missingOf = (facts: BuildFacts): ReadonlyArray<Missing> => [
@@ -82,11 +82,11 @@ const missingPackage = ({ package: found, installation }: BuildFacts): ReadonlyA
   const expected = 'the package @tensorflow/tfjs-node where chasec finds it'
   if (found === undefined) {
     const where = `where chasec is installed (${installation}; with -g if chasec is installed so)`
-    const help = `Run npm install --ignore-scripts @tensorflow/tfjs-node@4 ${where}.`
+    const help = `Run npm install --save-dev --ignore-scripts @tensorflow/tfjs-node@4 ${where}.`
     return [{ expected, found: '@tensorflow/tfjs-node is not installed', help }]
   }
   if (!found.sources) {
-    const help = 'Install it anew: npm install --ignore-scripts @tensorflow/tfjs-node@4.'
+    const help = 'Install it anew: npm install --save-dev --ignore-scripts @tensorflow/tfjs-node@4.'
     return [{ expected, found: `no sources of its addon in ${found.folder}`, help }]
   }
   if (found.writable) return []

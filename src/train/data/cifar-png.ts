@@ -7,11 +7,12 @@ import * as E from 'fp-ts/lib/Either.js'
 import { cifar10Help, cifarShape } from './cifar.ts'
 import { cifar10Names } from './class-names.ts'
 import { inMemory, type Source } from './data-set.ts'
-import { decodePng } from './decode-image.ts'
+import { decodePng, NoDecoder } from './decode-image.ts'
 import type { Published } from './divide.ts'
 import { type DataError, dataError } from './error.ts'
-import { reasonOf, readWhole } from './files.ts'
+import { readWhole } from './files.ts'
 import { checkedLabels } from './labels.ts'
+import { systemReason } from '../../ir/system-reason.ts'
 
 const channels = 3
 const area = 32 * 32
@@ -35,15 +36,16 @@ export const cifar10Strips: StripFiles = {
   rows: 10_000,
 }
 
-/** The images of a folder of strips. Errors: a file that is missing, is not what it should be, or is mislabelled. */
+/** The images of a folder of strips. Errors: a file that is missing, is not what it should be, or is mislabelled; no package for PNG files. */
 export const readStrips = async (
   name: string,
   folder: string,
   files: StripFiles,
+  decode: typeof decodePng = decodePng,
 ): Promise<E.Either<DataError, Published>> => {
-  const train = await readPart(folder, files.train, files.trainLabels, files.rows)
+  const train = await readPart(folder, files.train, files.trainLabels, files.rows, decode)
   if (E.isLeft(train)) return train
-  const test = await readPart(folder, [files.test], files.testLabels, files.rows)
+  const test = await readPart(folder, [files.test], files.testLabels, files.rows, decode)
   if (E.isLeft(test)) return test
   return E.right({ name, classes: cifar10Names, shape: cifarShape, train: train.right, test: test.right })
 }
@@ -53,28 +55,35 @@ const readPart = async (
   strips: ReadonlyArray<string>,
   labelFile: string,
   rows: number,
+  decode: typeof decodePng,
 ): Promise<E.Either<DataError, Source>> => {
   const labels = await readLabels(join(folder, labelFile), strips.length * rows)
   if (E.isLeft(labels)) return labels
   const images = new Uint8Array(strips.length * rows * channels * area)
   for (const [s, strip] of strips.entries()) {
-    const data = await readStrip(join(folder, strip), rows)
+    const data = await readStrip(join(folder, strip), rows, decode)
     if (E.isLeft(data)) return data
     separateChannels(data.right, images.subarray(s * rows * channels * area, (s + 1) * rows * channels * area))
   }
   return E.right(inMemory(images, labels.right, cifarShape))
 }
 
-const readStrip = async (path: string, rows: number): Promise<E.Either<DataError, Uint8Array>> => {
+const readStrip = async (
+  path: string,
+  rows: number,
+  decode: typeof decodePng,
+): Promise<E.Either<DataError, Uint8Array>> => {
   const bytes = await readWhole(path, cifar10Help)
   if (E.isLeft(bytes)) return bytes
   const expected = `a PNG image of ${area}x${rows} pixels with ${channels} channels`
   try {
-    const { width, height, channels: found, data } = await decodePng(bytes.right)
+    const { width, height, channels: found, data } = await decode(bytes.right)
     if (width === area && height === rows && found === channels) return E.right(data)
     return E.left(dataError(path, expected, `${width}x${height} with ${found}`, cifar10Help))
   } catch (thrown) {
-    return E.left(dataError(path, expected, reasonOf(thrown), cifar10Help))
+    if (!(thrown instanceof NoDecoder)) return E.left(dataError(path, expected, systemReason(thrown), cifar10Help))
+    const help = 'Run npm install --save-dev fast-png; or sharp, which is faster.'
+    return E.left(dataError(path, 'the package fast-png, which decodes PNG files', thrown.message, help))
   }
 }
 
@@ -101,6 +110,6 @@ const readLabels = async (path: string, count: number): Promise<E.Either<DataErr
     if (odd >= 0) return wrong(`${JSON.stringify(list[odd])} at place ${odd} (counted from 0)`)
     return checkedLabels(Uint16Array.from(list), cifar10Names.length, path, cifar10Help)
   } catch (thrown) {
-    return wrong(reasonOf(thrown))
+    return wrong(systemReason(thrown))
   }
 }

@@ -1,5 +1,7 @@
 /** Image files to pixels. Both libraries are loaded when they are needed. Node only. */
+import type { DecodedPng } from 'fast-png'
 import type sharp from 'sharp'
+import { systemReason } from '../../ir/system-reason.ts'
 
 export type Sharp = typeof sharp
 
@@ -24,11 +26,16 @@ const checkPixels = (bytes: Uint8Array): void => {
   if (width * height > mostPixels) throw new Error(`${width}x${height} pixels`)
 }
 
+/** Rejects where neither package that reads PNG files can be loaded. */
+export class NoDecoder extends Error {}
+
+const loadFastPng = async (): Promise<(bytes: Uint8Array) => DecodedPng> => (await import('fast-png')).decode
+
 /**
  * The pixels of a PNG file with 8 bits a number: by sharp where it is installed (0.2 s for ten thousand images), else by
- * fast-png, written in JavaScript (1 s). Rejects where it is not such a file.
+ * fast-png, written in JavaScript (1 s). Rejects where it is not such a file, with `NoDecoder` where neither is installed.
  */
-export const decodePng = async (bytes: Uint8Array, load: () => Promise<Sharp> = loadSharp): Promise<Pixels> => {
+export const decodePng = async (bytes: Uint8Array, load = loadSharp, loadOther = loadFastPng): Promise<Pixels> => {
   checkPixels(bytes)
   const library = await load().catch(() => undefined)
   if (library !== undefined) {
@@ -36,7 +43,9 @@ export const decodePng = async (bytes: Uint8Array, load: () => Promise<Sharp> = 
     const { width, height, channels } = info
     return { width, height, channels, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }
   }
-  const { decode } = await import('fast-png')
+  const decode = await loadOther().catch((thrown: unknown) => {
+    throw new NoDecoder(systemReason(thrown).split('\n', 1)[0])
+  })
   const { width, height, channels, depth, data } = decode(bytes)
   if (!(data instanceof Uint8Array)) throw new Error(`${depth} bits a number`)
   return { width, height, channels, data }

@@ -6,8 +6,7 @@ import { pipeline, type Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import * as E from 'fp-ts/lib/Either.js'
 import { type DataError, dataError } from './error.ts'
-
-export const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))
+import { systemReason } from '../../ir/system-reason.ts'
 
 /** Whether there is a file at a path. */
 export const isFile = async (path: string): Promise<boolean> => {
@@ -52,7 +51,7 @@ export const readWhole = async (path: string, help: string): Promise<E.Either<Da
     const { buffer, byteOffset, byteLength } = await readFile(path)
     return E.right(new Uint8Array(buffer, byteOffset, byteLength))
   } catch (thrown) {
-    return E.left(dataError(path, 'a file that can be read', reasonOf(thrown), help))
+    return E.left(dataError(path, 'a file that can be read', systemReason(thrown), help))
   }
 }
 
@@ -68,7 +67,7 @@ export const readExactly = async (
     const found = (await stat(path)).size
     if (found !== size) return wrong(found)
   } catch (thrown) {
-    return E.left(dataError(path, `a file of ${size} bytes`, reasonOf(thrown), help))
+    return E.left(dataError(path, `a file of ${size} bytes`, systemReason(thrown), help))
   }
   const bytes = await readWhole(path, help)
   return E.isRight(bytes) && bytes.right.length !== size ? wrong(bytes.right.length) : bytes

@@ -4,8 +4,9 @@ import * as E from 'fp-ts/lib/Either.js'
 import { type ImageShape, inMemory, type Source } from './data-set.ts'
 import type { Published } from './divide.ts'
 import { type DataError, dataError } from './error.ts'
-import { locate, openChunks, reasonOf } from './files.ts'
+import { locate, openChunks } from './files.ts'
 import { checkedLabels } from './labels.ts'
+import { systemReason } from '../../ir/system-reason.ts'
 
 /** The usual name comes first. Archives differ in one character, and in whether they are packed. */
 const spellings = (part: 'train' | 't10k', kind: 'images' | 'labels'): ReadonlyArray<string> => {
@@ -115,7 +116,7 @@ export const parseIdx = async (
     }
   } catch (thrown) {
     const expected = path.endsWith('.gz') ? 'a gzip file that can be read' : 'a file that can be read'
-    return wrong(expected, reasonOf(thrown))
+    return wrong(expected, systemReason(thrown))
   }
   if (sizes === undefined || E.isLeft(sizes)) return wrong(`a header of ${header} bytes`, `${length} bytes`)
   const found = length > total ? `${length} bytes or more` : `${length} bytes`

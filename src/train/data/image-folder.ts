@@ -7,7 +7,7 @@ import type { ImageShape, Source } from './data-set.ts'
 import { loadSharp, type Sharp } from './decode-image.ts'
 import { holdOut, type Published } from './divide.ts'
 import { type DataError, dataError } from './error.ts'
-import { reasonOf } from './files.ts'
+import { systemReason } from '../../ir/system-reason.ts'
 
 export interface ImageFolderOptions {
   /** Height and width that every image is brought to: scaled until both fit, then cut around the middle. */
@@ -41,10 +41,12 @@ export const readImageFolder = async (
   root: string,
   options: ImageFolderOptions,
 ): Promise<E.Either<DataError, Published>> => {
-  const library = await (options.load ?? loadSharp)().catch(reasonOf)
+  const library = await (options.load ?? loadSharp)().catch(systemReason)
   if (typeof library === 'string') {
     const [reason = ''] = library.split('\n')
-    return E.left(dataError(name, 'the package sharp, which decodes images', reason, 'Run `npm install sharp`.'))
+    return E.left(
+      dataError(name, 'the package sharp, which decodes images', reason, 'Run npm install --save-dev sharp.'),
+    )
   }
   const shape: ImageShape = [3, options.imageSize, options.imageSize]
   const sourceOf = (listing: Listing): Source => decoded(listing, shape, library, options.cacheBytes)
@@ -83,7 +85,7 @@ const foldersIn = async (path: string): Promise<E.Either<DataError, ReadonlyArra
     if (names.length > 0) return E.right(names.sort())
     return E.left(dataError(path, 'a folder for each class', 'none', help))
   } catch (thrown) {
-    return E.left(dataError(path, 'a folder with one folder for each class', reasonOf(thrown), help))
+    return E.left(dataError(path, 'a folder with one folder for each class', systemReason(thrown), help))
   }
 }
 
@@ -110,7 +112,7 @@ const list = async (
         labels.push(classes.indexOf(folder))
       }
     } catch (thrown) {
-      return E.left(dataError(path, 'a folder of images', reasonOf(thrown), help))
+      return E.left(dataError(path, 'a folder of images', systemReason(thrown), help))
     }
     if (paths.length === before) {
       return E.left(dataError(path, `images (${[...extensions].join(', ')})`, 'none', help))
@@ -182,6 +184,6 @@ const decodeFile = async (
     }
     return E.right(out)
   } catch (thrown) {
-    return E.left(dataError(path, 'an image file', reasonOf(thrown), 'Replace the file or remove it.'))
+    return E.left(dataError(path, 'an image file', systemReason(thrown), 'Replace the file or remove it.'))
   }
 }

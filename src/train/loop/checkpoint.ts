@@ -16,6 +16,7 @@ import { type HistoryEntry, isEntry, revived } from './history.ts'
 import type { Recipe } from '../recipe/index.ts'
 import { type Held, moveRun, namesHeld, readHeld, type Run, type Tally, type Trainable } from './run.ts'
 import { slimGraph } from './slim-graph.ts'
+import { systemReason } from '../../ir/system-reason.ts'
 
 /** What a checkpoint belongs to; one of anything else is refused. */
 export type Identity = Readonly<Record<'recipe' | 'graph' | 'data', string>>
@@ -212,7 +213,7 @@ const readIfThere = async (path: string): Promise<E.Either<TrainError, Uint8Arra
   } catch (thrown) {
     if (!(thrown instanceof Error && 'code' in thrown)) throw thrown
     if (thrown.code === 'ENOENT') return E.right(undefined)
-    return E.left(trainError(path, 'a file that can be read', thrown.message, 'Check its permissions.'))
+    return E.left(trainError(path, 'a file that can be read', systemReason(thrown), 'Check its permissions.'))
   }
 }
 

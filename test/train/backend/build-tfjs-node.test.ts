@@ -71,18 +71,23 @@ describe('planning', () => {
   })
 
   test.each<[string, Partial<BuildFacts>, string, string]>([
-    ['another system', { platform: 'darwin' }, 'expected Linux, found darwin', 'npm install @tensorflow/tfjs-node@4'],
+    [
+      'another system',
+      { platform: 'darwin' },
+      'expected Linux, found darwin',
+      'npm install --save-dev @tensorflow/tfjs-node@4',
+    ],
     [
       'no package',
       { package: undefined },
       '@tensorflow/tfjs-node is not installed',
-      'npm install --ignore-scripts @tensorflow/tfjs-node@4 where chasec is installed (/project;',
+      'npm install --save-dev --ignore-scripts @tensorflow/tfjs-node@4 where chasec is installed (/project;',
     ],
     [
       'a package without sources',
       { package: { folder: '/p', sources: false, writable: true } },
       'no sources of its addon in /p',
-      'npm install --ignore-scripts @tensorflow/tfjs-node@4',
+      'npm install --save-dev --ignore-scripts @tensorflow/tfjs-node@4',
     ],
     [
       'a package of somebody else',

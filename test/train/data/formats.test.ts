@@ -138,6 +138,20 @@ describe('CIFAR-10 as PNG strips', () => {
     expect(absent).toMatchObject({ width: 1024, height: 6, channels: 3 })
   })
 
+  test('need one of the packages for PNG files, and name the one that always works', async () => {
+    const missing = (name: string) => (): Promise<never> =>
+      Promise.reject(new Error(`Cannot find package '${name}'\nImported from here`))
+    const whole = join(root, 'strips-undecoded')
+    write(join(whole, 'data_batch_1.png'), strip(images.slice(0, 2 * 3072)))
+    write(join(whole, 'train_lables.json'), '[6,9,9,4]')
+    const error = errorOf(
+      await readStrips('c', whole, small, (bytes) => decodePng(bytes, missing('sharp'), missing('fast-png'))),
+    )
+    expect(renderError(error)).toBe(
+      `${join(whole, 'data_batch_1.png')}: expected the package fast-png, which decodes PNG files, found Cannot find package 'fast-png'. Run npm install --save-dev fast-png; or sharp, which is faster.`,
+    )
+  })
+
   test.each([
     ['train_lables.json', '[6,9,9]', 'a JSON list of 4 labels', 'a list of 3'],
     ['train_lables.json', '[6,9,"9",4]', 'a JSON list of 4 labels', '"9" at place 2 (counted from 0)'],
@@ -151,7 +165,7 @@ describe('CIFAR-10 as PNG strips', () => {
       '',
     ],
     ['data_batch_2.png', 'no image', 'a PNG image of 1024x2 pixels with 3 channels', ''],
-    ['data_batch_2.png', undefined, 'a file that can be read', 'ENOENT'],
+    ['data_batch_2.png', undefined, 'a file that can be read', 'no such file'],
   ] as const)('refuses a damaged %s', async (name, content, expected, found) => {
     const damaged = join(root, 'strips-damaged')
     write(join(damaged, 'data_batch_1.png'), strip(images.slice(0, 2 * 3072)))
@@ -343,7 +357,7 @@ describe('image folders', () => {
     const load = (): Promise<never> => Promise.reject(new Error("Cannot find package 'sharp'\nImported from here"))
     const error = errorOf(await readImageFolder('images:x', root, { ...options, load }))
     expect(renderError(error)).toBe(
-      "images:x: expected the package sharp, which decodes images, found Cannot find package 'sharp'. Run `npm install sharp`.",
+      "images:x: expected the package sharp, which decodes images, found Cannot find package 'sharp'. Run npm install --save-dev sharp.",
     )
   })
 })

@@ -25,7 +25,7 @@ export const tfjsNode: Loader = loaderOf({
   name: 'tfjs-node',
   about: 'TensorFlow on all cores',
   install:
-    'Run npm install @tensorflow/tfjs-node@4; or, on Linux, npm install --ignore-scripts @tensorflow/tfjs-node@4 and ' +
+    'Run npm install --save-dev @tensorflow/tfjs-node@4; or, on Linux, npm install --save-dev --ignore-scripts @tensorflow/tfjs-node@4 and ' +
     'chasec doctor --build-tfjs-node, which builds it against the newer TensorFlow of Python.',
   packages: 'the package @tensorflow/tfjs-node',
   load: () => importing('@tensorflow/tfjs-node'),
@@ -35,7 +35,8 @@ export const tfjsNode: Loader = loaderOf({
 export const tfjsNodeGpu: Loader = loaderOf({
   name: 'tfjs-node-gpu',
   about: 'TensorFlow on an NVIDIA GPU',
-  install: 'Run npm install @tensorflow/tfjs-node-gpu@4; it needs Linux or Windows on x64, CUDA 11.2 and cuDNN 8.1.',
+  install:
+    'Run npm install --save-dev @tensorflow/tfjs-node-gpu@4; it needs Linux or Windows on x64, CUDA 11.2 and cuDNN 8.1.',
   packages: 'the package @tensorflow/tfjs-node-gpu on a machine with CUDA',
   load: async () => {
     const imported = await importing('@tensorflow/tfjs-node-gpu')

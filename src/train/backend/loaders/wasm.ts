@@ -5,7 +5,7 @@ import { registerKernels } from '../wasm/register.ts'
 export const wasm = loaderOf({
   name: 'wasm',
   about: 'WebAssembly with SIMD on one core',
-  install: 'Run npm install @tensorflow/tfjs-core@4 @tensorflow/tfjs-backend-wasm@4.',
+  install: 'Run npm install --save-dev @tensorflow/tfjs-core@4 @tensorflow/tfjs-backend-wasm@4.',
   packages: 'the packages @tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm',
   load: async () => {
     const core = await importCore()

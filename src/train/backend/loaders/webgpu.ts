@@ -1,7 +1,7 @@
 import { importCore, importOptional, loaderOf, property } from '../loader.ts'
 
 const install =
-  'Run npm install @tensorflow/tfjs-core@4 @tensorflow/tfjs-backend-webgpu@4 webgpu; it needs a Vulkan, Metal or Direct3D 12 driver.'
+  'Run npm install --save-dev @tensorflow/tfjs-core@4 @tensorflow/tfjs-backend-webgpu@4 webgpu; it needs a Vulkan, Metal or Direct3D 12 driver.'
 
 const isFunction = (value: unknown): value is (...values: ReadonlyArray<unknown>) => unknown =>
   typeof value === 'function'
