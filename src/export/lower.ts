@@ -43,6 +43,7 @@ export interface LowerOptions {
 
 const optionChoices: Readonly<Record<keyof LowerOptions, Choice>> = {
   producer: 'any',
+  shapes: 'any',
   external: 'any',
   externalName: 'any',
 }

@@ -113,7 +113,7 @@ describe('the report', () => {
     for (const line of [
       /^ {2}✓ Node {4}\d+\.\d+\.\d+ \(needed: >=\d+\.\d+\)$/m,
       /^ {2}– tfjs-node {6}TensorFlow on all cores: does not start: the process that ran it crashed \(SIGILL\)$/m,
-      /^ +Run npm install @tensorflow\/tfjs-node@4; .*chasec doctor --build-tfjs-node/m,
+      /^ +Run npm install --save-dev @tensorflow\/tfjs-node@4; .*chasec doctor --build-tfjs-node/m,
       /^ {2}– webgpu .* works, but is a program in place of a GPU: SwiftShader$/m,
       /^ +To use it all the same, give --backend webgpu\.$/m,
       /^ {2}✓ wasm .*: WebAssembly$/m,
