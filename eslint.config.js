@@ -54,7 +54,17 @@ const spreadInReduce = {
 
 export default ts.config(
   {
-    ignores: ['dist', 'web/dist', 'node_modules', 'coverage', '.logs', '.dist-*', 'src/onnx/onnx_pb.ts', 'test/models'],
+    ignores: [
+      'dist',
+      'site',
+      'web/dist',
+      'node_modules',
+      'coverage',
+      '.logs',
+      '.dist-*',
+      'src/onnx/onnx_pb.ts',
+      'test/models',
+    ],
   },
   js.configs.recommended,
   ...ts.configs.recommended,

@@ -21,10 +21,12 @@ import { fileURLToPath } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { decodeMap, decodeRecipe } from '../src/api/index.ts'
+import { decodeMap, decodeRecipe, renderError } from '../src/api/index.ts'
 import { isRecord } from '../src/ir/record.ts'
-import { type Command, commandsOf, type Fence, fencesOf, missingFrom, sessionOf } from './docs/fences.ts'
+import { type Command, commandsOf, type Fence, fencesOf, fileNameOf, missingFrom, sessionOf } from './docs/fences.ts'
 import { writeFixtures } from './docs/fixtures.ts'
+import { browser, usePage } from './docs/page.ts'
+import { recipePage } from './docs/recipe-page.ts'
 import { compileFiles } from './docs/typescript.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -52,7 +54,7 @@ const yourGradients = Float32Array.from(yourWeights, (_, i) => Math.sin(i))
 const yourStep = (_: ReadonlyArray<Uint8Array>) => ({ weights: [yourWeights], gradients: [yourGradients] })`,
 }
 
-const programOf = ({ line }: Fence): string => `line-${line}`
+const programOf = (fence: Fence): string => fileNameOf(fence) ?? `line-${fence.line}.ts`
 
 const inTypeScript = documents.flatMap((document) =>
   document.fences.filter(({ language }) => language === 'ts').map((fence) => ({ document, fence })),
@@ -70,11 +72,17 @@ beforeAll(async () => {
   chmodSync(join(bin, 'chasec'), 0o755)
   const files = inTypeScript.map(({ document, fence }) => {
     const own = Object.entries(readers).flatMap(([name, text]) => (fence.text.includes(name) ? [text] : []))
-    const path = join(document.folder, `${programOf(fence)}.ts`)
+    const path = join(document.folder, programOf(fence))
     writeFileSync(path, [...own, fence.text].join('\n'))
     return path
   })
   for (const document of documents) cpSync(join(brought, 'package.json'), join(document.folder, 'package.json'))
+  for (const document of documents) {
+    for (const fence of document.fences) {
+      const name = fileNameOf(fence)
+      if (name !== undefined) writeFileSync(join(document.folder, name), fence.text)
+    }
+  }
   problems.push(...compileFiles(files))
 })
 
@@ -143,9 +151,26 @@ const shell = (command: Command, cwd: string): void => {
 const decoded = (data: unknown): ReadonlyArray<string> => {
   if (!isRecord(data)) return ['not an object']
   if ('apiVersion' in data) return []
-  if ('masks' in data) return E.isLeft(decodeMap(data)) ? ['no map of masks'] : []
+  if (Object.values(data).some((entry) => isRecord(entry) && 'weight' in entry)) {
+    const map = decodeMap(data)
+    return E.isLeft(map) ? [renderError(map.left)] : []
+  }
   const recipe = decodeRecipe('method' in data ? data : { method: { name: 'dense' }, ...data })
   return E.isLeft(recipe) ? recipe.left.map(({ subject, expected, found }) => `${subject}: ${expected}, ${found}`) : []
+}
+
+/** Where commands that train were met first. */
+const trains = new Map<string, string>()
+
+/** Why a command is not run. */
+const reasonOf = (document: string, { text, line }: Command): string | undefined => {
+  const place = `${document}, line ${line}`
+  if (text.startsWith('chasec train') && !text.includes('--resume')) {
+    const before = trains.get(text)
+    if (before !== undefined) return `is run for ${before}`
+    trains.set(text, place)
+  }
+  return notRun.find(([pattern]) => pattern.test(text))?.[1]
 }
 
 const testFence = (document: (typeof documents)[number], fence: Fence, after: Fence | undefined): void => {
@@ -155,7 +180,7 @@ const testFence = (document: (typeof documents)[number], fence: Fence, after: Fe
     case 'console': {
       const commands = fence.language === 'sh' ? commandsOf(fence) : sessionOf(fence)
       for (const [i, command] of commands.entries()) {
-        const reason = notRun.find(([pattern]) => pattern.test(command.text))?.[1]
+        const reason = reasonOf(document.name, command)
         const name = `line ${command.line}: ${command.text}${reason === undefined ? '' : ` (skipped: ${reason})`}`
         it.skipIf(reason !== undefined)(name, { timeout: 0 }, () => {
           if (i === 0) prepared(document)
@@ -164,10 +189,27 @@ const testFence = (document: (typeof documents)[number], fence: Fence, after: Fe
       }
       return
     }
+    case 'html':
+      it.skipIf(!existsSync(browser))(
+        `${title}: the page is built, and compiles and runs a model${existsSync(browser) ? '' : ` (skipped: no ${browser})`}`,
+        { timeout: 0 },
+        async () => {
+          expect(problems).toEqual([])
+          const cwd = prepared(document)
+          const { said, bytes, elsewhere } = await usePage(cwd, join(cwd, 'masked.onnx'))
+          const [, before = NaN, after = NaN] =
+            /^(\d+) -> (\d+) multiply-accumulates; .* ms$/.exec(said)?.map(Number) ?? []
+          expect(after).toBeLessThan(before)
+          expect(bytes).toBeGreaterThan(0)
+          expect(elsewhere).toEqual([])
+        },
+      )
+      return
     case 'ts':
+      if (fileNameOf(fence) !== undefined) return
       it(`${title}: TypeScript runs`, { timeout: 0 }, () => {
         expect(problems).toEqual([])
-        ran(process.execPath, [`${programOf(fence)}.js`], prepared(document))
+        ran(process.execPath, [programOf(fence).replace(/ts$/, 'js')], prepared(document))
       })
       return
     case 'python': {
@@ -200,6 +242,27 @@ const testFence = (document: (typeof documents)[number], fence: Fence, after: Fe
 
 describe.each(documents)('$name', (document) => {
   for (const [i, fence] of document.fences.entries()) testFence(document, fence, document.fences[i + 1])
+})
+
+describe('npm run docs', () => {
+  it('makes a site without warnings that loads nothing from elsewhere', { timeout: 0 }, () => {
+    const site = join(folder, 'site')
+    ran(process.execPath, [join(root, 'node_modules', 'typedoc', 'bin', 'typedoc'), '--out', site], root)
+    const pages = readdirSync(site, { recursive: true, encoding: 'utf8' }).filter((name) => /\.(html|css)$/.test(name))
+    expect(pages).toContain(join('documents', 'recipe.html'))
+    const loads =
+      /<(?:script|link|img|iframe|source)\b[^>]*(?:src|href|srcset)="(?:https?:)?\/\/|(?:@import|url\()\s*["']?(?:https?:)?\/\//
+    expect(pages.filter((name) => loads.test(readFileSync(join(site, name), 'utf8')))).toEqual([])
+  })
+})
+
+/** Without what a formatter does: spaces that align tables, lengths of lines. */
+const plain = (text: string): string => text.replace(/-{3,}/g, '---').replace(/\s+/g, ' ')
+
+describe('docs/recipe.md', () => {
+  it('is what `npm run recipes` writes: every entry that decoders know', () => {
+    expect(plain(readFileSync(join(root, 'docs', 'recipe.md'), 'utf8'))).toBe(plain(`${recipePage()}\n`))
+  })
 })
 
 describe('these tests', () => {

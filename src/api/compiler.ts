@@ -3,6 +3,8 @@
  *
  * Its names mean what they mean in `chasec`, but {@link readModelBytes}: here it reads ONNX, and models of TensorFlow.js where it
  * is given `tensorFlowJs`, the reader of `chasec/compiler/tensorflowjs`.
+ *
+ * @module chasec/compiler
  */
 export { type Failure, renderError } from '../ir/failure.ts'
 export type { Graph } from '../ir/graph.ts'

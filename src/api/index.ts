@@ -3,6 +3,8 @@
  *
  * Everything a user can get wrong comes back as `Left` of a {@link Failure}; {@link renderError} makes it a sentence. The
  * same calls as rejecting promises are in `chasec/promise`.
+ *
+ * @module chasec
  */
 export { type Failure, renderError } from '../ir/failure.ts'
 export type { Graph } from '../ir/graph.ts'

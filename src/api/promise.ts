@@ -1,6 +1,8 @@
 /**
  * The calls of `chasec` for those who do not use fp-ts: each resolves to what the other entry has as `Right`, and rejects
  * with a {@link FailureError} for what it has as `Left`. Calls that cannot fail are the same in both.
+ *
+ * @module chasec/promise
  */
 import * as api from './index.ts'
 import { fromEither, fromTask } from './settle.ts'

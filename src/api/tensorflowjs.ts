@@ -1,2 +1,6 @@
-/** The reader of TensorFlow.js models for `chasec/compiler`; it does not need TensorFlow.js. */
+/**
+ * The reader of TensorFlow.js models for `chasec/compiler`; it does not need TensorFlow.js.
+ *
+ * @module chasec/compiler/tensorflowjs
+ */
 export { readTensorFlowJs } from '../read/tfjs/index.ts'

@@ -24,6 +24,10 @@ export const fencesOf = (markdown: string): ReadonlyArray<Fence> => {
   return fences
 }
 
+/** The name of the file that a block is, where a comment in its first line says one. */
+export const fileNameOf = ({ text }: Fence): string | undefined =>
+  /^(?:\/\/|#|<!--) ([\w.-]+\.(?:ts|yaml|html))(?: -->)?$/m.exec(text.split('\n')[0] ?? '')?.[1]
+
 export interface Command {
   readonly line: number
   readonly text: string

@@ -5,7 +5,7 @@ import * as tfl from '@tensorflow/tfjs-layers'
 import { encode } from 'fast-png'
 import type { Graph } from '../../src/ir/graph.ts'
 import * as ops from '../../src/ir/ops/index.ts'
-import { type Tensor, tensorOf } from '../../src/ir/tensor.ts'
+import { elements, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
 import { sizeOf } from '../../src/ir/type.ts'
 import { axisMask, type Masks } from '../../src/masks/mask.ts'
 import { buildGraph } from '../builder.ts'
@@ -86,10 +86,18 @@ export const writeFixtures = async (folder: string, root: string): Promise<void>
   const graph = net()
   const weights = new Map(graph.constants)
   const masked = Float32Array.from({ length: sizeOf(shape) }, (_, i) => kept[Math.floor(i / (channels * 9))] ?? 1)
-  const normal = normals(uniforms(4))
   for (const { weight } of firsts) {
-    const values = masked.map((bit) => (bit * normal()) / Math.sqrt(channels * 9))
-    weights.set(weight, tensorOf('float32', shape, values))
+    const tensor = graph.constants.get(weight)
+    if (tensor === undefined) throw new Error(`no weight ${weight}`)
+    const values = elements(tensor)
+    weights.set(
+      weight,
+      tensorOf(
+        'float32',
+        shape,
+        masked.map((bit, i) => bit * Number(values[i] ?? 0)),
+      ),
+    )
   }
   for (const name of ['model.onnx', 'resnet50.onnx', 'dense.onnx']) writeModel(join(folder, name), graph)
   for (const name of ['masked.onnx', 'pruned.onnx']) writeModel(join(folder, name), { ...graph, constants: weights })

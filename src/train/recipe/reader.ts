@@ -43,7 +43,8 @@ export interface Entries {
 
 const shown = (x: unknown): string => (x === undefined ? 'nothing' : (JSON.stringify(x)?.slice(0, 60) ?? typeof x))
 
-const rangeText = ({ min, max, aboveMin, belowMax, whole }: Range): string =>
+/** Which numbers a range holds, in words. */
+export const rangeText = ({ min, max, aboveMin, belowMax, whole }: Range): string =>
   [
     whole === true ? 'a whole number' : 'a number',
     aboveMin === true ? `above ${min}` : `of at least ${min}`,

@@ -42,9 +42,19 @@ export const defaultEpochs = 30
 export const decodeRecipe = (data: unknown): E.Either<NonEmptyArray<RecipeError>, Recipe> => {
   const problems: RecipeError[] = []
   const entries = entriesOf(data, '', problems)
-  const method = methodOf(entries)
+  const recipe = readRecipe(entries)
+  const { warmup } = recipe.learningRate
+  if (warmup >= recipe.epochs && problems.length === 0) {
+    const help = 'Shorten the warm-up, or train for more epochs.'
+    entries.note('learningRate.warmup', `less than the ${recipe.epochs} epochs of training`, `${warmup}`, help)
+  }
+  return isNonEmpty(problems) ? E.left(problems) : E.right(recipe)
+}
+
+/** The recipe that `entries` describe, each looked at by itself. */
+export const readRecipe = (entries: Entries): Recipe => {
   const recipe: Recipe = {
-    method,
+    method: methodOf(entries),
     epochs: entries.number('epochs', { min: 1, whole: true }, defaultEpochs),
     batch: entries.number('batch', { min: 1, whole: true }, 128),
     partial: entries.flag('partial', true),
@@ -59,12 +69,7 @@ export const decodeRecipe = (data: unknown): E.Either<NonEmptyArray<RecipeError>
     slim: entries.flag('slim', true),
   }
   entries.end()
-  const { warmup } = recipe.learningRate
-  if (warmup >= recipe.epochs && problems.length === 0) {
-    const help = 'Shorten the warm-up, or train for more epochs.'
-    entries.note('learningRate.warmup', `less than the ${recipe.epochs} epochs of training`, `${warmup}`, help)
-  }
-  return isNonEmpty(problems) ? E.left(problems) : E.right(recipe)
+  return recipe
 }
 
 const methodOf = (entries: Entries): Method => {
