@@ -10,6 +10,7 @@ import { sortScript, sortScriptDigest } from '../../src/report/view/sort-script.
 import { speedSentence } from '../../src/report/view/speed.tsx'
 import { stagesOf } from '../../src/report/view/stages.ts'
 import { verdictOf } from '../../src/report/view/verdict.ts'
+import type { Measurement } from '../../src/run/measure.ts'
 import type { Difference } from '../../src/run/verify.ts'
 import type { Results } from '../../src/report/results.ts'
 import { judgeByNoise } from '../../src/run/compare.ts'
@@ -123,6 +124,12 @@ describe('the manifest', () => {
   })
 })
 
+const onWebGpu = (measurement: Measurement, speedup: Measurement['speedup']): Measurement => ({
+  ...measurement,
+  provider: 'webgpu',
+  speedup,
+})
+
 describe('the page', () => {
   const page = renderPage(results)
 
@@ -201,6 +208,10 @@ describe('the page', () => {
     const [first, second] = measurements
     if (first === undefined || second === undefined) throw new Error('two measurements')
     const close = { ...second, speedup: { q1: 0.97, median: 1.02, q3: 1.05 } }
+    const onGpu = measurements.map((m) => onWebGpu(m, { q1: 8, median: 9, q3: 10 }))
+    const both = renderPage({ ...results, measured: { speed: [...measurements, ...onGpu] } })
+    expect(both).toMatch('It runs 1.60x as fast as the masked model')
+    expect(both).toMatch('Compiled runs 9.00x as fast as dense')
     expect(speedSentence(close, first)).toMatch('neither faster nor slower than dense beyond the noise')
     expect(speedSentence({ ...second, speedup: { q1: 0.8, median: 0.9, q3: 0.95 } }, first)).toMatch('runs slower')
   })

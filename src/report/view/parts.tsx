@@ -65,8 +65,8 @@ export const Cards = ({ cards }: { readonly cards: ReadonlyArray<Card> }): VNode
       <div class="card" key={name}>
         <dt>{printable(name)}</dt>
         <dd>
-          <b>{printable(figure)}</b>
-          <span class="soft">{printable(detail)}</span>
+          <b>{tied(figure)}</b>
+          <span class="soft">{tied(detail)}</span>
         </dd>
       </div>
     ))}

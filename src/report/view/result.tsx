@@ -3,7 +3,7 @@ import type { ComponentChildren, VNode } from 'preact'
 import { printable } from '../../ir/printable.ts'
 import type { LayerReport } from '../../passes/compile.ts'
 import { totalRows } from '../compile-table.ts'
-import { matchNotes, matchRows, matchTitles } from '../match-table.ts'
+import { matchNotes, matchRows, matchTitles, renderMatchLine } from '../match-table.ts'
 import { formatRanges } from '../ranges.ts'
 import { adviceLeftOutLine, fullReason, reasonMeanings, shortReasons, totalReasons } from '../reasons.ts'
 import type { Results } from '../results.ts'
@@ -332,22 +332,26 @@ const Facts = ({ facts }: { readonly facts: ReadonlyArray<readonly [string, Comp
 const Matched = ({ results: { matching } }: Props): VNode | null =>
   matching === undefined ? null : (
     <Section title="Masks and their weights" words={['mask']}>
-      <Table
-        label="Masks and their weights"
-        columns={matchTitles.map((title, at): Column<ReadonlyArray<string>> => ({
-          title: at === 4 ? 'its shape' : title,
-          cell: (row) => (at === 0 || at === 3 ? <Name of={row[at] ?? ''} /> : printable(row[at] ?? '')),
-          key: (row) => row[at] ?? '',
-          numeric: at === 2,
-          wide: at === 0 || at === 3 || at === 5,
-        }))}
-        rows={matchRows(matching)}
-      />
-      {matchNotes(matching).map((note) => (
-        <Text tone="soft" key={note}>
-          {printable(note)}
-        </Text>
-      ))}
+      <Text>{printable(renderMatchLine(matching).split('\n')[0] ?? '')}</Text>
+      <details>
+        <summary>Each mask and its weight</summary>
+        <Table
+          label="Masks and their weights"
+          columns={matchTitles.map((title, at): Column<ReadonlyArray<string>> => ({
+            title: at === 4 ? 'its shape' : title,
+            cell: (row) => (at === 0 || at === 3 ? <Name of={row[at] ?? ''} /> : printable(row[at] ?? '')),
+            key: (row) => row[at] ?? '',
+            numeric: at === 2,
+            wide: at === 0 || at === 3 || at === 5,
+          }))}
+          rows={matchRows(matching)}
+        />
+        {matchNotes(matching).map((note) => (
+          <Text tone="soft" key={note}>
+            {printable(note)}
+          </Text>
+        ))}
+      </details>
     </Section>
   )
 

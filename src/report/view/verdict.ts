@@ -15,7 +15,9 @@ export interface Verdict {
 
 export const verdictOf = (name: string, results: Results): Verdict => {
   const [first, ...others] = results.measured?.speed ?? []
-  const last = others.at(-1)
+  const last = others
+    .filter(({ runtime, provider }) => runtime === first?.runtime && provider === first.provider)
+    .at(-1)
   return {
     ...trustOf(results),
     happened: happenedTo(name, results),
