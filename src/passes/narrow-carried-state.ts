@@ -485,34 +485,34 @@ const apply = ({ graph, node, bodies }: Site, cuts: ReadonlyArray<Cut>): Narrowe
         if (!isOwn) part.renamed.set(read.name, restored)
         let type = withSizes(input.type, inside)
         part.inputs[at] = { name, type }
-        for (const [i, cut] of own.entries()) {
-          const kept = keptBy(cut)
-          const all = [...cut.needed.keys()]
-          const known = all.filter((index) => kept.includes(index) || Number.isNaN(cut.constants[index]))
-          const next = (isLast: boolean): ValueId => (isLast ? restored : fresh(`${read.name}_part`))
-          const isLast = i === own.length - 1
-          if (known.length > kept.length) {
-            const isWhole = known.length === all.length
-            const to = next(isLast && isWhole)
-            const from = part.head.nodes.length
-            restore(part.head, [name, to], type, cut.axis, { from: kept, to: known, numberOf: () => 0 })
-            zeros.push(
-              ...part.head.nodes
-                .slice(from)
-                .flatMap((one) => one.outputs)
-                .filter((one) => one !== restored),
-            )
-            type = withSizes(type, new Map([[cut.axis, known.length]]))
-            name = to
-            if (isWhole) continue
-          }
-          const to = next(isLast)
-          restore(part.head, [name, to], type, cut.axis, {
-            from: known,
-            to: all,
-            numberOf: (index) => cut.constants[index] ?? 0,
-          })
-          type = withSizes(type, new Map([[cut.axis, all.length]]))
+        // Zeros first: what is not needed is not where constants are known, which come back at all positions.
+        const steps = own.flatMap(
+          (cut): ReadonlyArray<{ readonly axis: number; readonly isZero: boolean } & Restored> => {
+            const kept = keptBy(cut)
+            const all = [...cut.needed.keys()]
+            const isConstant = (index: number): boolean => !Number.isNaN(cut.constants[index])
+            const known = all.filter((index) => kept.includes(index) || !isConstant(index))
+            const zero = { axis: cut.axis, isZero: true, from: kept, to: known, numberOf: () => 0 }
+            // The channel that stays where none has to is one of them.
+            const from = known.map((index) => (isConstant(index) ? -1 : index))
+            const constant = {
+              axis: cut.axis,
+              isZero: false,
+              from,
+              to: all,
+              numberOf: (i: number) => cut.constants[i] ?? 0,
+            }
+            return [...(known.length > kept.length ? [zero] : []), ...(all.some(isConstant) ? [constant] : [])]
+          },
+        )
+        steps.sort((one, other) => Number(other.isZero) - Number(one.isZero))
+        for (const [i, step] of steps.entries()) {
+          const to = i === steps.length - 1 ? restored : fresh(`${read.name}_part`)
+          const from = part.head.nodes.length
+          restore(part.head, [name, to], type, step.axis, step)
+          const added = part.head.nodes.slice(from).flatMap((one) => one.outputs)
+          if (step.isZero) zeros.push(...added.filter((one) => one !== restored))
+          type = withSizes(type, new Map([[step.axis, step.to.length]]))
           name = to
         }
       }

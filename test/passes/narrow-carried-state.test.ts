@@ -369,6 +369,44 @@ describe('If', () => {
     ],
     output: [info(`${p}c`, ['a', 'b'])],
   })
+  test('reads constants of channels at all positions, though none of these is needed where they are known', async () => {
+    const branch = (p: string): GraphInit => ({
+      name: p,
+      node: [
+        node('Reshape', ['v', 'flat'], [`${p}a`]),
+        node('MatMul', [`${p}a`, `${p}w`], [`${p}b`]),
+        node('Tanh', [`${p}b`], [`${p}c`]),
+      ],
+      output: [info(`${p}c`, ['a', 'b'])],
+    })
+    const graph: GraphInit = {
+      input: [info('x', ['N', 3, 2, 2])],
+      output: [info('y', ['N', 5])],
+      initializer: [
+        dense('nought', [], [0]),
+        dense('shift', [3, 1, 1], [-0.8, 0.1, 0.3]),
+        { name: 'flat', dims: [2n], dataType: 7, int64Data: [0n, 12n] },
+        matrix('tw', 12, 5),
+        matrix('ew', 12, 5, { columns: [1] }),
+      ],
+      node: [
+        node('Mul', ['x', 'nought'], ['z']),
+        node('Add', ['z', 'shift'], ['v']),
+        node('ReduceMax', ['x'], ['most'], { attribute: [{ name: 'keepdims', type: Type.INT, i: 0n }] }),
+        node('Greater', ['most', 'nought'], ['test']),
+        node('If', ['test'], ['y'], {
+          attribute: [subgraph('then_branch', branch('t')), subgraph('else_branch', branch('e'))],
+        }),
+      ],
+    }
+    const x = numbers([2, 3, 2, 2])
+    const negative = new ort.Tensor(
+      'float32',
+      Float32Array.from(Array.from(x.data, Number), (v) => -1 - Math.abs(v)),
+      x.dims,
+    )
+    await compiled(graph, [{ x }, { x: negative }])
+  })
   test('loses what is constant in both branches, what nothing needs, and what both do not read', async () => {
     const graph: GraphInit = {
       input: [info('x', [2, 4]), info('c', [], 'bool')],
