@@ -227,11 +227,19 @@ describe('what a user can get wrong is exit code 2 and a sentence', () => {
     ['an unknown command', ['compress'], /expected one of compile, .*, found compress/],
     ['an unknown option', [...compileNet, '-o', 'bad', '--fast'], /--fast: expected an option of chasec compile/],
     ['a missing output', compileNet, /--output: expected <folder>, found nothing/],
-    ['a target that does not exist', [...compileNet, '-o', 'bad', '--target', 'tpu'], /--target: expected one of cpu, cuda, webgpu, found tpu/],
+    [
+      'a target that does not exist',
+      [...compileNet, '-o', 'bad', '--target', 'tpu'],
+      /--target: expected one of cpu, cuda, webgpu, found tpu/,
+    ],
     ['a shape without a size', [...compileNet, '-o', 'bad', '--shape', 'N'], /Write it like N=4/],
     ['a dimension that does not exist', [...compileNet, '-o', 'bad', '--shape', 'M=4'], /open dimension.*N.*x/],
     ['sizes that do not fit', [...compileNet, '-o', 'bad', '--shape', 'x=1,4,8,8'], /the size 3 along axis 1/],
-    ['a model that does not exist', ['compile', 'nothing.onnx', '-o', 'bad'], /<model>: expected a model that exists, found nothing\.onnx/],
+    [
+      'a model that does not exist',
+      ['compile', 'nothing.onnx', '-o', 'bad'],
+      /<model>: expected a model that exists, found nothing\.onnx/,
+    ],
     ['a model that is none', ['compile', 'masks.safetensors', '-o', 'bad'], /error: .*onnx/i],
     ['masks that do not exist', ['compile', 'net.onnx', '--masks', 'none.npz', '-o', 'bad'], /none\.npz/],
     [
