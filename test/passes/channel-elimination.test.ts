@@ -11,6 +11,7 @@ import { tensorOf } from '../../src/ir/tensor.ts'
 import { tensorType } from '../../src/ir/type.ts'
 import { noMasks } from '../../src/masks/mask.ts'
 import { compile, type LayerReport } from '../../src/passes/compile.ts'
+import { channelConstants } from '../../src/passes/channel-elimination/constants.ts'
 import { trackingOf } from '../../src/passes/channel-elimination/tracking.ts'
 import { buildGraph, convNormRelu, type GraphBuilder, type Zeros } from '../builder.ts'
 import { compareCompiled, orThrow } from '../fuzz/differential.ts'
@@ -175,6 +176,18 @@ describe('constants', () => {
     expect(width('conv0')).toBe('4 -> 8')
     // The normalisation behind it is folded all the same.
     expect(nodes).toEqual(['Conv', 'Relu', 'Conv', 'Add', 'Relu'])
+  })
+  test('what is handed on unchanged, as cuts do, is known however often that happens', () => {
+    const values: string[] = []
+    const graph = buildGraph({ x: ['N', 4, 64, 64] }, (b) => {
+      const y = convNormRelu(b, 'a', 'x', [16, 4, 1], { rows: range(8) })
+      // 32 channels of 64 by 64 doubles are 1 MiB, and 64 MiB are kept.
+      values.push(conv(b, 'b', y, [32, 16, 3], { columns: range(16).slice(8) }))
+      for (let n = 0; n < 100; n++) values.push(b.op(ops.Identity, [values.at(-1) ?? '']))
+      return [conv(b, 'c', values.at(-1) ?? '', [4, 32, 1])]
+    })
+    const { patterns } = channelConstants(graph)
+    expect(values.filter((value) => patterns(value, 1)?.has(31) === true)).toEqual(values)
   })
   test('of a large image, constants that meet padding ride on a carrier', () => {
     const network = (size: number) =>

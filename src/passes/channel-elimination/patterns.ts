@@ -69,12 +69,20 @@ export type PatternFinder = (
   sources: PatternSources,
 ) => Evaluated | undefined
 
-/** A finder for the nodes of one graph, in order; it stops when the limits of work and memory are reached. */
+/**
+ * A finder for the nodes of one graph, in order; it stops when the limits of work and memory are reached. What a node hands on
+ * unchanged, as a cut does, counts for neither.
+ */
 export const patternFinder = (graph: Graph): PatternFinder => {
   const isLinkedAlike = linkedAlike(graph)
   let [work, memory] = [Math.min(workLimit, workFor(graph)), memoryLimit]
   return (view, output, axis, size, before, sources) => {
-    const { node, ctx, links, contraction } = view
+    const { node, op, ctx, links, contraction } = view
+    const same = output === 0 ? op.identity?.(ctx) : undefined
+    if (same !== undefined) {
+      const patterns = sources.constants.patterns(node.inputs[same] ?? '', axis)
+      return patterns && { patterns, numbers: new Map() }
+    }
     const type = ctx.outputs[output]
     const shape = singleShape(graph, node.outputs[output] ?? '')
     if (links === 'opaque' || type?.kind !== 'tensor' || !isFloat(type.dtype) || shape === undefined) return undefined
