@@ -1052,6 +1052,13 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: quantization,
   },
   {
+    guard: 'what stands for zero is a term of what is rounded',
+    file: 'src/ir/families/quantized-elements.ts',
+    from: ' + Math.abs(zero))',
+    to: ')',
+    tests: quantization,
+  },
+  {
     guard: 'what is rounded from several integers is one number',
     file: 'src/ir/families/quantized-elements.ts',
     from: '|| (found !== undefined && found !== value)',
@@ -1101,17 +1108,17 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: quantization,
   },
   {
-    guard: 'a computed bias of integers pays for nothing',
+    guard: 'a bias of integers is a constant',
     file: 'src/ir/families/integer-products.ts',
-    from: '(!biasGiven || integers?.shape.length === 1)',
-    to: 'integers?.shape.length !== 2',
+    from: '(integers?.shape.length !== 1 || ',
+    to: '(integers !== undefined && ',
     tests: quantization,
   },
   {
-    guard: 'a computed bias does not lose channels unseen',
+    guard: 'a bias of integers has one for each output',
     file: 'src/ir/families/integer-products.ts',
-    from: 'if ((biasGiven || isNew) && bias === undefined)',
-    to: 'if (bias !== undefined && isNew && bias === undefined)',
+    from: ' || integers.shape[0] !== outputs)',
+    to: ')',
     tests: quantization,
   },
   {

@@ -70,7 +70,7 @@ const weightOf = (ctx: NodeContext<unknown>, { weight }: IntegerProduct, axis: n
   }
 }
 
-/** The contraction that a product of integers is; undefined where its weight or what it is rounded by is computed. */
+/** The contraction that a product of integers is; undefined where its weight, its bias or what it is rounded by is computed. */
 export const integerContraction = (
   ctx: NodeContext<unknown>,
   product: IntegerProduct,
@@ -86,16 +86,16 @@ export const integerContraction = (
   const to = dtypeOf(type)
   if (inputScale === undefined || outputScale === undefined || outputZero === undefined || to === undefined)
     return undefined
+  const { outputs } = channelsOf(weight, geometry)
   const biasGiven = product.bias !== undefined && Boolean(ctx.node.inputs[product.bias])
   const integers = product.bias === undefined ? undefined : ctx.constant(product.bias)
-  const { outputs } = channelsOf(weight, geometry)
-  const isPayable = product.bias !== undefined && (!biasGiven || integers?.shape.length === 1)
-  const bias = isPayable ? biasOf(weight, integers, inputScale, outputs) : undefined
+  if (biasGiven && (integers?.shape.length !== 1 || integers.shape[0] !== outputs)) return undefined
+  const bias = product.bias === undefined ? undefined : biasOf(weight, integers, inputScale, outputs)
   let known: ReturnType<typeof elements> | undefined
-  const biasAt = (o: number): number | undefined => {
+  const biasAt = (o: number): number => {
     if (!biasGiven) return 0
     known ??= bias && elements(bias)
-    return known === undefined ? undefined : Number(known[o])
+    return Number(known?.[o])
   }
   return {
     ...geometry,
@@ -109,10 +109,10 @@ export const integerContraction = (
       return quantized(sum / outputScale, outputZero, to)
     },
     sampling: undefined,
-    payable: isPayable,
+    payable: bias !== undefined,
     admits: heldShiftRefused(bias),
     bias: biasAt,
-    biasSize: (o) => Math.abs(biasAt(o) ?? Infinity),
+    biasSize: (o) => Math.abs(biasAt(o)),
     scale: inputScale,
     rebuild: (change, names) => {
       const { port: weightPort, scale, zero } = product.weight
@@ -126,12 +126,11 @@ export const integerContraction = (
         [zero ?? -1, made.zero, weight.zero],
       ]
       for (const [port, next, before] of parts) if (next !== undefined && next !== before) operands.set(port, next)
-      if (product.bias !== undefined && (change.outputs !== undefined || changesBias(change, biasGiven))) {
-        const isNew = !biasGiven && changesBias(change, false)
-        if ((biasGiven || isNew) && bias === undefined) return E.left('its bias is computed')
-        const next = bias && (biasGiven || isNew) ? rebiasHeld(bias, change) : undefined
-        if (next !== undefined && E.isLeft(next)) return next
-        if (next !== undefined) operands.set(product.bias, next.right.stored)
+      const isChanged = (biasGiven && change.outputs !== undefined) || changesBias(change, biasGiven)
+      if (product.bias !== undefined && bias !== undefined && isChanged) {
+        const next = rebiasHeld(bias, change)
+        if (E.isLeft(next)) return next
+        operands.set(product.bias, next.right.stored)
       }
       const node = { ...ctx.node, ...change.node, attrs: withGroups(ctx.node.attrs, change.groups) }
       return E.right(replaceOperands(node, operands, names, `${ctx.node.inputs[weightPort] ?? ''}_bias`))

@@ -43,9 +43,12 @@ export const scalingOn = (ctx: InferContext<unknown>, scale: number, zero: numbe
 /** What an integer stands for. */
 export const realOf = ({ scale, zero }: Scaling, q: number): number => (q - zero) * scale
 
-/** The integer that a result of terms of magnitude up to `size` is rounded to, where that is certain. */
+/**
+ * The integer that a result of terms of magnitude up to `size` is rounded to, where that is certain. Kernels may add what stands for
+ * zero before they round, which makes it one of the terms.
+ */
 export const integerOf = ({ scale, zero }: Scaling, x: number, dtype: DType, size: number): number | undefined =>
-  quantized(x / scale, zero, dtype, size / scale)
+  quantized(x / scale, zero, dtype, size / scale + Math.abs(zero))
 
 /** An operator on the elements of quantized operands, which are broadcast. */
 export interface ElementOptions<A> {

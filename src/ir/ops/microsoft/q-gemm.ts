@@ -7,7 +7,7 @@ import { gatherOperands } from '../../gather-operands.ts'
 import { countOf, inputShape, outputShape, sameIndex } from '../../links.ts'
 import { type Contraction, defineOp, type NodeContext } from '../../op.ts'
 import { numbersOf } from '../../evaluate.ts'
-import { type Dense, tensorOf } from '../../tensor.ts'
+import { type Dense, materialize, tensorOf } from '../../tensor.ts'
 import { isStatic, tensorType, unknownDim } from '../../type.ts'
 
 interface QGemmAttributes {
@@ -74,6 +74,17 @@ export const QGemm = defineOp<'com.microsoft.QGemm', QGemmAttributes>({
     { port: 0, scale: 1, zero: 2, axis: attrs.transA === 0 ? 0 : 1 },
     { port: 3, scale: 4, zero: 5, axis: attrs.transB === 0 ? 1 : 0 },
   ],
+  // What C adds to all rows alike is a bias of one axis, which follows the columns.
+  simplify: (ctx, fresh) => {
+    const [c, columns] = [ctx.constant(6), outputShape(ctx)?.[1]]
+    if (c === undefined || !isStatic(columns) || (c.shape.at(-2) ?? 1) !== 1) return undefined
+    if (c.shape.length === 1 && c.shape[0] === columns) return undefined
+    const addend = addendOf(materialize(c))
+    const bias = Array.from({ length: columns }, (_, column) => addend(0, column))
+    const name = fresh(ctx.node.inputs[6] ?? '')
+    const inputs = ctx.node.inputs.map((input, port) => (port === 6 ? name : input))
+    return { nodes: [{ ...ctx.node, inputs }], constants: new Map([[name, tensorOf(c.dtype, [columns], bias)]]) }
+  },
   shrink: (s) => {
     const c = contraction(s)
     return c === undefined ? gatherOperands(s) : shrinkContraction(s, c)
@@ -84,12 +95,11 @@ export const QGemm = defineOp<'com.microsoft.QGemm', QGemmAttributes>({
     const [as, bs] = [numbersOf(centred(a, aZero, 0)), numbersOf(centred(b, bZero, columnAxis))]
     const [rows = 0, depth = 0] = a.shape
     const columns = b.shape[columnAxis] ?? 0
-    const bias = c && biasReader(c, columns)
-    if (c !== undefined && bias === undefined) return undefined
+    const addend = c && addendOf(c)
     const sums = new Float64Array(rows * columns)
     for (let at = 0; at < sums.length; at++) {
       const [m, n] = [Math.floor(at / columns), at % columns]
-      let sum = bias?.(n) ?? 0
+      let sum = addend?.(m, n) ?? 0
       for (let k = 0; k < depth; k++) {
         sum += (as[m * depth + k] ?? 0) * (bs[columnAxis === 1 ? k * columns + n : n * depth + k] ?? 0)
       }
@@ -107,8 +117,8 @@ export const QGemm = defineOp<'com.microsoft.QGemm', QGemmAttributes>({
     ),
 })
 
-/** What C adds to each column, where it adds the same to all rows. */
-const biasReader = (c: Dense, columns: number): ((column: number) => number) | undefined => {
-  const values = numbersOf(c)
-  return values.length === columns ? (n) => values[n] ?? 0 : undefined
+/** What C, which is broadcast, adds to a row and column. */
+const addendOf = (c: Dense): ((row: number, column: number) => number) => {
+  const [height, width, values] = [c.shape.at(-2) ?? 1, c.shape.at(-1) ?? 1, numbersOf(c)]
+  return (row, column) => values[(height === 1 ? 0 : row * width) + (width === 1 ? 0 : column)] ?? 0
 }

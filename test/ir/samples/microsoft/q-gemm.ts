@@ -28,4 +28,17 @@ export default [
     scale(0.05),
     zero('uint8', 90),
   ]),
+  ...[[5], [1, 5], [1], [], [5, 1], [5, 5]].map((shape) =>
+    sample(`adds [${shape.join()}]`, [
+      integers([5, 4]),
+      scale(0.02),
+      zero('uint8', 100),
+      weight([4, 5]),
+      scale(0.01),
+      zero('int8', 0),
+      weight(shape, 'int32'),
+      scale(0.05),
+      zero('uint8', 90),
+    ]),
+  ),
 ]
