@@ -46,6 +46,18 @@ output y: float32[N,2]`,
     ['MatMulInteger', 'Cast', 'Mul', 'Mul'],
   ],
   [
+    'QGemm',
+    `input x: uint8[N,2]
+const w: int8[2,3] = [1, 2, 3, 4, 5, 6]
+const s: float32[] = 0.5
+const z: uint8[] = 3
+const wz: int8[] = 0
+const c: int32[1,1] = [7]
+y = com.microsoft.QGemm(x, s, z, w, s, wz, c, s, z)
+output y: uint8[N,3]`,
+    ['com.microsoft.QGemm'],
+  ],
+  [
     'FastGelu',
     'input x: float32[N,3]\nconst b: float32[3] = [1, 2, 3]\ny = com.microsoft.FastGelu(x, b)\noutput y: float32[N,3]',
     ['Add', 'com.microsoft.FastGelu'],
@@ -183,6 +195,16 @@ test('every operator of com.microsoft that is several others has a case here', (
     .flatMap(({ name, simplify: apart }) => (apart && name.startsWith('com.microsoft.') ? [name.slice(14)] : []))
     .filter((name) => !cases.some(([op]) => op === name))
   expect(missing).toEqual([])
+})
+
+test('what QGemm adds to all rows alike becomes a bias of one axis', () => {
+  const [, body = ''] = cases.find(([op]) => op === 'QGemm') ?? []
+  const made = (c: string): ReadonlyArray<number> | undefined => {
+    const { nodes, constants } = right(simplify.run(parsed(body.replace('[1,1] = [7]', c))))
+    return constants.get(nodes[0]?.inputs[6] ?? '')?.shape
+  }
+  expect(['[] = 7', '[1] = [7]', '[1,3] = [7, 8, 9]'].map(made)).toEqual([[3], [3], [3]])
+  expect(made('[2,1] = [7, 8]')).toEqual([2, 1])
 })
 
 test.each([
