@@ -4,8 +4,8 @@ import { reasonMeanings, shortReasons, totalReasons } from './reasons.ts'
 import type { Style } from './style.ts'
 import { renderTable, shorten } from './table.ts'
 import { adviceLeftOutLine, adviceLine } from './reasons.ts'
-import { describeSizes, fractionReached } from './totals.ts'
-import { formatBytes, formatChange, formatCount, formatPercent, formatRelativeChange, plural } from './units.ts'
+import { describeReached, describeSizes } from './totals.ts'
+import { formatBytes, formatChange, formatCount, formatRelativeChange, plural } from './units.ts'
 
 const nameWidth = 40
 
@@ -50,14 +50,8 @@ const renderTotals = (report: CompileReport, style: Style): string => {
     rows,
     style,
   )
-  const notes = [aloneNote(report), sizesNote(report)].filter((note) => note !== '')
+  const notes = [describeReached(report, 'MACs'), sizesNote(report)].filter((note) => note !== '')
   return [table, ...notes.map(style.dim)].join('\n')
-}
-
-const aloneNote = (report: CompileReport): string => {
-  const reached = fractionReached(report)
-  if (reached === undefined) return 'The masks leave no multiplication out that a layer could save by itself.'
-  return `If every layer could shrink by itself: ${formatCount(report.alone)} MACs; ${formatPercent(reached)} of that reduction was reached.`
 }
 
 const sizesNote = ({ sizes }: CompileReport): string => {

@@ -1,12 +1,24 @@
 /** The figures every rendering of a compile report starts with. */
 import type { CompileReport } from '../passes/compile.ts'
+import { formatCount, formatPercent } from './units.ts'
 
 /**
  * Which share of the multiplications that could go, if every layer could shrink regardless of its neighbours, did go;
- * undefined when none could.
+ * undefined when none could. Above 1 where layers were joined, or products of computed values shrank with them: that no
+ * layer can do by itself.
  */
 export const fractionReached = ({ before, after, alone }: CompileReport): number | undefined =>
   before.macs > alone ? (before.macs - after.macs) / (before.macs - alone) : undefined
+
+/** What was saved, held against what every layer could save by itself; `macs` is what multiply-accumulates are called. */
+export const describeReached = (report: CompileReport, macs: string): string => {
+  const reached = fractionReached(report)
+  if (reached === undefined) return 'The masks leave no multiplication out that a layer could save by itself.'
+  const alone = `If every layer could shrink by itself, ${formatCount(report.alone)} ${macs} would be left`
+  if (reached <= 1) return `${alone}; ${formatPercent(reached)} of that reduction was reached.`
+  const left = formatCount(report.after.macs)
+  return `${alone}; there are ${left}, fewer than that, because layers were joined or products between them shrank too.`
+}
 
 /** `Sizes N = 1, H = 224`, for reports; empty without open dimensions. */
 export const describeSizes = (sizes: Readonly<Record<string, number>>): string =>

@@ -8,8 +8,8 @@ import { formatRanges } from '../ranges.ts'
 import { adviceLeftOutLine, fullReason, reasonMeanings, shortReasons, totalReasons } from '../reasons.ts'
 import type { Results } from '../results.ts'
 import { againstDense } from '../training.ts'
-import { describeSizes, fractionReached } from '../totals.ts'
-import { formatChange, formatCount, formatError, formatPercent, formatRelativeChange, plural } from '../units.ts'
+import { describeReached, describeSizes } from '../totals.ts'
+import { formatChange, formatCount, formatError, formatRelativeChange, plural } from '../units.ts'
 import { DensityMaps } from './density.tsx'
 import { type Card, Cards, Key, Name, Section, Text, tied } from './parts.tsx'
 import { Speed } from './speed.tsx'
@@ -87,7 +87,6 @@ const Figures = ({ results: { report, training } }: Props): VNode => {
 
 const Widths = ({ results: { report } }: Props): VNode | null => {
   if (report.layers.length === 0) return null
-  const reached = fractionReached(report)
   const sizes = describeSizes(report.sizes)
   return (
     <Section title="Widths along the network" words={['channel', 'width', 'alone', 'multiply-accumulates']}>
@@ -102,9 +101,7 @@ const Widths = ({ results: { report } }: Props): VNode | null => {
         }))}
       />
       <Text>
-        {reached === undefined
-          ? 'The masks leave no multiplication out that a layer could save by itself.'
-          : `If every layer could shrink by itself, ${formatCount(report.alone)} multiply-accumulates would be left; ${reached > 1 ? 'more than that reduction was reached: layers became one' : `${formatPercent(reached)} of that reduction was reached`}.`}
+        {describeReached(report, 'multiply-accumulates')}
         {sizes !== '' && ` Counted for ${printable(sizes)}.`}
       </Text>
     </Section>
