@@ -96,6 +96,24 @@ export const atLeast =
     return value
   }
 
+/** Reads a whole number in a range, both ends included. */
+export const wholeBetween =
+  (least: number, most: number) =>
+  (text: string): number => {
+    const value = /^\d+$/.test(text) ? Number(text) : NaN
+    if (!(value >= least && value <= most)) throw new WrongArgument(`a whole number from ${least} to ${most}`)
+    return value
+  }
+
+/** Reads a number between two others, these excluded. */
+export const inside =
+  (least: number, most: number) =>
+  (text: string): number => {
+    const value = text.trim() === '' ? NaN : Number(text)
+    if (!(value > least && value < most)) throw new WrongArgument(`a number above ${least} and below ${most}`)
+    return value
+  }
+
 /** Reads a number in a range, both ends included. */
 export const between =
   (least: number, most: number) =>

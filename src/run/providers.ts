@@ -296,3 +296,13 @@ export const chooseProvider = async (
   }
   return E.right({ ...started.right, provider, why })
 }
+
+/** Whether models can be run on the provider asked for; of `auto`, whether they can be run at all. */
+export const checkProvider =
+  (wanted: Provider | 'auto', options: ProviderOptions = {}): TaskEither<RunError, undefined> =>
+  async () => {
+    const chosen = await chooseProvider(wanted === 'auto' ? 'cpu' : wanted, options)
+    if (E.isLeft(chosen)) return chosen
+    await chosen.right.worker.close()
+    return E.right(undefined)
+  }

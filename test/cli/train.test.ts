@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -196,9 +196,10 @@ describe('train --masks', () => {
     const args = ['--model', 'whole/dense/trained.onnx', '--masks', 'zeros', '--method', 'rigl', '--data', mnist]
     const { code, stderr } = run([...args, '--epochs', '1', '-o', 'new3'])
     expect(code).toBe(2)
-    expect(stderr).toMatch('method: expected dense, which leaves masks as they are, found rigl')
-    // Nothing has begun: the folder is free for another try.
-    expect(readdirSync(at('new3'))).toEqual([])
+    expect(stderr).toMatch(
+      '--masks: expected method dense beside it, which leaves masks as they are, found method rigl',
+    )
+    expect(existsSync(at('new3'))).toBe(false)
   })
 })
 
@@ -240,6 +241,34 @@ describe('train refuses', () => {
     writeFileSync(at('broken.yaml'), 'epochs: 3\n  batch: [\n')
     expect(told(['--model', 'mlp', '--data', mnist, '--recipe', 'broken.yaml', '-o', 'new'])).toMatch('line 1')
     expect(told([...small, '--preset', 'chase-cifar-vgg19', '-o', 'new'])).toMatch('--preset')
+  })
+
+  it('options that do not go together, and what this machine cannot do, before it looks for data', () => {
+    const none = ['--model', 'mlp', '--data', 'mnist:nowhere', '--epochs', '1', '-o', 'new4']
+    const both = told([...none, '--method', 'dense', '--dense', '--image-size', '32'])
+    expect(both).toMatch('--dense: expected a method beside it that makes the network sparse, found method dense')
+    expect(both).toMatch('--image-size: expected --data images:DIR beside it, found --data mnist:nowhere')
+    expect(told([...none, '--method', 'dense', '--validation-share', '1'])).toMatch(
+      '--validation-share: expected a number above 0 and below 1, found 1',
+    )
+    writeFileSync(at('no-model.onnx'), 'text')
+    expect(told([...none, '--method', 'dense', '--model', 'no-model.onnx'])).toMatch(
+      'expected a serialised ONNX ModelProto, found a text',
+    )
+    mkdirSync(at('file'))
+    writeFileSync(at('file', 'run'), '')
+    expect(told([...none, '--method', 'dense', '-o', join('file', 'run', 'deeper')])).toMatch('a folder for the run')
+    // Without any of them it does.
+    expect(told([...none, '--method', 'dense'])).toMatch('nowhere')
+  })
+
+  it('a method that does not fit the data, before it trains the dense network', () => {
+    writeFileSync(at('seldom.yaml'), recipe.replace('channelsEvery: 8', 'channelsEvery: 1000'))
+    const seldom = small.map((arg) => (arg === 'recipe.yaml' ? 'seldom.yaml' : arg))
+    const text = told([...seldom, '--dense', '-o', 'new5'])
+    expect(text).toMatch('channelsEvery of method chase: expected an interval within the training')
+    expect(text).not.toMatch('epoch 1/')
+    expect(existsSync(at('new5'))).toBe(false)
   })
 
   it('data that are not there, saying which file and where to get it', () => {

@@ -13,6 +13,7 @@ import { renderTraining } from '../../report/training-table.ts'
 import { formatBytes } from '../../report/units.ts'
 import { renderDifference, summariseDifference } from '../../report/verify-table.ts'
 import type { Provider } from '../../run/protocol.ts'
+import { checkProvider } from '../../run/providers.ts'
 import {
   type BackendName,
   backendNames,
@@ -23,16 +24,19 @@ import {
   parseDataSource,
   presets,
   type Trained,
+  tryTraining,
 } from '../../train/index.ts'
 import {
   atLeast,
   between,
   type CommonFlags,
+  inside,
   jsonOption,
   masksOption,
   progressOption,
   providerOption,
   targetOption,
+  wholeBetween,
 } from '../flags.ts'
 import { type InterruptedCode, interruptedCodes, interruptible, leavable } from '../interrupt.ts'
 import { done, type Outcome, tell } from '../outcome.ts'
@@ -41,7 +45,7 @@ import type { Terminal } from '../terminal.ts'
 import { type Baseline, finish, type Finished, saveTrained } from '../train/finish.ts'
 import { openInputs } from '../train/inputs.ts'
 import { planOf } from '../train/plan.ts'
-import { claimFolder, makeFolder, releaseFolder, runFolder, settingsFor } from '../train/run-folder.ts'
+import { claimFolder, makeFolder, releaseFolder, runFolder, settingsFor, tryRunFolder } from '../train/run-folder.ts'
 import { type Alive, alive } from '../train/signs-of-life.ts'
 import type { SettingsFlags } from '../train/settings.ts'
 import { existing, wrongBy } from '../wrong-argument.ts'
@@ -126,8 +130,12 @@ export const trainCommand = (run: RunCommand): Command =>
     .option('--learning-rate <number>', 'largest learning rate', between(0, 1e6))
     .option('--seed <number>', 'decides weights, masks, data order and augmentation', atLeast(0))
     .option('--train-size <count>', 'train on this many of the training images', atLeast(1))
-    .option('--validation-share <fraction>', 'part of the training images for validation (default: 0.1)', between(0, 1))
-    .option('--image-size <pixels>', 'height and width that the images of a folder are brought to', atLeast(1))
+    .option('--validation-share <fraction>', 'part of the training images for validation (default: 0.1)', inside(0, 1))
+    .option(
+      '--image-size <pixels>',
+      'height and width that the images of a folder are brought to',
+      wholeBetween(1, 4096),
+    )
     .option('--dense', 'also train the dense network by the same recipe, to compare with')
     .addOption(
       new Option('--backend <backend>', 'what computes; auto takes the first of these that works')
@@ -178,22 +186,18 @@ const trainAlive = async (life: Alive, flags: TrainFlags): Promise<E.Either<Fail
   if (E.isLeft(found)) return found
   const settings = found.right
   const { recipe } = settings
+  const { resume = false, checkpointEvery, target, provider } = flags
+  const folder = runFolder(flags.output)
+  // All that can be wrong is told before images are read, and what follows from them before the first step.
+  const place = await tryRunFolder(flags.output)
+  if (E.isLeft(place)) return place
+  const runs = await checkProvider(provider)()
+  if (E.isLeft(runs)) return runs
+  const backend = await openBackend(flags.backend)()
+  if (E.isLeft(backend)) return backend
   const inputs = await openInputs(settings, say)
   if (E.isLeft(inputs)) return inputs
   const { data, start, masks } = inputs.right
-  const backend = await openBackend(flags.backend)()
-  if (E.isLeft(backend)) return backend
-  const claimed = await claimFolder(flags.output, settings)
-  if (E.isLeft(claimed)) return claimed
-  const { name, description, passedOver } = backend.right
-  const why = passedOver.length === 0 ? '' : ` (chasec doctor tells why not ${passedOver.map(shortName).join(', ')})`
-  terminal.note(`backend ${name}: ${description}${why}`)
-  const folder = runFolder(flags.output)
-  const { resume = false, checkpointEvery, target, provider } = flags
-  const said = resume || flags.epochs !== undefined || flags.preset !== undefined
-  const epochsUnsaid = !said && recipe.epochs === defaultEpochs
-  const plan = planOf(settings, { graph: start.graph, data, folder: flags.output, checkpointEvery, epochsUnsaid })
-  terminal.note(renderPlan(plan, terminal.noteStyle))
   const common = {
     graph: start.graph,
     data,
@@ -201,6 +205,23 @@ const trainAlive = async (life: Alive, flags: TrainFlags): Promise<E.Either<Fail
     resume,
     ...(checkpointEvery === undefined ? {} : { checkpointEvery }),
   }
+  const given = masks === undefined ? {} : { masks }
+  if (settings.dense) {
+    // What is wrong with the sparse network is not told when the dense one has been trained for hours.
+    say('making ready')
+    const checkpoint = { path: folder.checkpoint, resume }
+    const tried = await tryTraining(start.graph, data, recipe, { backend: backend.right, ...given, checkpoint })()
+    if (E.isLeft(tried)) return tried
+  }
+  const claimed = await claimFolder(flags.output, settings)
+  if (E.isLeft(claimed)) return claimed
+  const { name, description, passedOver } = backend.right
+  const why = passedOver.length === 0 ? '' : ` (chasec doctor tells why not ${passedOver.map(shortName).join(', ')})`
+  terminal.note(`backend ${name}: ${description}${why}`)
+  const said = resume || flags.epochs !== undefined || flags.preset !== undefined
+  const epochsUnsaid = !said && recipe.epochs === defaultEpochs
+  const plan = planOf(settings, { graph: start.graph, data, folder: flags.output, checkpointEvery, epochsUnsaid })
+  terminal.note(renderPlan(plan, terminal.noteStyle))
   const { result: trained, interrupted } = await interruptible<Both>(async (signal) => {
     let dense = start
     if (settings.dense) {
@@ -214,7 +235,6 @@ const trainAlive = async (life: Alive, flags: TrainFlags): Promise<E.Either<Fail
       const saved = await saveTrained(first.right, job.folder)
       if (E.isLeft(saved)) return saved
     }
-    const given = masks === undefined ? {} : { masks }
     const job = { ...common, ...given, title: recipe.method.name, folder, recipe, signal }
     return E.map((result: Trained) => [result, dense] as const)(await trainNetwork(life, job))
   })

@@ -19,21 +19,31 @@ export interface TrainInputs {
   readonly masks: Masks | undefined
 }
 
+/** What is wrong with the network or its masks is told before images are read, where the network is a file. */
 export const openInputs = async (settings: Settings, say: Say): Promise<E.Either<Failure, TrainInputs>> => {
+  const file = await networkFile(settings, say)
+  if (E.isLeft(file)) return file
+  const masked = file.right === undefined ? E.right(undefined) : await withMasks(file.right, settings, say)
+  if (E.isLeft(masked)) return masked
   say(`opening ${settings.data}`)
   const data = await openImages(settings)
   if (E.isLeft(data)) return data
-  const start = await startingPoint(settings, data.right)
+  if (masked.right !== undefined) return E.right({ data: data.right, ...masked.right })
+  const start = modelFor(settings, data.right)
   if (E.isLeft(start)) return start
-  const { masks } = settings
-  if (masks === undefined) return E.right({ data: data.right, start: start.right, masks: undefined })
-  const inputs = await masksFor(start.right.graph, { masks }, say)
+  const inputs = await withMasks(start.right, settings, say)
+  return E.isLeft(inputs) ? inputs : E.right({ data: data.right, ...inputs.right })
+}
+
+const withMasks = async (
+  start: Baseline,
+  { masks }: Settings,
+  say: Say,
+): Promise<E.Either<Failure, Omit<TrainInputs, 'data'>>> => {
+  if (masks === undefined) return E.right({ start, masks: undefined })
+  const inputs = await masksFor(start.graph, { masks }, say)
   if (E.isLeft(inputs)) return inputs
-  return E.right({
-    data: data.right,
-    start: { ...start.right, graph: inputs.right.graph },
-    masks: inputs.right.masks,
-  })
+  return E.right({ start: { ...start, graph: inputs.right.graph }, masks: inputs.right.masks })
 }
 
 const openImages = ({ data, recipe, trainSize, validationShare, imageSize }: Settings) =>
@@ -44,15 +54,16 @@ const openImages = ({ data, recipe, trainSize, validationShare, imageSize }: Set
     ...(imageSize === undefined ? {} : { imageSize }),
   })()
 
-/** The network before training: a model with fresh weights, or a file. */
-const startingPoint = async (
-  { model, recipe }: Settings,
-  { classes, shape }: DataSet,
-): Promise<E.Either<Failure, Baseline>> => {
-  if (model.endsWith('.onnx') || existsSync(model)) {
-    const read = await readModel(model)()
-    return E.map((graph: Graph): Baseline => ({ graph, about: 'as read', trained: true }))(read)
-  }
+/** The network of a file; undefined where the model is one by name. */
+const networkFile = async ({ model }: Settings, say: Say): Promise<E.Either<Failure, Baseline | undefined>> => {
+  if (!model.endsWith('.onnx') && !existsSync(model)) return E.right(undefined)
+  say(`reading ${model}`)
+  const read = await readModel(model)()
+  return E.map((graph: Graph): Baseline => ({ graph, about: 'as read', trained: true }))(read)
+}
+
+/** A model by name, with fresh weights, for images of this size and these classes. */
+const modelFor = ({ model, recipe }: Settings, { classes, shape }: DataSet): E.Either<Failure, Baseline> => {
   const parsed = parseModel(model)
   if (E.isLeft(parsed)) return parsed
   const built = parsed.right.build({ classes: classes.length, shape, seed: recipe.seed })

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import { writeError } from '../../disk/error.ts'
 import { systemCode } from '../../disk/file-system.ts'
+import { tryFolders } from '../../disk/writable.ts'
 import { type Failure, failure } from '../../ir/failure.ts'
 import { toJson } from '../../report/json.ts'
 import { version } from '../../package/version.ts'
@@ -52,6 +53,16 @@ export const runFolder = (folder: string): RunFolder => ({
 export const makeFolder = async (folder: string): Promise<E.Either<Failure, undefined>> => {
   try {
     await mkdir(folder, { recursive: true })
+    return E.right(undefined)
+  } catch (thrown) {
+    return unusable(folder, thrown)
+  }
+}
+
+/** Whether the folder of a run can be made, or written into; nothing is made. */
+export const tryRunFolder = async (folder: string): Promise<E.Either<Failure, undefined>> => {
+  try {
+    await tryFolders(folder)
     return E.right(undefined)
   } catch (thrown) {
     return unusable(folder, thrown)

@@ -48,17 +48,20 @@ type Data = Readonly<Record<string, unknown>>
 const usage = (subject: string, expected: string, found: string, help: string): E.Either<Failure, never> =>
   E.left(failure('UsageError', subject, expected, found, help))
 
-/** Settings from the command line. Errors: all that is missing, and everything that is wrong with the recipe. */
+/**
+ * Settings from the command line. Errors: all that is missing, options that do not go together, and everything that is wrong
+ * with the recipe.
+ */
 export const settingsFrom = async (flags: SettingsFlags): Promise<E.Either<Failure, Settings>> => {
   const { model, data, masks, trainSize, validationShare, imageSize, dense = false } = flags
   const recipe = await recipeFrom(flags)
-  if (model === undefined || data === undefined) {
-    const [first, ...others] = [
-      ...(model === undefined ? [missing('--model', 'the name of a model, or an ONNX file', nameHelp)] : []),
-      ...(data === undefined ? [missing('--data', 'a kind and a folder', 'For example --data cifar10:DIR.')] : []),
-      ...(E.isLeft(recipe) ? [recipe.left] : []),
-    ]
-    invariant(first !== undefined, 'something is missing')
+  const [first, ...others] = [
+    ...(model === undefined ? [missing('--model', 'the name of a model, or an ONNX file', nameHelp)] : []),
+    ...(data === undefined ? [missing('--data', 'a kind and a folder', 'For example --data cifar10:DIR.')] : []),
+    ...(E.isLeft(recipe) ? [recipe.left] : conflictsWith(recipe.right, flags)),
+    ...(imageSize === undefined || data === undefined || data.startsWith('images:') ? [] : [sizeOfItsOwn(data)]),
+  ]
+  if (first !== undefined) {
     const whole = failure(
       'UsageError',
       'chasec train',
@@ -68,7 +71,7 @@ export const settingsFrom = async (flags: SettingsFlags): Promise<E.Either<Failu
     )
     return E.left(together(first, others, whole))
   }
-  if (E.isLeft(recipe)) return recipe
+  invariant(model !== undefined && data !== undefined && E.isRight(recipe), 'whatever is missing has been told')
   return E.right({
     model,
     data,
@@ -79,6 +82,22 @@ export const settingsFrom = async (flags: SettingsFlags): Promise<E.Either<Failu
     dense,
     recipe: recipe.right,
   })
+}
+
+/** Options that do not go with the method. */
+const conflictsWith = ({ method }: Recipe, { masks, dense }: SettingsFlags): ReadonlyArray<Failure> => {
+  if (masks !== undefined && method.name !== 'dense') {
+    const expected = 'method dense beside it, which leaves masks as they are'
+    return [failure('UsageError', '--masks', expected, `method ${method.name}`, 'Leave the masks or the method out.')]
+  }
+  if (masks !== undefined || dense !== true || method.name !== 'dense') return []
+  const help = 'Leave --dense out: the dense network is the one that is trained.'
+  return [failure('UsageError', '--dense', 'a method beside it that makes the network sparse', 'method dense', help)]
+}
+
+const sizeOfItsOwn = (data: string): Failure => {
+  const help = 'Leave it out: only a folder of images is brought to a size.'
+  return failure('UsageError', '--image-size', '--data images:DIR beside it', `--data ${data}`, help)
 }
 
 const missing = (option: string, expected: string, help: string): Failure =>

@@ -18,4 +18,4 @@ export {
 } from './history.ts'
 export { networkOf } from './network.ts'
 export type { EvaluationProgress, Progress } from './progress.ts'
-export { type CheckpointOptions, train, type Trained, type TrainOptions } from './train.ts'
+export { type CheckpointOptions, train, type Trained, type TrainOptions, tryTraining } from './train.ts'

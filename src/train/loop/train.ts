@@ -81,39 +81,54 @@ interface Job {
 export const train =
   (graph: Graph, data: DataSet, recipe: Recipe, options: TrainOptions = {}): TaskEither<TrainError, Trained> =>
   async () => {
-    const problem = misfit(graph, data) ?? intervalProblem(options) ?? masksProblem(recipe, options)
-    if (problem !== undefined) return E.left(problem)
-    const { backend: chosen = 'auto' } = options
-    const backend = typeof chosen === 'string' ? await openBackend(chosen)() : E.right(chosen)
-    if (E.isLeft(backend)) return backend
-    const trainable = trainableOf(graph, backend.right)
-    if (E.isLeft(trainable)) return trainable
-    const perEpoch = stepsPerEpoch(data.train.size, recipe.batch, recipe.partial)
-    const length: Length = { steps: recipe.epochs * perEpoch, stepsPerEpoch: perEpoch }
-    const identity = identityOf(trainable.right.executor.graph, data, recipe)
-    const resumed = options.checkpoint?.resume === true ? options.checkpoint.path : undefined
-    const run = await beginRun(trainable.right, {
-      data,
-      recipe,
-      length,
-      identity,
-      resumed,
-      masks: options.masks ?? noMasks,
-    })
-    if (E.isLeft(run)) {
-      trainable.right.executor.dispose()
-      return run
-    }
-    const job: Job = { run: run.right, data, recipe, length, identity, options }
+    const begun = await begin(graph, data, recipe, options)
+    if (E.isLeft(begun)) return begun
+    const { run, length, identity } = begun.right
+    const job: Job = { run, data, recipe, length, identity, options }
     try {
       if (lastPlan(job.run.history)?.epochs !== recipe.epochs) notePlan(job)
-      options.onHistory?.(run.right.history)
+      options.onHistory?.(run.history)
       const completed = await runSteps(job)
       return E.isLeft(completed) ? completed : await resultOf(job.run, completed.right)
     } finally {
       disposeRun(job.run)
     }
   }
+
+/** Does what {@link train} does before its first step, and leaves it there: all that it refuses by then, nothing else. */
+export const tryTraining =
+  (graph: Graph, data: DataSet, recipe: Recipe, options: TrainOptions = {}): TaskEither<TrainError, undefined> =>
+  async () => {
+    const begun = await begin(graph, data, recipe, options)
+    if (E.isLeft(begun)) return begun
+    disposeRun(begun.right.run)
+    return E.right(undefined)
+  }
+
+/** A run that stands before its first step, or where its checkpoint is. */
+const begin = async (
+  graph: Graph,
+  data: DataSet,
+  recipe: Recipe,
+  options: TrainOptions,
+): Promise<E.Either<TrainError, Pick<Job, 'run' | 'length' | 'identity'>>> => {
+  const problem = misfit(graph, data) ?? intervalProblem(options) ?? masksProblem(recipe, options)
+  if (problem !== undefined) return E.left(problem)
+  const { backend: chosen = 'auto' } = options
+  const backend = typeof chosen === 'string' ? await openBackend(chosen)() : E.right(chosen)
+  if (E.isLeft(backend)) return backend
+  const trainable = trainableOf(graph, backend.right)
+  if (E.isLeft(trainable)) return trainable
+  const perEpoch = stepsPerEpoch(data.train.size, recipe.batch, recipe.partial)
+  const length: Length = { steps: recipe.epochs * perEpoch, stepsPerEpoch: perEpoch }
+  const identity = identityOf(trainable.right.executor.graph, data, recipe)
+  const resumed = options.checkpoint?.resume === true ? options.checkpoint.path : undefined
+  const masks = options.masks ?? noMasks
+  const run = await beginRun(trainable.right, { data, recipe, length, identity, resumed, masks })
+  if (E.isRight(run)) return E.right({ run: run.right, length, identity })
+  trainable.right.executor.dispose()
+  return run
+}
 
 const misfit = (graph: Graph, data: DataSet): TrainError | undefined => {
   const [[input, ...others], [output]] = [graph.inputs, graph.outputs]
