@@ -62,7 +62,7 @@ export default ts.config(
       'coverage',
       '.logs',
       '.dist-*',
-      'src/onnx/onnx_pb.ts',
+      '**/onnx/onnx_pb.ts',
       'test/models',
     ],
   },

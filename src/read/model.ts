@@ -262,11 +262,10 @@ const skeleton = (
   irVersion: number,
   sparse: ReadonlyArray<SparseTensorProto>,
 ): Uint8Array => {
-  const { field } = GraphProtoSchema
-  const modelled = [field.name, field.node, field.initializer, field.output, field.sparseInitializer]
-  const rest = without(GraphProtoSchema, graph, irVersion >= overridableSince ? [...modelled, field.input] : modelled)
+  const modelled = ['name', 'node', 'initializer', 'output', 'sparseInitializer'] as const
+  const rest = without(GraphProtoSchema, graph, irVersion >= overridableSince ? [...modelled, 'input'] : modelled)
   rest.sparseInitializer = graph.sparseInitializer.filter((one) => !sparse.includes(one))
-  const out = without(ModelProtoSchema, model, [ModelProtoSchema.field.irVersion, ModelProtoSchema.field.graph])
+  const out = without(ModelProtoSchema, model, ['irVersion', 'graph'])
   out.graph = rest
   return encode(ModelProtoSchema, out)
 }
