@@ -77,14 +77,12 @@ const reshaped = (layout: Layout, shape: Shape): Layout | undefined => {
         axis.push(token)
         break
       }
-      if (!isStatic(token.size) || !isStatic(left)) return undefined
+      if (!isStatic(token.size) || !isStatic(left) || token.size === 0) return undefined
       if (token.size % left === 0) {
-        const stride = (token.stride * token.size) / left
         // What is cut off is slower than what is left.
         const inner = token.size / left
         axis.push({ ...token, size: left, stride: token.stride * inner })
         rest.push({ ...token, size: inner })
-        if (stride === 0) return undefined
         break
       }
       if (left % token.size !== 0) return undefined
@@ -140,12 +138,12 @@ const operandOf = (graph: Graph, made: ValueId, isSwapped: boolean): Operand | u
     if (layout === undefined || layout.length < 4) return false
     const [batch = [], ...heads] = layout.slice(0, -2)
     const [places = [], size = []] = isSwapped ? layout.slice(-2).toReversed() : layout.slice(-2)
-    const channels = rank === 3 ? ['channel'] : ['head', 'size']
     return (
       isInOrder(batch, 'batch') &&
       isInOrder(places, 'places') &&
-      isInOrder([...heads.flat(), ...size], ...channels) &&
-      (rank === 3 || isInOrder(size, 'size'))
+      (rank === 3
+        ? isInOrder([...heads.flat(), ...size], 'channel')
+        : isInOrder(heads.flat(), 'head') && isInOrder(size, 'size'))
     )
   })
 }
@@ -318,6 +316,33 @@ const find = (graph: Graph, node: Node): Found | undefined => {
 const scaleOf = ({ scores: { scale }, size }: Found): number | undefined =>
   Math.fround(scale) === Math.fround(1 / Math.sqrt(size)) ? undefined : scale
 
+/** A shape with as many axes of size 1 in front as give it `rank`. */
+const ofRank = (shape: Shape, rank: number): Shape => [
+  ...Array.from({ length: rank - shape.length }, () => 1),
+  ...shape,
+]
+
+/** The shape `[batch, heads, queries, keys]` of what meets scores; undefined where heads differ in both axes that scores have for them. */
+const besideScores = (graph: Graph, value: ValueId, scores: Scores): Shape | undefined => {
+  const [shape, whole] = [shapeOf(graph.types.get(value)), shapeOf(graph.types.get(scores.q))]
+  if (shape === undefined || whole === undefined) return undefined
+  const [batch = 1, ...others] = ofRank(shape, whole.length)
+  if (whole.length === 4) return [batch, ...others]
+  const [shared = 1, repeated = 1, ...places] = others
+  if (shared !== 1 && repeated !== 1) return undefined
+  return [batch, shared === 1 ? repeated : shared, ...places]
+}
+
+/** Whether a shape is that of numbers for each query and key, for each sample and each head or for all of them. */
+const isForScores = (shape: Shape | undefined, { heads, sizes }: Found): boolean => {
+  const [batch = 0, own = 0, ...places] = shape ?? []
+  return (
+    [1, sizes.batch].includes(batch) &&
+    [1, heads].includes(Number(own)) &&
+    sameShape(places, [sizes.queries, sizes.keys])
+  )
+}
+
 /** ONNX's own operator, if it computes that. */
 const asAttention = (graph: Graph, found: Found): Node | undefined => {
   const { q, k, v, heads, shared, scores, sizes, keeps, last } = found
@@ -337,24 +362,14 @@ const asAttention = (graph: Graph, found: Found): Node | undefined => {
       mask = own
     } else mask = scores.takes
   } else if (keeps !== undefined) return undefined
-  const rank = shapeOf(graph.types.get(mask))?.length ?? 0
-  if (rank > 4) {
+  const whole = besideScores(graph, mask, scores)
+  if ((shapeOf(graph.types.get(mask))?.length ?? 0) > 4) {
     const wider = soleProducer(graph, mask)
     if (!isOp(wider, Unsqueeze)) return undefined
     mask = wider.inputs[0] ?? ''
   }
-  const [places, samples] = [
-    [sizes.queries, sizes.keys],
-    [heads, sizes.batch],
-  ]
-  const shape = shapeOf(graph.types.get(mask))
-  const fits =
-    shape !== undefined &&
-    sameShape(shape.slice(-2), places) &&
-    shape
-      .slice(0, -2)
-      .toReversed()
-      .every((size, i) => size === 1 || size === samples[i])
+  const shape = shapeOf(graph.types.get(mask)) ?? []
+  const fits = shape.length > 1 && sameShape(ofRank(shape, 4), whole) && isForScores(whole, found)
   if (mask !== '' && !fits) return undefined
   const counts = q.rank === 3 ? { q_num_heads: heads, kv_num_heads: shared } : {}
   const attrs = { ...counts, scale: scaleOf(found), is_causal: causal ? 1 : 0 }
@@ -409,7 +424,8 @@ const isPlaces = (graph: Graph, value: ValueId, count: Dim): boolean => {
 /** One of ONNX Runtime's operators, if it computes that: with the projection where that is still one. */
 const asMicrosoft = (graph: Graph, found: Found, names: ReadonlySet<string>): Node | undefined => {
   const { q, k, v, heads, shared, scores, sizes, keeps, last } = found
-  if (q.rank !== 3 || k.rank !== v.rank || heads !== shared || keeps !== undefined) return undefined
+  if (q.rank !== 3 || k.rank !== v.rank || heads !== shared || keeps !== undefined || scores.scale === 0)
+    return undefined
   const isUnidirectional = scores.takes !== undefined
   if (scores.takes !== undefined && !isCausal(graph, scores.takes, sizes)) return undefined
   const masks = scores.added.map((value) => maskedOf(graph, value, sizes))
@@ -417,10 +433,9 @@ const asMicrosoft = (graph: Graph, found: Found, names: ReadonlySet<string>): No
   const given = masks.filter((mask) => mask !== undefined)
   if (biases.length > 1 || given.length > 1) return undefined
   const [bias = ''] = biases
-  const shape = shapeOf(graph.types.get(bias))
-  const [samples, own, ...places] = shape ?? []
-  const fits = [1, sizes.batch].includes(samples ?? 0) && [1, heads].includes(Number(own))
-  if (bias !== '' && !(fits && sameShape(places, [sizes.queries, sizes.keys]))) return undefined
+  const shape = besideScores(graph, bias, scores)
+  const fits = sameShape(shapeOf(graph.types.get(bias)), shape) && isForScores(shape, found)
+  if (bias !== '' && !fits) return undefined
   const type = graph.types.get(q.value)
   if (type?.kind !== 'tensor' || type.dtype !== 'float32') return undefined
   const [mask] = given
@@ -491,12 +506,14 @@ const projectionOf = (graph: Graph, { q, k, v }: Found): Projection | undefined 
   const [x = '', weight = '', xZero = '', zero = ''] = product?.inputs ?? []
   const bias = sum?.inputs[1] ?? ''
   const scale = factor?.inputs[1] ?? ''
+  const columns = widths.reduce((a, b) => a + b, 0)
   const fits =
     widths.length === 3 &&
     shapeOf(graph.types.get(x))?.length === 3 &&
-    graph.constants.get(weight)?.shape.length === 2 &&
-    graph.constants.get(bias)?.shape.length === 1 &&
-    (real !== undefined || isVectorOf(graph, scale, widths))
+    sameShape(graph.constants.get(weight)?.shape.slice(1), [columns]) &&
+    sameShape(graph.constants.get(bias)?.shape, [columns]) &&
+    (real !== undefined ||
+      (isVectorOf(graph, scale, columns) && isOne(graph, factor?.inputs[0]) && isOne(graph, xZero)))
   if (product === undefined || !fits) return undefined
   return real === undefined
     ? {
@@ -508,10 +525,16 @@ const projectionOf = (graph: Graph, { q, k, v }: Found): Projection | undefined 
     : { kind: 'real', name: product.name, inputs: [x, weight, bias], widths }
 }
 
-/** Whether a value is a constant of one number, or of one for each column of a projection. */
-const isVectorOf = (graph: Graph, value: ValueId, widths: ReadonlyArray<number>): boolean => {
+/** Whether a value is one number, or left out. */
+const isOne = (graph: Graph, value = ''): boolean => {
+  const shape = shapeOf(graph.types.get(value))
+  return value === '' || (shape !== undefined && shape.length < 2 && (shape[0] ?? 1) === 1)
+}
+
+/** Whether a value is a constant of one number, or of one for each of `columns`. */
+const isVectorOf = (graph: Graph, value: ValueId, columns: number): boolean => {
   const shape = graph.constants.get(value)?.shape
-  return shape !== undefined && shape.length < 2 && [1, widths.reduce((a, b) => a + b, 0)].includes(shape[0] ?? 1)
+  return shape !== undefined && shape.length < 2 && [1, columns].includes(shape[0] ?? 1)
 }
 
 /**

@@ -335,6 +335,121 @@ describe('parts that compute something else stay apart', () => {
   })
 })
 
+describe('a projection', () => {
+  const only = new Set(['com.microsoft.Attention', 'com.microsoft.QAttention'])
+  type Project = (b: GraphBuilder) => string
+  /** The attention operators that are made of one to the sum of `project` and a bias. */
+  const attending = (
+    project: Project,
+    bias: ReadonlyArray<number>,
+    {
+      axis = 2,
+      size = 8,
+      scale = 0.25,
+      inputs = {},
+    }: Partial<Record<'axis' | 'size' | 'scale', number>> & {
+      readonly inputs?: Record<string, Shape>
+    } = {},
+  ): ReadonlyArray<string> => {
+    const graph = buildGraph({ x: [2, axis === 1 ? 15 : 5, 8], ...inputs }, (b) => {
+      const sum = b.op(ops.Add, [project(b), b.floats('bias', bias)])
+      b.op(ops.Split, [sum, b.ints('sizes', [size, size, size])], { axis }, 3)
+      const apart = (i: number, perm: ReadonlyArray<number>): string =>
+        b.op(ops.Transpose, [b.op(ops.Reshape, [`split0.${i}`, b.ints(`heads.${i}`, [0, 0, 2, 4])])], { perm })
+      const products = b.op(ops.MatMul, [apart(0, [0, 2, 1, 3]), apart(1, [0, 2, 3, 1])])
+      const weights = b.op(ops.Softmax, [b.op(ops.Mul, [products, b.floats('scale', [scale], [])])], { axis: -1 })
+      const y = b.op(ops.MatMul, [weights, apart(2, [0, 2, 1, 3])])
+      return [b.op(ops.Reshape, [b.op(ops.Transpose, [y], { perm: [0, 2, 1, 3] }), b.ints('merged', [0, 0, 8])])]
+    })
+    return right(joinAttention(only).run(graph))
+      .nodes.map(({ op }) => op)
+      .filter((op) => op.endsWith('Attention'))
+  }
+  const projecting =
+    (columns: number): Project =>
+    (b) =>
+      b.op(ops.MatMul, ['x', b.weight('w', [8, columns])])
+  const biases = Array.from({ length: 24 }, (_, i) => i / 24)
+  test('of queries, keys and values is part of the operator', () => {
+    expect(attending(projecting(24), biases)).toEqual(['com.microsoft.Attention'])
+  })
+  test('of which the places are queries, keys and values is not', () => {
+    const places = attending(projecting(8), biases.slice(0, 8), { axis: 1, size: 5 })
+    expect(places).toEqual(['com.microsoft.MultiHeadAttention'])
+  })
+  test('with one bias for all is not', () => {
+    expect(attending(projecting(24), [0.5])).toEqual(['com.microsoft.MultiHeadAttention'])
+  })
+  test('stays apart where scores are multiplied by 0, which stands for another scale', () => {
+    expect(attending(projecting(24), biases, { scale: 0 })).toEqual([])
+  })
+  test('of integers is part of the operator where all of them have one scale', () => {
+    const scaled = (shape: ReadonlyArray<number>): ReadonlyArray<string> => {
+      const weight = tensorOf(
+        'int8',
+        [8, 24],
+        Array.from({ length: 192 }, (_, i) => (i % 15) - 7),
+      )
+      const project: Project = (b) => {
+        const integers = b.op(ops.Cast, ['x'], { to: 2 })
+        const sums = b.op(ops.MatMulInteger, [integers, b.constant('w', weight)])
+        const scales = b.op(ops.Mul, ['s', b.floats('w.scale', [0.5], [])])
+        return b.op(ops.Mul, [b.op(ops.Cast, [sums], { to: 1 }), scales])
+      }
+      return attending(project, biases, { inputs: { s: shape } })
+    }
+    expect(scaled([])).toEqual(['com.microsoft.QAttention'])
+    expect(scaled([2, 5, 1])).toEqual(['com.microsoft.MultiHeadAttention'])
+  })
+})
+
+describe('heads in two axes, of which those of one share keys', () => {
+  const names = (graph: Graph): ReadonlyArray<string> =>
+    right(joinAttention(new Set(['Attention'])).run(graph))
+      .nodes.map(({ op }) => op)
+      .filter((op) => op === 'Attention')
+  interface Grouped {
+    /** What is added to scores of shape `[batch, 2, 2, 5, 5]`. */
+    readonly added?: (b: GraphBuilder) => string
+    readonly q?: (b: GraphBuilder) => string
+  }
+  const grouped = ({ added, q }: Grouped, inputs: Record<string, Shape> = {}, batch = 4): Graph =>
+    buildGraph(
+      { q: [batch, 4, 5, 4], k: [batch, 2, 5, 4], v: [batch, 2, 5, 4], ...inputs },
+      (b) => {
+        const shared = (x: string): string => b.op(ops.Unsqueeze, [x, b.ints(`${x}.axis`, [2])])
+        const keys = b.op(ops.Transpose, [shared('k')], { perm: [0, 1, 2, 4, 3] })
+        const queries = q?.(b) ?? b.op(ops.Reshape, ['q', b.ints('groups', [batch, 2, 2, 5, 4])])
+        const scores = b.op(ops.MatMul, [queries, keys])
+        const weights = b.op(ops.Softmax, [added === undefined ? scores : b.op(ops.Add, [scores, added(b)])], {
+          axis: -1,
+        })
+        return [b.op(ops.Reshape, [b.op(ops.MatMul, [weights, shared('v')]), b.ints('heads', [batch, 4, 5, 4])])]
+      },
+      { opset: 23 },
+    )
+  const unsqueezed = (axes: ReadonlyArray<number>, shape: Shape, batch?: number): ReadonlyArray<string> =>
+    names(grouped({ added: (b) => b.op(ops.Unsqueeze, ['m', b.ints('axes', axes)]) }, { m: shape }, batch))
+  test('are one operator again', () => {
+    expect(names(grouped({}))).toEqual(['Attention'])
+    expect(unsqueezed([2], [4, 1, 5, 5])).toEqual(['Attention'])
+    expect(names(grouped({ added: () => 'm' }, { m: [5, 5] }))).toEqual(['Attention'])
+  })
+  test('stay apart where a mask for each sample would be one for each head', () => {
+    expect(unsqueezed([1, 2], [4, 5, 5])).toEqual([])
+  })
+  test('stay apart where a mask for each head of keys would be one for each sample', () => {
+    expect(unsqueezed([0], [2, 1, 5, 5], 2)).toEqual([])
+    expect(names(grouped({ added: () => 'm' }, { m: [2, 1, 5, 5] }, 2))).toEqual([])
+  })
+  test('stay apart where what a head has was split into heads', () => {
+    const q = (b: GraphBuilder): string =>
+      b.op(ops.Transpose, [b.op(ops.Reshape, ['p', b.ints('parts', [4, 2, 5, 2, 4])])], { perm: [0, 1, 3, 2, 4] })
+    const graph = grouped({ q }, { p: [4, 2, 5, 8] })
+    expect(names(graph)).toEqual([])
+  })
+})
+
 describe.each([
   ['com.microsoft', 3],
   ['com.microsoft', 4],
