@@ -186,7 +186,7 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     guard: 'both places that a rotary embedding turns go together',
     file: 'src/ir/families/rotary.ts',
-    from: '{ ...sameIndex(0, axis, 0, axis), from: all, into: all }',
+    from: '({ ...sameIndex(0, axis, 0, axis), from: way, into: way })',
     to: 'sameIndex(0, axis, 0, axis)',
     tests: joining,
   },

@@ -498,6 +498,11 @@ describe.each([
       expect(await widths(ofPlaces(...pair), [], isInterleaved)).toBe('24,24,32,3,3')
       expect(await widths([], ofHeads(2), isInterleaved)).toBe('24,24,24,4,4')
       expect(await widths(ofPlaces(...pair), ofHeads(0, 2), isInterleaved)).toBe('12,12,16,3,3')
+      // Another pair in each head.
+      const others = [0, 1, 2, 3].flatMap((h) =>
+        pair.map((p) => h * places + ((p + (isInterleaved ? 2 : 1) * h) % places)),
+      )
+      expect(await widths(others, [], isInterleaved)).toBe('32,32,32,4,4')
       // One of each pair.
       expect(await widths(ofPlaces(1, 2), [], isInterleaved)).toBe('32,32,32,4,4')
     },

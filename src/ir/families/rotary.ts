@@ -3,7 +3,8 @@
  *
  *     y[p] = x[p] · cos - x[q] · sin,    y[q] = x[q] · cos + x[p] · sin
  *
- * of p and q = p + half, or of neighbours where it is interleaved. Both places of a pair go together, with their column of the tables.
+ * of p and q = p + half, or of neighbours where it is interleaved. Both places of a pair go together, in all heads,
+ * with their column of the tables, or with a head.
  */
 import * as E from 'fp-ts/lib/Either.js'
 import type { Schema } from '../attributes.ts'
@@ -12,7 +13,7 @@ import { generate, numbersOf } from '../evaluate.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { tensorInput } from '../infer.ts'
 import { inputShape, periodic, sameIndex } from '../links.ts'
-import { defineOp, type IndexMap, type NodeContext, type OpDef } from '../op.ts'
+import { defineOp, type NodeContext, type OpDef } from '../op.ts'
 import type { Dense } from '../tensor.ts'
 import { isStatic } from '../type.ts'
 
@@ -40,18 +41,6 @@ const placesOf = (ctx: NodeContext<RotaryAttributes>, { cos, sin }: RotaryPorts)
   const fits = x.length === 4 ? last === 2 * half : x.length === 3 && last % (2 * half) === 0
   const isWhole = x.length === 4 || ctx.attrs.num_heads === 0 || ctx.attrs.num_heads * 2 * half === last
   return fits && isWhole ? 2 * half : undefined
-}
-
-/** Where the pair of a channel lies among those of its head, and among all. */
-const pairs = (
-  size: number,
-  places: number,
-  isInterleaved: boolean,
-): { readonly own: IndexMap; readonly all: IndexMap } => {
-  const half = places / 2
-  const own = periodic(size, half, isInterleaved ? 2 : 1)
-  const all = { first: 0, end: size, onto: true, at: (i: number) => Math.floor(i / places) * half + own.at(i % places) }
-  return { own, all }
 }
 
 /** The positions of `batch` and `place` in the tables. */
@@ -85,12 +74,15 @@ export const rotary = <const Name extends string, A extends RotaryAttributes>(
       const size = x[axis]
       const others = x.length === 4 && isStatic(x[1]) ? [sameIndex(0, 1, 0, 1)] : []
       if (places === undefined || !isStatic(size)) return others
-      const { own, all } = pairs(size, places, ctx.attrs.interleaved !== 0)
+      const pair = periodic(size, places / 2, ctx.attrs.interleaved !== 0 ? 2 : 1)
+      const head = periodic(size, size / places, places)
+      // What goes does with its head, or with its pair in all heads: tables are the same for all.
+      const ways = size === places ? [pair] : [head, pair]
       const tables = [ports.cos, ports.sin].map((port) => {
         const rank = inputShape(ctx, port)?.length ?? 1
-        return { ...sameIndex(port, rank - 1, 0, axis), from: own }
+        return { ...sameIndex(port, rank - 1, 0, axis), from: pair }
       })
-      return [...others, { ...sameIndex(0, axis, 0, axis), from: all, into: all }, ...tables]
+      return [...others, ...ways.map((way) => ({ ...sameIndex(0, axis, 0, axis), from: way, into: way })), ...tables]
     },
     constant: (_ctx, [x]) => (x === 0 ? 0 : undefined),
     shrink: (s) => {
