@@ -49,6 +49,7 @@ export { inspect, type Inspection, type LayerFacts } from '../passes/inspect.ts'
 export { observers, type Observer, type Pass, type PassError, stopAfter } from '../passes/pass.ts'
 export { picturesOf, type Picture, type Pictures } from '../passes/pictures.ts'
 export { type Pruned, pruneChannels, type PruneOptions } from '../passes/prune.ts'
+export { type Budget, type Budgeted, type BudgetOptions, pruneToBudget } from '../package/budget.ts'
 
 export { lower, type Lowered, type LowerOptions } from '../export/lower.ts'
 export type { WriteError } from '../disk/error.ts'

@@ -50,6 +50,7 @@ export { inspect, type Inspection, type LayerFacts } from '../passes/inspect.ts'
 export { type Picture, type Pictures, picturesOf } from '../passes/pictures.ts'
 export { observers, type Observer, type Pass, type PassError, stopAfter } from '../passes/pass.ts'
 export { type Pruned, pruneChannels, type PruneOptions } from '../passes/prune.ts'
+export { type Budget, type Budgeted, type BudgetOptions, pruneToBudget } from '../package/budget.ts'
 
 export { lower, type Lowered, type LowerOptions } from '../export/lower.ts'
 export type { WriteError } from '../disk/error.ts'

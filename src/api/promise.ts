@@ -57,6 +57,12 @@ export const picturesOf = fromEither(api.picturesOf)
 /** Masks the channels that are worth least (lossy); the graph stays as it is. Give `channels`, the fraction that shall be gone. */
 export const pruneChannels = fromEither(api.pruneChannels)
 
+/**
+ * The same for what may be left of the compiled model: `macs` or `parameters`, fractions, or `bytes` of the file. Rejects what cannot
+ * be met.
+ */
+export const pruneToBudget = fromEither(api.pruneToBudget)
+
 /** A graph as the bytes of an ONNX model, and of its weights where these go into a file of their own. */
 export const lower = fromEither(api.lower)
 

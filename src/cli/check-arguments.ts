@@ -5,7 +5,7 @@
 import { type Argument, type Command, InvalidArgumentError, type Option } from 'commander'
 import { type Failure, failure } from '../ir/failure.ts'
 import { plural } from '../report/units.ts'
-import { DependentOption } from './flags.ts'
+import { AlternativeOption, DependentOption } from './flags.ts'
 import { didYouMean, WrongArgument } from './wrong-argument.ts'
 
 /** The problems of `args` for the commands of `program`, in the order of the command line; none where help is asked for. */
@@ -82,7 +82,26 @@ const problemsOfCommand = (command: Command, args: ReadonlyArray<string>): Reado
       }
     }
   }
+  if (!unknown) problems.push(...problemsOfAlternatives(command, given))
   return [...problems, ...problemsOfOperands(command, operands, certain)]
+}
+
+/** Of options that say the same in other ways exactly one is given. */
+const problemsOfAlternatives = (command: Command, given: ReadonlySet<Option>): ReadonlyArray<Failure> => {
+  const groups = new Map<string, AlternativeOption[]>()
+  for (const option of command.options) {
+    if (!(option instanceof AlternativeOption)) continue
+    const known = groups.get(option.group)
+    if (known === undefined) groups.set(option.group, [option])
+    else known.push(option)
+  }
+  return [...groups].flatMap(([group, options]) => {
+    const found = options.filter((option) => given.has(option)).map(labelOf)
+    if (found.length === 1) return []
+    const names = options.map(labelOf).join(', ')
+    const help = found.length === 0 ? `${fullName(command)} --help says what each does.` : 'Leave all but one out.'
+    return [wrong(group, `one of ${names}`, found.length === 0 ? 'nothing' : found.join(' and '), help)]
+  })
 }
 
 /** The arguments of a command that belong to no option. */

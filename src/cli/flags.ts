@@ -18,6 +18,15 @@ export class DependentOption extends Option {
   }
 }
 
+/** An option of several that say the same in other ways: a command takes exactly one of a `group`. */
+export class AlternativeOption extends Option {
+  readonly group: string
+  constructor(flags: string, description: string, group: string) {
+    super(flags, description)
+    this.group = group
+  }
+}
+
 export const jsonOption = (): Option => new Option('--json', 'print the result as JSON on stdout')
 
 export const progressOption = (): Option =>
@@ -113,6 +122,32 @@ export const inside =
     if (!(value > least && value < most)) throw new WrongArgument(`a number above ${least} and below ${most}`)
     return value
   }
+
+/** Reads a fraction of a whole, of which something has to be left. */
+export const share = (text: string): number => {
+  const value = text.trim() === '' ? NaN : Number(text)
+  if (!(value > 0 && value <= 1)) throw new WrongArgument('a number of more than 0 and at most 1')
+  return value
+}
+
+const byteUnits = new Map([
+  ['', 1],
+  ['b', 1],
+  ['kb', 1e3],
+  ['mb', 1e6],
+  ['gb', 1e9],
+  ['kib', 2 ** 10],
+  ['mib', 2 ** 20],
+  ['gib', 2 ** 30],
+])
+
+/** Reads a number of bytes: `4MB`, `500 kB`, `3.5MiB`, `4000000`. */
+export const byteCount = (text: string): number => {
+  const [, number = '', unit = ''] = /^\s*(\d*\.?\d+)\s*([a-z]*)\s*$/i.exec(text) ?? []
+  const bytes = Math.floor(Number(number) * (byteUnits.get(unit.toLowerCase()) ?? NaN))
+  if (!(bytes >= 1)) throw new WrongArgument('a number of bytes', 'Write it like 4MB, 500kB or 3.5MiB.')
+  return bytes
+}
 
 /** Reads a number in a range, both ends included. */
 export const between =

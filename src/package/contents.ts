@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import type { WriteError } from '../disk/error.ts'
-import { type Lowered, lower, lowerInPieces } from '../export/lower.ts'
+import { type Lowered, type LoweredPieces, lower, lowerInPieces } from '../export/lower.ts'
 import { manifestName } from '../export/manifest-name.ts'
 import { tritonFiles, type TritonOptions } from '../export/triton.ts'
 import type { Graph } from '../ir/graph.ts'
@@ -99,9 +99,22 @@ export const manifestContent = (manifest: () => Manifest): Content =>
   textFile(manifestName, () => printManifest(manifest()))
 
 /** The model in pieces that share the bytes of the graph's tensors: a weight is not copied to be written. */
-const lowerFiles = (compiled: Compiled, { external }: ContentOptions): E.Either<WriteError, ReadonlyArray<Content>> =>
+const modelPieces = (
+  { graph }: Compiled,
+  { external }: Pick<ContentOptions, 'external'> = {},
+): E.Either<WriteError, LoweredPieces> =>
+  lowerInPieces(graph, { producer: version, shapes: true, ...(external === undefined ? {} : { external }) })
+
+/** Bytes of the model in a package, weights in a file of their own included. Nothing is written for it. */
+export const modelBytes = (compiled: Compiled): E.Either<WriteError, number> =>
   pipe(
-    lowerInPieces(compiled.graph, { producer: version, shapes: true, ...(external === undefined ? {} : { external }) }),
+    modelPieces(compiled),
+    E.map(({ model, external }) => model.length + (external?.length ?? 0)),
+  )
+
+const lowerFiles = (compiled: Compiled, options: ContentOptions): E.Either<WriteError, ReadonlyArray<Content>> =>
+  pipe(
+    modelPieces(compiled, options),
     E.map(({ model, external: data }) => [
       { name: 'model.onnx', chunks: model.chunks },
       ...(data === undefined ? [] : [data]),

@@ -44,13 +44,14 @@ export interface PruneOptions {
 
 type Settings = Required<PruneOptions>
 
-const optionChoices: Readonly<Record<keyof PruneOptions, Choice>> = {
-  channels: 'any',
+/** What the options of a ranking may be. */
+export const rankingChoices: Readonly<Record<'score' | 'scope' | 'seed', Choice>> = {
   score: [...channelScores, 'random'],
   scope: ['block', 'all'],
-  floor: 'any',
   seed: 'any',
 }
+
+const optionChoices: Readonly<Record<keyof PruneOptions, Choice>> = { channels: 'any', ...rankingChoices, floor: 'any' }
 
 /** Channels that compete under one floor: those made by the same layers. */
 export interface PrunedGroup {

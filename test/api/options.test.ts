@@ -10,6 +10,7 @@ import {
   measure,
   noMasks,
   pruneChannels,
+  pruneToBudget,
   verify,
   writePackage,
 } from '../../src/api/promise.ts'
@@ -30,6 +31,7 @@ describe('options that there are not', () => {
   const calls: ReadonlyArray<readonly [string, (options: object) => Promise<unknown>]> = [
     ['compile', (options) => calling(compile, net(), noMasks, options)],
     ['pruneChannels', (options) => calling(pruneChannels, net(), noMasks, { channels: 0.5, ...options })],
+    ['pruneToBudget', (options) => calling(pruneToBudget, net(), noMasks, { macs: 0.5, ...options })],
     ['lower', (options) => calling(lower, net(), options)],
     ['lowerCompiled', async (options) => calling(lowerCompiled, await compiled, options)],
     ['writePackage', async (options) => calling(writePackage, await compiled, join(folder, 'package'), options)],

@@ -6,6 +6,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -319,6 +320,17 @@ describe('prune', () => {
     expect(json(ran)).toMatchObject({ removed: 8, groups: [{ channels: 16, removed: 8 }] })
     const compiled = run(['compile', 'net.onnx', '--masks', 'pruned.safetensors', '-o', 'pruned', '--json'])
     expect(json(compiled)).toMatchObject({ report: { layers: [{ outputs: { after: 8 } }, { inputs: { after: 8 } }] } })
+  })
+
+  it('takes a budget, which compiling keeps', () => {
+    const ran = run(['prune', 'net.onnx', '--macs', '0.6', '-o', 'budget.safetensors'])
+    expect(ran.stdout).toMatch(/^With [\d.]+ % of the channels gone, compiling leaves [\d.]+ k multiply-accumulates/m)
+    expect(run(['compile', 'net.onnx', '--masks', 'budget.safetensors', '-o', 'budget']).code).toBe(0)
+    const again = run(['prune', 'net.onnx', '--macs', '0.6', '-o', 'budget.safetensors', '--force', '--json'])
+    expect(json(again)).toMatchObject({ bytes: statSync(at('budget/model.onnx')).size })
+    const small = run(['prune', 'net.onnx', '--bytes', '0.5kB', '-o', 'never.safetensors'])
+    expect([small.code, small.stderr]).toEqual([2, expect.stringContaining('bytes left at least. Allow more')])
+    expect(existsSync(at('never.safetensors'))).toBe(false)
   })
 
   it('replaces a file only with --force, and never the model', () => {

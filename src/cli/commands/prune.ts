@@ -4,29 +4,41 @@ import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, failure } from '../../ir/failure.ts'
 import { encodeMasks } from '../../masks/files.ts'
 import { channelScores } from '../../masks/scores.ts'
-import { pruneChannels, type PruneOptions } from '../../passes/prune.ts'
+import { type Budgeted, pruneToBudget } from '../../package/budget.ts'
+import { pruneChannels, type Pruned, type PruneOptions } from '../../passes/prune.ts'
+import type { Target } from '../../passes/target.ts'
 import { formatRanges } from '../../report/ranges.ts'
 import { renderPruned } from '../../report/prune-table.ts'
+import { formatBytes, formatCount, formatPercent } from '../../report/units.ts'
 import {
+  AlternativeOption,
   atLeast,
   between,
+  byteCount,
   type CommonFlags,
   jsonOption,
   type MaskFlags,
   maskMapOption,
   masksOption,
   progressOption,
+  share,
+  targetOption,
   weightsOption,
 } from '../flags.ts'
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
 import { existing } from '../wrong-argument.ts'
-import { readInputs } from '../sources.ts'
+import { type Inputs, readInputs } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
 import { writeFileWhole } from '../write-file.ts'
 
-interface PruneFlags extends CommonFlags, MaskFlags, Required<PruneOptions> {
+interface PruneFlags extends CommonFlags, MaskFlags, Required<Omit<PruneOptions, 'channels'>> {
+  readonly channels?: number
+  readonly macs?: number
+  readonly params?: number
+  readonly bytes?: number
+  readonly target: Target
   readonly output: string
   readonly force?: true
 }
@@ -37,11 +49,18 @@ Examples:
   $ chasec compile resnet50.onnx --masks masks.safetensors -o out
       Masks the 40 % of channels with the smallest mean |w|, then removes them.
 
+  $ chasec prune resnet50.onnx --macs 0.5 -o masks.safetensors
+  $ chasec prune mobilenet.onnx --bytes 4MB --scope all -o masks.safetensors
+      As few channels as leave half of the multiply-accumulates, or a model of 4 MB, once compiled.
+
   $ chasec prune model.onnx --channels 0.5 --scope all --score l2 --floor 0.1 -o masks.safetensors
       Also masks the channels that several layers make together, as the streams of residual networks.
 
 This step loses accuracy: the masked model is another function until it is trained again. Compiling with the masks loses
 nothing more. Masks given with --masks stay; what they mask counts as gone already.`
+
+/** What those options say in one way or another. */
+const budget = 'how much goes'
 
 export const pruneCommand = (run: RunCommand): Command =>
   new Command('prune')
@@ -49,7 +68,24 @@ export const pruneCommand = (run: RunCommand): Command =>
       'Ranks channels by a score, masks those that are worth least, and writes the masks. Lossy; the model stays as it is.',
     )
     .argument('<model>', 'ONNX file', existing('a model'))
-    .requiredOption('--channels <fraction>', 'fraction of the channels that can go to mask, from 0 to 1', between(0, 1))
+    .addOption(
+      new AlternativeOption(
+        '--channels <fraction>',
+        'fraction of the channels that can go to mask, from 0 to 1',
+        budget,
+      ).argParser(between(0, 1)),
+    )
+    .addOption(
+      new AlternativeOption('--macs <fraction>', 'fraction of the multiply-accumulates to leave', budget).argParser(
+        share,
+      ),
+    )
+    .addOption(
+      new AlternativeOption('--params <fraction>', 'fraction of the parameters to leave', budget).argParser(share),
+    )
+    .addOption(
+      new AlternativeOption('--bytes <size>', 'size of the compiled model: 4MB, 500kB', budget).argParser(byteCount),
+    )
     .requiredOption('-o, --output <file>', 'safetensors file for the masks')
     .addOption(
       new Option('--score <score>', 'what a channel is worth').choices([...channelScores, 'random']).default('umm'),
@@ -61,6 +97,7 @@ export const pruneCommand = (run: RunCommand): Command =>
     )
     .option('--floor <fraction>', 'fraction of its even share that a layer keeps at least', between(0, 1), 0.2)
     .option('--seed <number>', 'for --score random', atLeast(0), 1)
+    .addOption(targetOption())
     .addOption(masksOption())
     .addOption(weightsOption())
     .addOption(maskMapOption())
@@ -75,7 +112,7 @@ const pruneModel = async (
   model: string,
   flags: PruneFlags,
 ): Promise<E.Either<Failure, Outcome>> => {
-  const { output, channels, score, scope, floor, seed } = flags
+  const { output } = flags
   if (resolve(output) === resolve(model)) {
     const help = 'Name another file for the masks.'
     return E.left(failure('UsageError', `--output ${output}`, 'a file other than the model', 'the model', help))
@@ -87,19 +124,48 @@ const pruneModel = async (
     const help = 'Export the model with one initializer for each weight.'
     return E.left(failure('MaskError', 'masks', 'one constant for each weight', 'equal weights in one constant', help))
   }
-  say('ranking channels')
-  const pruned = pruneChannels(inputs.right.graph, inputs.right.masks, { channels, score, scope, floor, seed })
+  const pruned = select(inputs.right, flags, say)
   if (E.isLeft(pruned)) return pruned
   say(`writing ${output}`)
   const written = await writeFileWhole(output, encodeMasks(pruned.right.masks), flags.force === true)
   if (E.isLeft(written)) return written
   const { masks: _masks, widths: _widths, layers, ...facts } = pruned.right
+  const left = 'after' in pruned.right ? `\n${renderLeft(pruned.right)}` : ''
   const next = `Masks are in ${output}. Next: chasec compile ${model} --masks ${output} -o FOLDER`
   return E.right(
-    done(`${renderPruned(pruned.right, terminal.style)}\n${next}`, {
+    done(`${renderPruned(pruned.right, terminal.style)}${left}\n${next}`, {
       output,
       ...facts,
       layers: layers.map((layer) => ({ ...layer, removed: formatRanges(layer.removed) })),
     }),
+  )
+}
+
+/** A selection, with what compiling leaves where a budget was given for that. */
+const select = (
+  { graph, masks }: Pick<Inputs, 'graph' | 'masks'>,
+  { channels, macs, params, bytes, score, scope, floor, seed, target }: PruneFlags,
+  say: (text: string) => void,
+): E.Either<Failure, Pruned | Budgeted> => {
+  const how = { score, scope, floor, seed }
+  if (channels !== undefined) {
+    say('ranking channels')
+    return pruneChannels(graph, masks, { channels, ...how })
+  }
+  say('looking for the channels that meet the budget')
+  return pruneToBudget(graph, masks, {
+    ...how,
+    target,
+    ...(macs === undefined ? {} : { macs }),
+    ...(params === undefined ? {} : { parameters: params }),
+    ...(bytes === undefined ? {} : { bytes }),
+  })
+}
+
+const renderLeft = ({ channels, before, after, bytes }: Budgeted): string => {
+  const [macs, parameters] = [after.macs / before.macs, after.parameters / before.parameters]
+  return (
+    `With ${formatPercent(channels)} of the channels gone, compiling leaves ${formatCount(after.macs)} multiply-accumulates ` +
+    `(${formatPercent(macs)}), ${formatCount(after.parameters)} parameters (${formatPercent(parameters)}), ${formatBytes(bytes)}.`
   )
 }
