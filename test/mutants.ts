@@ -688,6 +688,13 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: elimination,
   },
   {
+    guard: 'what a zero is divided by is computed as before where the quotient stays',
+    file: 'src/passes/channel-elimination/remains.ts',
+    from: 'if (op.constant(ctx, slicesAt(), k, axis) !== undefined) continue',
+    to: 'if (op.constant !== undefined) continue',
+    tests: elimination,
+  },
+  {
     guard: 'dead channels that stay are written as zeros',
     file: 'src/ir/families/rebuild.ts',
     from: 'keptOut[o] === 0 || (c.payable && exact?.[o] === 0)',

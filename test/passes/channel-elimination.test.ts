@@ -316,6 +316,18 @@ describe('dead channels', () => {
     const { width } = await compiled(graph)
     expect(width('conv1')).toBe('12 -> 8')
   })
+  test('what a zero is divided by is computed as before where the quotient stays', async () => {
+    const graph = buildGraph(image, (b) => {
+      const a = b.op(ops.Sigmoid, [conv(b, 'a', 'x', [4, 4, 1])])
+      const quarters = tensorOf('float32', [8, 4, 1, 1], new Float32Array(32).fill(0.25))
+      const divisor = b.op(ops.Conv, [a, b.constant('b', quarters)])
+      const numbers = tensorOf('float32', [8, 1, 1], Float32Array.of(1, 0, 2, 3, 0, 0, 0, 0))
+      const y = b.op(ops.Div, [b.constant('numbers', numbers), divisor])
+      return [b.op(ops.Conv, [y, b.weight('c', [4, 4, 1, 1])], { group: 2 })]
+    })
+    const { ops: left } = await compiled(graph)
+    expect(left).toContain('Div')
+  })
   test('a dead branch of a residual block disappears, its shift becomes a bias', async () => {
     const { ops: left } = await compiled(
       buildGraph(image, (b) => {

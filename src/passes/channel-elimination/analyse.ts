@@ -18,7 +18,7 @@ import { axesOf, type Channel, viewsOf } from './views.ts'
 
 /** A channel that is computed as before although nothing needs it. */
 export interface Endangered extends Channel {
-  /** The node that makes it. */
+  /** The node that may make no finite number otherwise: it makes the channel, or reads it. */
   readonly maker: Node
 }
 

@@ -2,11 +2,13 @@
  * Dead channels that stay (for width, groups or a neighbour) are written as zeros where a contraction makes them, so what
  * follows is f(0). Zero weights cancel any finite number, but not a NaN or an infinity: a channel that is not known to be
  * finite then has to be computed as before. Known is a number; what an operator that is `total` makes; and what is only
- * passed on (`x + 0`) of a channel that did not change, or is known to be finite.
+ * passed on (`x + 0`) of a channel that did not change, or is known to be finite. The same holds for what a constant was concluded
+ * beside: `0 / x` is 0 of no zero.
  */
 import { copied } from '../../ir/families/movement.ts'
 import type { Graph } from '../../ir/graph.ts'
-import type { SliceFact, ValueId } from '../../ir/op.ts'
+import { placeOf } from '../../ir/links.ts'
+import type { AxisLink, Node, SliceFact, ValueId } from '../../ir/op.ts'
 import type { ChannelFacts, Endangered } from './analyse.ts'
 import type { Decision } from './decide.ts'
 import { isBundled } from './mixing.ts'
@@ -58,10 +60,20 @@ export const endangeredBy = (graph: Graph, facts: ChannelFacts, decision: Decisi
         // What is normalised changes with any of the channels.
         const isMixed = statistics.some(({ port }) => remains.has(node.inputs[port] ?? ''))
         for (const i of kept) {
-          if (!isDead(i)) continue
+          const slicesAt = (): ReadonlyArray<SliceFact> =>
+            reads.map((read) => (tracked ? read.known.at(i) : wholeFact(read.known)))
+          if (!isDead(i)) {
+            // What is constant whatever another operand is (`0 / x`) may be none of zeros.
+            const isGiven = typeof op.constant === 'function' && c === undefined && !Number.isNaN(after[i])
+            if (!isGiven || mixing !== undefined || reads.every((read) => isSame(read.changed, i))) continue
+            if (op.constant(ctx, slicesAt(), k, axis) !== undefined) continue
+            for (const [port, read] of reads.entries())
+              if (!isSame(read.changed, i)) endangered.push(...operandsOf(graph, node, linked.get(port), port, i))
+            continue
+          }
           if (!isSummed && !isMixed && reads.every((read) => isSame(read.changed, i))) continue
           marks[i] = 1
-          const slices = reads.map((read) => (tracked ? read.known.at(i) : wholeFact(read.known)))
+          const slices = slicesAt()
           const constant = op.constant === 'copied' ? copied(slices) : op.constant?.(ctx, slices, k, axis)
           after[i] = made ?? constant ?? NaN
           const isCopy = op.passes?.(ctx, slices) !== undefined
@@ -90,6 +102,29 @@ export const endangeredBy = (graph: Graph, facts: ChannelFacts, decision: Decisi
     }
   }
   return endangered
+}
+
+/** The channels of a computed operand that belong to an index of an output axis, by the links into it: all of it where there are none. */
+const operandsOf = (
+  graph: Graph,
+  node: Node,
+  links: ReadonlyArray<AxisLink> | undefined,
+  port: number,
+  index: number,
+): ReadonlyArray<Endangered> => {
+  const value = node.inputs[port] ?? ''
+  const all = (axis: number): ReadonlyArray<number> => [...Array(axesOf(graph, value)[axis] ?? 0).keys()]
+  const named = (axis: number, indices: ReadonlyArray<number>): ReadonlyArray<Endangered> =>
+    indices.map((i) => ({ value, axis, index: i, maker: node }))
+  if (links === undefined) return named(0, all(0))
+  return links.flatMap(({ inputAxis, from, into }) => {
+    const place = from === undefined ? index : placeOf(from, index)
+    if (into === undefined) return place < 0 ? [] : named(inputAxis, [place])
+    return named(
+      inputAxis,
+      all(inputAxis).filter((i) => placeOf(into, i) === place),
+    )
+  })
 }
 
 /** Whether channels along an axis are neither needed nor constant. */
