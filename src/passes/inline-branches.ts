@@ -28,28 +28,35 @@ export const inlineBranches = (subgraphs: Subgraphs): Pass => ({
 
 /** All branches that are always taken, but not those within them. */
 const inlineAll = (graph: Graph, subgraphs: Subgraphs): Graph => {
-  const parts: Parts = {
-    constants: new Map(graph.constants),
-    hints: new Map(graph.hints),
-    taken: new Set([...graph.types.keys(), ...graph.preserved.uses]),
-  }
-  const isInlined = new Set<Node>()
   const branches = new Map<Node, Graph>()
   for (const node of graph.nodes) {
     const branch = isOpaque(node) ? branchOf(graph, node, subgraphs) : undefined
     if (branch !== undefined) branches.set(node, branch)
-    else if (isOpaque(node)) for (const name of node.attrs.defines) parts.taken.add(name)
   }
-  if (branches.size === 0) return graph
-  const nodes = graph.nodes.flatMap((node) => {
-    const branch = branches.get(node)
-    const body = branch && bodyOf(graph, node, branch, parts)
-    if (body === undefined) return [node]
-    isInlined.add(node)
-    return body
-  })
-  const { constants, hints } = parts
-  return isInlined.size === 0 ? graph : withParts(graph, { nodes, constants, hints })
+  while (branches.size > 0) {
+    const parts: Parts = {
+      constants: new Map(graph.constants),
+      hints: new Map(graph.hints),
+      taken: namesBeside(graph, branches),
+    }
+    const bodies = new Map([...branches].map(([node, branch]) => [node, bodyOf(graph, node, branch, parts)]))
+    const kept = [...branches.keys()].filter((node) => bodies.get(node) === undefined)
+    const { constants, hints } = parts
+    const nodes = graph.nodes.flatMap((node) => bodies.get(node) ?? [node])
+    if (kept.length === 0) return withParts(graph, { nodes, constants, hints })
+    // Their names are taken as well.
+    for (const node of kept) branches.delete(node)
+  }
+  return graph
+}
+
+/** The names of the model, and those that are defined in bodies: of nodes that stay, and within branches that do not. */
+const namesBeside = (graph: Graph, branches: ReadonlyMap<Node, Graph>): Set<ValueId> => {
+  const names = new Set([...graph.types.keys(), ...graph.preserved.uses])
+  for (const node of graph.nodes)
+    for (const one of branches.get(node)?.nodes ?? [node])
+      if (isOpaque(one)) for (const name of one.attrs.defines) names.add(name)
+  return names
 }
 
 /** What the model gets from branches. */
@@ -86,7 +93,6 @@ const bodyOf = (graph: Graph, node: Node, branch: Graph, parts: Parts): Readonly
   const nameOf = (name: ValueId): ValueId => renamed.get(name) ?? name
   for (const [name, tensor] of own) parts.constants.set(nameOf(name), tensor)
   for (const [name, type] of branch.hints) if (renamed.has(name)) parts.hints.set(nameOf(name), type)
-  for (const one of branch.nodes) if (isOpaque(one)) for (const name of one.attrs.defines) parts.taken.add(name)
   const body = branch.nodes.map((one): Node => ({
     ...one,
     inputs: one.inputs.map(nameOf),

@@ -155,6 +155,40 @@ describe('If', () => {
   })
 })
 
+test('branches that are always taken call nothing as a body within another one does', async () => {
+  const inner: GraphInit = {
+    name: 'inner',
+    input: [info('i', [], 'int64'), info('going', [], 'bool'), info('h', [2, 4])],
+    node: [node('Identity', ['going'], ['still']), node('Sin', ['h'], ['t'])],
+    output: [info('still', [], 'bool'), info('t', [2, 4])],
+  }
+  const loops = node('Loop', ['three', 'yes', 'r'], ['looped'], { attribute: [subgraph('body', inner)] })
+  const other: GraphInit = { name: 'other', node: [node('Neg', ['x'], ['n'])], output: [info('n', [2, 4])] }
+  const bytes = modelBytes({
+    input: [info('x', [2, 4])],
+    output: [info('y', [2, 4])],
+    initializer: [scalar('three', 3n), truth('yes', true)],
+    node: [
+      node(
+        'If',
+        ['yes'],
+        ['r'],
+        branches(
+          {
+            name: 'first',
+            node: [node('Cos', ['x'], ['t']), node('Exp', ['t'], ['u'])],
+            output: [info('u', [2, 4])],
+          },
+          other,
+        ),
+      ),
+      node('If', ['yes'], ['y'], branches({ name: 'second', node: [loops], output: [info('looped', [2, 4])] }, other)),
+    ],
+  })
+  const graph = await compiled(bytes, [{ x }])
+  expect(graph.nodes.map(({ op }) => op)).toEqual(['Cos', 'Exp', 'Opaque'])
+})
+
 describe('Loop', () => {
   const body: GraphInit = {
     name: 'body',
