@@ -23,6 +23,9 @@ export const hoistInvariantState = (subgraphs: Subgraphs): Pass => ({
   },
 })
 
+/** The first opset of which Identity takes all that a state may be: sequences and optional values besides tensors. */
+const firstIdentityOfAll = 16
+
 /** The inputs of a node that are states which its body hands on as they are. */
 const invariantPorts = (graph: Graph, node: OpaqueNode, subgraphs: Subgraphs): ReadonlyArray<number> => {
   const crossings = subgraphs.crossings(node, graph)
@@ -36,10 +39,13 @@ const invariantPorts = (graph: Graph, node: OpaqueNode, subgraphs: Subgraphs): R
       at = maker.inputs[port] ?? ''
     }
   }
+  const takesAll = (graph.opsets.get('') ?? 0) >= firstIdentityOfAll
   return crossings.flatMap(({ into, out }) => {
     if (into === undefined || out === undefined) return []
     const [first, last] = [body.graph.inputs[into.index]?.name, body.graph.outputs[out.index]?.name]
-    return first !== undefined && last !== undefined && sourceOf(last) === first ? [into.port] : []
+    if (first === undefined || last === undefined || sourceOf(last) !== first) return []
+    const types = [graph.types.get(node.inputs[into.port] ?? ''), body.graph.types.get(first)]
+    return takesAll || types.some((type) => type?.kind === 'tensor') ? [into.port] : []
   })
 }
 

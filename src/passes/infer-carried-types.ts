@@ -71,9 +71,11 @@ const withInputs = (
   subgraphs: Subgraphs,
 ): Graph => {
   const given = new Map<number, ValueType>()
-  for (const { into, along } of crossings) {
+  for (const { into, out, along } of crossings) {
     const type = into && graph.types.get(node.inputs[into.port] ?? '')
-    const inside = along === undefined ? type : slicedType(type, along)
+    const slice = along === undefined ? type : slicedType(type, along)
+    // Of a state only numbers are made again: a size without one is another in the next step.
+    const inside = out === undefined ? slice : commonType([slice], '')
     if (into !== undefined && inside !== undefined) given.set(into.index, inside)
   }
   for (;;) {

@@ -417,7 +417,8 @@ const staysFinite = (graph: Graph, facts: ChannelFacts, value: ValueId): boolean
   const changed = new Set([value])
   for (const node of graph.nodes) {
     if (!node.inputs.some((input) => changed.has(input))) continue
-    const made = node.outputs.filter((name) => name !== '' && hasUnneeded(graph, facts, name))
+    // What is constant whatever it is computed of (`0 / x`) counts, too.
+    const made = node.outputs.filter((name) => name !== '' && hasRemovable(graph, facts, name))
     if (made.length === 0) continue
     if (opOf(node).total !== true && viewOf(graph, node)?.contraction === undefined) return false
     for (const name of made) changed.add(name)
@@ -425,8 +426,8 @@ const staysFinite = (graph: Graph, facts: ChannelFacts, value: ValueId): boolean
   return true
 }
 
-const hasUnneeded = (graph: Graph, facts: ChannelFacts, value: ValueId): boolean =>
-  ownAxesOf(graph, value).some((_, axis) => facts.live(value, axis)?.includes(0) === true)
+const hasRemovable = (graph: Graph, facts: ChannelFacts, value: ValueId): boolean =>
+  ownAxesOf(graph, value).some((_, axis) => facts.removable(value, axis) > 0)
 
 /** A node and its bodies with what goes gone. */
 interface Narrowed {

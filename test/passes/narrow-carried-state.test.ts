@@ -5,9 +5,10 @@ import { compile } from '../../src/package/compile.ts'
 import { lower } from '../../src/export/lower.ts'
 import type { Graph } from '../../src/ir/graph.ts'
 import { isOpaque } from '../../src/ir/registry.ts'
-import { type Dim, printType } from '../../src/ir/type.ts'
+import { type Dim, printType, tensorType } from '../../src/ir/type.ts'
 import { noMasks } from '../../src/masks/mask.ts'
 import { AttributeProto_AttributeType as Type } from '../../src/onnx/onnx_pb.ts'
+import { createValueInfo } from '../../src/onnx/value-info.ts'
 import { subgraphs } from '../../src/package/subgraphs.ts'
 import { orThrow } from '../fuzz/differential.ts'
 import { normals, uniforms } from '../inflate.ts'
@@ -42,6 +43,13 @@ const vector = (name: string, size: number, zero: ReadonlyArray<number> = []): T
     [size],
     Array.from({ length: size }, (_, i) => (zero.includes(i) ? 0 : 0.1 * (i + 1))),
   )
+
+const sizes = (name: string, ...values: number[]): TensorInit => ({
+  name,
+  dims: [BigInt(values.length)],
+  dataType: 7,
+  int64Data: values.map(BigInt),
+})
 
 const yes: TensorInit = { name: 'yes', dims: [], dataType: 9, int32Data: [1] }
 
@@ -174,6 +182,10 @@ describe('a state of a Loop', () => {
     const first = dense('first', [2, 6], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0])
     expect(edgeOf(await compiled(loop({ silent, first }), feeds))).toBe('[2,5] [2,3] -> [2,5]')
   })
+  test('keeps what is one number at first and then zero', async () => {
+    const first = dense('first', [2, 6], [0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 2, 0])
+    expect(edgeOf(await compiled(loop({ silent, first }), feeds))).toBe('[2,5] [2,3] -> [2,5]')
+  })
   test('keeps what the body makes a number of', async () => {
     const biased = all.filter((i) => i !== 4)
     expect(edgeOf(await compiled(loop({ silent, biased }), feeds))).toBe('[2,5] [2,3] -> [2,5]')
@@ -202,32 +214,74 @@ describe('a state of a Loop', () => {
     const behind = (from: string, to: string) => [node('Abs', [from], ['size']), node('Log', ['size'], [to])]
     expect(edgeOf(await compiled(loop({ unread, head, behind, first }), feeds, 'planned'))).toBe('[2,6] [2,3] -> [2,6]')
   })
-  test('keeps what nothing needs where the body goes on to compute with a zero in its place', async () => {
-    const head = all.filter((i) => !unread.includes(i))
+  test('keeps what nothing needs where a zero in its place is divided behind it, though that is zero before', async () => {
     const first = dense('first', [2, 6], Array<number>(12).fill(0.5))
-    // Two groups of three units, of which one does not need its last: as many have to stay in each.
-    const inside = (from: string, to: string) => [
+    const numerator = dense(
+      'numerator',
+      [6],
+      all.map((i) => (unread.includes(i) ? 0 : 1)),
+    )
+    const last = info('shown', [2, 6])
+    const behind = (from: string, to: string) => [
       node('Abs', [from], ['size']),
-      node('Log', ['size'], ['log']),
-      node('Reshape', ['log', 'apart'], ['groups']),
-      node('MatMul', ['groups', 'each'], ['mixed']),
-      node('Reshape', ['mixed', 'together'], [to]),
+      node('Div', ['numerator', 'size'], [to]),
     ]
-    const each = matrix('each', 6, 3, { rows: unread })
-    const sizes = (name: string, ...values: number[]): TensorInit => ({
-      name,
-      dims: [BigInt(values.length)],
-      dataType: 7,
-      int64Data: values.map(BigInt),
-    })
-    const graph = loop({ head, inside, first })
-    const initializer = [
-      ...(graph.initializer ?? []),
-      { ...each, dims: [2n, 3n, 3n] },
-      sizes('apart', 2, 2, 1, 3),
-      sizes('together', 2, 6),
-    ]
-    await compiled({ ...graph, initializer }, feeds)
+    const graph = loop({ unread, behind, first })
+    const output = [...(graph.output ?? []), last]
+    const initializer = [...(graph.initializer ?? []), numerator]
+    expect(edgeOf(await compiled({ ...graph, output, initializer }, feeds))).toBe('[2,6] [2,3] -> [2,6]')
+  })
+  test('keeps what nothing needs where the body goes on to compute with a zero in its place', async () => {
+    const half = Array.from({ length: 32 }, (_, i) => i)
+    // Two groups of three units, of which one does not need its last: as many have to stay in each. What goes of `w` pays for that.
+    const body: GraphInit = {
+      name: 'body',
+      input: [info('i', [], 'int64'), info('going', [], 'bool'), info('h', [2, 6]), info('w', [2, 64])],
+      node: [
+        node('Identity', ['going'], ['still']),
+        node('Abs', ['h'], ['size']),
+        node('Log', ['size'], ['log']),
+        node('Reshape', ['log', 'apart'], ['image']),
+        node('Conv', ['image', 'each'], ['mixed'], { attribute: [{ name: 'group', type: Type.INT, i: 2n }] }),
+        node('Reshape', ['mixed', 'together'], ['next']),
+        node('MatMul', ['x', 'in'], ['fed']),
+        node('MatMul', ['w', 'own'], ['kept']),
+        node('Add', ['fed', 'kept'], ['sum']),
+        node('Tanh', ['sum'], ['w_next']),
+      ],
+      output: [info('still', [], 'bool'), info('next', [2, 6]), info('w_next', [2, 64])],
+    }
+    const next = await compiled(
+      {
+        input: [info('x', [2, 3]), info('times', [], 'int64')],
+        output: [info('y', [2, 2]), info('z', [2, 2])],
+        initializer: [
+          yes,
+          dense('first', [2, 6], Array<number>(12).fill(0.5)),
+          dense('nought', [2, 64], Array<number>(128).fill(0)),
+          dense(
+            'each',
+            [6, 3, 1],
+            Array.from({ length: 18 }, (_, i) => (i < 9 && i % 3 === 2 ? 0 : 0.2)),
+          ),
+          sizes('apart', 2, 6, 1),
+          sizes('together', 2, 6),
+          matrix('in', 3, 64, { columns: half }),
+          matrix('own', 64, 64, { columns: half }),
+          matrix('head', 6, 2, { rows: unread }),
+          matrix('wide', 64, 2),
+        ],
+        node: [
+          node('Loop', ['times', 'yes', 'first', 'nought'], ['last', 'w_last'], {
+            attribute: [subgraph('body', body)],
+          }),
+          node('MatMul', ['last', 'head'], ['y']),
+          node('MatMul', ['w_last', 'wide'], ['z']),
+        ],
+      },
+      feeds,
+    )
+    expect(edgeOf(next)).toBe('[2,6] [2,32] [2,3] -> [2,6] [2,32]')
   })
   test('of a batch of any size', async () => {
     const zero = node('MatMul', ['x', 'nothing'], ['first'], { name: 'first' })
@@ -295,6 +349,56 @@ describe('a state of a Loop', () => {
       compile(read(modelBytes({ ...graph, node: [node('Neg', ['x'], ['shift']), loops] })), noMasks),
     ).graph
     expect(kept.nodes.filter(isOpaque)[0]?.inputs.length).toBe(5)
+  })
+  test('of any size is not told that it stays as many as it is at first', async () => {
+    const some = (name: string) => createValueInfo(name, tensorType('float32', undefined))
+    const body: GraphInit = {
+      name: 'body',
+      input: [info('i', [], 'int64'), info('going', [], 'bool'), some('h'), some('before')],
+      node: [
+        node('Identity', ['going'], ['still']),
+        node('Concat', ['h', 'h'], ['next'], { attribute: [{ name: 'axis', type: Type.INT, i: 0n }] }),
+        node('Shape', ['h'], ['size']),
+        node('Expand', ['row', 'size'], ['wide']),
+      ],
+      output: [info('still', [], 'bool'), some('next'), some('wide')],
+    }
+    const graph: GraphInit = {
+      input: [info('x', ['N', 3]), info('row', ['N', 3]), info('times', [], 'int64')],
+      output: [info('last', ['K', 3]), info('y', ['M', 3])],
+      initializer: [yes, dense('none', [1, 3], [0, 0, 0])],
+      node: [node('Loop', ['times', 'yes', 'x', 'none'], ['last', 'y'], { attribute: [subgraph('body', body)] })],
+    }
+    await compiled(graph, [{ x: numbers([1, 3]), row: numbers([1, 3]), times: times(3) }])
+  })
+  test('that is a sequence stays where Identity takes none', () => {
+    const list = (name: string): NonNullable<GraphInit['input']>[number] => ({
+      name,
+      type: {
+        value: {
+          case: 'sequenceType',
+          value: { elemType: { value: { case: 'tensorType', value: { elemType: 1 } } } },
+        },
+      },
+    })
+    const body: GraphInit = {
+      name: 'body',
+      input: [info('i', [], 'int64'), info('going', [], 'bool'), info('h', [2, 3]), list('list')],
+      node: [node('Identity', ['going'], ['still']), node('Tanh', ['h'], ['next'])],
+      output: [info('still', [], 'bool'), info('next', [2, 3]), list('list')],
+    }
+    const graph: GraphInit = {
+      input: [info('x', [2, 3]), list('given'), info('times', [], 'int64')],
+      output: [info('last', [2, 3]), list('same')],
+      initializer: [yes],
+      node: [node('Loop', ['times', 'yes', 'x', 'given'], ['last', 'same'], { attribute: [subgraph('body', body)] })],
+    }
+    const opsAt = (version: bigint): ReadonlyArray<string> => {
+      const model = read(modelBytes(graph, { opsetImport: [{ domain: '', version }] }))
+      return orThrow(compile(model, noMasks)).graph.nodes.map((one) => (isOpaque(one) ? one.attrs.opType : one.op))
+    }
+    expect(opsAt(13n)).toEqual(['Loop'])
+    expect(opsAt(16n)).toEqual(['Loop', 'Identity'])
   })
   test('of an initializer that may be overridden stays', async () => {
     const given = loop({ silent })
