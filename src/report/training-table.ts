@@ -19,7 +19,7 @@ export const networkColumns: ReadonlyArray<Column & { readonly cell: (network: N
   { title: 'not 0', align: 'right', cell: ({ nonZero }) => formatCount(nonZero) },
   { title: 'MACs', align: 'right', cell: ({ macs }) => formatCount(macs) },
   { title: 'file', align: 'right', cell: ({ bytes }) => formatBytes(bytes) },
-  { title: '', cell: ({ about }) => about },
+  { title: 'what it is', cell: ({ about }) => about },
 ]
 
 /** `91.25 %`: accuracies differ by hundredths. */

@@ -174,6 +174,34 @@ describe('the page', () => {
     expect(page).toMatch('8 before, 4 after, 3 alone')
   })
 
+  it('writes names of stages that do not fit upright instead of cutting them off', () => {
+    const [layer] = report.layers
+    if (layer === undefined) throw new Error('a layer')
+    const names = ['/conv1/Conv', ...Array.from({ length: 50 }, (_, i) => `/layer1/block${i}/Conv`), '/fc/Gemm']
+    const deep = { ...report, layers: names.map((name) => ({ ...layer, layer: name })) }
+    const written = renderPage({ ...results, report: deep })
+    expect(written).toMatch(/<li class="tall tight"[^>]*><b>conv1<\/b><\/li>/)
+    expect(written).toMatch(/<li style[^>]*><b>layer1<\/b><span>-50\u00a0%<\/span><\/li>/)
+  })
+
+  it('shades densities finer where little is left, and names layers by their place', () => {
+    const cells = Float64Array.of(0, 0.02, 0.05, 1)
+    const picture = { outputs: 2, inputs: 2, density: 0.2675, rows: 2, columns: 2, cells }
+    const scope = '/layer1/layer1.0/downsample/downsample.0/Conv'
+    const layers = report.layers.map((layer) => (layer.layer === 'fc' ? { ...layer, layer: scope } : layer))
+    const written = renderPage({
+      ...results,
+      report: { ...report, layers },
+      pictures: new Map([['fc.weight', picture]]),
+    })
+    expect([...written.matchAll(/<path class="(shade\d)" d="(M\d \d)/g)].map(([, ...found]) => found)).toEqual([
+      ['shade1', 'M1 0'],
+      ['shade2', 'M0 1'],
+      ['shade6', 'M1 1'],
+    ])
+    expect(written).toContain('>layer1.0.downsample.0</span>')
+  })
+
   it('reads in light and dark, and tells verification, passes and opaque nodes', () => {
     expect(page).toMatch('prefers-color-scheme: dark')
     expect(page).toMatch('channel-elimination (2)')

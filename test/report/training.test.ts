@@ -109,11 +109,23 @@ describe('speeds', () => {
     const page = renderPage(results)
     expect(page).toMatch('beyond the noise')
     expect(page).toMatch('masked: median 25.0 ms')
+    expect(page).toMatch('50/s → 100/s')
+    const busy = training.networks.map((network) => ({
+      ...network,
+      speed: { ...network.speed, speedup: { q1: 0.9, median: 1.3, q3: 1.4 } },
+    }))
+    expect(renderPage({ ...results, training: { ...training, networks: busy } })).toMatch('within the noise')
   })
 })
 
 describe('the page of a training', () => {
   const page = renderPage(results)
+
+  it('begins with the accuracy, beside that of the dense network', () => {
+    expect(page).toMatch(
+      'It puts 72.00\u00a0% of 100 test images into the right class; the dense network 72.00\u00a0%.',
+    )
+  })
 
   it('has a chart for each thing that changes, with names, axes and what it ends at', () => {
     for (const title of ['Accuracy', 'Loss', 'Learning rate', 'Density', 'Channels'])

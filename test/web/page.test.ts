@@ -43,7 +43,8 @@ describe.skipIf(browserHere === undefined)('the page', { timeout: 0 }, () => {
   const compileOn = async (files: ReadonlyArray<string>, percent: number) => {
     const { page, complaints, close } = await openPage(site)
     await page.locator('input[type=file]').setInputFiles(files.map((name) => at(name)))
-    await page.getByRole('slider').fill(String(percent))
+    // By its name, which those who do not see it go by.
+    await page.getByRole('slider', { name: /^Mask \d+ % of the channels$/ }).fill(String(percent))
     await page.getByRole('button', { name: /compile$/i }).click()
     await untilThere(page, 'heading', 'The compiled model')
     const save = async (name: RegExp): Promise<Uint8Array> => {

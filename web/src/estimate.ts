@@ -3,6 +3,8 @@ import type { LayerFacts } from '../../src/passes/inspect.ts'
 import type { Overview, Preview } from './messages.ts'
 
 export interface Estimated {
+  /** The place in the network. */
+  readonly at: number
   readonly facts: LayerFacts
   readonly inputs: { readonly before: number; readonly after: number }
   readonly outputs: { readonly before: number; readonly after: number }
@@ -20,7 +22,7 @@ export interface Estimate {
 /** Layers in the order of the network, as masks that were given leave them, and as the selection would. */
 export const estimate = (overview: Overview, preview: Preview | undefined): Estimate => {
   const widths = new Map(preview?.widths.map((width) => [width.weight, width]))
-  const layers = overview.layers.map((facts): Estimated => {
+  const layers = overview.layers.map((facts, at): Estimated => {
     const { change, shape } = facts
     const width = preview === undefined || preview.channels === 0 ? undefined : widths.get(facts.weight)
     const inputs = change?.inputs ?? width?.inputs ?? { before: 0, after: 0 }
@@ -34,6 +36,7 @@ export const estimate = (overview: Overview, preview: Preview | undefined): Esti
     const count = shape.reduce((n, d) => n * d, 1)
     const compiled = change === undefined ? 0 : change.macs.after
     return {
+      at,
       facts,
       inputs: read,
       outputs: made,

@@ -131,12 +131,14 @@ const Budget = ({
       : `${plural(preview.removed, 'channel')} of those that can go ${preview.removed === 1 ? 'is' : 'are'} masked.`
   return (
     <form class="budget" onSubmit={(event) => event.preventDefault()}>
-      <label class="slider">
-        <span>
-          Mask <output>{share} %</output> of the channels
-        </span>
+      <div class="slider">
+        <label for="share">
+          Mask <b>{share} %</b> of the channels
+        </label>
         <input
           type="range"
+          id="share"
+          aria-describedby="left"
           min={0}
           max={95}
           step={1}
@@ -144,12 +146,12 @@ const Budget = ({
           aria-valuetext={`${share} percent of the channels`}
           onInput={({ currentTarget }) => onSelection({ ...selection, channels: Number(currentTarget.value) / 100 })}
         />
-        <span class="soft">
+        <span class="soft" id="left">
           {share === 0
             ? 'Masking more channels loses accuracy until the network is trained again; compiling loses nothing.'
             : `${told}${preview?.note === undefined ? '' : ` ${preview.note}`}`}
         </span>
-      </label>
+      </div>
       <div class="choices">
         <label>
           Worth least by
@@ -230,7 +232,7 @@ const columns: ReadonlyArray<Column<Estimated>> = [
         <span class="soft">{printable(`${op} ${shape.join('×')}`)}</span>
       </>
     ),
-    key: ({ facts: { layer } }) => layer,
+    key: ({ at }) => at,
     wide: true,
   },
   {

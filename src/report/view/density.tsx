@@ -4,8 +4,8 @@ import { printable } from '../../ir/printable.ts'
 import type { Picture } from '../../passes/pictures.ts'
 import { formatPercent, plural } from '../units.ts'
 
-/** Shades between nothing and everything; fewer shades make fewer, longer runs. */
-const shades = 5
+/** Up to which share of its weights a cell has which shade, finer where little is left; fewer shades make fewer, longer runs. */
+const shades = [0.03, 0.1, 0.25, 0.5, 0.75, 1]
 
 /** Layers that are shown. */
 const most = 120
@@ -17,6 +17,14 @@ export interface Pictured {
 
 export const DensityMaps = ({ layers }: { readonly layers: ReadonlyArray<Pictured> }): VNode => (
   <>
+    <p class="key soft" aria-hidden="true">
+      {shades.map((most, at) => (
+        <span key={most}>
+          <i class={`shade${at + 1}`} />
+          {formatPercent(most)}
+        </span>
+      ))}
+    </p>
     <ul class="maps">
       {layers.slice(0, most).map(({ layer, picture }, at) => (
         <li key={at}>
@@ -30,13 +38,15 @@ export const DensityMaps = ({ layers }: { readonly layers: ReadonlyArray<Picture
   </>
 )
 
-/** The end of a name, which tells layers apart. */
+/** The end of a name, which tells layers apart: `layer1.0.conv2` of `/layer1/layer1.0/conv2/Conv`. */
 const shortName = (layer: string): string => {
   const parts = printable(layer)
-    .split(/[/.]+/)
+    .split('/')
     .filter((part) => part !== '')
-  const kept = parts.length > 1 && /^[A-Z]/.test(parts.at(-1) ?? '') ? parts.slice(0, -1) : parts
-  return kept.slice(-3).join('.')
+  const places = parts.length > 1 && /^[A-Z]/.test(parts.at(-1) ?? '') ? parts.slice(0, -1) : parts
+  // PyTorch's scopes say again what they lie in.
+  const once = places.filter((part, at) => !places[at + 1]?.startsWith(`${part}.`))
+  return once.join('.').split(/[.]+/).slice(-4).join('.')
 }
 
 /** Output channels down, input channels across; the darker a cell, the more of its weights are not zero. */
@@ -45,15 +55,16 @@ const DensityMap = ({ picture }: { readonly picture: Picture }): VNode => {
   const label = `${picture.outputs} output channels by ${picture.inputs} input channels, ${formatPercent(picture.density)} of the weights not zero`
   return (
     <svg class="map" viewBox={`0 0 ${columns} ${rows}`} preserveAspectRatio="none" role="img" aria-label={label}>
-      {Array.from({ length: shades }, (_, shade) => shade + 1).map((shade) => {
-        const path = runsOf(picture, shade)
-        return path === '' ? null : <path key={shade} class={`shade${shade}`} d={path} />
+      {shades.map((most, at) => {
+        const path = runsOf(picture, at)
+        return path === '' ? null : <path key={most} class={`shade${at + 1}`} d={path} />
       })}
     </svg>
   )
 }
 
-const shadeOf = (fraction: number): number => (fraction === 0 ? 0 : Math.max(1, Math.ceil(fraction * shades)))
+/** The place in `shades`; -1 of an empty cell. */
+const shadeOf = (fraction: number): number => (fraction === 0 ? -1 : shades.findIndex((most) => fraction <= most))
 
 /** The cells of one shade as a path: a rectangle for each run of equal rows of a run of cells. */
 const runsOf = ({ rows, columns, cells }: Picture, shade: number): string => {

@@ -24,15 +24,16 @@ button, select, input { font: inherit; color: inherit }
 .facts dt { color: var(--soft) } .facts dd { margin: 0; overflow-wrap: anywhere }
 figure { margin: .6rem 0 }
 .key { display: flex; flex-wrap: wrap; gap: 0 1.1rem } .key i { display: inline-block; width: 1.2rem; height: .5rem; margin: 0 .4rem 1px 0; border-radius: 2px }
-i.before { background: var(--before) } i.after { background: var(--after) } i.alone { background: var(--alone) }
+i.before { background: var(--before) } i.after { background: var(--after) } i.alone { background: var(--alone) } .key i[class^=shade] { background: var(--after) }
 .plot { display: grid; grid-template-columns: 3.2rem 1fr; margin-top: .8rem } .plot svg { display: block; width: 100%; height: 15rem; overflow: visible }
 .axis { position: relative; color: var(--soft); font-size: .8rem } .axis span { position: absolute; right: .5rem; transform: translateY(-50%); white-space: nowrap }
 svg .grid { stroke: var(--line); vector-effect: non-scaling-stroke } svg .edge { stroke: var(--paper); stroke-width: 2; vector-effect: non-scaling-stroke }
 .widths path.before { fill: var(--before) } .widths path.after { fill: var(--after) } .widths path.alone { fill: none; stroke: var(--alone); stroke-width: 2; vector-effect: non-scaling-stroke }
 .widths .hit { fill: transparent } .widths .hit:hover { fill: var(--ink); fill-opacity: .14 }
-.stages { display: flex; margin: .35rem 0 0 3.2rem; padding: 0; list-style: none; font-size: .8rem; line-height: 1.35 }
-.stages li { flex-basis: 0; min-width: 0; padding: 0 .15rem; border-top: 3px solid var(--line); border-right: 2px solid var(--paper); text-align: center; overflow: hidden }
-.stages b, .stages span { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap } .stages span { color: var(--soft) }
+.stages { display: grid; grid-template-columns: 3.2rem 1fr; margin-top: .35rem; font-size: .8rem; line-height: 1.35 } .stages > span { padding: calc(3px + 1.35em) .5rem 0 0; text-align: right; color: var(--soft) } .stages ol { display: flex; min-width: 0; margin: 0; padding: 0; list-style: none }
+.stages li { flex-basis: 0; min-width: 0; padding: 0 .15rem; border-top: 3px solid var(--line); border-right: 2px solid var(--paper); text-align: center }
+.stages b, .stages li span { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap } .stages li span { color: var(--soft) }
+.stages .tall { display: flex; justify-content: center } .stages .tall b { flex: none; max-height: 9rem; writing-mode: vertical-rl; line-height: 1 } .stages .tall span { display: none }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: .4rem 2rem } .chart { margin: .8rem 0 } .chart .plot svg { height: 11rem }
 .chart .key { display: flex; flex-wrap: wrap; gap: 0 1.1rem; margin: 0; padding: 0; list-style: none } .chart .key svg { display: inline-block; width: 1.5rem; height: .5rem; margin-right: .35rem } .chart .key .value { color: var(--ink); font-variant-numeric: tabular-nums }
 .chart .scale { position: relative; grid-column: 2; height: 2.7rem; padding-top: .15rem; font-size: .8rem } .chart .scale span { position: absolute; transform: translateX(-50%) } .chart .scale b { position: absolute; top: 1.35rem; left: 50%; transform: translateX(-50%); font-weight: 400 }
@@ -45,24 +46,24 @@ svg .grid { stroke: var(--line); vector-effect: non-scaling-stroke } svg .edge {
 .speeds .dot { stroke: var(--ink); stroke-width: 5; stroke-linecap: round; vector-effect: non-scaling-stroke; stroke-opacity: .55 } .speeds .median { stroke: var(--ink); stroke-width: 2.5; vector-effect: non-scaling-stroke }
 .speeds .scale { position: relative; height: 1.4rem; margin-left: min(23rem, 100%); font-size: .8rem } .speeds .scale span { position: absolute; transform: translateX(-50%); white-space: nowrap } .speeds .scale span:first-child { transform: none } .speeds .scale span:last-child { transform: translateX(-100%) }
 .maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)); gap: .8rem; margin: .8rem 0; padding: 0; list-style: none; font-size: .8rem; line-height: 1.3 }
-.maps span { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap }
+.maps span { display: block; overflow-wrap: anywhere }
 .map { display: block; width: 100%; height: 5rem; margin-bottom: .25rem; background: var(--paper); border: 1px solid var(--line); border-radius: .2rem; shape-rendering: crispEdges }
-.map path { fill: var(--after) } .map .shade1 { fill-opacity: .25 } .map .shade2 { fill-opacity: .42 } .map .shade3 { fill-opacity: .6 } .map .shade4 { fill-opacity: .8 }
+.map path { fill: var(--after) } .shade1 { opacity: .14 } .shade2 { opacity: .28 } .shade3 { opacity: .43 } .shade4 { opacity: .6 } .shade5 { opacity: .79 }
 .scroll { overflow-x: auto; margin: .5rem 0 } table { border-collapse: collapse; width: 100% }
 th, td { padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; font-weight: 400 }
-thead th { color: var(--soft); font-weight: 600; vertical-align: bottom } .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums } tbody th { overflow-wrap: anywhere; min-width: 15rem } [aria-label=Runs] tbody th { min-width: 6rem } .detail { display: block; font-size: .85rem }
-thead button { padding: 0; border: 0; background: none; color: inherit; font: inherit; cursor: pointer } thead button::after { content: ' ↕'; opacity: .55 } [aria-sort=ascending] button::after { content: ' ↑'; opacity: 1 } [aria-sort=descending] button::after { content: ' ↓'; opacity: 1 }
+thead th { color: var(--soft); font-weight: 600; vertical-align: bottom } .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums } tbody th { overflow-wrap: anywhere; min-width: 15rem } .number + :not(.number) { padding-left: .8rem } [aria-label=Runs] tbody th { min-width: 6rem } [aria-label='Settings that differ'] tbody td { overflow-wrap: anywhere; min-width: 6rem } .detail { display: block; font-size: .85rem }
+thead button { padding: 0; border: 0; background: none; color: inherit; font: inherit; text-align: inherit; cursor: pointer } thead button::after { content: ' ↕'; opacity: .55 } [aria-sort=ascending] button::after { content: ' ↑'; opacity: 1 } [aria-sort=descending] button::after { content: ' ↓'; opacity: 1 }
 .bars { min-width: 9rem; padding-top: .3rem } .bars i { display: block; height: 4px; margin-bottom: 2px; border-radius: 2px; min-width: 1px }
 summary { cursor: pointer } details ul { margin: .2rem 0 0; padding-left: 1.1rem }
 .glossary { margin-top: .8rem; color: var(--soft); font-size: .92rem } .glossary dl { margin: .4rem 0 0; max-width: 52rem } .glossary dl > div { margin-bottom: .35rem } .glossary dt { display: inline; color: var(--ink); font-weight: 600 } .glossary dd { display: inline; margin: 0 0 0 .4rem }
 @media (max-width: 44rem) {
-  .plot { grid-template-columns: 2.6rem 1fr } .plot svg { height: 11rem } .stages { margin-left: 2.6rem; font-size: .68rem }
+  .plot { grid-template-columns: 2.6rem 1fr } .plot svg { height: 11rem } .stages { grid-template-columns: 2.6rem 1fr; font-size: .68rem } .stages .tight { display: flex; justify-content: center } .stages .tight b { flex: none; max-height: 9rem; writing-mode: vertical-rl; line-height: 1 } .stages .tight span { display: none }
   .facts > div { grid-template-columns: 1fr }
   .detail { display: inline }
   .layermap li { grid-template-columns: minmax(0, 7rem) 1fr 4.6rem; gap: .4rem } .layermap .legend { display: block; margin: 0 }
   .speeds .lane { grid-template-columns: 1fr } .speeds .scale { margin-left: 0 }
-  table, thead, tbody { display: block } thead tr { display: flex; flex-wrap: wrap; gap: .2rem .9rem; padding-bottom: .4rem; border-bottom: 1px solid var(--line) } thead th { padding: 0; border: 0; font-size: .85rem } thead button { padding: .35rem 0 }
-  tbody tr { display: flex; flex-wrap: wrap; gap: .1rem 1.2rem; padding: .6rem 0; border-bottom: 1px solid var(--line) } tbody th, tbody td { padding: 0; border: 0; text-align: left; min-width: 0 } tbody .wide, tbody th { flex-basis: 100% } td:empty { display: none }
+  table, thead, tbody { display: block } thead tr { display: flex; flex-wrap: wrap; align-items: baseline; gap: .2rem .9rem; padding-bottom: .4rem; border-bottom: 1px solid var(--line) } thead th { padding: 0; border: 0; font-size: .85rem } thead button { padding: .35rem 0 }
+  tbody tr { display: flex; flex-wrap: wrap; gap: .1rem 1.2rem; padding: .6rem 0; border-bottom: 1px solid var(--line) } tbody th, tbody td, tbody .number + :not(.number) { padding: 0; border: 0; text-align: left; min-width: 0 } tbody .wide, tbody th { flex-basis: 100% } td:empty { display: none }
   tbody td::before { content: attr(data-label) ' '; color: var(--soft); font-size: .85rem } td.number { white-space: normal; text-align: left }
 }
 @media (prefers-reduced-motion: no-preference) { .bars i, .widths path { transition: all .15s } }

@@ -65,10 +65,11 @@ const Sections = ({ results }: Props): VNode => (
 )
 
 const Headline = ({ results }: Props): VNode => {
-  const { tone, happened, trust, speed } = verdictOf(nameOfResults(results), results)
+  const { tone, happened, accuracy, trust, speed } = verdictOf(nameOfResults(results), results)
   return (
     <div class={`verdict ${tone}`}>
       <p class="happened">{tied(happened)}</p>
+      {accuracy !== undefined && <p>{tied(accuracy)}</p>}
       <p>{tied(trust)}</p>
       {speed !== undefined && <p>{tied(speed)}</p>}
     </div>
@@ -296,13 +297,13 @@ const Verification = ({ results: { verification: found, measured } }: Props): VN
   if (found === undefined) return null
   const sizes = [...new Set(found.cases.map((one) => describeSizes(one.sizes)))].filter((text) => text !== '')
   const seeds = [...new Set(found.cases.flatMap(({ seed }) => (seed === undefined ? [] : [seed])))]
-  const magnitudes = [...new Set(found.cases.map(({ magnitude = 1 }) => magnitude))]
+  const magnitudes = [...new Set(found.cases.map(({ magnitude = 1 }) => magnitude))].sort((a, b) => a - b)
   const facts: ReadonlyArray<readonly [string, string]> = [
     ['Runtime', `${found.runtime} on ${found.provider}`],
     ['Inputs', plural(found.cases.length, 'case')],
     ...(seeds.length === 0 ? [] : [['Random seeds', seeds.join(', ')] as const]),
     ...(sizes.length === 0 ? [] : [['Sizes', sizes.join('; ')] as const]),
-    ...(magnitudes.length < 2 ? [] : [['Times', magnitudes.map((m) => formatCount(m)).join(', ')] as const]),
+    ...(magnitudes.length < 2 ? [] : [['Inputs multiplied by', magnitudes.join(', ')] as const]),
     ['Counts as equal', `relative differences up to ${formatError(found.tolerance.float32)} (float32)`],
     ...(measured?.relativeError === undefined
       ? []

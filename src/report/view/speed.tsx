@@ -7,6 +7,9 @@ import { describeSizes } from '../totals.ts'
 import { formatCount, formatMilliseconds, formatRatio, plural } from '../units.ts'
 import { Text } from './parts.tsx'
 
+/** Whether the quartiles of a ratio leave open which of the two is faster. */
+export const isNoise = ({ q1, q3 }: Measurement['speedup']): boolean => q1 <= 1 && q3 >= 1
+
 /** What a measurement says of the first: faster or slower where the quartiles of the ratio leave no doubt, else neither. */
 export const speedSentence = ({ name, speedup }: Measurement, reference: Measurement): string => {
   const range = `${formatRatio(speedup.q1)} to ${formatRatio(speedup.q3)}`

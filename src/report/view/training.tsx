@@ -16,7 +16,7 @@ import {
 import { LayerMap } from './layer-map.tsx'
 import { LineChart } from './line-chart.tsx'
 import { type Card, Section, Text } from './parts.tsx'
-import { Speed } from './speed.tsx'
+import { isNoise, Speed } from './speed.tsx'
 import { type Column, Table } from './table.tsx'
 
 /** What became of the dense network: its accuracy, size and speed. */
@@ -30,6 +30,7 @@ export const trainingCards = ({ networks }: TrainingReport): ReadonlyArray<Card>
   })
   const accuracy = (fraction: number | undefined): string =>
     fraction === undefined ? 'not trained' : formatAccuracy(fraction)
+  const { speedup, throughput } = compiled.speed
   return [
     { name: 'accuracy', figure: accuracy(compiled.accuracy), detail: `dense: ${accuracy(dense.accuracy)}` },
     change('parameters', 'parameters', formatCount),
@@ -37,8 +38,10 @@ export const trainingCards = ({ networks }: TrainingReport): ReadonlyArray<Card>
     change('file', 'bytes', formatBytes),
     {
       name: 'throughput',
-      figure: formatRatio(compiled.speed.speedup.median),
-      detail: `${formatCount(dense.speed.throughput.median)}/s → ${formatCount(compiled.speed.throughput.median)}/s`,
+      figure: formatRatio(speedup.median),
+      detail: isNoise(speedup)
+        ? 'of the dense: within the noise'
+        : `${formatCount(dense.speed.throughput.median)}/s → ${formatCount(throughput.median)}/s`,
     },
   ]
 }
@@ -90,6 +93,8 @@ const Curves = ({ training: { history, recipe, validation } }: { readonly traini
   const { layers, times } = curves.layers
   const slimmed = layers.some(({ channelsLeft }) => channelsLeft.some((share) => share < 1))
   const changing = curves.density.some(([, density]) => density !== 1)
+  // What is no accuracy begins at 0.
+  const number = { x, format: formatNumber, include: [0], marks: longer }
   return (
     <>
       <div class="charts">
@@ -109,39 +114,29 @@ const Curves = ({ training: { history, recipe, validation } }: { readonly traini
             { name: 'training', points: curves.loss },
             { name: 'validation', points: curves.validationLoss },
           ]}
-          x={x}
-          format={formatNumber}
-          include={[0]}
-          marks={longer}
+          {...number}
         />
         <LineChart
           title="Learning rate"
           curves={[{ name: 'learning rate', points: curves.learningRate }]}
-          x={x}
-          format={formatNumber}
-          include={[0]}
-          marks={longer}
+          {...number}
         />
         {changing && (
           <LineChart
             title="Density"
             curves={[{ name: 'weights kept', points: curves.density }]}
-            x={x}
+            {...number}
             format={formatPercent}
-            include={[0]}
             steps
-            marks={longer}
           />
         )}
         {slimmed && (
           <LineChart
             title="Channels"
             curves={[{ name: 'channels left', points: curves.channels }]}
-            x={x}
+            {...number}
             format={(value) => String(Math.round(value))}
-            include={[0]}
             steps
-            marks={longer}
           />
         )}
       </div>

@@ -1,5 +1,7 @@
 /** What happened, and whether to trust it, in the first sentences of a report. */
 import type { Results } from '../results.ts'
+import type { TrainingReport } from '../training.ts'
+import { formatAccuracy } from '../training-table.ts'
 import { formatCount, formatError, formatRelativeChange, plural } from '../units.ts'
 import { describeUnseen } from '../verify-table.ts'
 import { speedSentence } from './speed.tsx'
@@ -9,6 +11,8 @@ export interface Verdict {
   readonly tone: 'good' | 'doubt' | 'bad'
   readonly happened: string
   readonly trust: string
+  /** Where the network was trained here. */
+  readonly accuracy?: string | undefined
   /** Where speed was measured. */
   readonly speed?: string
 }
@@ -21,10 +25,20 @@ export const verdictOf = (name: string, results: Results): Verdict => {
   return {
     ...trustOf(results),
     happened: happenedTo(name, results),
+    accuracy: results.training && accuracyOf(results.training),
     ...(first === undefined || last === undefined
       ? {}
       : { speed: speedSentence({ ...last, name: 'It' }, { ...first, name: 'the masked model' }) }),
   }
+}
+
+const accuracyOf = ({ networks, test: { images } }: TrainingReport): string | undefined => {
+  const of = (name: string): number | undefined => networks.find((network) => network.name === name)?.accuracy
+  const [dense, compiled] = [of('dense'), of('compiled')]
+  if (compiled === undefined) return undefined
+  const beside =
+    dense === undefined ? 'the dense network was not trained' : `the dense network ${formatAccuracy(dense)}`
+  return `It puts ${formatAccuracy(compiled)} of ${images.toLocaleString('en-US')} test images into the right class; ${beside}.`
 }
 
 const happenedTo = (name: string, { report }: Results): string => {

@@ -4,7 +4,7 @@ import { area, curveStepAfter, line } from 'd3-shape'
 import type { VNode } from 'preact'
 import { printable } from '../../ir/printable.ts'
 import { formatRelativeChange } from '../units.ts'
-import { Key } from './parts.tsx'
+import { Key, tied } from './parts.tsx'
 import { type Stage, stagesOf } from './stages.ts'
 
 /** A layer as the picture needs it. */
@@ -22,8 +22,9 @@ export interface LayerWidth {
 /** The height of a picture in its own units; it is stretched to the width of the page, one unit for each layer. */
 const height = 100
 
-/** The share of the layers up to which there is room for the name of a stage only. */
+/** The share of the layers up to which there is no room for figures below a stage; on a phone. */
 const narrow = 0.08
+const narrowOnPhone = 0.12
 
 /** Beyond this many layers none says its name when it is pointed at: a page would hold little else. */
 const mostNamed = 500
@@ -107,25 +108,39 @@ const Stages = ({
   readonly layers: ReadonlyArray<LayerWidth>
 }): VNode | null =>
   stages.length < 2 ? null : (
-    <ol class="stages" aria-hidden="true">
-      {stages.map(({ name, first, end }) => (
-        <li
-          key={first}
-          style={{ flexGrow: end - first }}
-          title={`${printable(name)}: ${change(layers.slice(first, end))}`}
-        >
-          <b>{printable(name)}</b>
-          {(end - first) / layers.length > narrow && <span>{change(layers.slice(first, end))}</span>}
-        </li>
-      ))}
-    </ol>
+    <div class="stages" aria-hidden="true">
+      <span>MACs</span>
+      <ol>
+        {stages.map(({ name, first, end }) => {
+          const share = (end - first) / layers.length
+          const changed = change(layers.slice(first, end))
+          return (
+            <li
+              key={first}
+              class={placing(share, printable(name))}
+              style={{ flexGrow: end - first }}
+              title={`${printable(name)}: ${changed} MACs`}
+            >
+              <b>{printable(name)}</b>
+              {share > narrow && <span>{tied(changed)}</span>}
+            </li>
+          )
+        })}
+      </ol>
+    </div>
   )
 
+/** Names that do not fit their stage stand upright: `tall` on any screen, `tight` on a phone. By the usual widths of letters, in pixels. */
+const placing = (share: number, name: string): string | undefined => {
+  if (share * 800 < 7.5 * name.length + 8) return 'tall tight'
+  return share < narrowOnPhone || share * 315 < 6.5 * name.length + 5 ? 'tight' : undefined
+}
+
 const change = (layers: ReadonlyArray<LayerWidth>): string =>
-  `${formatRelativeChange(
+  formatRelativeChange(
     sum(layers, ({ macs }) => macs.before),
     sum(layers, ({ macs }) => macs.after),
-  )} MACs`
+  )
 
 /** The picture in words. */
 const heard = (stages: ReadonlyArray<Stage>, layers: ReadonlyArray<LayerWidth>): string =>
@@ -133,6 +148,6 @@ const heard = (stages: ReadonlyArray<Stage>, layers: ReadonlyArray<LayerWidth>):
     .map(({ name, first, end }) => {
       const own = layers.slice(first, end)
       const widths = `${sum(own, ({ before }) => before)} channels before, ${sum(own, ({ after }) => after)} after`
-      return `${printable(name)}: ${widths}, ${change(own)}`
+      return `${printable(name)}: ${widths}, ${change(own)} MACs`
     })
     .join('. ')}.`
