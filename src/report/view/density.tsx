@@ -49,7 +49,7 @@ const shortName = (layer: string): string => {
   return once.join('.').split(/[.]+/).slice(-4).join('.')
 }
 
-/** Output channels down, input channels across; the darker a cell, the more of its weights are not zero. */
+/** Output channels down, input channels across; the stronger the colour of a cell, the more of its weights are not zero. */
 const DensityMap = ({ picture }: { readonly picture: Picture }): VNode => {
   const { rows, columns } = picture
   const label = `${picture.outputs} output channels by ${picture.inputs} input channels, ${formatPercent(picture.density)} of the weights not zero`

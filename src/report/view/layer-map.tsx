@@ -1,4 +1,4 @@
-/** What is left of each layer over time: a row for each layer, the darker the more. */
+/** What is left of each layer over time: a row for each layer, the stronger the colour the more. */
 import type { VNode } from 'preact'
 import { printable } from '../../ir/printable.ts'
 import { formatPercent } from '../units.ts'

@@ -63,7 +63,7 @@ summary { cursor: pointer } details ul { margin: .2rem 0 0; padding-left: 1.1rem
   .layermap li { grid-template-columns: minmax(0, 7rem) 1fr 4.6rem; gap: .4rem } .layermap .legend { display: block; margin: 0 }
   .speeds .lane { grid-template-columns: 1fr } .speeds .scale { margin-left: 0 }
   table, thead, tbody { display: block } thead tr { display: flex; flex-wrap: wrap; align-items: baseline; gap: .2rem .9rem; padding-bottom: .4rem; border-bottom: 1px solid var(--line) } thead th { padding: 0; border: 0; font-size: .85rem } thead button { padding: .35rem 0 }
-  tbody tr { display: flex; flex-wrap: wrap; gap: .1rem 1.2rem; padding: .6rem 0; border-bottom: 1px solid var(--line) } tbody th, tbody td, tbody .number + :not(.number) { padding: 0; border: 0; text-align: left; min-width: 0 } tbody .wide, tbody th { flex-basis: 100% } td:empty { display: none }
+  tbody tr { display: flex; flex-wrap: wrap; gap: .1rem 1.2rem; padding: .6rem 0; border-bottom: 1px solid var(--line) } thead .number + :not(.number) { padding-left: 0 } tbody th, tbody td, tbody .number + :not(.number) { padding: 0; border: 0; text-align: left; min-width: 0 } tbody .wide, tbody th { flex-basis: 100% } td:empty { display: none }
   tbody td::before { content: attr(data-label) ' '; color: var(--soft); font-size: .85rem } td.number { white-space: normal; text-align: left }
 }
 @media (prefers-reduced-motion: no-preference) { .bars i, .widths path { transition: all .15s } }

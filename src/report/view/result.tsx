@@ -285,8 +285,8 @@ const Densities = ({ results: { report, pictures } }: Props): VNode | null => {
   return layers.length === 0 ? null : (
     <Section title="Where the weights are that count" words={['density', 'mask', 'channel']}>
       <Text tone="soft">
-        One picture for each layer of the masked model: output channels down, input channels across. The darker, the
-        more of the weights there are not zero; empty rows and columns are channels that can go.
+        One picture for each layer of the masked model: output channels down, input channels across. The stronger the
+        colour, the more of the weights there are not zero; empty rows and columns are channels that can go.
       </Text>
       <DensityMaps layers={layers} />
     </Section>
@@ -303,7 +303,7 @@ const Verification = ({ results: { verification: found, measured } }: Props): VN
     ['Inputs', plural(found.cases.length, 'case')],
     ...(seeds.length === 0 ? [] : [['Random seeds', seeds.join(', ')] as const]),
     ...(sizes.length === 0 ? [] : [['Sizes', sizes.join('; ')] as const]),
-    ...(magnitudes.length < 2 ? [] : [['Inputs multiplied by', magnitudes.join(', ')] as const]),
+    ...(magnitudes.length < 2 ? [] : [['Inputs multiplied by', magnitudes.map(formatFactor).join(', ')] as const]),
     ['Counts as equal', `relative differences up to ${formatError(found.tolerance.float32)} (float32)`],
     ...(measured?.relativeError === undefined
       ? []
@@ -315,6 +315,10 @@ const Verification = ({ results: { verification: found, measured } }: Props): VN
     </Section>
   )
 }
+
+/** Powers of ten beyond what is easily counted as such. */
+const formatFactor = (factor: number): string =>
+  factor < 1e6 ? String(factor) : factor.toExponential().replace('+', '')
 
 const Facts = ({ facts }: { readonly facts: ReadonlyArray<readonly [string, ComponentChildren]> }): VNode => (
   <dl class="facts">
