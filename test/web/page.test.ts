@@ -5,11 +5,17 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import * as E from 'fp-ts/lib/Either.js'
 import { unzipSync } from 'fflate'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { decode, encode } from '../../src/onnx/codec.ts'
+import { ModelProtoSchema } from '../../src/onnx/onnx_pb.ts'
 import { chasec } from '../cli/chasec.ts'
+import { fillWeights } from '../made-up-weights.ts'
 import { net, netMasks, writeMasks, writeModel } from '../cli/nets.ts'
 import { accessibilityOf, browserHere, openPage, openSite, type Site, untilThere } from './browser.ts'
+import { mainThreadTasks } from './main-thread.ts'
 
 if (browserHere === undefined) console.info('not tested: the page, since Chromium is not installed')
 
@@ -22,6 +28,20 @@ const run = (...args: ReadonlyArray<string>): void => {
   const { code, stderr } = chasec(args, { cwd: folder, env: { NODE_OPTIONS: `--import=${hook}` } })
   expect(stderr).toBe('')
   expect(code).toBe(0)
+}
+
+/** Milliseconds of processor time that a page may be busy at a time; those who wait longer notice. */
+const longestTask = 200
+
+/** With all its weights, for images of 32 by 32, so that running it takes less time. */
+const resNet50 = (): Uint8Array => {
+  const file = fileURLToPath(new URL('../models/resnet50.onnx', import.meta.url))
+  const model = decode(ModelProtoSchema, fillWeights(readFileSync(file), 'resnet50.onnx'))
+  if (E.isLeft(model)) throw new Error('a model')
+  const type = model.right.graph?.input[0]?.type?.value
+  if (type?.case !== 'tensorType') throw new Error('an image')
+  for (const dim of type.value.shape?.dim.slice(2) ?? []) dim.value = { case: 'dimValue', value: 32n }
+  return encode(ModelProtoSchema, model.right)
 }
 
 const phone = { width: 390, height: 844 }
@@ -114,6 +134,29 @@ describe.skipIf(browserHere === undefined)('the page', { timeout: 0 }, () => {
     await page.getByRole('button', { name: 'Stop' }).click()
     await page.getByRole('button', { name: 'Mask 10 % and compile' }).waitFor()
     expect(await page.getByRole('heading', { name: 'The compiled model' }).count()).toBe(0)
+    expect(complaints).toEqual([])
+    await close()
+  })
+
+  it('answers at all times while it reads, prunes and compiles a ResNet-50 of 100 MB', async () => {
+    writeFileSync(at('resnet50.onnx'), resNet50())
+    const { page, complaints, close } = await openPage(site)
+    const slider = page.getByRole('slider')
+    const tasks = await mainThreadTasks(site.browser, page, async () => {
+      await page.locator('input[type=file]').setInputFiles(at('resnet50.onnx'))
+      await slider.waitFor()
+      for (const share of [10, 20, 30, 40, 50, 60]) await slider.fill(String(share))
+      await page.getByText(/channels of those that can go are masked/).waitFor()
+      await page.getByRole('button', { name: /compile$/i }).click()
+      await untilThere(page, 'heading', 'The compiled model')
+    })
+    // Much of it would be a second of work: reading, hashing or copying 100 MB, or looking for what can go.
+    expect(tasks.length).toBeGreaterThan(100)
+    expect(Math.max(...tasks)).toBeLessThan(longestTask)
+    // It would have been seen.
+    const busy = 'let x = 1; for (let i = 0; i < 1e9; i++) x ^= x << 13; x'
+    const seen = await mainThreadTasks(site.browser, page, async () => void (await page.evaluate(busy)))
+    expect(Math.max(...seen)).toBeGreaterThan(longestTask)
     expect(complaints).toEqual([])
     await close()
   })

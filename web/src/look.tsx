@@ -43,6 +43,25 @@ export const Look = ({
   readonly children: ComponentChildren
 }): VNode => {
   const estimated = useMemo(() => estimate(overview, preview), [overview, preview])
+  // Not made anew at each step of the slider, but when it is known what the step leaves.
+  const layers = useMemo(
+    () => (
+      <>
+        <h3>Widths</h3>
+        <WidthPicture
+          layers={estimated.layers.map(({ facts: { layer, op }, outputs, macs }) => ({ layer, op, ...outputs, macs }))}
+        />
+        <details class="layers" open={showsLayers}>
+          <summary>
+            <h3>Layer by layer</h3>
+          </summary>
+          <Table label="Layers of the model" columns={columns} rows={estimated.layers} />
+          <Glossary words={['density', 'dead channel', 'constant channel', 'score', 'width', 'multiply-accumulates']} />
+        </details>
+      </>
+    ),
+    [estimated, showsLayers],
+  )
   return (
     <section aria-labelledby="model">
       <h2 id="model">{printable(input.model.name)}</h2>
@@ -50,17 +69,7 @@ export const Look = ({
       <Cards cards={cardsOf(overview, estimated)} />
       <Budget preview={preview} selection={selection} target={target} onSelection={onSelection} onTarget={onTarget} />
       {children}
-      <h3>Widths</h3>
-      <WidthPicture
-        layers={estimated.layers.map(({ facts: { layer, op }, outputs, macs }) => ({ layer, op, ...outputs, macs }))}
-      />
-      <details class="layers" open={showsLayers}>
-        <summary>
-          <h3>Layer by layer</h3>
-        </summary>
-        <Table label="Layers of the model" columns={columns} rows={estimated.layers} />
-        <Glossary words={['density', 'dead channel', 'constant channel', 'score', 'width', 'multiply-accumulates']} />
-      </details>
+      {layers}
     </section>
   )
 }
