@@ -231,6 +231,15 @@ export interface IntegerOperand {
   readonly axis?: number | undefined
   /** Indices along that axis that share them. Absent: one. */
   readonly block?: number | undefined
+  /** What stands on the port where that is no tensor of the integers: what the operand takes it for. */
+  readonly packed?: Holding
+}
+
+/** What a node takes a constant for that it reads, where that is not the constant itself: real numbers that its integers stand for. */
+export interface Holding {
+  readonly held: Held
+  /** The constant that the node takes for other numbers; undefined where that is not known. */
+  readonly store: (held: Held) => Tensor | undefined
 }
 
 /**

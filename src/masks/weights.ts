@@ -1,11 +1,10 @@
 /** The weights of a graph: under which names they can be called, and which layers read them. */
-import * as E from 'fp-ts/lib/Either.js'
 import { memoized, producersOf, usersOf } from '../ir/analysis.ts'
 import type { DType } from '../ir/dtype.ts'
 import { type Channels, channelsOf } from '../ir/families/contraction.ts'
 import { isQuantized } from '../ir/families/quantization.ts'
 import { contextOf, type Graph, withParts } from '../ir/graph.ts'
-import type { Contraction, IntegerOperand, Node, NodeContext, ValueId } from '../ir/op.ts'
+import type { Contraction, Holding, IntegerOperand, Node, NodeContext, ValueId } from '../ir/op.ts'
 import { opOf } from '../ir/registry.ts'
 import { uniformValue } from '../ir/slices.ts'
 import { type Held, type Tensor, tensorOf } from '../ir/tensor.ts'
@@ -111,13 +110,6 @@ export const readersOfWeights = memoized((graph): ReadonlyMap<ValueId, ReadonlyA
   return out
 })
 
-/** What a node that reads a constant takes it for, where that is not the constant itself: real numbers that its integers stand for. */
-export interface Holding {
-  readonly held: Held
-  /** The constant that the node takes for other numbers; undefined where that is not known. */
-  readonly store: (held: Held) => Tensor | undefined
-}
-
 /** How nodes take the constants that they read as integers, by the names of these. */
 export const holdingsOf = memoized((graph): ReadonlyMap<ValueId, ReadonlyArray<Holding>> => {
   const out = new Map<ValueId, Holding[]>()
@@ -141,15 +133,6 @@ export const holdingsOf = memoized((graph): ReadonlyMap<ValueId, ReadonlyArray<H
       for (const [name, holding] of holdingsBy(resolved, ctx, operand)) enter(name, holding)
     }
   }
-  for (const { contraction: c, node, weight } of layersOf(graph)) {
-    if (c.weight === undefined || opOf(node).integers !== undefined) continue
-    const rename = (port: number): ValueId => node.inputs[port] ?? ''
-    const store = (held: Held): Tensor | undefined => {
-      const made = c.rebuild({ node, weight: held, groups: c.groups }, { rename, fresh: (hint) => hint })
-      return E.isRight(made) ? made.right.constants.get(weight) : undefined
-    }
-    enter(weight, { held: c.weight, store })
-  }
   return out
 })
 
@@ -157,9 +140,10 @@ export const holdingsOf = memoized((graph): ReadonlyMap<ValueId, ReadonlyArray<H
 const holdingsBy = (
   graph: Graph,
   ctx: NodeContext<unknown>,
-  { port, scale: scalePort, zero: zeroPort, axis, block }: IntegerOperand,
+  { port, scale: scalePort, zero: zeroPort, axis, block, packed }: IntegerOperand,
 ): ReadonlyArray<readonly [name: ValueId, holding: Holding]> => {
   const { node } = ctx
+  if (packed !== undefined) return [[node.inputs[port] ?? '', packed]]
   const [scale, zero] = [scalePort, zeroPort].map((at) => (at === undefined ? undefined : ctx.constant(at)))
   const isComputed = zero === undefined && zeroPort !== undefined && Boolean(node.inputs[zeroPort])
   const same = zero === undefined ? 0 : uniformValue(zero)

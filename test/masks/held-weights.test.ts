@@ -92,6 +92,17 @@ describe('a weight in blocks of four bits', () => {
     expect(E.isLeft(raw) && renderError(raw.left)).toContain('the shape [3,32] of the weight')
   })
 
+  test('so is one that multiplies what is of unknown shape', () => {
+    const graph = fourBits('w_Q4')
+    const unknown = graphOf({}, Object.fromEntries(graph.constants), graph.nodes, ['y'], {
+      ...withMicrosoft,
+      inputs: [{ name: 'x', type: tensorType('float32', undefined) }],
+    })
+    const masks: Masks = new Map([['w_Q4', elementMask([3, 32], Uint8Array.from(some))]])
+    const [expected, found] = [graph, unknown].map((one) => orThrow(applyMasks(one, masks)).constants.get('w_Q4'))
+    expect(found && elements(found)).toEqual(expected && elements(expected))
+  })
+
   test('has zeros where its integers equal their zero', () => {
     const masked = orThrow(
       applyMasks(fourBits('w_Q4'), new Map([['w_Q4', elementMask([3, 32], Uint8Array.from(some))]])),

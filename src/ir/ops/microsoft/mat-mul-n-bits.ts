@@ -102,14 +102,15 @@ const zerosOf = (zeros: Tensor, dtype: DType, outputs: number, blocks: number): 
   return isHeld ? viewed(zeros, zeros.dtype, [outputs, blocks]) : undefined
 }
 
-const constants = (ctx: NodeContext<MatMulNBitsAttributes>): ReadonlyArray<Tensor | undefined> =>
-  [weightPort, scalePort, zeroPort].map((port) => ctx.constant(port))
+const constantWeight = (ctx: NodeContext<MatMulNBitsAttributes>): Held | undefined => {
+  const parts = [weightPort, scalePort, zeroPort].map((port) => ctx.constant(port))
+  return ctx.node.inputs[zeroPort] && parts[2] === undefined ? undefined : weightOf(ctx, parts)
+}
 
 const contraction = (ctx: NodeContext<MatMulNBitsAttributes>): Contraction | undefined => {
   const [a, y] = [inputShape(ctx, 0), outputShape(ctx)]
   if (a === undefined || y === undefined) return undefined
-  if (ctx.node.inputs[zeroPort] && ctx.constant(zeroPort) === undefined) return undefined
-  const weight = weightOf(ctx, constants(ctx))
+  const weight = constantWeight(ctx)
   if (weight === undefined) return undefined
   const isBiased = Boolean(ctx.node.inputs[biasPort])
   const bias = ctx.constant(biasPort)
@@ -166,6 +167,13 @@ const missedBy = (
   return least ?? []
 }
 
+/** The bytes of a weight's integers, `[N, blocks, bytes]`. */
+const bytesOf = ({ stored, shape, block = leastBlock }: Held): Tensor => {
+  const [outputs = 0, inputs = 0] = shape
+  const [blocks, width] = [Math.ceil(inputs / block), byteLength(stored.dtype, block)]
+  return viewed(bytesOfRows(stored, blocks * width), 'uint8', [outputs, blocks, width])
+}
+
 const rebuild = (
   ctx: NodeContext<MatMulNBitsAttributes>,
   weight: Held,
@@ -180,11 +188,7 @@ const rebuild = (
   const blocks = Math.ceil(inputs / block)
   const operands = otherOperands(ctx, change, [weightPort, scalePort, zeroPort, biasPort])
   const [oldScales, oldZeros] = [ctx.constant(scalePort), ctx.constant(zeroPort)]
-  if (made.stored !== weight.stored) {
-    const width = byteLength(made.stored.dtype, block)
-    const bytes = bytesOfRows(made.stored, blocks * width)
-    operands.set(weightPort, viewed(bytes, 'uint8', [outputs, blocks, width]))
-  }
+  if (made.stored !== weight.stored) operands.set(weightPort, bytesOf(made))
   const flat = (count: number, isFlat: boolean): ReadonlyArray<number> =>
     isFlat ? [outputs * count] : [outputs, count]
   if (made.scale !== undefined && made.scale !== weight.scale) {
@@ -257,6 +261,11 @@ export const MatMulNBits = defineOp<'com.microsoft.MatMulNBits', MatMulNBitsAttr
     return links
   },
   contraction,
+  // Also where the input is of unknown shape.
+  integers: (ctx) => {
+    const held = constantWeight(ctx)
+    return held === undefined ? [] : [{ port: weightPort, packed: { held, store: bytesOf } }]
+  },
   shrink: (s) => {
     const c = contraction(s)
     return c === undefined ? gatherOperands(s) : shrinkContraction(s, c)
