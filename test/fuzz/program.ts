@@ -24,7 +24,7 @@ import { edgeSteps } from './edge-steps.ts'
 import { branches, copies } from './merge-steps.ts'
 import { grouped, stream } from './norm-steps.ts'
 import { atTheEdge, type FloatType } from './numbers.ts'
-import { dynamicLayers, integerLayers, roundedLayers } from './quantized-steps.ts'
+import { blockLayers, dynamicLayers, integerAttention, integerLayers, roundedLayers } from './quantized-steps.ts'
 import { recurrence } from './recurrent-steps.ts'
 
 /** One step: which builder, and numbers it makes its choices from. */
@@ -517,7 +517,8 @@ const basic: ReadonlyArray<Apply> = [...plain, recurrence, recurrence]
 
 const ordinary: ReadonlyArray<Apply> = [
   ...basic,
-  ...[attention, attention, roundedLayers, integerLayers, dynamicLayers, either, loop, scan],
+  ...[attention, attention, roundedLayers, integerLayers, dynamicLayers, blockLayers, integerAttention],
+  ...[either, loop, scan],
 ]
 
 const edgeNames = [

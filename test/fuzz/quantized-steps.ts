@@ -1,13 +1,15 @@
 /**
  * Steps of random programs with quantized layers, of which filters and inputs are zero, that is the zero point of their integers: as
- * pairs of QuantizeLinear and DequantizeLinear, as operators on integers, and with ranges found while they run.
+ * pairs of QuantizeLinear and DequantizeLinear, as operators on integers, with ranges found while they run, and in blocks of bits.
  */
 import type { DType } from '../../src/ir/dtype.ts'
 import type { AnyOp } from '../../src/ir/registry.ts'
 import { findOp } from '../../src/ir/registry.ts'
 import * as ops from '../../src/ir/ops/index.ts'
-import { int64s, tensorOf } from '../../src/ir/tensor.ts'
+import { pack } from '../../src/ir/element-codec.ts'
+import { dense, int64s, tensorOf } from '../../src/ir/tensor.ts'
 import { sizeOf } from '../../src/ir/type.ts'
+import { sequence } from './attention-steps.ts'
 import type { Apply, Builder, Value } from './program.ts'
 
 const choose = <T>(list: readonly [T, ...T[]], choice: number): T => list[choice % list.length] ?? list[0]
@@ -32,6 +34,7 @@ type Byte = 'uint8' | 'int8'
 interface Grid {
   readonly type: Byte
   readonly scale: number
+  readonly zero: number
   readonly names: readonly [scale: string, zero: string]
 }
 
@@ -41,7 +44,7 @@ const integer = (b: Builder, type: DType, value: number): string => b.constant(t
 const gridOf = (b: Builder, type: Byte = draw(b, ['uint8', 'uint8', 'int8'])): Grid => {
   const scale = Math.fround(draw(b, [2 ** -5, 0.05, 0.0234, 2 ** -4]))
   const zero = type === 'uint8' ? draw(b, [128, 0, 117, 255]) : draw(b, [0, -128, 9])
-  return { type, scale, names: [b.numbers([], [scale]), integer(b, type, zero)] }
+  return { type, scale, zero, names: [b.numbers([], [scale]), integer(b, type, zero)] }
 }
 
 /** A weight in integers: channels along `axis` have scales of their own, or all have one. */
@@ -72,10 +75,13 @@ const weightOf = (
   axes: readonly [outputs: number, inputs: number],
   perChannel: boolean,
   type: Byte,
+  isDead?: (output: number) => boolean,
 ): Weight => {
   const outs = shape[axes[0]] ?? 1
   const zero = type === 'uint8' ? draw(b, [128, 120, 0]) : perChannel ? 0 : draw(b, [0, 0, 5])
-  const isZero = structureOf(b, shape, axes)
+  const isStructured = structureOf(b, shape, axes)
+  const inner = sizeOf(shape.slice(axes[0] + 1))
+  const isZero = (i: number): boolean => isDead?.(Math.floor(i / inner) % outs) ?? isStructured(i)
   const [low, high] = type === 'uint8' ? [0, 255] : [-127, 127]
   const values = Array.from({ length: sizeOf(shape) }, (_, i) =>
     isZero(i) ? zero : Math.round(low + b.uniform() * (high - low)),
@@ -245,6 +251,95 @@ const integerLayer = (b: Builder, x: Value, from: Grid, to: Grid, outs: number, 
   return b.inner(ops.QLinearMatMul, [...operands, ...to.names], {}, layer.to)
 }
 
+/** Integers and what they stand for. */
+interface Integers {
+  readonly x: Value
+  readonly grid: Grid
+}
+
+const operandsOf = ({ x, grid }: Integers): ReadonlyArray<string> => [x.name, ...grid.names]
+
+/** A constant that is broadcast to a value, some of its channels zero. */
+const constantFor = (b: Builder, { x, grid }: Integers, channelAxis: number): Integers => {
+  const channels = x.shape[channelAxis] ?? 1
+  const other = gridOf(b, grid.type)
+  const shape = draw(b, [[channels, ...x.shape.slice(channelAxis + 1).map(() => 1)], [], x.shape.slice(1)])
+  const dead = Array.from({ length: channels }, () => chance(b, 0.4))
+  const inner = shape.length > 1 ? sizeOf(x.shape.slice(channelAxis + 1)) : 1
+  const low = grid.type === 'uint8' ? 0 : -128
+  const values = Array.from({ length: sizeOf(shape) }, (_, i) =>
+    dead[Math.floor(i / inner) % channels] === true ? other.zero : low + Math.floor(256 * b.uniform()),
+  )
+  return { x: { name: b.constant(tensorOf(grid.type, shape, values)), shape }, grid: other }
+}
+
+/** The mean of each channel of an image. */
+const pooledImage = (b: Builder, given: Integers): Integers => {
+  const grid = gridOf(b, given.grid.type)
+  const [n = 1, c = 1] = given.x.shape
+  const op = microsoft('QLinearGlobalAveragePool')
+  return { x: b.inner(op, [...operandsOf(given), ...grid.names], {}, [n, c, 1, 1]), grid }
+}
+
+const betweenKinds = [
+  ...['none', 'LeakyRelu', 'Sigmoid', 'Add', 'Mul', 'Concat', 'MaxPool'],
+  ...['AveragePool', 'Where', 'Constant', 'Gate'],
+] as const
+
+/** What works on integers between layers: on those that one made, and sometimes those that it read. */
+const between = (b: Builder, made: Integers, before: Integers, channelAxis: number): Integers => {
+  const { x, grid } = made
+  const kind = draw(b, betweenKinds)
+  const next = gridOf(b, grid.type)
+  const isSame = before.x.shape.join() === x.shape.join()
+  const through = (name: string, inputs: ReadonlyArray<string>, attrs = {}, shape = x.shape): Integers => ({
+    x: b.inner(microsoft(`QLinear${name}`), inputs, attrs, shape),
+    grid: next,
+  })
+  const both = (name: string, one: Integers, other: Integers): Integers =>
+    through(name, [...operandsOf(one), ...operandsOf(other), ...next.names])
+  const arithmetic = draw(b, ['Add', 'Mul'])
+  switch (kind) {
+    case 'LeakyRelu':
+    case 'Sigmoid':
+      return through(kind, [...operandsOf(made), ...next.names])
+    case 'Add':
+    case 'Mul':
+      return isSame ? both(kind, made, before) : made
+    case 'Constant': {
+      const constant = constantFor(b, made, channelAxis)
+      return chance(b, 0.5) ? both(arithmetic, made, constant) : both(arithmetic, constant, made)
+    }
+    case 'Gate':
+      return isImage(x) ? both(arithmetic, made, pooledImage(b, made)) : made
+    case 'Where': {
+      const channels = [x.shape[channelAxis] ?? 1, ...x.shape.slice(channelAxis + 1).map(() => 1)]
+      const shape = draw(b, [channels, x.shape.slice(1)])
+      const chosen = Array.from({ length: sizeOf(shape) }, () => (chance(b, 0.5) ? 1 : 0))
+      const condition = b.constant(tensorOf('bool', shape, chosen))
+      const other = isSame && chance(b, 0.5) ? before : constantFor(b, made, channelAxis)
+      return through('Where', [condition, ...operandsOf(made), ...operandsOf(other), ...next.names])
+    }
+    case 'Concat': {
+      const [ours = 1, theirs = 1] = [x.shape[channelAxis], before.x.shape[channelAxis]]
+      if (theirs > 12) return made
+      const shape = x.shape.map((d, a) => (a === channelAxis ? ours + theirs : d))
+      const inputs = [...next.names, ...operandsOf(made), ...operandsOf(before)]
+      return through('Concat', inputs, { axis: channelAxis }, shape)
+    }
+    case 'MaxPool':
+    case 'AveragePool': {
+      if (!isImage(x)) return made
+      const window = { kernel_shape: [3, 3], pads: [1, 1, 1, 1], strides: [1, 1] }
+      if (kind === 'MaxPool') return { x: b.inner(ops.MaxPool, [x.name], window, x.shape), grid }
+      const counts = { ...window, count_include_pad: draw(b, [0, 1]) }
+      return through(kind, [...operandsOf(made), ...next.names], counts)
+    }
+    default:
+      return made
+  }
+}
+
 /** Layers on integers in a row, with what else works on integers between them. */
 export const integerLayers: Apply = (b, { choices: [p, q, r, s] }, given) => {
   if (!isFit(b, given)) return
@@ -266,40 +361,54 @@ export const integerLayers: Apply = (b, { choices: [p, q, r, s] }, given) => {
       isDepthwise ? (x.shape[1] ?? 1) : choose([8, 6, 12, 5], q + i),
       isDepthwise,
     )
-    const between = draw(b, ['none', 'LeakyRelu', 'Sigmoid', 'Add', 'Mul', 'Concat', 'MaxPool'])
-    const operands = [x.name, ...grid.names]
-    if (between === 'LeakyRelu' || between === 'Sigmoid') {
-      const next = gridOf(b, type)
-      x = b.inner(microsoft(`QLinear${between}`), [...operands, ...next.names], {}, x.shape)
-      grid = next
-    } else if ((between === 'Add' || between === 'Mul') && before.x.shape.join() === x.shape.join()) {
-      const next = gridOf(b, type)
-      const other = [before.x.name, ...before.grid.names]
-      x = b.inner(microsoft(`QLinear${between}`), [...operands, ...other, ...next.names], {}, x.shape)
-      grid = next
-    } else if (between === 'Concat' && (before.x.shape[channelAxis] ?? 1) <= 12) {
-      const next = gridOf(b, type)
-      const size = (before.x.shape[channelAxis] ?? 1) + (x.shape[channelAxis] ?? 1)
-      const shape = x.shape.map((d, a) => (a === channelAxis ? size : d))
-      const both = [...next.names, ...operands, before.x.name, ...before.grid.names]
-      x = b.inner(microsoft('QLinearConcat'), both, { axis: channelAxis }, shape)
-      grid = next
-    } else if (between === 'MaxPool' && isImage(x) && s % 2 === 0) {
-      const window = { kernel_shape: [3, 3], pads: [1, 1, 1, 1], strides: [1, 1] }
-      x = b.inner(ops.MaxPool, [x.name], window, x.shape)
-    }
+    ;({ x, grid } = between(b, { x, grid }, before, channelAxis))
   }
   if (isImage(x) && r % 6 === 5) {
-    const next = gridOf(b, type)
     const [n = 1, c = 1] = x.shape
-    const pooled = microsoft('QLinearGlobalAveragePool')
-    x = b.inner(pooled, [x.name, ...grid.names, ...next.names], {}, [n, c, 1, 1])
-    grid = next
+    ;({ x, grid } = pooledImage(b, { x, grid }))
     x = b.inner(ops.Reshape, [x.name, b.constant(int64s([0, c]))], {}, [n, c])
   }
   const out = gridOf(b, type)
   const last = s % 3 === 0 ? x : integerLayer(b, x, grid, out, 4)
   b.emit(ops.DequantizeLinear, [last.name, ...(s % 3 === 0 ? grid : out).names], {}, last.shape)
+}
+
+/** A product of matrices of real numbers, rounded to integers of the range that they have, in one operator or several. */
+const dynamicProduct = (b: Builder, x: Value, outs: number, isBiased: boolean): Value => {
+  const layer = layerShape(b, x, outs)
+  const type = draw(b, ['int8', 'uint8'])
+  const perChannel = type === 'int8' && chance(b, 0.4)
+  const weight = weightOf(b, layer.shape, layer.axes, perChannel, type)
+  const [wScale, wZero] = weight.names
+  const bias = isBiased ? b.weights([outs], 0.3) : ''
+  const form = draw(b, ['parts', 'whole', 'real'])
+  if (form === 'whole') {
+    return b.inner(microsoft('DynamicQuantizeMatMul'), [x.name, weight.stored, wScale, wZero, bias], {}, layer.to)
+  }
+  const [ints, scale, zero] = b.inners(ops.DynamicQuantizeLinear, [x.name], {}, [x.shape, [], []]).map((v) => v.name)
+  if (ints === undefined || scale === undefined || zero === undefined) return x
+  if (form === 'real') {
+    const operands = [ints, weight.stored, scale, wScale, zero, wZero, bias]
+    return b.inner(microsoft('MatMulIntegerToFloat'), operands, {}, layer.to)
+  }
+  const sum = b.inner(ops.MatMulInteger, [ints, weight.stored, zero, wZero], {}, layer.to)
+  const real = b.inner(ops.Cast, [sum.name], { to: 1 }, layer.to)
+  const factor = b.inner(ops.Mul, [scale, wScale], {}, perChannel ? [outs] : [])
+  const y = b.inner(ops.Mul, [real.name, factor.name], {}, layer.to)
+  return isBiased ? b.inner(ops.Add, [y.name, bias], {}, layer.to) : y
+}
+
+/** The same of a convolution. */
+const dynamicConvolution = (b: Builder, x: Value, outs: number, isBiased: boolean): Value => {
+  const [ints, scale, zero] = b.inners(ops.DynamicQuantizeLinear, [x.name], {}, [x.shape, [], []]).map((v) => v.name)
+  if (ints === undefined || scale === undefined || zero === undefined) return x
+  const layer = layerShape(b, x, outs)
+  const weight = weightOf(b, layer.shape, layer.axes, false, 'uint8')
+  const sum = b.inner(ops.ConvInteger, [ints, weight.stored, zero, weight.names[1]], layer.attrs, layer.to)
+  const real = b.inner(ops.Cast, [sum.name], { to: 1 }, layer.to)
+  const factor = b.inner(ops.Mul, [scale, weight.names[0]], {}, [])
+  const y = b.inner(ops.Mul, [real.name, factor.name], {}, layer.to)
+  return isBiased ? b.inner(ops.Add, [y.name, b.weights([outs, 1, 1], 0.3)], {}, layer.to) : y
 }
 
 /** Layers whose inputs are rounded to integers of the range that they have. */
@@ -309,24 +418,91 @@ export const dynamicLayers: Apply = (b, { choices: [p, q, r] }, given) => {
   const layers = 1 + (p % 2)
   for (let i = 0; i <= layers; i++) {
     const outs = i === layers ? 3 : choose([8, 6, 12, 5], q + i)
-    const [ints, scale, zero] = b.inners(ops.DynamicQuantizeLinear, [x.name], {}, [x.shape, [], []])
-    if (ints === undefined || scale === undefined || zero === undefined) return
-    const layer = layerShape(b, x, outs)
-    const type = draw(b, ['int8', 'uint8'])
-    const perChannel = !isImage(x) && type === 'int8' && chance(b, 0.4)
-    const weight = weightOf(b, layer.shape, layer.axes, perChannel, isImage(x) ? 'uint8' : type)
-    const operands = [ints.name, weight.stored, zero.name, weight.names[1]]
-    const sum = isImage(x)
-      ? b.inner(ops.ConvInteger, operands, layer.attrs, layer.to)
-      : b.inner(ops.MatMulInteger, operands, {}, layer.to)
-    const real = b.inner(ops.Cast, [sum.name], { to: 1 }, layer.to)
-    const factor = b.inner(ops.Mul, [scale.name, weight.names[0]], {}, perChannel ? [outs] : [])
-    let y = b.inner(ops.Mul, [real.name, factor.name], {}, layer.to)
-    if (r % 2 === 0) {
-      const bias = b.weights(isImage(x) ? [outs, 1, 1] : [outs], 0.3)
-      y = b.inner(ops.Add, [y.name, bias], {}, layer.to)
-    }
+    const y = isImage(x) ? dynamicConvolution(b, x, outs, r % 2 === 0) : dynamicProduct(b, x, outs, r % 2 === 0)
     x = i < layers && r % 3 > 0 ? b.inner(ops.Relu, [y.name], {}, y.shape) : y
   }
   b.emit(ops.Identity, [x.name], {}, x.shape)
+}
+
+/** A layer whose weight is blocks of few bits, filters and inputs zero, inputs often in whole blocks. */
+const blockLayer = (b: Builder, x: Value, outs: number): Value => {
+  const ins = x.shape.at(-1) ?? 1
+  const [bits, block] = [draw(b, [4, 4, 8]), draw(b, [16, 16, 32])]
+  const blocks = Math.ceil(ins / block)
+  const [low, high] = [0, 2 ** bits - 1]
+  const hasZeros = chance(b, 0.6)
+  const any = (): number => low + Math.floor((high + 1 - low) * b.uniform())
+  const zeros = Array.from({ length: outs * blocks }, () => (hasZeros ? any() : 2 ** (bits - 1)))
+  const unread = Array.from({ length: ins }, () => false)
+  for (let i = 0; i < blocks; i++) if (chance(b, 0.3)) unread.fill(true, i * block, (i + 1) * block)
+  if (chance(b, 0.3)) unread.forEach((_, k) => (unread[k] ||= chance(b, 0.5)))
+  const dead = Array.from({ length: outs }, () => chance(b, 0.4))
+  const stored = Uint8Array.from({ length: outs * blocks * block }, (_, i) => {
+    const [o, k] = [Math.floor(i / (blocks * block)), i % (blocks * block)]
+    const zero = zeros[o * blocks + Math.floor(k / block)] ?? 0
+    return dead[o] === true || unread[k] === true ? zero : any()
+  })
+  const type = bits === 4 ? 'uint4' : 'uint8'
+  const packed = (values: Uint8Array): Uint8Array => (bits === 4 ? pack(type, values) : values)
+  const scales = Array.from({ length: outs * blocks }, () => draw(b, [0.02, 0.05, 2 ** -5]))
+  const width = Math.ceil((blocks * bits) / 8)
+  const zeroBytes = Array.from({ length: outs }, (_, o) => [
+    ...packed(Uint8Array.from(zeros.slice(o * blocks, (o + 1) * blocks))),
+  ])
+  const inputs = [
+    x.name,
+    b.constant(dense('uint8', [outs, blocks, (block * bits) / 8], packed(stored))),
+    b.numbers([outs, blocks], scales),
+    ...(hasZeros ? [b.constant(tensorOf('uint8', [outs, width], zeroBytes.flat()))] : []),
+  ]
+  const attrs = { K: ins, N: outs, bits, block_size: block }
+  return b.inner(microsoft('MatMulNBits'), inputs, attrs, [...x.shape.slice(0, -1), outs])
+}
+
+/** Layers with weights in blocks of few bits. */
+export const blockLayers: Apply = (b, { choices: [p, q, r] }, given) => {
+  if (!isFit(b, given)) return
+  let x = given
+  for (let i = 0; i <= p % 3; i++) {
+    x = blockLayer(b, x, choose([40, 24, 64, 33], q + i))
+    if (r % 3 === 0) x = b.inner(ops.Add, [x.name, b.weights([x.shape.at(-1) ?? 1], 0.3)], {}, x.shape)
+    if (r % 2 === 0) x = b.inner(ops.Relu, [x.name], {}, x.shape)
+  }
+  const last = blockLayer(b, x, 3)
+  b.emit(ops.Identity, [last.name], {}, last.shape)
+}
+
+/** Attention of a sequence of integers to itself in one operator: whole heads, places of queries and keys, or values are zero. */
+export const integerAttention: Apply = (b, { choices: [p, q, r, s] }, given) => {
+  const x = isFit(b, given) ? sequence(b, given) : undefined
+  if (x === undefined) return
+  const [n = 1, places = 1, features = 1] = x.shape
+  const [heads, size] = [choose([2, 3, 1], p), choose([4, 3, 2], q)]
+  const width = heads * size
+  const kind = draw(b, ['heads', 'scores', 'values', 'columns', 'none'])
+  const goes = Array.from({ length: width }, () => chance(b, 0.4))
+  const headGoes = Array.from({ length: heads }, () => chance(b, 0.5))
+  const isDead = (column: number): boolean => {
+    const [part, at] = [Math.floor(column / width), column % width]
+    if (kind === 'heads') return headGoes[Math.floor(at / size)] === true
+    return (
+      goes[at] === true && (kind === 'columns' || (kind === 'scores' && part < 2) || (kind === 'values' && part === 2))
+    )
+  }
+  const grid = gridOf(b, 'uint8')
+  const weight = weightOf(b, [features, 3 * width], [1, 0], chance(b, 0.4), 'int8', isDead)
+  const isBiasDead = chance(b, 0.7)
+  const bias = b.weights([3 * width], 0.3, (i) => isBiasDead && isDead(i))
+  const takesPart = Array.from({ length: n * places }, () => (chance(b, 0.7) ? 1 : 0))
+  const counts = Array.from({ length: n }, () => 1 + Math.floor(places * b.uniform()))
+  const masks = [undefined, tensorOf('int32', [n, places], takesPart), tensorOf('int32', [n], counts)] as const
+  const mask = choose(masks, r)
+  const [xScale, xZero] = grid.names
+  const [wScale, wZero] = weight.names
+  const stored = quantize(b, x, grid).name
+  const keys = mask === undefined ? '' : b.constant(mask)
+  const operands = [stored, weight.stored, bias, xScale, wScale, keys, xZero, wZero]
+  const attrs = { num_heads: heads, unidirectional: s % 3 === 0 ? 1 : 0, ...(s % 4 === 0 ? { scale: 0.25 } : {}) }
+  const y = b.inner(microsoft('QAttention'), operands, attrs, [n, places, width])
+  b.emit(ops.MatMul, [y.name, b.weights([width, 5], 0.4)], {}, [n, places, 5])
 }
