@@ -212,6 +212,13 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: joining,
   },
   {
+    guard: 'a scale becomes an attribute that holds it',
+    file: 'src/passes/join-attention.ts',
+    from: 'if (scale !== undefined && Math.fround(scale) !== scale) return undefined',
+    to: '',
+    tests: joining,
+  },
+  {
     guard: 'integers that attention is made of have one scale',
     file: 'src/passes/join-attention.ts',
     from: 'isOne(graph, factor?.inputs[0])',

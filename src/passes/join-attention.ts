@@ -99,8 +99,11 @@ const asAttention = (graph: Graph, found: Found): Node | undefined => {
   const shape = shapeOf(graph.types.get(mask)) ?? []
   const fits = shape.length > 1 && sameShape(ofRank(shape, 4), whole) && isForScores(whole, found)
   if (mask !== '' && !fits) return undefined
+  const scale = scaleOf(found)
+  // An attribute is a float32.
+  if (scale !== undefined && Math.fround(scale) !== scale) return undefined
   const counts = q.rank === 3 ? { q_num_heads: heads, kv_num_heads: shared } : {}
-  const attrs = { ...counts, scale: scaleOf(found), is_causal: causal ? 1 : 0 }
+  const attrs = { ...counts, scale, is_causal: causal ? 1 : 0 }
   const inputs = [q.value, k.value, v.value, ...(mask === '' ? [] : [mask])]
   return makeNode(Attention, inputs, last.outputs, attrs, scores.name)
 }

@@ -10,7 +10,7 @@ import { compile } from '../../src/package/compile.ts'
 import { joinAttention } from '../../src/passes/join-attention.ts'
 import { buildGraph, type GraphBuilder } from '../builder.ts'
 import { compareCompiled, orThrow } from '../fuzz/differential.ts'
-import { right } from './laws.ts'
+import { read, right } from './laws.ts'
 
 const heads = 4
 const places = 8
@@ -333,6 +333,30 @@ describe('parts that compute something else stay apart', () => {
     expect(ports([1], [4, 4, 4])).toBe(5)
     expect(ports([0], [4, 4, 4])).toBe(6)
   })
+})
+
+test('a scale stays outside that the attribute cannot hold', () => {
+  const operators = (scale: string, dtype: string): string => {
+    const of = `${dtype}[2,2,3,5]`
+    const graph = read(
+      `
+  input q: ${of}
+  input k: ${of}
+  input v: ${of}
+  const scale: ${dtype}[] = ${scale}
+  turned = Transpose(k) { perm: [0, 1, 3, 2] }
+  products = MatMul(q, turned)
+  scores = Mul(products, scale)
+  weights = Softmax(scores) { axis: -1 }
+  y = MatMul(weights, v)
+  output y: ${of}`,
+      23,
+    )
+    return right(joinAttention(new Set(['Attention'])).run(graph)).nodes.at(-1)?.op ?? ''
+  }
+  expect(operators('0.25', 'float64')).toBe('Attention')
+  expect(operators('0.3', 'float32')).toBe('Attention')
+  expect(operators('0.3', 'float64')).toBe('MatMul')
 })
 
 describe('a projection', () => {
