@@ -249,6 +249,12 @@ describe('the page', () => {
     const both = renderPage({ ...results, measured: { speed: [...measurements, ...onGpu] } })
     expect(both).toMatch('It runs 1.60x as fast as the masked model')
     expect(both).toMatch('Compiled runs 9.00x as fast as dense')
+    // What ran elsewhere is neither compared nor drawn on one scale.
+    expect(both).not.toMatch('Dense runs')
+    expect([...both.matchAll(/<h3>(.*?)<\/h3>/g)].map(([, title]) => title)).toEqual([
+      'onnxruntime-node 1.30.0 on cpu',
+      expect.stringMatching(/ on webgpu$/),
+    ])
     expect(speedSentence(close, first)).toMatch('neither faster nor slower than dense beyond the noise')
     expect(speedSentence({ ...second, speedup: { q1: 0.8, median: 0.9, q3: 0.95 } }, first)).toMatch('runs slower')
   })

@@ -20,6 +20,15 @@ export interface Site {
   readonly close: () => Promise<void>
 }
 
+/** Has the browser compute WebGPU in software, where it brings what that takes. */
+const softwareWebGpu = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']
+
+/** Another browser for a site that is open. */
+export const withWebGpu = async (site: Site, executablePath: string): Promise<Site> => {
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', ...softwareWebGpu] })
+  return { ...site, browser, close: () => browser.close() }
+}
+
 /** Builds the page, serves it, and starts a browser. */
 export const openSite = async (executablePath: string): Promise<Site> => {
   const outDir = mkdtempSync(join(tmpdir(), 'chasec-web-'))

@@ -14,7 +14,7 @@ import { ModelProtoSchema } from '../../src/onnx/onnx_pb.ts'
 import { chasec } from '../cli/chasec.ts'
 import { fillWeights } from '../made-up-weights.ts'
 import { net, netMasks, writeMasks, writeModel } from '../cli/nets.ts'
-import { accessibilityOf, browserHere, openPage, openSite, type Site, untilThere } from './browser.ts'
+import { accessibilityOf, browserHere, openPage, openSite, type Site, untilThere, withWebGpu } from './browser.ts'
 import { mainThreadTasks } from './main-thread.ts'
 
 if (browserHere === undefined) console.info('not tested: the page, since Chromium is not installed')
@@ -117,6 +117,26 @@ describe.skipIf(browserHere === undefined)('the page', { timeout: 0 }, () => {
     expect(await page.getByText('onnxruntime-web').count()).toBeGreaterThan(0)
     expect(complaints).toEqual([])
     await close()
+  })
+
+  it('measures on WebGPU too, each where it ran', async (context) => {
+    const gpu = await withWebGpu(site, browserHere ?? '')
+    const { page, complaints, close } = await openPage(gpu)
+    const adapter = await page.evaluate('navigator.gpu?.requestAdapter().then((found) => found !== null) ?? false')
+    if (adapter === true) {
+      await page.locator('input[type=file]').setInputFiles(at('net.onnx'))
+      await page.getByRole('button', { name: 'Compile' }).click()
+      await page.getByRole('button', { name: 'Measure the speed' }).click()
+      await untilThere(page, 'heading', 'Measured speed')
+      expect(await page.getByRole('heading', { level: 3, name: / on (cpu|webgpu)$/ }).allInnerTexts()).toEqual([
+        expect.stringMatching(/^onnxruntime-web .* \(WebAssembly\) on cpu$/),
+        expect.stringMatching(/^onnxruntime-web .* \(WebGPU\) on webgpu$/),
+      ])
+      expect(complaints).toEqual([])
+    } else console.info('not tested: WebGPU on the page, since Chromium finds no adapter')
+    await close()
+    await gpu.close()
+    context.skip(adapter !== true, 'no adapter')
   })
 
   it('shows what a selection leaves while it compiles, and stops when it is told to', async () => {

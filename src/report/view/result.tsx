@@ -1,7 +1,8 @@
 /** A compilation as people read it: the same in `report.html` and on the page. */
-import type { ComponentChildren, VNode } from 'preact'
+import { type ComponentChildren, Fragment, type VNode } from 'preact'
 import { printable } from '../../ir/printable.ts'
 import type { LayerReport } from '../../passes/compile.ts'
+import type { Measurement } from '../../run/measure.ts'
 import { totalRows } from '../compile-table.ts'
 import { matchNotes, matchRows, matchTitles, renderMatchLine } from '../match-table.ts'
 import { formatRanges } from '../ranges.ts'
@@ -109,12 +110,31 @@ const Widths = ({ results: { report } }: Props): VNode | null => {
   )
 }
 
-const MeasuredSpeed = ({ results: { measured } }: Props): VNode | null =>
-  (measured?.speed ?? []).length === 0 ? null : (
+const MeasuredSpeed = ({ results: { measured } }: Props): VNode | null => {
+  const groups = byPlace(measured?.speed ?? [])
+  return groups.length === 0 ? null : (
     <Section title="Measured speed" words={['quartiles', 'noise']}>
-      <Speed measurements={measured?.speed ?? []} />
+      {groups.map(([place, measurements]) => (
+        <Fragment key={place}>
+          {groups.length > 1 && <h3>{printable(place)}</h3>}
+          <Speed measurements={measurements} />
+        </Fragment>
+      ))}
     </Section>
   )
+}
+
+/** What ran in the same runtime on the same provider, which only is compared with each other. */
+const byPlace = (
+  speed: ReadonlyArray<Measurement>,
+): ReadonlyArray<readonly [place: string, measurements: ReadonlyArray<Measurement>]> => {
+  const places = new Map<string, Measurement[]>()
+  for (const measurement of speed) {
+    const place = `${measurement.runtime} on ${measurement.provider}`
+    places.set(place, [...(places.get(place) ?? []), measurement])
+  }
+  return [...places]
+}
 
 const Layers = ({ results: { report, training } }: Props): VNode | null => {
   if (report.layers.length === 0) return null
