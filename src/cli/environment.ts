@@ -9,6 +9,8 @@ export interface Environment {
   readonly why: string | undefined
   /** NO_COLOR and FORCE_COLOR; undefined where neither says anything. */
   readonly colour: boolean | undefined
+  /** COLUMNS, for a terminal that does not say how wide it is. */
+  readonly columns: number | undefined
 }
 
 type Variables = Readonly<Record<string, string | undefined>>
@@ -18,6 +20,7 @@ export const readEnvironment = (variables: Variables): Environment => ({
   stopAfter: positive(variables['CHASEC_STOP_AFTER']),
   why: variables['CHASEC_WHY'] || undefined,
   colour: colourOf(variables),
+  columns: positive(variables['COLUMNS']),
 })
 
 const debugLevel = (text: string | undefined): Environment['debug'] => {

@@ -2,6 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, renderError } from '../ir/failure.ts'
 import { toJson } from '../report/json.ts'
+import { fitLines } from '../report/width.ts'
 import type { InterruptedCode } from './interrupt.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -27,6 +28,6 @@ export const tell = (terminal: Terminal, json: boolean, result: E.Either<Failure
     return 2
   }
   const { exitCode, text, json: value } = result.right
-  terminal.print(json ? toJson(value) : text)
+  terminal.print(json ? toJson(value) : fitLines(text, terminal.style.columns))
   return exitCode
 }

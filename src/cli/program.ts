@@ -4,6 +4,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { externalFailure } from '../ir/external-failure.ts'
 import { type Failure, failure, together } from '../ir/failure.ts'
 import { version } from '../package/version.ts'
+import { fitLines } from '../report/width.ts'
 import { problemsOf } from './check-arguments.ts'
 import { type ExitCode, tell } from './outcome.ts'
 import type { RunCommand } from './run-command.ts'
@@ -113,12 +114,15 @@ export const runProgram = async (args: ReadonlyArray<string>, terminal: Terminal
     .addHelpText('after', introduction)
   for (const entry of commands) program.addCommand(await commandOf(entry, args, run))
   for (const command of [program, ...program.commands]) {
-    command.exitOverride().configureOutput({
-      writeOut: (text) => terminal.print(text.trimEnd()),
-      writeErr: (text) => {
-        complaint += text
-      },
-    })
+    command
+      .configureHelp({ minWidthToWrap: 16 })
+      .exitOverride()
+      .configureOutput({
+        writeOut: (text) => terminal.print(fitLines(text.trimEnd(), terminal.style.columns)),
+        writeErr: (text) => {
+          complaint += text
+        },
+      })
   }
   const [problem, ...others] = problemsOf(program, args)
   if (problem !== undefined) {

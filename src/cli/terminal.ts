@@ -1,6 +1,7 @@
 /** What commands may do to the terminal they run in. */
 import { printable, printableStyled } from '../ir/printable.ts'
 import { type Style, styleFor } from '../report/style.ts'
+import { clip, fitLines } from '../report/width.ts'
 import { type Environment, readEnvironment } from './environment.ts'
 
 export interface Terminal {
@@ -18,8 +19,17 @@ export interface Terminal {
   readonly environment: Environment
 }
 
-/** Columns of a terminal that does not say. */
+/** Columns of a terminal where nothing says how many. */
 const usualColumns = 80
+
+/**
+ * How wide the text on a stream may be. What does not go to a terminal has no end on the right: it is the same text, whole,
+ * whatever it was started from, as of git and of docker.
+ */
+export const columnsOf = (
+  stream: { readonly isTTY?: boolean; readonly columns?: number },
+  { columns }: Pick<Environment, 'columns'>,
+): number => (stream.isTTY === true ? stream.columns || (columns ?? usualColumns) : Infinity)
 
 /** The process's own terminal. Colours only on a terminal, and not with NO_COLOR; FORCE_COLOR wins over both. */
 export const systemTerminal = (): Terminal => {
@@ -40,22 +50,18 @@ export const systemTerminal = (): Terminal => {
     },
     note: (text) => {
       clear()
-      process.stderr.write(`${shownOn(process.stderr, text)}\n`)
+      process.stderr.write(`${fitLines(shownOn(process.stderr, text), columnsOf(process.stderr, environment))}\n`)
     },
     showProgress: (text) => {
       if (!interactive) return
       clear()
       if (text === '') return
-      process.stderr.write(
-        printable(text)
-          .replaceAll('\n', ' ')
-          .slice(0, (process.stderr.columns ?? usualColumns) - 1),
-      )
+      process.stderr.write(clip(printable(text).replaceAll('\n', ' '), columnsOf(process.stderr, environment) - 1))
       shown = true
     },
     interactive,
-    style: styleFor(coloured(process.stdout)),
-    noteStyle: styleFor(coloured(process.stderr)),
+    style: styleFor(coloured(process.stdout), columnsOf(process.stdout, environment)),
+    noteStyle: styleFor(coloured(process.stderr), columnsOf(process.stderr, environment)),
     environment,
   }
 }

@@ -10,9 +10,15 @@ import {
 import type { Style } from './style.ts'
 import { type Column, renderTable } from './table.ts'
 
+/** Columns that are left out where there is no room, the last of them first. */
+const leftOutFirst = ['MACs', 'best validation', 'images/s', 'method', 'state', 'parameters', 'beside dense']
+
 export const renderRuns = (runs: ReadonlyArray<ComparedRun>, style: Style): string => {
   const table = renderTable(
-    runColumns.map(({ title, numeric }): Column => ({ title, align: numeric ? 'right' : 'left' })),
+    runColumns.map(({ title, numeric }, at): Column => {
+      const align = numeric ? 'right' : 'left'
+      return at === 0 ? { title, align, fit: 'name' } : { title, align, spare: leftOutFirst.indexOf(title) + 1 }
+    }),
     runs.map((run) => runColumns.map(({ cell }) => withDetail(cell(run)))),
     style,
   )
@@ -21,7 +27,10 @@ export const renderRuns = (runs: ReadonlyArray<ComparedRun>, style: Style): stri
     differences.length === 0
       ? 'Their settings are the same.'
       : renderTable(
-          [{ title: 'settings that differ' }, ...runs.map(({ name }) => ({ title: name }))],
+          [
+            { title: 'settings that differ', fit: 'name' },
+            ...runs.map(({ name }): Column => ({ title: name, fit: 'name' })),
+          ],
           differences.map(({ entry, values }) => [entry, ...values]),
           style,
         )

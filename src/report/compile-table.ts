@@ -2,12 +2,10 @@
 import type { CompileReport, LayerReport, Totals, Width } from '../passes/compile.ts'
 import { reasonMeanings, shortReasons, totalReasons } from './reasons.ts'
 import type { Style } from './style.ts'
-import { renderTable, shorten } from './table.ts'
+import { renderTable } from './table.ts'
 import { adviceLeftOutLine, adviceLine } from './reasons.ts'
 import { describeReached, describeSizes } from './totals.ts'
 import { formatBytes, formatChange, formatCount, formatRelativeChange, plural } from './units.ts'
-
-const nameWidth = 40
 
 /** Opaque nodes beyond this many are counted, not listed. */
 const listedNodes = 10
@@ -43,7 +41,7 @@ const renderTotals = (report: CompileReport, style: Style): string => {
     [
       { title: '' },
       { title: 'before', align: 'right' },
-      { title: '' },
+      { title: '', spare: 1 },
       { title: 'after', align: 'right' },
       { title: 'change', align: 'right' },
     ],
@@ -66,15 +64,15 @@ const renderLayers = ({ layers }: CompileReport, style: Style): string => {
   const changed = layers.filter(isInteresting)
   const table = renderTable(
     [
-      { title: 'layer' },
+      { title: 'layer', fit: 'name' },
       { title: 'in', align: 'right' },
       { title: 'out', align: 'right' },
-      { title: 'MACs', align: 'right' },
-      { title: 'alone', align: 'right' },
-      { title: 'stays, though nothing needs it' },
+      { title: 'MACs', align: 'right', spare: 1 },
+      { title: 'alone', align: 'right', spare: 3 },
+      { title: 'stays, though nothing needs it', fit: 'text', spare: 2 },
     ],
     changed.map((layer) => [
-      shorten(layer.layer, nameWidth),
+      layer.layer,
       renderWidth(layer.inputs),
       renderWidth(layer.outputs),
       formatChange(formatCount(layer.macs.before), formatCount(layer.macs.after)),
@@ -104,8 +102,8 @@ const renderReasons = ({ layers }: CompileReport, style: Style): string => {
         [
           { title: 'why they stay' },
           { title: '', align: 'right' },
-          { title: '' },
-          { title: '(--why LAYER or VALUE lists them)' },
+          { title: '', spare: 1 },
+          { title: '(--why LAYER or VALUE lists them)', fit: 'text' },
         ],
         rows,
         style,
@@ -132,8 +130,15 @@ const renderNodes = (
   style: Style,
 ): string => {
   if (nodes.length === 0) return ''
-  const rows = nodes.slice(0, listedNodes).map(({ node, reason }) => [shorten(node, nameWidth), reason])
-  const table = renderTable([{ title }, { title: 'because' }], rows, style)
+  const rows = nodes.slice(0, listedNodes).map(({ node, reason }) => [node, reason])
+  const table = renderTable(
+    [
+      { title, fit: 'name' },
+      { title: 'because', fit: 'text' },
+    ],
+    rows,
+    style,
+  )
   const more = nodes.length - rows.length
   return more === 0 ? table : `${table}\n${style.dim(`and ${plural(more, 'node')} more.`)}`
 }

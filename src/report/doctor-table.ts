@@ -2,6 +2,7 @@
 import type { Failure } from '../ir/failure.ts'
 import type { ProviderReport, RuntimeReport } from '../run/providers.ts'
 import type { Style } from './style.ts'
+import { renderTable } from './table.ts'
 import { formatBytes, formatMilliseconds, plural } from './units.ts'
 
 /** One training backend, as trying it found it. */
@@ -152,10 +153,10 @@ const autoProvider = ({ running: { auto, providers } }: Checkup): string => {
 /** A title, a line for each finding with help under what does not work, and a conclusion. */
 const renderSection = (title: string, findings: ReadonlyArray<Finding>, conclusion: string, style: Style): string => {
   const marks = { works: style.green('✓'), missing: style.yellow('–'), broken: style.red('✗') }
-  const width = Math.max(...findings.map(({ name }) => name.length))
-  const lines = findings.flatMap(({ state, name, text, help }) => [
-    `  ${marks[state]} ${name.padEnd(width)}  ${text}`,
-    ...(state === 'works' || help === '' ? [] : [`${' '.repeat(width + 6)}${style.dim(help)}`]),
+  const rows = findings.flatMap(({ state, name, text, help }) => [
+    [`  ${marks[state]} ${name}`, text],
+    ...(state === 'works' || help === '' ? [] : [['', style.dim(help)]]),
   ])
-  return [style.bold(title), ...lines, ...(conclusion === '' ? [] : [`  ${conclusion}`])].join('\n')
+  const lines = renderTable([{ title: '' }, { title: '', fit: 'text' }], rows, style)
+  return [style.bold(title), lines, ...(conclusion === '' ? [] : [`  ${conclusion}`])].join('\n')
 }

@@ -4,7 +4,7 @@ import { countBins, renderBars } from './histogram.ts'
 import { reasonMeanings, shortReasons, totalReasons } from './reasons.ts'
 import { formatRanges } from './ranges.ts'
 import type { Style } from './style.ts'
-import { renderTable, shorten } from './table.ts'
+import { renderTable } from './table.ts'
 import { describeSizes } from './totals.ts'
 import { formatBytes, formatCount, formatPercent } from './units.ts'
 
@@ -14,18 +14,18 @@ export const renderInspection = (inspection: Inspection, style: Style): string =
   const { layers, density, report } = inspection
   const table = renderTable(
     [
-      { title: 'layer' },
-      { title: 'op' },
-      { title: 'weight' },
+      { title: 'layer', fit: 'name' },
+      { title: 'op', spare: 7 },
+      { title: 'weight', spare: 6 },
       { title: 'density', align: 'right' },
-      { title: 'dead', align: 'right' },
-      { title: 'const', align: 'right' },
-      { title: 'UMM' },
-      { title: 'max', align: 'right' },
-      { title: 'MACs', align: 'right' },
-      { title: 'in', align: 'right' },
+      { title: 'dead', align: 'right', spare: 1 },
+      { title: 'const', align: 'right', spare: 2 },
+      { title: 'UMM', spare: 8 },
+      { title: 'max', align: 'right', spare: 9 },
+      { title: 'MACs', align: 'right', spare: 4 },
+      { title: 'in', align: 'right', spare: 3 },
       { title: 'out', align: 'right' },
-      { title: 'stays' },
+      { title: 'stays', fit: 'text', spare: 5 },
     ],
     layers.map((layer) => layerRow(layer, style)),
     style,
@@ -45,7 +45,7 @@ const layerRow = (layer: LayerFacts, style: Style): ReadonlyArray<string> => {
   const { change } = layer
   const largest = layer.umm.reduce((a, b) => Math.max(a, b), 0)
   return [
-    shorten(layer.layer, 32),
+    layer.layer,
     layer.op,
     layer.shape.join('x'),
     formatPercent(layer.density),

@@ -1,7 +1,7 @@
 /** Which mask was found to belong to which weight, for a terminal and for the report. */
 import type { MatchedMask, MatchSummary } from '../masks/match/index.ts'
 import type { Style } from './style.ts'
-import { renderTable, shorten } from './table.ts'
+import { type Column, renderTable } from './table.ts'
 import { formatPercent, plural } from './units.ts'
 
 const ways: Readonly<Record<MatchedMask['way'], string>> = {
@@ -50,15 +50,21 @@ export const matchNotes = ({ matched, unmasked, notes }: MatchSummary): Readonly
   ]
 }
 
-const nameWidth = 44
+/** How the columns of `matchTitles` fit a terminal. */
+const matchFits: ReadonlyArray<Omit<Column, 'title'>> = [
+  { fit: 'name' },
+  { spare: 3 },
+  { align: 'right', spare: 2 },
+  { fit: 'name' },
+  { spare: 4 },
+  { fit: 'name', spare: 5 },
+  { spare: 1 },
+  { spare: 6 },
+]
 
 export const renderMatching = (summary: MatchSummary, style: Style): string => {
-  const narrow = new Set([0, 3, 5])
-  const rows = matchRows(summary).map((row) =>
-    row.map((cell, at) => (narrow.has(at) ? shorten(cell, nameWidth) : cell)),
-  )
-  const columns = matchTitles.map((title, at) => ({ title, align: at === 2 ? ('right' as const) : ('left' as const) }))
-  return [renderTable(columns, rows, style), ...matchNotes(summary).map(style.dim)]
+  const columns = matchTitles.map((title, at) => ({ title, ...matchFits[at] }))
+  return [renderTable(columns, matchRows(summary), style), ...matchNotes(summary).map(style.dim)]
     .filter((block) => block !== '')
     .join('\n')
 }

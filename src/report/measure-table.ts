@@ -3,7 +3,7 @@ import type { CompileReport } from '../passes/compile.ts'
 import type { Measurement } from '../run/measure.ts'
 import type { Quartiles } from '../run/statistics.ts'
 import type { Style } from './style.ts'
-import { renderTable, shorten } from './table.ts'
+import { renderTable } from './table.ts'
 import { describeSizes } from './totals.ts'
 import { formatCount, formatMilliseconds, formatPercent, formatRatio } from './units.ts'
 
@@ -12,7 +12,7 @@ const spread = ({ q1, q3 }: Quartiles, format: (value: number) => string): strin
 /** One row for each model, compared with the first. */
 export const renderMeasurements = (measurements: ReadonlyArray<Measurement>, style: Style): string => {
   const rows = measurements.map((m, i) => [
-    shorten(m.name, 48),
+    m.name,
     formatMilliseconds(m.latency.median),
     style.dim(spread(m.latency, formatMilliseconds)),
     `${formatCount(m.throughput.median)}/s`,
@@ -21,12 +21,12 @@ export const renderMeasurements = (measurements: ReadonlyArray<Measurement>, sty
   ])
   const table = renderTable(
     [
-      { title: 'model' },
+      { title: 'model', fit: 'name' },
       { title: 'per run', align: 'right' },
-      { title: 'quartiles' },
-      { title: 'items', align: 'right' },
+      { title: 'quartiles', spare: 3 },
+      { title: 'items', align: 'right', spare: 1 },
       { title: 'speed', align: 'right' },
-      { title: 'quartiles' },
+      { title: 'quartiles', spare: 2 },
     ],
     rows,
     style,

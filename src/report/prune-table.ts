@@ -1,14 +1,14 @@
 /** A channel selection for a terminal. */
 import type { Pruned } from '../passes/prune.ts'
 import type { Style } from './style.ts'
-import { clip, renderTable, shorten } from './table.ts'
+import { renderTable } from './table.ts'
 import { formatPercent, plural } from './units.ts'
 
 export const renderPruned = (pruned: Pruned, style: Style): string => {
   const rows = pruned.groups.map((group) => {
     const left = group.alive - group.removed
     return [
-      shorten(group.layers.join(' + '), 64),
+      group.layers.join(' + '),
       String(group.channels),
       String(left),
       formatPercent(group.channels === 0 ? 0 : 1 - left / group.channels),
@@ -17,18 +17,21 @@ export const renderPruned = (pruned: Pruned, style: Style): string => {
   })
   const table = renderTable(
     [
-      { title: 'channels made by' },
+      { title: 'channels made by', fit: 'name' },
       { title: 'before', align: 'right' },
       { title: 'after', align: 'right' },
       { title: 'masked', align: 'right' },
-      { title: '' },
+      { title: '', fit: 'text', spare: 1 },
     ],
     rows,
     style,
   )
   const kept = renderTable(
-    [{ title: 'kept whole' }, { title: 'because' }],
-    pruned.kept.map(({ layer, reason }) => [shorten(layer, 40), clip(reason, 76)]),
+    [
+      { title: 'kept whole', fit: 'name' },
+      { title: 'because', fit: 'text' },
+    ],
+    pruned.kept.map(({ layer, reason }) => [layer, reason]),
     style,
   )
   const total = `${plural(pruned.removed, 'channel')} masked in ${plural(pruned.layers.length, 'layer')}.`

@@ -1,4 +1,4 @@
-/** How text is set off on a terminal. */
+/** How text is set off on a terminal, and how much room it has there. */
 import picocolors from 'picocolors'
 
 export type Paint = (text: string) => string
@@ -9,12 +9,14 @@ export interface Style {
   readonly green: Paint
   readonly yellow: Paint
   readonly red: Paint
+  /** Of the terminal; infinite where there is none, and everything is shown in full. */
+  readonly columns: number
 }
 
 /** Colours where `enabled`; otherwise every text stays as it is. */
-export const styleFor = (enabled: boolean): Style => {
+export const styleFor = (enabled: boolean, columns = Infinity): Style => {
   const { bold, dim, green, yellow, red } = picocolors.createColors(enabled)
-  return { bold, dim, green, yellow, red }
+  return { bold, dim, green, yellow, red, columns }
 }
 
 export const plainStyle: Style = styleFor(false)

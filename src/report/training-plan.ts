@@ -1,6 +1,7 @@
 /** What a training run is about to do, for a terminal. */
 import type { DataSet, Recipe } from '../train/index.ts'
 import type { Style } from './style.ts'
+import { renderTable } from './table.ts'
 import { formatBytes, formatCount, plural } from './units.ts'
 
 /** Times at which masks change, or channels leave. */
@@ -60,8 +61,11 @@ export const renderPlan = (plan: TrainingPlan, style: Style): string => {
       `${folder}: a checkpoint every ${plural(checkpointEvery, 'step')}; Ctrl-C saves and stops, --resume goes on`,
     ],
   ]
-  const width = rows.reduce((n, [name]) => Math.max(n, name.length), 0)
-  return rows.map(([name, text]) => `${style.bold(name.padEnd(width))}  ${text}`).join('\n')
+  return renderTable(
+    [{ title: '' }, { title: '', fit: 'text' }],
+    rows.map(([name, text]) => [style.bold(name), text]),
+    style,
+  )
 }
 
 const whenUpdated = (what: PlannedUpdates['what'], steps: ReadonlyArray<number>): string => {

@@ -15,11 +15,11 @@ export const networkColumns: ReadonlyArray<Column & { readonly cell: (network: N
     align: 'right',
     cell: ({ accuracy }) => (accuracy === undefined ? '–' : formatAccuracy(accuracy)),
   },
-  { title: 'parameters', align: 'right', cell: ({ parameters }) => formatCount(parameters) },
-  { title: 'not 0', align: 'right', cell: ({ nonZero }) => formatCount(nonZero) },
-  { title: 'MACs', align: 'right', cell: ({ macs }) => formatCount(macs) },
-  { title: 'file', align: 'right', cell: ({ bytes }) => formatBytes(bytes) },
-  { title: 'what it is', cell: ({ about }) => about },
+  { title: 'parameters', align: 'right', spare: 2, cell: ({ parameters }) => formatCount(parameters) },
+  { title: 'not 0', align: 'right', spare: 3, cell: ({ nonZero }) => formatCount(nonZero) },
+  { title: 'MACs', align: 'right', spare: 1, cell: ({ macs }) => formatCount(macs) },
+  { title: 'file', align: 'right', spare: 4, cell: ({ bytes }) => formatBytes(bytes) },
+  { title: 'what it is', fit: 'text', spare: 5, cell: ({ about }) => about },
 ]
 
 /** `91.25 %`: accuracies differ by hundredths. */

@@ -2,7 +2,8 @@
 import type { CaseDifference, Difference, Unseen } from '../run/verify.ts'
 import type { OutputDifference } from '../run/compare.ts'
 import type { Style } from './style.ts'
-import { renderTable, shorten } from './table.ts'
+import { renderTable } from './table.ts'
+import { shorten } from './width.ts'
 import { describeSizes } from './totals.ts'
 import { formatError, formatPercent, plural } from './units.ts'
 
@@ -73,7 +74,7 @@ export const renderDifference = (difference: Difference, style: Style): string =
   }
   const rows = [...worst.values()].map(({ output: o, where }) => [
     o.equal ? style.green('equal') : style.red('different'),
-    shorten(o.name, 40),
+    o.name,
     `${o.dtype}[${o.shape.join(',')}]`,
     formatError(o.relative),
     formatError(o.tolerance),
@@ -86,13 +87,13 @@ export const renderDifference = (difference: Difference, style: Style): string =
   return renderTable(
     [
       { title: '' },
-      { title: 'output' },
-      { title: 'type' },
+      { title: 'output', fit: 'name' },
+      { title: 'type', spare: 4 },
       { title: 'relative', align: 'right' },
-      { title: 'allowed', align: 'right' },
-      { title: 'absolute', align: 'right' },
-      { title: 'same argmax', align: 'right' },
-      { title: 'worst at' },
+      { title: 'allowed', align: 'right', spare: 1 },
+      { title: 'absolute', align: 'right', spare: 3 },
+      { title: 'same argmax', align: 'right', spare: 2 },
+      { title: 'worst at', fit: 'text', spare: 5 },
     ],
     rows,
     style,
