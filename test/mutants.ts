@@ -291,7 +291,7 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     guard: 'of a product only what is zero on one side goes',
     file: 'src/passes/channel-elimination/rules.ts',
-    from: 'if (goes(value, axis, k) && !isZero(k))',
+    from: 'if (goes(value, axis, k) && !isIdle(k))',
     to: 'if (goes(value, axis, k) && false)',
     tests: attention,
   },
@@ -1551,8 +1551,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     guard: 'keys and values from before are not taken apart',
     file: 'src/ir/ops/microsoft/q-attention.ts',
-    from: 'inputs[8] !== undefined || p.wants(1)',
-    to: 'false',
+    from: 'if (inputs[8] !== undefined) return E.left(goesOn)',
+    to: '',
     tests: 'test/passes/fused-operators.test.ts',
   },
   {
