@@ -35,7 +35,7 @@ const symbolsOf = (type: ValueType): ReadonlyArray<string> =>
     ? (type.shape ?? []).filter((dim) => typeof dim === 'string' && !isAnonymous(dim)).map(String)
     : []
 
-/** Symbols that the file declares, and those of them that now stand for several sizes. */
+/** Symbols that the file declares, and those of them that now stand for several sizes, or for one that is known and one that is not. */
 interface Symbols {
   readonly declared: ReadonlySet<string>
   readonly contradicted: ReadonlySet<string>
@@ -51,7 +51,7 @@ const symbolsIn = (graph: Graph, declarations: ReadonlyArray<readonly [string, V
     if (type.kind !== 'tensor' || current?.kind !== 'tensor' || type.shape?.length !== current.shape?.length) continue
     for (const [axis, dim] of (type.shape ?? []).entries()) {
       const size = current.shape?.[axis]
-      if (typeof dim !== 'string' || typeof size !== 'number') continue
+      if (typeof dim !== 'string' || size === undefined) continue
       if (sizes.has(dim) && sizes.get(dim) !== size) contradicted.add(dim)
       sizes.set(dim, size)
     }

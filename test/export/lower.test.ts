@@ -122,6 +122,19 @@ describe('lowering', () => {
     expect(model.graph?.initializer.map(({ dims }) => dims)).toEqual([[2n, 2n, 3n, 3n]])
   })
 
+  it('writes a number for a symbol of which the size is not known elsewhere', () => {
+    const graph = read(
+      modelBytes({
+        input: [info('x', ['N', 'C'])],
+        output: [info('y', ['N', 'C'])],
+        valueInfo: [info('a', ['N', 'C'])],
+        initializer: [floats('w', [1, 2, 3, 4], { dims: [2n, 2n] })],
+        node: [node('MatMul', ['x', 'w'], ['a']), node('Neg', ['x'], ['y'])],
+      }),
+    )
+    expect(printed(write(graph).graph?.valueInfo)).toEqual(['a: 1[N,2]'])
+  })
+
   it('writes numbers for a symbol that would stand for two sizes', () => {
     const graph = read(
       modelBytes({
