@@ -401,6 +401,13 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: ranks,
   },
   {
+    guard: 'a sum of inputs overflows no sooner than what is made of it',
+    file: 'src/passes/split-rank.ts',
+    from: 'factorOf(at, i) !== undefined && mayAdd(sizes.get(at) ?? 0)',
+    to: 'factorOf(at, i) !== undefined',
+    tests: ranks,
+  },
+  {
     guard: 'a scaled product is not split',
     file: 'src/passes/split-rank.ts',
     from: 'c.scale !== 1 || ',

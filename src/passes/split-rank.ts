@@ -4,7 +4,7 @@ import { isPlain, layoutOf } from '../ir/families/weights.ts'
 import { contextOf, type Graph } from '../ir/graph.ts'
 import { countOf, inputShape, outputShape } from '../ir/links.ts'
 import { makeNode } from '../ir/make-node.ts'
-import { precisionOf, roundTo } from '../ir/numerics.ts'
+import { growthLimit, precisionOf, roundTo } from '../ir/numerics.ts'
 import type { Naming, Node, Rewrite, ValueId } from '../ir/op.ts'
 import { Conv } from '../ir/ops/conv.ts'
 import { opOf } from '../ir/registry.ts'
@@ -34,7 +34,8 @@ type Side = 'outputs' | 'inputs'
  *
  * Guards: one group; the weight is no selection of integers; the bias is constant; a factor is a normal number, at most 1 in
  * magnitude, and times the weights of the base within two units in the last place of the weights that it stands for
- * (`ir/numerics.ts`); it takes less work, a float more that is written and read counted.
+ * (`ir/numerics.ts`); a sum of inputs is not larger than what is made of it by more than terms may grow (`growthLimit`); it takes
+ * less work, a float more that is written and read counted.
  */
 const splitRank =
   (target: Target | undefined): Rule =>
@@ -213,6 +214,8 @@ const findMultiples = (reads: Reads, side: Side): Multiples | undefined => {
     const factor = sign * roundTo(weight.dtype, (low + high) / 2)
     return sign !== 0 && isPlain(factor, precision) && Math.abs(factor) <= 1 ? factor : undefined
   }
+  /** Whether inputs may be added up in front of weights of which `largest` is the largest: the sum grows by as much at most. */
+  const mayAdd = (largest: number): boolean => side === 'outputs' || largest * growthLimit(precision) >= 1
   const order = [...ratios.keys()].filter((i) => Number.isFinite(ratios[i] ?? NaN))
   order.sort((i, j) => (ratios[i] ?? 0) - (ratios[j] ?? 0))
   const factors = new Float64Array(count).fill(1)
@@ -230,7 +233,7 @@ const findMultiples = (reads: Reads, side: Side): Multiples | undefined => {
     const left = run.toSorted((i, j) => (sizes.get(j) ?? 0) - (sizes.get(i) ?? 0) || i - j)
     const bases: number[] = []
     for (const i of left) {
-      const one = bases.slice(0, compared).find((at) => factorOf(at, i) !== undefined)
+      const one = bases.slice(0, compared).find((at) => factorOf(at, i) !== undefined && mayAdd(sizes.get(at) ?? 0))
       if (one === undefined) bases.push(i)
       else [base[i], factors[i]] = [one, factorOf(one, i) ?? NaN]
     }

@@ -133,6 +133,19 @@ describe('columns', () => {
 describe('what stays', () => {
   const whole = 'Conv 16x16x3x3'
 
+  test('columns of weights so small that the sum of what they read might overflow alone', () => {
+    const below = (largest: number) => (values: Float32Array) => {
+      const factor = (largest * (1 - 2 ** -20)) / values.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+      return values.map((value) => value * factor)
+    }
+    const columns = (largest: number): string =>
+      split(convolution('columns', powers, { change: below(largest), rank: 1 }))
+    expect(columns(2 ** -15)).toBe('Conv 1x16x1x1, Conv 16x1x3x3')
+    expect(columns(2 ** -16)).toBe(whole)
+    // What rows are multiples of is made by the model too.
+    expect(split(convolution('rows', powers, { change: below(2 ** -20) }))).toBe('Conv 4x16x3x3, Conv 16x4x1x1')
+  })
+
   test('a row that is no multiple, by three units in the last place', () => {
     const units = (count: number) => (values: Float32Array) => {
       const bits = new Int32Array(values.buffer)
