@@ -40,7 +40,7 @@ export const trainingCards = ({ networks }: TrainingReport): ReadonlyArray<Card>
       name: 'throughput',
       figure: formatRatio(speedup.median),
       detail: isNoise(speedup)
-        ? 'of the dense: within the noise'
+        ? 'beside dense, within the noise'
         : `${formatCount(dense.speed.throughput.median)}/s → ${formatCount(throughput.median)}/s`,
     },
   ]
