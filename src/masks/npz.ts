@@ -4,6 +4,7 @@ import { pipe } from 'fp-ts/lib/function.js'
 import { type FileEntry, tensorFileError, type TensorFileError } from './file-entry.ts'
 import { decodeNpy } from './npy.ts'
 import { readZip, type ZipEntry } from './zip.ts'
+import { contentOf } from './zip-content.ts'
 
 const suffix = '.npy'
 
@@ -25,7 +26,8 @@ export const arraysIn = (files: ReadonlyArray<ZipEntry>): E.Either<TensorFileErr
     )
   }
   const entries: FileEntry[] = []
-  for (const { name: file, size, content } of files) {
+  for (const entry of files) {
+    const { name: file, size } = entry
     const subject = `zip entry ${file}`
     if (!file.endsWith(suffix) || file === suffix) {
       return E.left(
@@ -43,7 +45,7 @@ export const arraysIn = (files: ReadonlyArray<ZipEntry>): E.Either<TensorFileErr
       size,
       decode: () =>
         pipe(
-          content(),
+          contentOf(entry),
           E.chain((array) => decodeNpy(array, `array ${name}`)),
         ),
     })

@@ -1,11 +1,10 @@
 /**
- * Reading zip archives of stored and deflated files. Sizes come from the central directory and are checked before
- * anything is inflated; contents are checked against their lengths and CRC-32. Zip64 is read wherever sizes, offsets or
+ * The directory of zip archives of stored and deflated files; `zip-content.ts` has what is in the files. Sizes come from the
+ * directory and are checked before anything is inflated. Zip64 is read wherever sizes, offsets or
  * counts need it, and its end record, which PyTorch always writes, must agree with the plain one. Encryption and archives in
  * several parts are refused.
  * Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
  */
-import { Inflate } from 'fflate'
 import * as E from 'fp-ts/lib/Either.js'
 import { tensorFileError, type TensorFileError } from './file-entry.ts'
 
@@ -15,8 +14,10 @@ export interface ZipEntry {
   readonly size: number
   /** Whether its bytes are in the archive as they are, so that its content is a view. */
   readonly stored: boolean
-  /** Inflates the file. Never gives, nor holds, more than a small buffer beyond `size` bytes. */
-  readonly content: () => E.Either<TensorFileError, Uint8Array>
+  /** Its bytes in the archive, deflated where they are not stored. */
+  readonly data: Uint8Array
+  /** The CRC-32 of its content; undefined in archives without checksums. */
+  readonly checksum: number | undefined
 }
 
 export const looksLikeZip = (bytes: Uint8Array): boolean =>
@@ -38,7 +39,7 @@ const longestComment = 0xffff
 /** No byte of deflated data stands for more than this: 258 bytes take two bits. */
 const deflateRatio = 1032
 
-const broken = (expected: string, found: string, subject = 'zip archive'): E.Either<TensorFileError, never> =>
+export const broken = (expected: string, found: string, subject = 'zip archive'): E.Either<TensorFileError, never> =>
   E.left(tensorFileError(subject, expected, found, 'The archive is damaged; write it again.'))
 
 /** The files of an archive in the order of its directory. */
@@ -254,59 +255,13 @@ const locate = (
     if (localName.length !== rawName.length || localName.some((b, i) => b !== rawName[i])) {
       return broken('the same name in its header', 'another', subject)
     }
-    const data = bytes.subarray(start, free)
     entries.set(record, {
       name,
       size: record.size,
       stored: record.method === 0,
-      content: () => contentOf(record, data, summed),
+      data: bytes.subarray(start, free),
+      checksum: summed ? record.crc : undefined,
     })
   }
   return E.right(records.flatMap((record) => entries.get(record) ?? []))
-}
-
-const contentOf = (
-  record: DirectoryRecord,
-  data: Uint8Array,
-  summed: boolean,
-): E.Either<TensorFileError, Uint8Array> => {
-  const subject = `zip entry ${record.name}`
-  const content = record.method === 0 ? data : inflate(data, record.size)
-  if (content === undefined) return broken(`deflated data of ${record.size} bytes`, 'other data', subject)
-  if (summed && crc32(content) !== record.crc)
-    return broken('data with the checksum it was written with', 'other data', subject)
-  return E.right(content)
-}
-
-/** Deflated bytes inflated at a time: a thousandfold of this is what one step can take. */
-const step = 16_384
-
-/** Inflates to exactly `size` bytes, stopping as soon as there are more. */
-const inflate = (data: Uint8Array, size: number): Uint8Array | undefined => {
-  const out = new Uint8Array(size)
-  let at = 0
-  const stream = new Inflate((chunk) => {
-    if (at + chunk.length <= size) out.set(chunk, at)
-    at += chunk.length
-  })
-  try {
-    for (let start = 0; start < data.length && at <= size; start += step) {
-      stream.push(data.subarray(start, start + step), start + step >= data.length)
-    }
-  } catch {
-    return undefined
-  }
-  return at === size ? out : undefined
-}
-
-const crcTable = Uint32Array.from({ length: 256 }, (_, n) => {
-  let c = n
-  for (let k = 0; k < 8; k++) c = c & 1 ? (c >>> 1) ^ 0xedb88320 : c >>> 1
-  return c
-})
-
-const crc32 = (bytes: Uint8Array): number => {
-  let c = 0xffffffff
-  for (const b of bytes) c = (c >>> 8) ^ (crcTable[(c ^ b) & 0xff] ?? 0)
-  return (c ^ 0xffffffff) >>> 0
 }

@@ -2,6 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, it } from 'vitest'
 import { renderError } from '../../src/ir/failure.ts'
 import { readZip } from '../../src/masks/zip.ts'
+import { contentOf } from '../../src/masks/zip-content.ts'
 import { little } from './checkpoint/assemble.ts'
 import { concat, crcOf, utf8, zip } from './files.ts'
 
@@ -98,7 +99,7 @@ const read = (bytes: Uint8Array): string => {
   if (E.isLeft(files)) return renderError(files.left)
   return files.right
     .map((file) => {
-      const data = file.content()
+      const data = contentOf(file)
       return `${file.name} ${E.isLeft(data) ? renderError(data.left) : new TextDecoder().decode(data.right)}`
     })
     .join(' ')

@@ -6,6 +6,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { FileContents, TensorFileError } from '../file-entry.ts'
 import type { ZipEntry } from '../zip.ts'
+import { contentOf } from '../zip-content.ts'
 import { contentsOf } from './contents.ts'
 import { nestedStorage } from './legacy.ts'
 import { readPickle } from './pickle.ts'
@@ -34,7 +35,7 @@ export const readArchive = (
   if (!file.stored && file.size > inflatedLimit) {
     return damaged('checkpoint', `a pickle of at most ${inflatedLimit} bytes`, `${file.size}`)
   }
-  const bytes = file.content()
+  const bytes = contentOf(file)
   if (E.isLeft(bytes)) return bytes
   const order = orderOf(byName.get(`${prefix}byteorder`))
   if (E.isLeft(order)) return order
@@ -49,7 +50,7 @@ export const readArchive = (
 const orderOf = (file: ZipEntry | undefined): E.Either<TensorFileError, string> => {
   if (file === undefined) return E.right('little')
   if (file.size > 6) return damaged('checkpoint', 'the byte order little or big', `${file.size} bytes`)
-  const bytes = file.content()
+  const bytes = contentOf(file)
   if (E.isLeft(bytes)) return bytes
   const order = new TextDecoder().decode(bytes.right)
   return order === 'little' || order === 'big'
@@ -64,7 +65,7 @@ const storagesOf = (byName: ReadonlyMap<string, ZipEntry>, prefix: string, bigEn
     const known = contents.get(file.name)
     if (known !== undefined) return known
     if (!file.stored) contents.clear()
-    const bytes = file.content()
+    const bytes = contentOf(file)
     contents.set(file.name, bytes)
     return bytes
   }

@@ -1,8 +1,8 @@
 /** Curves over time: axes with names, a key with the last values, one colour and dash for each curve. */
-import { scaleLinear } from 'd3-scale'
 import { curveStepAfter, line } from 'd3-shape'
 import type { VNode } from 'preact'
 import { printable } from '../../ir/printable.ts'
+import { niceScaleOf, scaleOf } from './scale.ts'
 
 export type Point = readonly [x: number, y: number]
 
@@ -49,13 +49,11 @@ export const LineChart = ({
   const values = shown.flatMap(({ points }) => points.map(([, y]) => y))
   if (values.length === 0) return null
   const [low, high] = rangeOf([...include, ...values])
-  const across = scaleLinear()
-    .domain([0, Math.max(x.end, 1e-9)])
-    .range([0, 100])
-  const up = scaleLinear().domain([low, high]).nice(4).range([100, 0])
+  const across = scaleOf(0, Math.max(x.end, 1e-9), [0, 100])
+  const up = niceScaleOf(low, high, 4, [100, 0])
   const drawn = line<Point>()
-    .x(([at]) => across(at))
-    .y(([, value]) => up(value))
+    .x(([at]) => across.at(at))
+    .y(([, value]) => up.at(value))
     .digits(2)
   if (steps) drawn.curve(curveStepAfter)
   const ends = shown.flatMap(({ name, points }) => {
@@ -81,7 +79,7 @@ export const LineChart = ({
       <div class="plot">
         <div class="axis" aria-hidden="true">
           {up.ticks(4).map((tick) => (
-            <span key={tick} style={{ top: `${up(tick).toFixed(2)}%` }}>
+            <span key={tick} style={{ top: `${up.at(tick).toFixed(2)}%` }}>
               {format(tick)}
             </span>
           ))}
@@ -93,14 +91,14 @@ export const LineChart = ({
           aria-label={`${printable(title)} over ${x.name}. In the end: ${ends.join(', ')}.`}
         >
           {up.ticks(4).map((tick) => (
-            <line key={tick} class="grid" x1={0} x2={100} y1={up(tick).toFixed(2)} y2={up(tick).toFixed(2)} />
+            <line key={tick} class="grid" x1={0} x2={100} y1={up.at(tick).toFixed(2)} y2={up.at(tick).toFixed(2)} />
           ))}
           {marks.map((mark) => (
             <line
               key={mark.name}
               class="mark"
-              x1={across(mark.x).toFixed(2)}
-              x2={across(mark.x).toFixed(2)}
+              x1={across.at(mark.x).toFixed(2)}
+              x2={across.at(mark.x).toFixed(2)}
               y1={0}
               y2={100}
             >
@@ -115,14 +113,14 @@ export const LineChart = ({
               <path
                 key={place}
                 class={`dots look${look}`}
-                d={points.map((point) => dot(across(point[0]), up(point[1]))).join('')}
+                d={points.map((point) => dot(across.at(point[0]), up.at(point[1]))).join('')}
               />
             ),
           )}
         </svg>
         <div class="scale soft" aria-hidden="true">
           {wholeTicks(across.ticks(5)).map((tick) => (
-            <span key={tick} style={{ left: `${across(tick).toFixed(2)}%` }}>
+            <span key={tick} style={{ left: `${across.at(tick).toFixed(2)}%` }}>
               {tick}
             </span>
           ))}

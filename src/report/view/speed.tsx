@@ -1,11 +1,11 @@
 /** How fast models ran, with how much that varied. */
-import { scaleLinear } from 'd3-scale'
 import type { VNode } from 'preact'
 import { printable } from '../../ir/printable.ts'
 import type { Measurement } from '../../run/measure.ts'
 import { describeSizes } from '../totals.ts'
 import { formatCount, formatMilliseconds, formatRatio, plural } from '../units.ts'
 import { Text } from './parts.tsx'
+import { niceScaleOf } from './scale.ts'
 
 /** Whether the quartiles of a ratio leave open which of the two is faster. */
 export const isNoise = ({ q1, q3 }: Measurement['speedup']): boolean => q1 <= 1 && q3 >= 1
@@ -31,8 +31,8 @@ export const Speed = ({
   const [first, ...others] = measurements
   if (first === undefined) return null
   const slowest = measurements.reduce((ms, { repeats }) => Math.max(ms, ...repeats), 0)
-  const x = scaleLinear().domain([0, slowest]).nice(4).range([0, 100])
-  const at = (ms: number): string => x(ms).toFixed(2)
+  const x = niceScaleOf(0, slowest, 4, [0, 100])
+  const at = (ms: number): string => x.at(ms).toFixed(2)
   const sizes = describeSizes(first.sizes)
   const where = `${first.runtime} on ${first.provider}, batch ${first.batch}${sizes === '' ? '' : `, ${sizes}`}; ${plural(first.repeats.length, 'repeat')} of each, in turn.`
   return (
@@ -68,7 +68,7 @@ export const Speed = ({
                 class={place === 0 ? 'before' : 'after'}
                 x={at(m.latency.q1)}
                 y={2}
-                width={Math.max(0.3, x(m.latency.q3) - x(m.latency.q1)).toFixed(2)}
+                width={Math.max(0.3, x.at(m.latency.q3) - x.at(m.latency.q1)).toFixed(2)}
                 height={6}
               />
               {m.repeats.map((ms, i) => (

@@ -1,10 +1,10 @@
 /** The widths of a network's layers, before and after, from its input to its output. */
-import { scaleLinear } from 'd3-scale'
 import { area, curveStepAfter, line } from 'd3-shape'
 import type { VNode } from 'preact'
 import { printable } from '../../ir/printable.ts'
 import { formatRelativeChange } from '../units.ts'
 import { Key, tied } from './parts.tsx'
+import { niceScaleOf } from './scale.ts'
 import { type Stage, stagesOf } from './stages.ts'
 
 /** A layer as the picture needs it. */
@@ -32,9 +32,8 @@ const mostNamed = 500
 export const WidthPicture = ({ layers }: { readonly layers: ReadonlyArray<LayerWidth> }): VNode | null => {
   if (layers.length === 0) return null
   const most = layers.reduce((n, { before, alone = 0 }) => Math.max(n, before, alone), 1)
-  const y = scaleLinear().domain([0, most]).nice(4).range([height, 0])
-  const ticks = y.ticks(4)
-  const name = y.tickFormat(4, '~s')
+  const { at: y, ticks: ticksOf } = niceScaleOf(0, most, 4, [height, 0])
+  const ticks = ticksOf(4)
   const stages = stagesOf(layers.map(({ layer, op, before }) => ({ layer, op, width: before })))
   const steps = (of: (layer: LayerWidth) => number): Array<[number, number]> => {
     const points = layers.map((layer, at): [number, number] => [at, y(of(layer))])
@@ -61,7 +60,7 @@ export const WidthPicture = ({ layers }: { readonly layers: ReadonlyArray<LayerW
         <div class="axis" aria-hidden="true">
           {ticks.map((tick) => (
             <span key={tick} style={{ top: `${y(tick).toFixed(2)}%` }}>
-              {tick === 0 ? '0' : name(tick)}
+              {most >= 1000 && tick > 0 ? `${tick / 1000}k` : tick}
             </span>
           ))}
         </div>

@@ -8,6 +8,7 @@ import { decodeFile, encodeMasks } from '../../../src/masks/files.ts'
 import { elementMask } from '../../../src/masks/mask.ts'
 import { matchMasks } from '../../../src/masks/match/index.ts'
 import { looksLikeZip, readZip } from '../../../src/masks/zip.ts'
+import { contentOf } from '../../../src/masks/zip-content.ts'
 import { decodeMaskMap } from '../../../src/read/masks.ts'
 import { buildGraph, convNormRelu } from '../../builder.ts'
 import { npy, npyHeader, safetensors, utf8, zip, type ZipFile } from '../../masks/files.ts'
@@ -115,9 +116,9 @@ const madeZip = (draw: Draw): Uint8Array => {
 const remadeZip = (bytes: Uint8Array, draw: Draw): Uint8Array => {
   const entries = looksLikeZip(bytes) ? readZip(bytes) : E.right([])
   if (E.isLeft(entries) || entries.right.length === 0) return mutate(bytes, draw)
-  const files = entries.right.flatMap(({ name, content }) => {
-    const read = content()
-    return E.isLeft(read) ? [] : [{ name, content: read.right }]
+  const files = entries.right.flatMap((entry) => {
+    const read = contentOf(entry)
+    return E.isLeft(read) ? [] : [{ name: entry.name, content: read.right }]
   })
   const pickle = files.findIndex(({ name }) => name.endsWith('data.pkl'))
   const chosen = pickle < 0 || draw.chance(0.25) ? draw.below(files.length) : pickle

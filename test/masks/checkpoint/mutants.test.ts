@@ -9,6 +9,7 @@ import { sizeOf } from '../../../src/ir/type.ts'
 import type { FileEntry } from '../../../src/masks/file-entry.ts'
 import { decodeFile } from '../../../src/masks/files.ts'
 import { looksLikeZip, readZip } from '../../../src/masks/zip.ts'
+import { contentOf } from '../../../src/masks/zip-content.ts'
 import { uniforms } from '../../inflate.ts'
 import { zip } from '../files.ts'
 
@@ -65,9 +66,9 @@ const partsOf = (bytes: Uint8Array): ReadonlyArray<Part> | undefined => {
   if (!looksLikeZip(bytes)) return undefined
   const entries = readZip(bytes)
   if (E.isLeft(entries)) return undefined
-  return entries.right.flatMap(({ name, content }) => {
-    const read = content()
-    return E.isLeft(read) || name.includes('.data/') ? [] : [{ name, content: read.right }]
+  return entries.right.flatMap((entry) => {
+    const read = contentOf(entry)
+    return E.isLeft(read) || entry.name.includes('.data/') ? [] : [{ name: entry.name, content: read.right }]
   })
 }
 
