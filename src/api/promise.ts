@@ -151,6 +151,7 @@ export {
   policyOf,
   presets,
   renderError,
+  renderPage,
   runnable,
   stopAfter,
   summariseMatching,

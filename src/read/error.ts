@@ -24,6 +24,8 @@ export type ReadErrorCode =
   | 'tfjs-unsupported'
   // A file of another kind: `found` says which, `help` how to get a model from it.
   | 'not-onnx'
+  // What the caller gave besides the bytes.
+  | 'no-such-option'
 
 /** Why a model cannot be read. */
 export interface ReadError extends Failure<'ReadError'> {

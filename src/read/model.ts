@@ -3,6 +3,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { sameBytes } from '../ir/equal.ts'
 import { type Graph, type GraphParts, makeGraph, type ValueInfo } from '../ir/graph.ts'
 import type { Node, ValueId } from '../ir/op.ts'
+import { type Choice, wrongOption } from '../ir/options.ts'
 import { Opaque } from '../ir/ops/opaque.ts'
 import { makeNode } from '../ir/make-node.ts'
 import type { Tensor } from '../ir/tensor.ts'
@@ -40,6 +41,8 @@ export interface ReadOptions {
   readonly tensorFlowJs?: (bytes: Uint8Array, external: ExternalReader | undefined) => E.Either<ReadError, Graph>
 }
 
+const optionChoices: Readonly<Record<keyof ReadOptions, Choice>> = { external: 'any', tensorFlowJs: 'any' }
+
 /** Initializers that are also inputs can be overridden by the caller from this IR version on; before, all are inputs. */
 const overridableSince = 4
 
@@ -49,6 +52,8 @@ const overridableSince = 4
  * is not a valid model is an error.
  */
 export const readModelBytes = (bytes: Uint8Array, options: ReadOptions = {}): E.Either<ReadError, Graph> => {
+  const wrong = wrongOption('ReadError', options, optionChoices)
+  if (wrong !== undefined) return E.left({ ...wrong, code: 'no-such-option' })
   const decoded = decode(ModelProtoSchema, bytes)
   const { tensorFlowJs } = options
   if (tensorFlowJs !== undefined && (E.isLeft(decoded) || decoded.right.graph === undefined) && isTensorFlowJs(bytes)) {

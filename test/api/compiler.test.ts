@@ -25,6 +25,8 @@ const bundled = async (text: string): Promise<{ readonly code: string; readonly 
     root: folder,
     logLevel: 'error',
     configFile: false,
+    // As the build has it: the ES modules of fp-ts.
+    resolve: { alias: { 'fp-ts/lib': 'fp-ts/es6' } },
     build: {
       outDir: join(folder, 'out'),
       lib: { entry: input, formats: ['iife'], name: 'chasec', fileName: 'out' },
@@ -46,10 +48,10 @@ const bundled = async (text: string): Promise<{ readonly code: string; readonly 
 describe('chasec/compiler', () => {
   it('has names of chasec', () => {
     const own = Object.keys(compiler).filter((name) => !Object.hasOwn(api, name))
-    expect(own).toEqual(['renderPage'])
+    expect(own).toEqual([])
     const others: Readonly<Record<string, unknown>> = api
     const differing = Object.entries(compiler).filter(([name, value]) => others[name] !== value)
-    expect(differing.map(([name]) => name)).toEqual(['readModelBytes', 'renderPage'])
+    expect(differing.map(([name]) => name)).toEqual(['readModelBytes'])
   })
 
   it('is built by Vite without Node and TensorFlow.js, and compiles in a place that has neither', async () => {
@@ -87,7 +89,6 @@ describe('chasec/compiler', () => {
         Buffer.from(readFileSync(join(folder, 'package', String(name)))).equals(Uint8Array.from(bytes, Number)),
       ).toBe(true)
     }
-    console.info(`chasec/compiler, minified: ${code.length} bytes, gzipped ${gzipSync(code, { level: 9 }).length}`)
   })
 
   it('leaves out what is not imported', async () => {
@@ -95,5 +96,23 @@ describe('chasec/compiler', () => {
     expect(masks.modules.filter((id) => /src\/(?!masks|ir\/[^/]*$)/.test(id))).toEqual([])
     const reading = await bundled(`export { readModelBytes } from ${JSON.stringify(entry)}`)
     expect(reading.modules.filter((id) => /src\/(passes|export|report|package|masks\/match)/.test(id))).toEqual([])
+  })
+
+  const guide = readFileSync(new URL('../../docs/browser.md', import.meta.url), 'utf8')
+  const sizes = [...guide.matchAll(/^\| (`.*`) +\| (\d+) +\|$/gm)].map(
+    ([, names = '', limit]): readonly [string, number] => [names.replaceAll('`', ''), Number(limit)],
+  )
+
+  it('has its sizes in the guide', () => {
+    expect(sizes.map(([names]) => names)).toContain('readModelBytes, compile, lower')
+  })
+
+  it.each(sizes)('importing %s costs at most the %d kB that the guide says', async (names, limit) => {
+    const { code } = await bundled(`export { ${names} } from ${JSON.stringify(entry)}`)
+    const size = gzipSync(code, { level: 9 }).length / 1000
+    console.info(`${names}: ${(code.length / 1000).toFixed(1)} kB minified, ${size.toFixed(1)} kB gzipped`)
+    expect(size).toBeLessThan(limit)
+    // A limit that is far away says nothing.
+    expect(size).toBeGreaterThan(limit * 0.9)
   })
 })

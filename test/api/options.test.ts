@@ -5,16 +5,21 @@ import { afterAll, describe, expect, it } from 'vitest'
 import * as api from '../../src/api/index.ts'
 import {
   compile,
+  decodeRecipe,
   lower,
   lowerCompiled,
   measure,
   noMasks,
+  openData,
   pruneChannels,
   pruneToBudget,
+  readModelBytes,
+  train,
   verify,
   writePackage,
 } from '../../src/api/promise.ts'
 import { net, netMasks } from '../cli/nets.ts'
+import { tinyData } from '../train/loop/fixtures.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'chasec-options-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -28,6 +33,7 @@ const calling = (call: (...args: never[]) => unknown, ...args: ReadonlyArray<unk
 
 describe('options that there are not', () => {
   const compiled = compile(net())
+  const recipe = decodeRecipe({ method: { name: 'dense' } })
   const calls: ReadonlyArray<readonly [string, (options: object) => Promise<unknown>]> = [
     ['compile', (options) => calling(compile, net(), noMasks, options)],
     ['pruneChannels', (options) => calling(pruneChannels, net(), noMasks, { channels: 0.5, ...options })],
@@ -36,6 +42,13 @@ describe('options that there are not', () => {
     ['lowerCompiled', async (options) => calling(lowerCompiled, await compiled, options)],
     ['writePackage', async (options) => calling(writePackage, await compiled, join(folder, 'package'), options)],
     ['verify', (options) => calling(verify, 'a.onnx', 'b.onnx', options)],
+    ['readModelBytes', (options) => calling(readModelBytes, new Uint8Array(), options)],
+    ['openData', (options) => calling(openData, 'mnist:nowhere', { seed: 1, ...options })],
+    ['train', async (options) => calling(train, net(), tinyData, await recipe, options)],
+    [
+      'train with a checkpoint',
+      async (options) => calling(train, net(), tinyData, await recipe, { checkpoint: { path: 'nowhere', ...options } }),
+    ],
     ['measure', (options) => calling(measure, ['a.onnx'], options)],
   ]
   it.each(calls)('%s refuses', async (_, call) => {

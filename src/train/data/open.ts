@@ -2,6 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import { closestName } from '../../ir/closest.ts'
+import { type Choice, wrongOption } from '../../ir/options.ts'
 import { cifar100Files, cifar10Files, type CifarFiles, readCifar } from './cifar.ts'
 import { cifar10Strips, readStrips } from './cifar-png.ts'
 import { digits, fashionNames } from './class-names.ts'
@@ -17,6 +18,14 @@ export interface OpenOptions extends Division {
   readonly imageSize?: number
   /** How many bytes of decoded images of a folder are kept in memory. Absent: 1 GiB. */
   readonly cacheBytes?: number
+}
+
+const optionChoices: Readonly<Record<keyof OpenOptions, Choice>> = {
+  seed: 'any',
+  validationShare: 'any',
+  trainSize: 'any',
+  imageSize: 'any',
+  cacheBytes: 'any',
 }
 
 type Read = (name: string, root: string, options: OpenOptions) => Promise<E.Either<DataError, Published>>
@@ -71,6 +80,8 @@ export const openData =
   async () => {
     const source = parseDataSource(spec)
     if (E.isLeft(source)) return source
+    const wrong = wrongOption('DataError', options, optionChoices)
+    if (wrong !== undefined) return E.left(wrong)
     const { read, root } = source.right
     const size = options.imageSize
     if (size !== undefined && !(Number.isSafeInteger(size) && size > 0 && size <= 4096)) {

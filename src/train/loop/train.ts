@@ -3,6 +3,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import type { Graph } from '../../ir/graph.ts'
 import type { ValueId } from '../../ir/op.ts'
+import { type Choice, wrongOption } from '../../ir/options.ts'
 import { elementMask, type Mask, type Masks, noMasks } from '../../masks/mask.ts'
 import { applyMasks } from '../../passes/apply-masks.ts'
 import type { Backend, BackendName } from '../backend/backend.ts'
@@ -46,6 +47,22 @@ export interface TrainOptions {
   readonly onEvaluation?: (progress: EvaluationProgress) => void
   /** Is told of the whole history when the run starts or goes on, and whenever an epoch or the training ends. */
   readonly onHistory?: (history: History) => void
+}
+
+const checkpointChoices: Readonly<Record<keyof CheckpointOptions, Choice>> = {
+  path: 'any',
+  every: 'any',
+  resume: 'any',
+}
+
+const optionChoices: Readonly<Record<keyof TrainOptions, Choice>> = {
+  backend: 'any',
+  checkpoint: 'any',
+  masks: 'any',
+  signal: 'any',
+  onProgress: 'any',
+  onEvaluation: 'any',
+  onHistory: 'any',
 }
 
 export interface Trained {
@@ -112,7 +129,12 @@ const begin = async (
   recipe: Recipe,
   options: TrainOptions,
 ): Promise<E.Either<TrainError, Pick<Job, 'run' | 'length' | 'identity'>>> => {
-  const problem = misfit(graph, data) ?? intervalProblem(options) ?? masksProblem(recipe, options)
+  const problem =
+    wrongOption('TrainError', options, optionChoices) ??
+    wrongOption('TrainError', options.checkpoint ?? {}, checkpointChoices) ??
+    misfit(graph, data) ??
+    intervalProblem(options) ??
+    masksProblem(recipe, options)
   if (problem !== undefined) return E.left(problem)
   const { backend: chosen = 'auto' } = options
   const backend = typeof chosen === 'string' ? await openBackend(chosen)() : E.right(chosen)
