@@ -7,6 +7,7 @@ import { existing, WrongArgument } from './wrong-argument.ts'
 export interface CommonFlags {
   readonly json?: true
   readonly progress?: true
+  readonly quiet?: true
 }
 
 /** An option that says something only beside another, `needs`, where a command has that. */
@@ -28,6 +29,9 @@ export class AlternativeOption extends Option {
 }
 
 export const jsonOption = (): Option => new Option('--json', 'print the result as JSON on stdout')
+
+export const quietOption = (): Option =>
+  new Option('-q, --quiet', 'say nothing but errors, and what --json asks for; the exit code tells')
 
 export const progressOption = (): Option =>
   new Option('--progress', 'report progress on stderr even when it is not a terminal')

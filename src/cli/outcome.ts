@@ -15,19 +15,27 @@ export interface Outcome {
   readonly text: string
   /** The same for machines. */
   readonly json: unknown
+  /** In one line, why there is nothing to show for it: said on stderr where nothing else is said. */
+  readonly refusal?: string
 }
 
 export const done = (text: string, json: unknown): Outcome => ({ exitCode: 0, text, json })
 
 /** Prints an outcome, or a failure with what to do about it, and gives the exit code. */
-export const tell = (terminal: Terminal, json: boolean, result: E.Either<Failure, Outcome>): ExitCode => {
+export const tell = (
+  terminal: Terminal,
+  { json = false, quiet = false }: { readonly json?: boolean; readonly quiet?: boolean },
+  result: E.Either<Failure, Outcome>,
+): ExitCode => {
   terminal.showProgress('')
   if (E.isLeft(result)) {
     if (json) terminal.print(toJson({ error: result.left }))
     else terminal.note(`${terminal.noteStyle.red('error:')} ${renderError(result.left)}`)
     return 2
   }
-  const { exitCode, text, json: value } = result.right
-  terminal.print(json ? toJson(value) : fitLines(text, terminal.style.columns))
+  const { exitCode, text, json: value, refusal } = result.right
+  if (json) terminal.print(toJson(value))
+  else if (!quiet) terminal.print(fitLines(text, terminal.style.columns))
+  if (quiet && refusal !== undefined) terminal.note(`${terminal.noteStyle.red('error:')} ${refusal}`)
   return exitCode
 }

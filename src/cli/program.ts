@@ -8,7 +8,7 @@ import { fitLines } from '../report/width.ts'
 import { problemsOf } from './check-arguments.ts'
 import { type ExitCode, tell } from './outcome.ts'
 import type { RunCommand } from './run-command.ts'
-import type { Terminal } from './terminal.ts'
+import { quietly, type Terminal } from './terminal.ts'
 
 const introduction = `
 From a model to a smaller one:
@@ -24,7 +24,7 @@ Or train one that is sparse from the start:
   $ chasec doctor                                                   what this machine can train and run models with
 
 Exit codes: 0 done, 1 the answer is no (verification failed, nothing was written), 2 bad usage or input.
-Every command has --json, and its own --help with examples.`
+Every command has --json, --quiet, and its own --help with examples.`
 
 interface CommandEntry {
   readonly name: string
@@ -106,7 +106,8 @@ export const runProgram = async (args: ReadonlyArray<string>, terminal: Terminal
   let exitCode: ExitCode = 0
   let complaint = ''
   const run: RunCommand = async (flags, work) => {
-    exitCode = tell(terminal, flags.json === true, await work(terminal).catch(unreadable))
+    const within = flags.quiet === true ? quietly(terminal) : terminal
+    exitCode = tell(terminal, flags, await work(within).catch(unreadable))
   }
   const program = new Command('chasec')
     .description('Compiles sparse neural networks into small, fast, ordinary ONNX models.')
@@ -128,7 +129,7 @@ export const runProgram = async (args: ReadonlyArray<string>, terminal: Terminal
   if (problem !== undefined) {
     const count = `${others.length + 1} problems`
     const whole = failure('UsageError', 'command line', 'one that can be followed', count, '')
-    return tell(terminal, json, E.left(together(problem, others, whole)))
+    return tell(terminal, { json }, E.left(together(problem, others, whole)))
   }
   try {
     await program.parseAsync(args, { from: 'user' })
@@ -141,7 +142,11 @@ export const runProgram = async (args: ReadonlyArray<string>, terminal: Terminal
     }
     const message = thrown.message.replace(/^error: /, '')
     const help = 'Run chasec --help, or chasec COMMAND --help.'
-    tell(terminal, true, E.left(failure('UsageError', 'command line', 'a command with its options', message, help)))
+    tell(
+      terminal,
+      { json: true },
+      E.left(failure('UsageError', 'command line', 'a command with its options', message, help)),
+    )
     return 2
   }
   return exitCode

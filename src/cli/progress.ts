@@ -8,7 +8,7 @@ export type Say = (text: string) => void
 /** On a terminal one line that changes; with `always`, elsewhere too, a line for each step. */
 export const progressOn = (terminal: Terminal, always: boolean): Say => {
   if (terminal.interactive) return terminal.showProgress
-  return always ? terminal.note : () => undefined
+  return always && terminal.quiet !== true ? terminal.note : () => undefined
 }
 
 const doing: Readonly<Record<Progress['phase'], string>> = {

@@ -17,7 +17,18 @@ export interface Terminal {
   readonly style: Style
   readonly noteStyle: Style
   readonly environment: Environment
+  /** Whether nothing is to be said but errors. */
+  readonly quiet?: boolean
 }
+
+/** A terminal on which work is done without a word. */
+export const quietly = (terminal: Terminal): Terminal => ({
+  ...terminal,
+  note: () => undefined,
+  showProgress: () => undefined,
+  interactive: false,
+  quiet: true,
+})
 
 /** Columns of a terminal where nothing says how many. */
 const usualColumns = 80

@@ -167,6 +167,22 @@ describe('compile', () => {
     }
   })
 
+  it('says nothing with --quiet but what --json asks for and why nothing was written', () => {
+    const args = ['compile', 'net.onnx', '--masks', 'masks.safetensors', '-o', 'quiet', '--progress', '-q']
+    expect(run(args)).toEqual({ code: 0, stdout: '', stderr: '' })
+    const asked = run([...args, '--json'])
+    expect([asked.code, asked.stderr]).toEqual([0, ''])
+    expect(json(asked)).toMatchObject({ verification: { equal: true } })
+    const refused = run([...args, '--tolerance', '0'])
+    expect([refused.code, refused.stdout]).toEqual([1, ''])
+    expect(refused.stderr).toMatch(/^error: different: .*Nothing was written\./)
+    const wrong = run(['inspect', 'none.onnx', '--quiet'])
+    expect([wrong.code, wrong.stdout]).toEqual([2, ''])
+    expect(wrong.stderr).toMatch('error: <model>: expected a model that exists')
+    // Of a comparison the exit code is the answer.
+    expect(run(['verify', 'net.onnx', 'quiet', '-q'])).toEqual({ code: 1, stdout: '', stderr: '' })
+  })
+
   it('prints nothing but JSON on stdout with --json, progress on stderr with --progress', () => {
     const ran = run([...compileNet, '-o', 'out', '--json', '--progress'])
     expect(ran.code).toBe(0)

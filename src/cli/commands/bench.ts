@@ -12,6 +12,7 @@ import {
   jsonOption,
   progressOption,
   providerOption,
+  quietOption,
   shapeOption,
 } from '../flags.ts'
 import { done, type Outcome } from '../outcome.ts'
@@ -49,6 +50,7 @@ export const benchCommand = (run: RunCommand): Command =>
     .addOption(shapeOption())
     .addOption(providerOption())
     .addOption(jsonOption())
+    .addOption(quietOption())
     .addOption(progressOption())
     .addHelpText('after', examples)
     .action((models: ReadonlyArray<string>, flags: BenchFlags) =>

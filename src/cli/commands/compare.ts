@@ -7,7 +7,7 @@ import { renderComparison } from '../../report/comparison-page.tsx'
 import { renderRuns } from '../../report/comparison-table.ts'
 import { validationOf } from '../../report/training.ts'
 import { readRun } from '../compare/read-run.ts'
-import { type CommonFlags, jsonOption } from '../flags.ts'
+import { type CommonFlags, jsonOption, quietOption } from '../flags.ts'
 import { done, type Outcome } from '../outcome.ts'
 import type { RunCommand } from '../run-command.ts'
 import type { Terminal } from '../terminal.ts'
@@ -35,6 +35,7 @@ export const compareCommand = (run: RunCommand): Command =>
     .option('-o, --output <file>', 'also write a page of HTML with the curves')
     .option('--force', 'replace the page if it exists')
     .addOption(jsonOption())
+    .addOption(quietOption())
     .addHelpText('after', examples)
     .action((folders: ReadonlyArray<string>, flags: CompareFlags) =>
       run(flags, (terminal) => compareRuns(terminal, folders, flags)),

@@ -35,6 +35,7 @@ import {
   masksOption,
   progressOption,
   providerOption,
+  quietOption,
   shapeOption,
   targetOption,
   weightsOption,
@@ -124,6 +125,7 @@ export const compileCommand = (run: RunCommand): Command =>
     )
     .addOption(whyOption())
     .addOption(jsonOption())
+    .addOption(quietOption())
     .addOption(progressOption())
     .addHelpText('after', examples)
     .action((model: string, flags: CompileFlags) => run(flags, (terminal) => compileModel(terminal, model, flags)))
@@ -265,6 +267,7 @@ const refused = ({ style }: Terminal, compiled: Compiled, difference: Difference
   exitCode: 1,
   text: [renderDifference(difference, style), `${summariseDifference(difference, style)}\n${refusal}`].join('\n\n'),
   json: { package: null, verification: difference, report: compactReport(compiled.report) },
+  refusal: `${summariseDifference(difference, style)} ${refusal}`,
 })
 
 const closing = ({ style }: Terminal, difference: Difference | undefined, { directory, files }: Package): string => {

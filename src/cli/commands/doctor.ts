@@ -7,7 +7,7 @@ import { planBuild } from '../../train/backend/build-plan.ts'
 import { type BuiltAddon, compileAddon, installAddon } from '../../train/backend/build-tfjs-node.ts'
 import { attemptAlone } from '../doctor/attempt-alone.ts'
 import { examine } from '../doctor/checkup.ts'
-import { type CommonFlags, DependentOption, jsonOption, progressOption } from '../flags.ts'
+import { type CommonFlags, DependentOption, jsonOption, progressOption, quietOption } from '../flags.ts'
 import { uninterrupted } from '../interrupt.ts'
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn } from '../progress.ts'
@@ -41,6 +41,7 @@ export const doctorCommand = (run: RunCommand): Command =>
     .addOption(building('--python <program>', 'the Python whose TensorFlow it is (default: python3)'))
     .addOption(building('--force', 'build even if the backend works'))
     .addOption(jsonOption())
+    .addOption(quietOption())
     .addOption(progressOption())
     .addHelpText('after', examples)
     .action((flags: DoctorFlags) =>

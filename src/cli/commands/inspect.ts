@@ -17,6 +17,7 @@ import {
   maskMapOption,
   masksOption,
   progressOption,
+  quietOption,
   shapeOption,
   targetOption,
   weightsOption,
@@ -62,6 +63,7 @@ export const inspectCommand = (run: RunCommand): Command =>
     .addOption(shapeOption())
     .addOption(whyOption())
     .addOption(jsonOption())
+    .addOption(quietOption())
     .addOption(progressOption())
     .addHelpText('after', examples)
     .action((model: string, flags: InspectFlags) => run(flags, (terminal) => inspectModel(terminal, model, flags)))

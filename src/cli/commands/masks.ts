@@ -6,7 +6,7 @@ import { readModel } from '../../read/file.ts'
 import { readMaskFiles } from '../../read/masks.ts'
 import { renderMatching } from '../../report/match-table.ts'
 import { plural } from '../../report/units.ts'
-import { type CommonFlags, jsonOption, maskMapOption, progressOption, weightsOption } from '../flags.ts'
+import { type CommonFlags, jsonOption, maskMapOption, progressOption, quietOption, weightsOption } from '../flags.ts'
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
@@ -51,6 +51,7 @@ export const masksCommand = (run: RunCommand): Command =>
     .option('--write-map <file>', 'write where masks belong as YAML, for --mask-map; guesses are comments')
     .option('--force', 'replace the file for the map if it exists')
     .addOption(jsonOption())
+    .addOption(quietOption())
     .addOption(progressOption())
     .addHelpText('after', examples)
     .action((model: string, masks: string, flags: MasksFlags) =>

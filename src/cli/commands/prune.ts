@@ -21,6 +21,7 @@ import {
   maskMapOption,
   masksOption,
   progressOption,
+  quietOption,
   share,
   targetOption,
   weightsOption,
@@ -103,6 +104,7 @@ export const pruneCommand = (run: RunCommand): Command =>
     .addOption(maskMapOption())
     .option('--force', 'replace the file for the masks if it exists')
     .addOption(jsonOption())
+    .addOption(quietOption())
     .addOption(progressOption())
     .addHelpText('after', examples)
     .action((model: string, flags: PruneFlags) => run(flags, (terminal) => pruneModel(terminal, model, flags)))

@@ -35,6 +35,7 @@ import {
   masksOption,
   progressOption,
   providerOption,
+  quietOption,
   targetOption,
   wholeBetween,
 } from '../flags.ts'
@@ -152,6 +153,7 @@ export const trainCommand = (run: RunCommand): Command =>
     .addOption(targetOption())
     .addOption(providerOption())
     .addOption(jsonOption())
+    .addOption(quietOption())
     .addOption(progressOption())
     .addHelpText('after', examples)
     .action((flags: TrainFlags) => run(flags, (terminal) => trainModel(terminal, flags)))
@@ -262,7 +264,7 @@ const trainAlive = async (life: Alive, flags: TrainFlags): Promise<E.Either<Fail
     )
   // What is trained is saved: compiling begins anew when the run is resumed.
   const finished = await leavable(compiling, (code) => {
-    tell(terminal, flags.json === true, E.right(stopped(flags.output, result, code)))
+    tell(terminal, flags, E.right(stopped(flags.output, result, code)))
   })
   return E.isLeft(finished) ? finished : E.right(outcomeOf(terminal, flags.output, finished.right))
 }
@@ -293,7 +295,13 @@ const outcomeOf = ({ style }: Terminal, folder: string, finished: Finished): Out
       summariseDifference(difference, style),
       `No package was written. The trained network is ${join(folder, 'trained.onnx')}; please report this as a bug.`,
     ]
-    return { exitCode: 1, text: text.join('\n\n'), json: { package: null, verification: difference, report } }
+    const [, ...refusal] = text
+    return {
+      exitCode: 1,
+      text: text.join('\n\n'),
+      json: { package: null, verification: difference, report },
+      refusal: refusal.join(' '),
+    }
   }
   const files = written.files.map(({ name, bytes }) => `${name} (${formatBytes(bytes)})`).join(', ')
   const text = [

@@ -12,6 +12,7 @@ import {
   jsonOption,
   progressOption,
   providerOption,
+  quietOption,
   shapeOption,
 } from '../flags.ts'
 import type { Outcome } from '../outcome.ts'
@@ -50,6 +51,7 @@ export const verifyCommand = (run: RunCommand): Command =>
     .addOption(shapeOption())
     .addOption(providerOption())
     .addOption(jsonOption())
+    .addOption(quietOption())
     .addOption(progressOption())
     .addHelpText('after', examples)
     .action((reference: string, candidate: string, flags: VerifyFlags) =>

@@ -45,6 +45,7 @@ export interface Alive {
  * each thing that is said.
  */
 export const alive = (terminal: Terminal, always: boolean, start = startLife): Alive => {
+  if (terminal.quiet === true) return { terminal, say: () => undefined, interval: Infinity, end: () => undefined }
   const say = progressOn(terminal, always)
   if (terminal.interactive) return { terminal, say, interval: intervals.terminal, end: () => undefined }
   const life = start(stderrFile, usual.silence, usual.look)
