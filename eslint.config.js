@@ -62,7 +62,7 @@ export default ts.config(
       'coverage',
       '.logs',
       '.dist-*',
-      '**/onnx/onnx_pb.ts',
+      'src/onnx/onnx_pb.ts',
       'test/models',
     ],
   },

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Regenerates test/onnx/onnx_pb.ts and src/onnx/onnx_pb.ts from ONNX's proto2 schema:
+# Regenerates src/onnx/onnx_pb.ts from ONNX's proto2 schema:
 #   scripts/generate-onnx-schema.sh path/to/onnx/onnx.proto 1.23.0
 # Needs protoc and @bufbuild/protoc-gen-es. Comments of the schema are removed first.
 set -eu
@@ -16,5 +16,4 @@ protoc --proto_path="$work" \
   printf '/** Messages of ONNX %s. The schema is that of ONNX (Apache-2.0), its comments removed; ' "$version"
   printf 'regenerate with scripts/generate-onnx-schema.sh. */\n'
   cat "$work/onnx_pb.ts"
-} >"$root/test/onnx/onnx_pb.ts"
-"$root/node_modules/.bin/tsx" "$root/scripts/onnx-tables.ts"
+} >"$root/src/onnx/onnx_pb.ts"

@@ -3,6 +3,7 @@
  * it, which for weights is three times. Fields stand in another order than by number, which protobuf allows: the graph
  * after the rest of the model, initializers after the rest of the graph, raw data after the rest of its tensor.
  */
+import { clearField } from '@bufbuild/protobuf'
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { sizeInBytes, type Tensor } from '../ir/tensor.ts'
 import { encode } from '../onnx/codec.ts'
@@ -74,7 +75,7 @@ const field = (number: number, content: Parts): Parts =>
 const tensorParts = (proto: TensorProto, tensor: Tensor | undefined): Parts => {
   const head = part(encode(TensorProtoSchema, proto))
   if (tensor === undefined || sizeInBytes(tensor) === 0) return head
-  return join([head, field(TensorProtoSchema.fields.rawData.number, { parts: [tensor], length: sizeInBytes(tensor) })])
+  return join([head, field(TensorProtoSchema.field.rawData.number, { parts: [tensor], length: sizeInBytes(tensor) })])
 }
 
 /**
@@ -90,12 +91,12 @@ const modelParts = (model: ModelProto, contents: ReadonlyMap<TensorProto, Tensor
   const { graph } = model
   if (graph === undefined) return part(encode(ModelProtoSchema, model))
   const initializers = graph.initializer.map((proto) =>
-    field(GraphProtoSchema.fields.initializer.number, tensorParts(proto, contents.get(proto))),
+    field(GraphProtoSchema.field.initializer.number, tensorParts(proto, contents.get(proto))),
   )
   graph.initializer = []
   const body = join([part(encode(GraphProtoSchema, graph)), ...initializers])
-  delete model.graph
-  return join([part(encode(ModelProtoSchema, model)), field(ModelProtoSchema.fields.graph.number, body)])
+  clearField(model, ModelProtoSchema.field.graph)
+  return join([part(encode(ModelProtoSchema, model)), field(ModelProtoSchema.field.graph.number, body)])
 }
 
 /** The pieces as one array. */

@@ -1,4 +1,5 @@
 /** Graph to ONNX bytes. Pure; also runs in a browser. */
+import { create } from '@bufbuild/protobuf'
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { type Graph, readsOf } from '../ir/graph.ts'
@@ -10,7 +11,6 @@ import { sizeInBytes, type Tensor } from '../ir/tensor.ts'
 import { tensorType } from '../ir/type.ts'
 import { writtenOut } from '../ir/written.ts'
 import { domainOf, sparseInitializer } from '../onnx/conventions.ts'
-import { create } from '../onnx/message.ts'
 import {
   type GraphProto,
   GraphProtoSchema,

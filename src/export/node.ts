@@ -1,10 +1,10 @@
 /** Node to NodeProto. */
+import { create } from '@bufbuild/protobuf'
 import type { RawAttribute } from '../ir/attributes.ts'
 import { unqualified } from '../ir/domain.ts'
 import type { Node } from '../ir/op.ts'
 import { Opaque } from '../ir/ops/opaque.ts'
 import { encodeAttributes, isOp } from '../ir/registry.ts'
-import { create } from '../onnx/message.ts'
 import {
   type AttributeProto,
   AttributeProto_AttributeType as Type,

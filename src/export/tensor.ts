@@ -1,6 +1,6 @@
 /** Tensor to TensorProto, and to bytes of an external file. */
+import { create } from '@bufbuild/protobuf'
 import { materialize, pieces, sizeInBytes, type Tensor } from '../ir/tensor.ts'
-import { create } from '../onnx/message.ts'
 import {
   StringStringEntryProtoSchema,
   type TensorProto,

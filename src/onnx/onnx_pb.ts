@@ -3,7 +3,15 @@
 // @generated from file onnx.proto (package onnx, syntax proto2)
 /* eslint-disable */
 
-import { type Message, type Schema, schema } from './message.ts'
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Message } from "@bufbuild/protobuf";
+
+/**
+ * Describes the file onnx.proto.
+ */
+export const file_onnx: GenFile = /*@__PURE__*/
+  fileDesc("Cgpvbm54LnByb3RvEgRvbm54ItsFCg5BdHRyaWJ1dGVQcm90bxIMCgRuYW1lGAEgASgJEhUKDXJlZl9hdHRyX25hbWUYFSABKAkSEgoKZG9jX3N0cmluZxgNIAEoCRIwCgR0eXBlGBQgASgOMiIub25ueC5BdHRyaWJ1dGVQcm90by5BdHRyaWJ1dGVUeXBlEgkKAWYYAiABKAISCQoBaRgDIAEoAxIJCgFzGAQgASgMEhwKAXQYBSABKAsyES5vbm54LlRlbnNvclByb3RvEhsKAWcYBiABKAsyEC5vbm54LkdyYXBoUHJvdG8SLgoNc3BhcnNlX3RlbnNvchgWIAEoCzIXLm9ubnguU3BhcnNlVGVuc29yUHJvdG8SGwoCdHAYDiABKAsyDy5vbm54LlR5cGVQcm90bxIOCgZmbG9hdHMYByADKAISDAoEaW50cxgIIAMoAxIPCgdzdHJpbmdzGAkgAygMEiIKB3RlbnNvcnMYCiADKAsyES5vbm54LlRlbnNvclByb3RvEiAKBmdyYXBocxgLIAMoCzIQLm9ubnguR3JhcGhQcm90bxIvCg5zcGFyc2VfdGVuc29ycxgXIAMoCzIXLm9ubnguU3BhcnNlVGVuc29yUHJvdG8SJAoLdHlwZV9wcm90b3MYDyADKAsyDy5vbm54LlR5cGVQcm90byLZAQoNQXR0cmlidXRlVHlwZRINCglVTkRFRklORUQQABIJCgVGTE9BVBABEgcKA0lOVBACEgoKBlNUUklORxADEgoKBlRFTlNPUhAEEgkKBUdSQVBIEAUSEQoNU1BBUlNFX1RFTlNPUhALEg4KClRZUEVfUFJPVE8QDRIKCgZGTE9BVFMQBhIICgRJTlRTEAcSCwoHU1RSSU5HUxAIEgsKB1RFTlNPUlMQCRIKCgZHUkFQSFMQChISCg5TUEFSU0VfVEVOU09SUxAMEg8KC1RZUEVfUFJPVE9TEA5KBAgMEA1KBAgQEBRSAXYihwEKDlZhbHVlSW5mb1Byb3RvEgwKBG5hbWUYASABKAkSHQoEdHlwZRgCIAEoCzIPLm9ubnguVHlwZVByb3RvEhIKCmRvY19zdHJpbmcYAyABKAkSNAoObWV0YWRhdGFfcHJvcHMYBCADKAsyHC5vbm54LlN0cmluZ1N0cmluZ0VudHJ5UHJvdG8ioQIKCU5vZGVQcm90bxINCgVpbnB1dBgBIAMoCRIOCgZvdXRwdXQYAiADKAkSDAoEbmFtZRgDIAEoCRIPCgdvcF90eXBlGAQgASgJEg4KBmRvbWFpbhgHIAEoCRIQCghvdmVybG9hZBgIIAEoCRInCglhdHRyaWJ1dGUYBSADKAsyFC5vbm54LkF0dHJpYnV0ZVByb3RvEhIKCmRvY19zdHJpbmcYBiABKAkSNAoObWV0YWRhdGFfcHJvcHMYCSADKAsyHC5vbm54LlN0cmluZ1N0cmluZ0VudHJ5UHJvdG8SQQoVZGV2aWNlX2NvbmZpZ3VyYXRpb25zGAogAygLMiIub25ueC5Ob2RlRGV2aWNlQ29uZmlndXJhdGlvblByb3RvIjIKFEludEludExpc3RFbnRyeVByb3RvEgsKA2tleRgBIAEoAxINCgV2YWx1ZRgCIAMoAyKAAQocTm9kZURldmljZUNvbmZpZ3VyYXRpb25Qcm90bxIYChBjb25maWd1cmF0aW9uX2lkGAEgASgJEi4KDXNoYXJkaW5nX3NwZWMYAiADKAsyFy5vbm54LlNoYXJkaW5nU3BlY1Byb3RvEhYKDnBpcGVsaW5lX3N0YWdlGAMgASgFIqMBChFTaGFyZGluZ1NwZWNQcm90bxITCgt0ZW5zb3JfbmFtZRgBIAEoCRIOCgZkZXZpY2UYAiADKAMSPQoZaW5kZXhfdG9fZGV2aWNlX2dyb3VwX21hcBgDIAMoCzIaLm9ubnguSW50SW50TGlzdEVudHJ5UHJvdG8SKgoLc2hhcmRlZF9kaW0YBCADKAsyFS5vbm54LlNoYXJkZWREaW1Qcm90byJVCg9TaGFyZGVkRGltUHJvdG8SDAoEYXhpcxgBIAEoAxI0Cg9zaW1wbGVfc2hhcmRpbmcYAiADKAsyGy5vbm54LlNpbXBsZVNoYXJkZWREaW1Qcm90byJcChVTaW1wbGVTaGFyZGVkRGltUHJvdG8SEwoJZGltX3ZhbHVlGAEgASgDSAASEwoJZGltX3BhcmFtGAIgASgJSAASEgoKbnVtX3NoYXJkcxgDIAEoA0IFCgNkaW0i1gEKEVRyYWluaW5nSW5mb1Byb3RvEigKDmluaXRpYWxpemF0aW9uGAEgASgLMhAub25ueC5HcmFwaFByb3RvEiMKCWFsZ29yaXRobRgCIAEoCzIQLm9ubnguR3JhcGhQcm90bxI8ChZpbml0aWFsaXphdGlvbl9iaW5kaW5nGAMgAygLMhwub25ueC5TdHJpbmdTdHJpbmdFbnRyeVByb3RvEjQKDnVwZGF0ZV9iaW5kaW5nGAQgAygLMhwub25ueC5TdHJpbmdTdHJpbmdFbnRyeVByb3RvIqIDCgpNb2RlbFByb3RvEhIKCmlyX3ZlcnNpb24YASABKAMSLgoMb3BzZXRfaW1wb3J0GAggAygLMhgub25ueC5PcGVyYXRvclNldElkUHJvdG8SFQoNcHJvZHVjZXJfbmFtZRgCIAEoCRIYChBwcm9kdWNlcl92ZXJzaW9uGAMgASgJEg4KBmRvbWFpbhgEIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAUgASgDEhIKCmRvY19zdHJpbmcYBiABKAkSHwoFZ3JhcGgYByABKAsyEC5vbm54LkdyYXBoUHJvdG8SNAoObWV0YWRhdGFfcHJvcHMYDiADKAsyHC5vbm54LlN0cmluZ1N0cmluZ0VudHJ5UHJvdG8SLgoNdHJhaW5pbmdfaW5mbxgUIAMoCzIXLm9ubnguVHJhaW5pbmdJbmZvUHJvdG8SJgoJZnVuY3Rpb25zGBkgAygLMhMub25ueC5GdW5jdGlvblByb3RvEjUKDWNvbmZpZ3VyYXRpb24YGiADKAsyHi5vbm54LkRldmljZUNvbmZpZ3VyYXRpb25Qcm90byJNChhEZXZpY2VDb25maWd1cmF0aW9uUHJvdG8SDAoEbmFtZRgBIAEoCRITCgtudW1fZGV2aWNlcxgCIAEoBRIOCgZkZXZpY2UYAyADKAkiNAoWU3RyaW5nU3RyaW5nRW50cnlQcm90bxILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAkiawoQVGVuc29yQW5ub3RhdGlvbhITCgt0ZW5zb3JfbmFtZRgBIAEoCRJCChxxdWFudF9wYXJhbWV0ZXJfdGVuc29yX25hbWVzGAIgAygLMhwub25ueC5TdHJpbmdTdHJpbmdFbnRyeVByb3RvItQDCgpHcmFwaFByb3RvEh0KBG5vZGUYASADKAsyDy5vbm54Lk5vZGVQcm90bxIMCgRuYW1lGAIgASgJEiYKC2luaXRpYWxpemVyGAUgAygLMhEub25ueC5UZW5zb3JQcm90bxIzChJzcGFyc2VfaW5pdGlhbGl6ZXIYDyADKAsyFy5vbm54LlNwYXJzZVRlbnNvclByb3RvEhIKCmRvY19zdHJpbmcYCiABKAkSIwoFaW5wdXQYCyADKAsyFC5vbm54LlZhbHVlSW5mb1Byb3RvEiQKBm91dHB1dBgMIAMoCzIULm9ubnguVmFsdWVJbmZvUHJvdG8SKAoKdmFsdWVfaW5mbxgNIAMoCzIULm9ubnguVmFsdWVJbmZvUHJvdG8SNwoXcXVhbnRpemF0aW9uX2Fubm90YXRpb24YDiADKAsyFi5vbm54LlRlbnNvckFubm90YXRpb24SNAoObWV0YWRhdGFfcHJvcHMYECADKAsyHC5vbm54LlN0cmluZ1N0cmluZ0VudHJ5UHJvdG9KBAgDEARKBAgEEAVKBAgGEApSCmlyX3ZlcnNpb25SEHByb2R1Y2VyX3ZlcnNpb25SDHByb2R1Y2VyX3RhZ1IGZG9tYWluIoIHCgtUZW5zb3JQcm90bxIMCgRkaW1zGAEgAygDEhEKCWRhdGFfdHlwZRgCIAEoBRIqCgdzZWdtZW50GAMgASgLMhkub25ueC5UZW5zb3JQcm90by5TZWdtZW50EhYKCmZsb2F0X2RhdGEYBCADKAJCAhABEhYKCmludDMyX2RhdGEYBSADKAVCAhABEhMKC3N0cmluZ19kYXRhGAYgAygMEhYKCmludDY0X2RhdGEYByADKANCAhABEgwKBG5hbWUYCCABKAkSEgoKZG9jX3N0cmluZxgMIAEoCRIQCghyYXdfZGF0YRgJIAEoDBIzCg1leHRlcm5hbF9kYXRhGA0gAygLMhwub25ueC5TdHJpbmdTdHJpbmdFbnRyeVByb3RvEjUKDWRhdGFfbG9jYXRpb24YDiABKA4yHi5vbm54LlRlbnNvclByb3RvLkRhdGFMb2NhdGlvbhIXCgtkb3VibGVfZGF0YRgKIAMoAUICEAESFwoLdWludDY0X2RhdGEYCyADKARCAhABEjQKDm1ldGFkYXRhX3Byb3BzGBAgAygLMhwub25ueC5TdHJpbmdTdHJpbmdFbnRyeVByb3RvGiUKB1NlZ21lbnQSDQoFYmVnaW4YASABKAMSCwoDZW5kGAIgASgDIu4CCghEYXRhVHlwZRINCglVTkRFRklORUQQABIJCgVGTE9BVBABEgkKBVVJTlQ4EAISCAoESU5UOBADEgoKBlVJTlQxNhAEEgkKBUlOVDE2EAUSCQoFSU5UMzIQBhIJCgVJTlQ2NBAHEgoKBlNUUklORxAIEggKBEJPT0wQCRILCgdGTE9BVDE2EAoSCgoGRE9VQkxFEAsSCgoGVUlOVDMyEAwSCgoGVUlOVDY0EA0SDQoJQ09NUExFWDY0EA4SDgoKQ09NUExFWDEyOBAPEgwKCEJGTE9BVDE2EBASEAoMRkxPQVQ4RTRNM0ZOEBESEgoORkxPQVQ4RTRNM0ZOVVoQEhIOCgpGTE9BVDhFNU0yEBMSEgoORkxPQVQ4RTVNMkZOVVoQFBIJCgVVSU5UNBAVEggKBElOVDQQFhIOCgpGTE9BVDRFMk0xEBcSDgoKRkxPQVQ4RThNMBAYEgkKBVVJTlQyEBkSCAoESU5UMhAaIikKDERhdGFMb2NhdGlvbhILCgdERUZBVUxUEAASDAoIRVhURVJOQUwQASJoChFTcGFyc2VUZW5zb3JQcm90bxIhCgZ2YWx1ZXMYASABKAsyES5vbm54LlRlbnNvclByb3RvEiIKB2luZGljZXMYAiABKAsyES5vbm54LlRlbnNvclByb3RvEgwKBGRpbXMYAyADKAMilQEKEFRlbnNvclNoYXBlUHJvdG8SLQoDZGltGAEgAygLMiAub25ueC5UZW5zb3JTaGFwZVByb3RvLkRpbWVuc2lvbhpSCglEaW1lbnNpb24SEwoJZGltX3ZhbHVlGAEgASgDSAASEwoJZGltX3BhcmFtGAIgASgJSAASEgoKZGVub3RhdGlvbhgDIAEoCUIHCgV2YWx1ZSK3BQoJVHlwZVByb3RvEi0KC3RlbnNvcl90eXBlGAEgASgLMhYub25ueC5UeXBlUHJvdG8uVGVuc29ySAASMQoNc2VxdWVuY2VfdHlwZRgEIAEoCzIYLm9ubnguVHlwZVByb3RvLlNlcXVlbmNlSAASJwoIbWFwX3R5cGUYBSABKAsyEy5vbm54LlR5cGVQcm90by5NYXBIABIxCg1vcHRpb25hbF90eXBlGAkgASgLMhgub25ueC5UeXBlUHJvdG8uT3B0aW9uYWxIABI6ChJzcGFyc2VfdGVuc29yX3R5cGUYCCABKAsyHC5vbm54LlR5cGVQcm90by5TcGFyc2VUZW5zb3JIABItCgtvcGFxdWVfdHlwZRgHIAEoCzIWLm9ubnguVHlwZVByb3RvLk9wYXF1ZUgAEhIKCmRlbm90YXRpb24YBiABKAkaQgoGVGVuc29yEhEKCWVsZW1fdHlwZRgBIAEoBRIlCgVzaGFwZRgCIAEoCzIWLm9ubnguVGVuc29yU2hhcGVQcm90bxouCghTZXF1ZW5jZRIiCgllbGVtX3R5cGUYASABKAsyDy5vbm54LlR5cGVQcm90bxo8CgNNYXASEAoIa2V5X3R5cGUYASABKAUSIwoKdmFsdWVfdHlwZRgCIAEoCzIPLm9ubnguVHlwZVByb3RvGi4KCE9wdGlvbmFsEiIKCWVsZW1fdHlwZRgBIAEoCzIPLm9ubnguVHlwZVByb3RvGkgKDFNwYXJzZVRlbnNvchIRCgllbGVtX3R5cGUYASABKAUSJQoFc2hhcGUYAiABKAsyFi5vbm54LlRlbnNvclNoYXBlUHJvdG8aOAoGT3BhcXVlEg4KBmRvbWFpbhgBIAEoCRIMCgRuYW1lGAIgASgJSgQIAxAEUgpwYXJhbWV0ZXJzQgcKBXZhbHVlIjUKEk9wZXJhdG9yU2V0SWRQcm90bxIOCgZkb21haW4YASABKAkSDwoHdmVyc2lvbhgCIAEoAyKGAwoNRnVuY3Rpb25Qcm90bxIMCgRuYW1lGAEgASgJEg0KBWlucHV0GAQgAygJEg4KBm91dHB1dBgFIAMoCRIRCglhdHRyaWJ1dGUYBiADKAkSLQoPYXR0cmlidXRlX3Byb3RvGAsgAygLMhQub25ueC5BdHRyaWJ1dGVQcm90bxIdCgRub2RlGAcgAygLMg8ub25ueC5Ob2RlUHJvdG8SEgoKZG9jX3N0cmluZxgIIAEoCRIuCgxvcHNldF9pbXBvcnQYCSADKAsyGC5vbm54Lk9wZXJhdG9yU2V0SWRQcm90bxIOCgZkb21haW4YCiABKAkSEAoIb3ZlcmxvYWQYDSABKAkSKAoKdmFsdWVfaW5mbxgMIAMoCzIULm9ubnguVmFsdWVJbmZvUHJvdG8SNAoObWV0YWRhdGFfcHJvcHMYDiADKAsyHC5vbm54LlN0cmluZ1N0cmluZ0VudHJ5UHJvdG9KBAgCEANKBAgDEARSDXNpbmNlX3ZlcnNpb25SBnN0YXR1cyqCAwoHVmVyc2lvbhISCg5fU1RBUlRfVkVSU0lPThAAEhkKFUlSX1ZFUlNJT05fMjAxN18xMF8xMBABEhkKFUlSX1ZFUlNJT05fMjAxN18xMF8zMBACEhgKFElSX1ZFUlNJT05fMjAxN18xMV8zEAMSGAoUSVJfVkVSU0lPTl8yMDE5XzFfMjIQBBIYChRJUl9WRVJTSU9OXzIwMTlfM18xOBAFEhgKFElSX1ZFUlNJT05fMjAxOV85XzE5EAYSFwoTSVJfVkVSU0lPTl8yMDIwXzVfOBAHEhgKFElSX1ZFUlNJT05fMjAyMV83XzMwEAgSFwoTSVJfVkVSU0lPTl8yMDIzXzVfNRAJEhgKFElSX1ZFUlNJT05fMjAyNF8zXzI1EAoSGQoVSVJfVkVSU0lPTl8yMDI1XzA1XzEyEAsSGQoVSVJfVkVSU0lPTl8yMDI1XzA4XzI2EAwSGQoVSVJfVkVSU0lPTl8yMDI1XzExXzA2EA0SDgoKSVJfVkVSU0lPThAOKi4KDk9wZXJhdG9yU3RhdHVzEhAKDEVYUEVSSU1FTlRBTBAAEgoKBlNUQUJMRRABQgJIAw");
 
 /**
  * @generated from message onnx.AttributeProto
@@ -104,27 +112,8 @@ export type AttributeProto = Message<"onnx.AttributeProto"> & {
  * Describes the message onnx.AttributeProto.
  * Use `create(AttributeProtoSchema)` to create a new message.
  */
-export const AttributeProtoSchema: Schema<AttributeProto> = /*@__PURE__*/
-  schema<AttributeProto>('onnx.AttributeProto', {
-    name: { number: 1, type: 'string' },
-    f: { number: 2, type: 'float' },
-    i: { number: 3, type: 'int64' },
-    s: { number: 4, type: 'bytes' },
-    t: { number: 5, type: () => TensorProtoSchema },
-    g: { number: 6, type: () => GraphProtoSchema },
-    floats: { number: 7, type: 'float', list: true },
-    ints: { number: 8, type: 'int64', list: true },
-    strings: { number: 9, type: 'bytes', list: true },
-    tensors: { number: 10, type: () => TensorProtoSchema, list: true },
-    graphs: { number: 11, type: () => GraphProtoSchema, list: true },
-    docString: { number: 13, type: 'string' },
-    tp: { number: 14, type: () => TypeProtoSchema },
-    typeProtos: { number: 15, type: () => TypeProtoSchema, list: true },
-    type: { number: 20, type: [0, 1, 2, 3, 4, 5, 11, 13, 6, 7, 8, 9, 10, 12, 14] },
-    refAttrName: { number: 21, type: 'string' },
-    sparseTensor: { number: 22, type: () => SparseTensorProtoSchema },
-    sparseTensors: { number: 23, type: () => SparseTensorProtoSchema, list: true },
-  });
+export const AttributeProtoSchema: GenMessage<AttributeProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 0);
 
 /**
  * @generated from enum onnx.AttributeProto.AttributeType
@@ -212,6 +201,12 @@ export const AttributeProto_AttributeType = {
 export type AttributeProto_AttributeType = (typeof AttributeProto_AttributeType)[keyof typeof AttributeProto_AttributeType];
 
 /**
+ * Describes the enum onnx.AttributeProto.AttributeType.
+ */
+export const AttributeProto_AttributeTypeSchema: GenEnum<AttributeProto_AttributeType> = /*@__PURE__*/
+  enumDesc(file_onnx, 0, 0);
+
+/**
  * @generated from message onnx.ValueInfoProto
  */
 export type ValueInfoProto = Message<"onnx.ValueInfoProto"> & {
@@ -240,13 +235,8 @@ export type ValueInfoProto = Message<"onnx.ValueInfoProto"> & {
  * Describes the message onnx.ValueInfoProto.
  * Use `create(ValueInfoProtoSchema)` to create a new message.
  */
-export const ValueInfoProtoSchema: Schema<ValueInfoProto> = /*@__PURE__*/
-  schema<ValueInfoProto>('onnx.ValueInfoProto', {
-    name: { number: 1, type: 'string' },
-    type: { number: 2, type: () => TypeProtoSchema },
-    docString: { number: 3, type: 'string' },
-    metadataProps: { number: 4, type: () => StringStringEntryProtoSchema, list: true },
-  });
+export const ValueInfoProtoSchema: GenMessage<ValueInfoProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 1);
 
 /**
  * @generated from message onnx.NodeProto
@@ -307,19 +297,8 @@ export type NodeProto = Message<"onnx.NodeProto"> & {
  * Describes the message onnx.NodeProto.
  * Use `create(NodeProtoSchema)` to create a new message.
  */
-export const NodeProtoSchema: Schema<NodeProto> = /*@__PURE__*/
-  schema<NodeProto>('onnx.NodeProto', {
-    input: { number: 1, type: 'string', list: true },
-    output: { number: 2, type: 'string', list: true },
-    name: { number: 3, type: 'string' },
-    opType: { number: 4, type: 'string' },
-    attribute: { number: 5, type: () => AttributeProtoSchema, list: true },
-    docString: { number: 6, type: 'string' },
-    domain: { number: 7, type: 'string' },
-    overload: { number: 8, type: 'string' },
-    metadataProps: { number: 9, type: () => StringStringEntryProtoSchema, list: true },
-    deviceConfigurations: { number: 10, type: () => NodeDeviceConfigurationProtoSchema, list: true },
-  });
+export const NodeProtoSchema: GenMessage<NodeProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 2);
 
 /**
  * @generated from message onnx.IntIntListEntryProto
@@ -340,11 +319,8 @@ export type IntIntListEntryProto = Message<"onnx.IntIntListEntryProto"> & {
  * Describes the message onnx.IntIntListEntryProto.
  * Use `create(IntIntListEntryProtoSchema)` to create a new message.
  */
-export const IntIntListEntryProtoSchema: Schema<IntIntListEntryProto> = /*@__PURE__*/
-  schema<IntIntListEntryProto>('onnx.IntIntListEntryProto', {
-    key: { number: 1, type: 'int64' },
-    value: { number: 2, type: 'int64', list: true },
-  });
+export const IntIntListEntryProtoSchema: GenMessage<IntIntListEntryProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 3);
 
 /**
  * @generated from message onnx.NodeDeviceConfigurationProto
@@ -370,12 +346,8 @@ export type NodeDeviceConfigurationProto = Message<"onnx.NodeDeviceConfiguration
  * Describes the message onnx.NodeDeviceConfigurationProto.
  * Use `create(NodeDeviceConfigurationProtoSchema)` to create a new message.
  */
-export const NodeDeviceConfigurationProtoSchema: Schema<NodeDeviceConfigurationProto> = /*@__PURE__*/
-  schema<NodeDeviceConfigurationProto>('onnx.NodeDeviceConfigurationProto', {
-    configurationId: { number: 1, type: 'string' },
-    shardingSpec: { number: 2, type: () => ShardingSpecProtoSchema, list: true },
-    pipelineStage: { number: 3, type: 'int32' },
-  });
+export const NodeDeviceConfigurationProtoSchema: GenMessage<NodeDeviceConfigurationProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 4);
 
 /**
  * @generated from message onnx.ShardingSpecProto
@@ -406,13 +378,8 @@ export type ShardingSpecProto = Message<"onnx.ShardingSpecProto"> & {
  * Describes the message onnx.ShardingSpecProto.
  * Use `create(ShardingSpecProtoSchema)` to create a new message.
  */
-export const ShardingSpecProtoSchema: Schema<ShardingSpecProto> = /*@__PURE__*/
-  schema<ShardingSpecProto>('onnx.ShardingSpecProto', {
-    tensorName: { number: 1, type: 'string' },
-    device: { number: 2, type: 'int64', list: true },
-    indexToDeviceGroupMap: { number: 3, type: () => IntIntListEntryProtoSchema, list: true },
-    shardedDim: { number: 4, type: () => ShardedDimProtoSchema, list: true },
-  });
+export const ShardingSpecProtoSchema: GenMessage<ShardingSpecProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 5);
 
 /**
  * @generated from message onnx.ShardedDimProto
@@ -433,11 +400,8 @@ export type ShardedDimProto = Message<"onnx.ShardedDimProto"> & {
  * Describes the message onnx.ShardedDimProto.
  * Use `create(ShardedDimProtoSchema)` to create a new message.
  */
-export const ShardedDimProtoSchema: Schema<ShardedDimProto> = /*@__PURE__*/
-  schema<ShardedDimProto>('onnx.ShardedDimProto', {
-    axis: { number: 1, type: 'int64' },
-    simpleSharding: { number: 2, type: () => SimpleShardedDimProtoSchema, list: true },
-  });
+export const ShardedDimProtoSchema: GenMessage<ShardedDimProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 6);
 
 /**
  * @generated from message onnx.SimpleShardedDimProto
@@ -470,12 +434,8 @@ export type SimpleShardedDimProto = Message<"onnx.SimpleShardedDimProto"> & {
  * Describes the message onnx.SimpleShardedDimProto.
  * Use `create(SimpleShardedDimProtoSchema)` to create a new message.
  */
-export const SimpleShardedDimProtoSchema: Schema<SimpleShardedDimProto> = /*@__PURE__*/
-  schema<SimpleShardedDimProto>('onnx.SimpleShardedDimProto', {
-    dimValue: { number: 1, type: 'int64', oneof: 'dim' },
-    dimParam: { number: 2, type: 'string', oneof: 'dim' },
-    numShards: { number: 3, type: 'int64' },
-  });
+export const SimpleShardedDimProtoSchema: GenMessage<SimpleShardedDimProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 7);
 
 /**
  * @generated from message onnx.TrainingInfoProto
@@ -506,13 +466,8 @@ export type TrainingInfoProto = Message<"onnx.TrainingInfoProto"> & {
  * Describes the message onnx.TrainingInfoProto.
  * Use `create(TrainingInfoProtoSchema)` to create a new message.
  */
-export const TrainingInfoProtoSchema: Schema<TrainingInfoProto> = /*@__PURE__*/
-  schema<TrainingInfoProto>('onnx.TrainingInfoProto', {
-    initialization: { number: 1, type: () => GraphProtoSchema },
-    algorithm: { number: 2, type: () => GraphProtoSchema },
-    initializationBinding: { number: 3, type: () => StringStringEntryProtoSchema, list: true },
-    updateBinding: { number: 4, type: () => StringStringEntryProtoSchema, list: true },
-  });
+export const TrainingInfoProtoSchema: GenMessage<TrainingInfoProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 8);
 
 /**
  * @generated from message onnx.ModelProto
@@ -583,21 +538,8 @@ export type ModelProto = Message<"onnx.ModelProto"> & {
  * Describes the message onnx.ModelProto.
  * Use `create(ModelProtoSchema)` to create a new message.
  */
-export const ModelProtoSchema: Schema<ModelProto> = /*@__PURE__*/
-  schema<ModelProto>('onnx.ModelProto', {
-    irVersion: { number: 1, type: 'int64' },
-    producerName: { number: 2, type: 'string' },
-    producerVersion: { number: 3, type: 'string' },
-    domain: { number: 4, type: 'string' },
-    modelVersion: { number: 5, type: 'int64' },
-    docString: { number: 6, type: 'string' },
-    graph: { number: 7, type: () => GraphProtoSchema },
-    opsetImport: { number: 8, type: () => OperatorSetIdProtoSchema, list: true },
-    metadataProps: { number: 14, type: () => StringStringEntryProtoSchema, list: true },
-    trainingInfo: { number: 20, type: () => TrainingInfoProtoSchema, list: true },
-    functions: { number: 25, type: () => FunctionProtoSchema, list: true },
-    configuration: { number: 26, type: () => DeviceConfigurationProtoSchema, list: true },
-  });
+export const ModelProtoSchema: GenMessage<ModelProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 9);
 
 /**
  * @generated from message onnx.DeviceConfigurationProto
@@ -623,12 +565,8 @@ export type DeviceConfigurationProto = Message<"onnx.DeviceConfigurationProto"> 
  * Describes the message onnx.DeviceConfigurationProto.
  * Use `create(DeviceConfigurationProtoSchema)` to create a new message.
  */
-export const DeviceConfigurationProtoSchema: Schema<DeviceConfigurationProto> = /*@__PURE__*/
-  schema<DeviceConfigurationProto>('onnx.DeviceConfigurationProto', {
-    name: { number: 1, type: 'string' },
-    numDevices: { number: 2, type: 'int32' },
-    device: { number: 3, type: 'string', list: true },
-  });
+export const DeviceConfigurationProtoSchema: GenMessage<DeviceConfigurationProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 10);
 
 /**
  * @generated from message onnx.StringStringEntryProto
@@ -649,11 +587,8 @@ export type StringStringEntryProto = Message<"onnx.StringStringEntryProto"> & {
  * Describes the message onnx.StringStringEntryProto.
  * Use `create(StringStringEntryProtoSchema)` to create a new message.
  */
-export const StringStringEntryProtoSchema: Schema<StringStringEntryProto> = /*@__PURE__*/
-  schema<StringStringEntryProto>('onnx.StringStringEntryProto', {
-    key: { number: 1, type: 'string' },
-    value: { number: 2, type: 'string' },
-  });
+export const StringStringEntryProtoSchema: GenMessage<StringStringEntryProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 11);
 
 /**
  * @generated from message onnx.TensorAnnotation
@@ -674,11 +609,8 @@ export type TensorAnnotation = Message<"onnx.TensorAnnotation"> & {
  * Describes the message onnx.TensorAnnotation.
  * Use `create(TensorAnnotationSchema)` to create a new message.
  */
-export const TensorAnnotationSchema: Schema<TensorAnnotation> = /*@__PURE__*/
-  schema<TensorAnnotation>('onnx.TensorAnnotation', {
-    tensorName: { number: 1, type: 'string' },
-    quantParameterTensorNames: { number: 2, type: () => StringStringEntryProtoSchema, list: true },
-  });
+export const TensorAnnotationSchema: GenMessage<TensorAnnotation> = /*@__PURE__*/
+  messageDesc(file_onnx, 12);
 
 /**
  * @generated from message onnx.GraphProto
@@ -739,19 +671,8 @@ export type GraphProto = Message<"onnx.GraphProto"> & {
  * Describes the message onnx.GraphProto.
  * Use `create(GraphProtoSchema)` to create a new message.
  */
-export const GraphProtoSchema: Schema<GraphProto> = /*@__PURE__*/
-  schema<GraphProto>('onnx.GraphProto', {
-    node: { number: 1, type: () => NodeProtoSchema, list: true },
-    name: { number: 2, type: 'string' },
-    initializer: { number: 5, type: () => TensorProtoSchema, list: true },
-    docString: { number: 10, type: 'string' },
-    input: { number: 11, type: () => ValueInfoProtoSchema, list: true },
-    output: { number: 12, type: () => ValueInfoProtoSchema, list: true },
-    valueInfo: { number: 13, type: () => ValueInfoProtoSchema, list: true },
-    quantizationAnnotation: { number: 14, type: () => TensorAnnotationSchema, list: true },
-    sparseInitializer: { number: 15, type: () => SparseTensorProtoSchema, list: true },
-    metadataProps: { number: 16, type: () => StringStringEntryProtoSchema, list: true },
-  });
+export const GraphProtoSchema: GenMessage<GraphProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 13);
 
 /**
  * @generated from message onnx.TensorProto
@@ -837,24 +758,8 @@ export type TensorProto = Message<"onnx.TensorProto"> & {
  * Describes the message onnx.TensorProto.
  * Use `create(TensorProtoSchema)` to create a new message.
  */
-export const TensorProtoSchema: Schema<TensorProto> = /*@__PURE__*/
-  schema<TensorProto>('onnx.TensorProto', {
-    dims: { number: 1, type: 'int64', list: true },
-    dataType: { number: 2, type: 'int32' },
-    segment: { number: 3, type: () => TensorProto_SegmentSchema },
-    floatData: { number: 4, type: 'float', list: true, packed: true },
-    int32Data: { number: 5, type: 'int32', list: true, packed: true },
-    stringData: { number: 6, type: 'bytes', list: true },
-    int64Data: { number: 7, type: 'int64', list: true, packed: true },
-    name: { number: 8, type: 'string' },
-    rawData: { number: 9, type: 'bytes' },
-    doubleData: { number: 10, type: 'double', list: true, packed: true },
-    uint64Data: { number: 11, type: 'uint64', list: true, packed: true },
-    docString: { number: 12, type: 'string' },
-    externalData: { number: 13, type: () => StringStringEntryProtoSchema, list: true },
-    dataLocation: { number: 14, type: [0, 1] },
-    metadataProps: { number: 16, type: () => StringStringEntryProtoSchema, list: true },
-  });
+export const TensorProtoSchema: GenMessage<TensorProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 14);
 
 /**
  * @generated from message onnx.TensorProto.Segment
@@ -875,11 +780,8 @@ export type TensorProto_Segment = Message<"onnx.TensorProto.Segment"> & {
  * Describes the message onnx.TensorProto.Segment.
  * Use `create(TensorProto_SegmentSchema)` to create a new message.
  */
-export const TensorProto_SegmentSchema: Schema<TensorProto_Segment> = /*@__PURE__*/
-  schema<TensorProto_Segment>('onnx.TensorProto.Segment', {
-    begin: { number: 1, type: 'int64' },
-    end: { number: 2, type: 'int64' },
-  });
+export const TensorProto_SegmentSchema: GenMessage<TensorProto_Segment> = /*@__PURE__*/
+  messageDesc(file_onnx, 14, 0);
 
 /**
  * @generated from enum onnx.TensorProto.DataType
@@ -1027,6 +929,12 @@ export const TensorProto_DataType = {
 export type TensorProto_DataType = (typeof TensorProto_DataType)[keyof typeof TensorProto_DataType];
 
 /**
+ * Describes the enum onnx.TensorProto.DataType.
+ */
+export const TensorProto_DataTypeSchema: GenEnum<TensorProto_DataType> = /*@__PURE__*/
+  enumDesc(file_onnx, 14, 0);
+
+/**
  * @generated from enum onnx.TensorProto.DataLocation
  */
 export const TensorProto_DataLocation = {
@@ -1045,6 +953,12 @@ export const TensorProto_DataLocation = {
  * @generated from enum onnx.TensorProto.DataLocation
  */
 export type TensorProto_DataLocation = (typeof TensorProto_DataLocation)[keyof typeof TensorProto_DataLocation];
+
+/**
+ * Describes the enum onnx.TensorProto.DataLocation.
+ */
+export const TensorProto_DataLocationSchema: GenEnum<TensorProto_DataLocation> = /*@__PURE__*/
+  enumDesc(file_onnx, 14, 1);
 
 /**
  * @generated from message onnx.SparseTensorProto
@@ -1070,12 +984,8 @@ export type SparseTensorProto = Message<"onnx.SparseTensorProto"> & {
  * Describes the message onnx.SparseTensorProto.
  * Use `create(SparseTensorProtoSchema)` to create a new message.
  */
-export const SparseTensorProtoSchema: Schema<SparseTensorProto> = /*@__PURE__*/
-  schema<SparseTensorProto>('onnx.SparseTensorProto', {
-    values: { number: 1, type: () => TensorProtoSchema },
-    indices: { number: 2, type: () => TensorProtoSchema },
-    dims: { number: 3, type: 'int64', list: true },
-  });
+export const SparseTensorProtoSchema: GenMessage<SparseTensorProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 15);
 
 /**
  * @generated from message onnx.TensorShapeProto
@@ -1091,10 +1001,8 @@ export type TensorShapeProto = Message<"onnx.TensorShapeProto"> & {
  * Describes the message onnx.TensorShapeProto.
  * Use `create(TensorShapeProtoSchema)` to create a new message.
  */
-export const TensorShapeProtoSchema: Schema<TensorShapeProto> = /*@__PURE__*/
-  schema<TensorShapeProto>('onnx.TensorShapeProto', {
-    dim: { number: 1, type: () => TensorShapeProto_DimensionSchema, list: true },
-  });
+export const TensorShapeProtoSchema: GenMessage<TensorShapeProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 16);
 
 /**
  * @generated from message onnx.TensorShapeProto.Dimension
@@ -1127,12 +1035,8 @@ export type TensorShapeProto_Dimension = Message<"onnx.TensorShapeProto.Dimensio
  * Describes the message onnx.TensorShapeProto.Dimension.
  * Use `create(TensorShapeProto_DimensionSchema)` to create a new message.
  */
-export const TensorShapeProto_DimensionSchema: Schema<TensorShapeProto_Dimension> = /*@__PURE__*/
-  schema<TensorShapeProto_Dimension>('onnx.TensorShapeProto.Dimension', {
-    dimValue: { number: 1, type: 'int64', oneof: 'value' },
-    dimParam: { number: 2, type: 'string', oneof: 'value' },
-    denotation: { number: 3, type: 'string' },
-  });
+export const TensorShapeProto_DimensionSchema: GenMessage<TensorShapeProto_Dimension> = /*@__PURE__*/
+  messageDesc(file_onnx, 16, 0);
 
 /**
  * @generated from message onnx.TypeProto
@@ -1189,16 +1093,8 @@ export type TypeProto = Message<"onnx.TypeProto"> & {
  * Describes the message onnx.TypeProto.
  * Use `create(TypeProtoSchema)` to create a new message.
  */
-export const TypeProtoSchema: Schema<TypeProto> = /*@__PURE__*/
-  schema<TypeProto>('onnx.TypeProto', {
-    tensorType: { number: 1, type: () => TypeProto_TensorSchema, oneof: 'value' },
-    sequenceType: { number: 4, type: () => TypeProto_SequenceSchema, oneof: 'value' },
-    mapType: { number: 5, type: () => TypeProto_MapSchema, oneof: 'value' },
-    denotation: { number: 6, type: 'string' },
-    opaqueType: { number: 7, type: () => TypeProto_OpaqueSchema, oneof: 'value' },
-    sparseTensorType: { number: 8, type: () => TypeProto_SparseTensorSchema, oneof: 'value' },
-    optionalType: { number: 9, type: () => TypeProto_OptionalSchema, oneof: 'value' },
-  });
+export const TypeProtoSchema: GenMessage<TypeProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 17);
 
 /**
  * @generated from message onnx.TypeProto.Tensor
@@ -1219,11 +1115,8 @@ export type TypeProto_Tensor = Message<"onnx.TypeProto.Tensor"> & {
  * Describes the message onnx.TypeProto.Tensor.
  * Use `create(TypeProto_TensorSchema)` to create a new message.
  */
-export const TypeProto_TensorSchema: Schema<TypeProto_Tensor> = /*@__PURE__*/
-  schema<TypeProto_Tensor>('onnx.TypeProto.Tensor', {
-    elemType: { number: 1, type: 'int32' },
-    shape: { number: 2, type: () => TensorShapeProtoSchema },
-  });
+export const TypeProto_TensorSchema: GenMessage<TypeProto_Tensor> = /*@__PURE__*/
+  messageDesc(file_onnx, 17, 0);
 
 /**
  * @generated from message onnx.TypeProto.Sequence
@@ -1239,10 +1132,8 @@ export type TypeProto_Sequence = Message<"onnx.TypeProto.Sequence"> & {
  * Describes the message onnx.TypeProto.Sequence.
  * Use `create(TypeProto_SequenceSchema)` to create a new message.
  */
-export const TypeProto_SequenceSchema: Schema<TypeProto_Sequence> = /*@__PURE__*/
-  schema<TypeProto_Sequence>('onnx.TypeProto.Sequence', {
-    elemType: { number: 1, type: () => TypeProtoSchema },
-  });
+export const TypeProto_SequenceSchema: GenMessage<TypeProto_Sequence> = /*@__PURE__*/
+  messageDesc(file_onnx, 17, 1);
 
 /**
  * @generated from message onnx.TypeProto.Map
@@ -1263,11 +1154,8 @@ export type TypeProto_Map = Message<"onnx.TypeProto.Map"> & {
  * Describes the message onnx.TypeProto.Map.
  * Use `create(TypeProto_MapSchema)` to create a new message.
  */
-export const TypeProto_MapSchema: Schema<TypeProto_Map> = /*@__PURE__*/
-  schema<TypeProto_Map>('onnx.TypeProto.Map', {
-    keyType: { number: 1, type: 'int32' },
-    valueType: { number: 2, type: () => TypeProtoSchema },
-  });
+export const TypeProto_MapSchema: GenMessage<TypeProto_Map> = /*@__PURE__*/
+  messageDesc(file_onnx, 17, 2);
 
 /**
  * @generated from message onnx.TypeProto.Optional
@@ -1283,10 +1171,8 @@ export type TypeProto_Optional = Message<"onnx.TypeProto.Optional"> & {
  * Describes the message onnx.TypeProto.Optional.
  * Use `create(TypeProto_OptionalSchema)` to create a new message.
  */
-export const TypeProto_OptionalSchema: Schema<TypeProto_Optional> = /*@__PURE__*/
-  schema<TypeProto_Optional>('onnx.TypeProto.Optional', {
-    elemType: { number: 1, type: () => TypeProtoSchema },
-  });
+export const TypeProto_OptionalSchema: GenMessage<TypeProto_Optional> = /*@__PURE__*/
+  messageDesc(file_onnx, 17, 3);
 
 /**
  * @generated from message onnx.TypeProto.SparseTensor
@@ -1307,11 +1193,8 @@ export type TypeProto_SparseTensor = Message<"onnx.TypeProto.SparseTensor"> & {
  * Describes the message onnx.TypeProto.SparseTensor.
  * Use `create(TypeProto_SparseTensorSchema)` to create a new message.
  */
-export const TypeProto_SparseTensorSchema: Schema<TypeProto_SparseTensor> = /*@__PURE__*/
-  schema<TypeProto_SparseTensor>('onnx.TypeProto.SparseTensor', {
-    elemType: { number: 1, type: 'int32' },
-    shape: { number: 2, type: () => TensorShapeProtoSchema },
-  });
+export const TypeProto_SparseTensorSchema: GenMessage<TypeProto_SparseTensor> = /*@__PURE__*/
+  messageDesc(file_onnx, 17, 4);
 
 /**
  * @generated from message onnx.TypeProto.Opaque
@@ -1332,11 +1215,8 @@ export type TypeProto_Opaque = Message<"onnx.TypeProto.Opaque"> & {
  * Describes the message onnx.TypeProto.Opaque.
  * Use `create(TypeProto_OpaqueSchema)` to create a new message.
  */
-export const TypeProto_OpaqueSchema: Schema<TypeProto_Opaque> = /*@__PURE__*/
-  schema<TypeProto_Opaque>('onnx.TypeProto.Opaque', {
-    domain: { number: 1, type: 'string' },
-    name: { number: 2, type: 'string' },
-  });
+export const TypeProto_OpaqueSchema: GenMessage<TypeProto_Opaque> = /*@__PURE__*/
+  messageDesc(file_onnx, 17, 5);
 
 /**
  * @generated from message onnx.OperatorSetIdProto
@@ -1357,11 +1237,8 @@ export type OperatorSetIdProto = Message<"onnx.OperatorSetIdProto"> & {
  * Describes the message onnx.OperatorSetIdProto.
  * Use `create(OperatorSetIdProtoSchema)` to create a new message.
  */
-export const OperatorSetIdProtoSchema: Schema<OperatorSetIdProto> = /*@__PURE__*/
-  schema<OperatorSetIdProto>('onnx.OperatorSetIdProto', {
-    domain: { number: 1, type: 'string' },
-    version: { number: 2, type: 'int64' },
-  });
+export const OperatorSetIdProtoSchema: GenMessage<OperatorSetIdProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 18);
 
 /**
  * @generated from message onnx.FunctionProto
@@ -1432,21 +1309,8 @@ export type FunctionProto = Message<"onnx.FunctionProto"> & {
  * Describes the message onnx.FunctionProto.
  * Use `create(FunctionProtoSchema)` to create a new message.
  */
-export const FunctionProtoSchema: Schema<FunctionProto> = /*@__PURE__*/
-  schema<FunctionProto>('onnx.FunctionProto', {
-    name: { number: 1, type: 'string' },
-    input: { number: 4, type: 'string', list: true },
-    output: { number: 5, type: 'string', list: true },
-    attribute: { number: 6, type: 'string', list: true },
-    node: { number: 7, type: () => NodeProtoSchema, list: true },
-    docString: { number: 8, type: 'string' },
-    opsetImport: { number: 9, type: () => OperatorSetIdProtoSchema, list: true },
-    domain: { number: 10, type: 'string' },
-    attributeProto: { number: 11, type: () => AttributeProtoSchema, list: true },
-    valueInfo: { number: 12, type: () => ValueInfoProtoSchema, list: true },
-    overload: { number: 13, type: 'string' },
-    metadataProps: { number: 14, type: () => StringStringEntryProtoSchema, list: true },
-  });
+export const FunctionProtoSchema: GenMessage<FunctionProto> = /*@__PURE__*/
+  messageDesc(file_onnx, 19);
 
 /**
  * @generated from enum onnx.Version
@@ -1534,6 +1398,12 @@ export const Version = {
 export type Version = (typeof Version)[keyof typeof Version];
 
 /**
+ * Describes the enum onnx.Version.
+ */
+export const VersionSchema: GenEnum<Version> = /*@__PURE__*/
+  enumDesc(file_onnx, 0);
+
+/**
  * @generated from enum onnx.OperatorStatus
  */
 export const OperatorStatus = {
@@ -1552,3 +1422,10 @@ export const OperatorStatus = {
  * @generated from enum onnx.OperatorStatus
  */
 export type OperatorStatus = (typeof OperatorStatus)[keyof typeof OperatorStatus];
+
+/**
+ * Describes the enum onnx.OperatorStatus.
+ */
+export const OperatorStatusSchema: GenEnum<OperatorStatus> = /*@__PURE__*/
+  enumDesc(file_onnx, 1);
+

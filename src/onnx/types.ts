@@ -1,8 +1,8 @@
 /** ONNX's element types and TypeProto to and from the IR's types. */
+import { create } from '@bufbuild/protobuf'
 import { type DType, dtypes } from '../ir/dtype.ts'
 import { type Dim, isAnonymous, tensorType, unknownDim, unknownType, type ValueType } from '../ir/type.ts'
 import { decode, encode } from './codec.ts'
-import { create } from './message.ts'
 import {
   type TensorShapeProto_Dimension,
   TensorShapeProto_DimensionSchema,

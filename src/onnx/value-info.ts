@@ -1,5 +1,5 @@
+import { create } from '@bufbuild/protobuf'
 import type { ValueType } from '../ir/type.ts'
-import { create } from './message.ts'
 import { type ValueInfoProto, ValueInfoProtoSchema } from './onnx_pb.ts'
 import { writeType } from './types.ts'
 

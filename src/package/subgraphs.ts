@@ -1,4 +1,5 @@
 /** Subgraphs of nodes (If, Loop, Scan) as graphs of their own and back: read and written like models. */
+import { create } from '@bufbuild/protobuf'
 import * as E from 'fp-ts/lib/Either.js'
 import { lower } from '../export/lower.ts'
 import { restore } from '../export/restore.ts'
@@ -10,7 +11,6 @@ import { sizeInBytes } from '../ir/tensor.ts'
 import { sameType, tensorType, unknownType, type ValueType } from '../ir/type.ts'
 import { writtenOut } from '../ir/written.ts'
 import { encode, without } from '../onnx/codec.ts'
-import { create } from '../onnx/message.ts'
 import { type GraphProto, GraphProtoSchema, ModelProtoSchema, NodeProtoSchema } from '../onnx/onnx_pb.ts'
 import { createValueInfo } from '../onnx/value-info.ts'
 import type { Crossing, OpaqueNode, Subgraph, Subgraphs } from '../passes/subgraphs.ts'

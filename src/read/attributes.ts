@@ -1,34 +1,34 @@
 /** AttributeProto to attribute. */
+import { type DescField, isFieldSet } from '@bufbuild/protobuf'
 import * as E from 'fp-ts/lib/Either.js'
 import type { RawAttribute, RawAttributes } from '../ir/attributes.ts'
-import { type FieldName, isSet } from '../onnx/message.ts'
 import { type AttributeProto, AttributeProto_AttributeType as Type, AttributeProtoSchema } from '../onnx/onnx_pb.ts'
 import type { ReadError } from './error.ts'
 import type { ExternalReader } from './external.ts'
 import { readTensor } from './tensor.ts'
 
-type AttributeField = FieldName<AttributeProto>
+const { field } = AttributeProtoSchema
 
 /** The field that holds the value of an attribute of each type. */
-const valueFields: ReadonlyMap<number, AttributeField> = new Map<number, AttributeField>([
-  [Type.FLOAT, 'f'],
-  [Type.INT, 'i'],
-  [Type.STRING, 's'],
-  [Type.TENSOR, 't'],
-  [Type.GRAPH, 'g'],
-  [Type.SPARSE_TENSOR, 'sparseTensor'],
-  [Type.TYPE_PROTO, 'tp'],
-  [Type.FLOATS, 'floats'],
-  [Type.INTS, 'ints'],
-  [Type.STRINGS, 'strings'],
-  [Type.TENSORS, 'tensors'],
-  [Type.GRAPHS, 'graphs'],
-  [Type.SPARSE_TENSORS, 'sparseTensors'],
-  [Type.TYPE_PROTOS, 'typeProtos'],
+const valueFields: ReadonlyMap<number, DescField> = new Map<number, DescField>([
+  [Type.FLOAT, field.f],
+  [Type.INT, field.i],
+  [Type.STRING, field.s],
+  [Type.TENSOR, field.t],
+  [Type.GRAPH, field.g],
+  [Type.SPARSE_TENSOR, field.sparseTensor],
+  [Type.TYPE_PROTO, field.tp],
+  [Type.FLOATS, field.floats],
+  [Type.INTS, field.ints],
+  [Type.STRINGS, field.strings],
+  [Type.TENSORS, field.tensors],
+  [Type.GRAPHS, field.graphs],
+  [Type.SPARSE_TENSORS, field.sparseTensors],
+  [Type.TYPE_PROTOS, field.typeProtos],
 ])
 
 /** Fields of an attribute that the IR models; others (a doc string) stay with the node. */
-export const modelledAttributeFields: ReadonlyArray<AttributeField> = ['type', ...valueFields.values()]
+export const modelledAttributeFields = [field.type, ...valueFields.values()]
 
 const textOf = (bytes: Uint8Array): string | undefined => {
   try {
@@ -46,7 +46,7 @@ const readAttribute = (
 ): E.Either<ReadError, RawAttribute | string> => {
   const opaque = (what: string): E.Either<ReadError, string> => E.right(`attribute ${proto.name} ${what}`)
   if (proto.refAttrName !== '') return opaque('refers to an attribute of a function')
-  const set = [...valueFields].filter(([, one]) => isSet(AttributeProtoSchema, proto, one))
+  const set = [...valueFields].filter(([, one]) => isFieldSet(proto, one))
   const [only] = set
   // Files of IR version 1 state no type.
   const type = proto.type === Type.UNDEFINED ? only?.[0] : proto.type

@@ -1,8 +1,8 @@
 /** Local functions: a call becomes the nodes of the function, nested calls too. Pure but for the message it is given. */
+import { create } from '@bufbuild/protobuf'
 import type { ValueId } from '../ir/op.ts'
 import { without } from '../onnx/codec.ts'
 import { domainOf } from '../onnx/conventions.ts'
-import { create } from '../onnx/message.ts'
 import {
   type AttributeProto,
   AttributeProtoSchema,
@@ -112,6 +112,8 @@ const namesBeside = (names: Iterable<string>): ((hint: string) => string) => {
 
 type Rename = (name: ValueId) => ValueId
 
+const { refAttrName } = AttributeProtoSchema.field
+
 /** A node of a function under other names, with the call's attributes where it refers to the function's. */
 const instantiate = (
   node: NodeProto,
@@ -127,7 +129,7 @@ const instantiate = (
     const value = attribute.refAttrName === '' ? attribute : given.get(attribute.refAttrName)
     if (value === undefined) return []
     if (value === attribute && value.g === undefined && value.graphs.length === 0) return [attribute]
-    const own = without(AttributeProtoSchema, value, ['refAttrName'])
+    const own = without(AttributeProtoSchema, value, [refAttrName])
     own.name = attribute.name
     if (value !== attribute) return [own]
     if (value.g !== undefined) own.g = instantiateGraph(value.g, rename, given)

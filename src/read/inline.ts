@@ -1,7 +1,7 @@
 /** Tensors in parts of a model that are kept as bytes: their data must not stay in files that the copy will not have. */
+import { clearField } from '@bufbuild/protobuf'
 import * as E from 'fp-ts/lib/Either.js'
 import { materialize } from '../ir/tensor.ts'
-import { clear } from '../onnx/message.ts'
 import {
   type AttributeProto,
   type GraphProto,
@@ -10,6 +10,7 @@ import {
   type SparseTensorProto,
   type TensorProto,
   TensorProto_DataLocation,
+  TensorProtoSchema,
 } from '../onnx/onnx_pb.ts'
 import type { ReadError } from './error.ts'
 import type { ExternalReader } from './external.ts'
@@ -62,7 +63,7 @@ export const inlineNestedTensors = (
     if (E.isLeft(tensor)) return tensor
     proto.rawData = materialize(tensor.right).bytes
     proto.externalData = []
-    clear(proto, 'dataLocation')
+    clearField(proto, TensorProtoSchema.field.dataLocation)
   }
   return E.right(undefined)
 }

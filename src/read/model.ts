@@ -267,10 +267,11 @@ const skeleton = (
   irVersion: number,
   sparse: ReadonlyArray<SparseTensorProto>,
 ): Uint8Array => {
-  const modelled = ['name', 'node', 'initializer', 'output', 'sparseInitializer'] as const
-  const rest = without(GraphProtoSchema, graph, irVersion >= overridableSince ? [...modelled, 'input'] : modelled)
+  const { field } = GraphProtoSchema
+  const modelled = [field.name, field.node, field.initializer, field.output, field.sparseInitializer]
+  const rest = without(GraphProtoSchema, graph, irVersion >= overridableSince ? [...modelled, field.input] : modelled)
   rest.sparseInitializer = graph.sparseInitializer.filter((one) => !sparse.includes(one))
-  const out = without(ModelProtoSchema, model, ['irVersion', 'graph'])
+  const out = without(ModelProtoSchema, model, [ModelProtoSchema.field.irVersion, ModelProtoSchema.field.graph])
   out.graph = rest
   return encode(ModelProtoSchema, out)
 }

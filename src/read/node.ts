@@ -63,15 +63,17 @@ const understand = (
 
 /** What the IR does not model of a known node: doc strings, metadata, unknown fields, of its attributes too. */
 const metaOf = (proto: NodeProto): Uint8Array | undefined => {
-  const known = ['input', 'output', 'name', 'opType', 'attribute'] as const
+  const { field } = NodeProtoSchema
+  const known = [field.input, field.output, field.name, field.opType, field.attribute]
   const rest = without(
     NodeProtoSchema,
     proto,
-    domainOf(proto.domain) === '' && proto.domain !== '' ? known : [...known, 'domain'],
+    domainOf(proto.domain) === '' && proto.domain !== '' ? known : [...known, field.domain],
   )
   rest.attribute = proto.attribute
     .filter((attribute) => {
-      return remainder(AttributeProtoSchema, attribute, [...modelledAttributeFields, 'name']) !== undefined
+      const names = [...modelledAttributeFields, AttributeProtoSchema.field.name]
+      return remainder(AttributeProtoSchema, attribute, names) !== undefined
     })
     .map((attribute) => without(AttributeProtoSchema, attribute, modelledAttributeFields))
   return remainder(NodeProtoSchema, rest, [])

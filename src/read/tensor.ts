@@ -1,26 +1,30 @@
 /** TensorProto to tensor, whichever of its fields holds the elements. */
+import { isFieldSet } from '@bufbuild/protobuf'
 import * as E from 'fp-ts/lib/Either.js'
 import { bitsOf, byteLength, type DType } from '../ir/dtype.ts'
 import { dense, type Tensor } from '../ir/tensor.ts'
 import { remainder } from '../onnx/codec.ts'
-import { type FieldName, isSet } from '../onnx/message.ts'
 import { type TensorProto, TensorProto_DataLocation, TensorProtoSchema } from '../onnx/onnx_pb.ts'
 import { dtypeOf } from '../onnx/types.ts'
 import { type ReadError, readError } from './error.ts'
 import { type ExternalReader, externalRange } from './external.ts'
 
-/** The fields that hold elements, but for raw bytes. */
-const elementFields = ['floatData', 'int32Data', 'stringData', 'int64Data', 'doubleData', 'uint64Data'] as const
+const { field } = TensorProtoSchema
 
 /** What the IR models of a tensor; the rest is its `meta`. */
-const modelled: ReadonlyArray<FieldName<TensorProto>> = [
-  ...elementFields,
-  'dims',
-  'dataType',
-  'name',
-  'rawData',
-  'externalData',
-  'dataLocation',
+const modelled = [
+  field.dims,
+  field.dataType,
+  field.name,
+  field.floatData,
+  field.int32Data,
+  field.stringData,
+  field.int64Data,
+  field.rawData,
+  field.externalData,
+  field.dataLocation,
+  field.doubleData,
+  field.uint64Data,
 ]
 
 const invalid = (subject: string, expected: string, found: string): ReadError =>
@@ -37,7 +41,7 @@ export const readTensor = (
 ): E.Either<ReadError, Tensor> => {
   const dtype = dtypeOf(proto.dataType)
   if (dtype === undefined) return E.left(invalid(subject, 'an element type of ONNX', `data_type ${proto.dataType}`))
-  if (isSet(TensorProtoSchema, proto, 'segment')) return E.left(invalid(subject, 'a whole tensor', 'a segment of one'))
+  if (isFieldSet(proto, field.segment)) return E.left(invalid(subject, 'a whole tensor', 'a segment of one'))
   const shape: number[] = []
   let count = 1
   for (const dim of proto.dims) {
@@ -95,11 +99,15 @@ const readExternal = (
 
 const readInline = (proto: TensorProto, content: Content, subject: string): E.Either<ReadError, Tensor> => {
   const { dtype, shape, count, meta } = content
-  const fields = elementFields.filter((one) => isSet(TensorProtoSchema, proto, one))
-  const names = [
-    ...fields.map((one) => one.replace('Data', '_data')),
-    ...(proto.rawData.byteLength > 0 ? ['raw_data'] : []),
-  ]
+  const fields = [
+    field.floatData,
+    field.int32Data,
+    field.stringData,
+    field.int64Data,
+    field.doubleData,
+    field.uint64Data,
+  ].filter((one) => isFieldSet(proto, one))
+  const names = [...fields.map((one) => one.name), ...(proto.rawData.byteLength > 0 ? ['raw_data'] : [])]
   if (names.length > 1) return E.left(invalid(subject, 'elements in one field', names.join(' and ')))
   if (dtype === 'string') {
     if (proto.stringData.length !== count || proto.rawData.byteLength > 0) {

@@ -1,8 +1,8 @@
 /** A model of which some nodes stand in local functions, read again: calls, nested ones too, and attributes handed down. */
+import { create } from '@bufbuild/protobuf'
 import { lower } from '../../src/export/lower.ts'
 import type { Graph } from '../../src/ir/graph.ts'
 import { encode } from '../../src/onnx/codec.ts'
-import { create } from '../../src/onnx/message.ts'
 import {
   AttributeProtoSchema,
   type FunctionProto,

@@ -4,6 +4,7 @@
  */
 import * as E from 'fp-ts/lib/Either.js'
 import * as fc from 'fast-check'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { lower } from '../../src/export/lower.ts'
 import { restore } from '../../src/export/restore.ts'
 import type { DType } from '../../src/ir/dtype.ts'
@@ -14,8 +15,13 @@ import { makeNode } from '../../src/ir/make-node.ts'
 import { type AnyOp, findOp } from '../../src/ir/registry.ts'
 import { int64s, type Tensor, tensorOf } from '../../src/ir/tensor.ts'
 import { sizeOf, tensorType, unknownType, type ValueType } from '../../src/ir/type.ts'
-import { create, type Init } from '../../src/onnx/message.ts'
-import { type AttributeProto, type GraphProto, ModelProtoSchema, NodeProtoSchema } from '../../src/onnx/onnx_pb.ts'
+import {
+  type AttributeProto,
+  type AttributeProtoSchema,
+  type GraphProto,
+  ModelProtoSchema,
+  NodeProtoSchema,
+} from '../../src/onnx/onnx_pb.ts'
 import { opaqueNode } from '../../src/read/node.ts'
 import { normals, uniforms } from '../inflate.ts'
 import { attention } from './attention-steps.ts'
@@ -99,7 +105,7 @@ export interface Builder {
 }
 
 /** An attribute of a node in the file. */
-export type AttributeInit = Exclude<Init<AttributeProto>, AttributeProto>
+export type AttributeInit = Exclude<MessageInitShape<typeof AttributeProtoSchema>, AttributeProto>
 
 /** What is built of a body. */
 export interface Body {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { create } from '@bufbuild/protobuf'
 import * as E from 'fp-ts/lib/Either.js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Graph } from '../../src/ir/graph.ts'
@@ -10,7 +11,6 @@ import { sizeOf } from '../../src/ir/type.ts'
 import { lower } from '../../src/export/lower.ts'
 import { elementMask } from '../../src/masks/mask.ts'
 import { compile } from '../../src/passes/compile.ts'
-import { create } from '../../src/onnx/message.ts'
 import {
   AttributeProto_AttributeType as Type,
   TensorProto_DataLocation,

@@ -1,5 +1,6 @@
 /** ONNX files for tests, from as little as a test is about. */
 import { readdirSync, readFileSync } from 'node:fs'
+import { create, type DescMessage, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf'
 import * as E from 'fp-ts/lib/Either.js'
 import { renderError } from '../../src/ir/failure.ts'
 import type { Graph } from '../../src/ir/graph.ts'
@@ -7,14 +8,13 @@ import { type DType } from '../../src/ir/dtype.ts'
 import type { Shape } from '../../src/ir/type.ts'
 import { tensorType } from '../../src/ir/type.ts'
 import { decode, encode } from '../../src/onnx/codec.ts'
-import { create, type Init, type Message } from '../../src/onnx/message.ts'
 import {
   AttributeProto_AttributeType as Type,
-  type GraphProto,
+  type GraphProtoSchema,
   type ModelProto,
   ModelProtoSchema,
-  type NodeProto,
-  type TensorProto,
+  type NodeProtoSchema,
+  type TensorProtoSchema,
   type ValueInfoProto,
 } from '../../src/onnx/onnx_pb.ts'
 import { createValueInfo } from '../../src/onnx/value-info.ts'
@@ -22,12 +22,12 @@ import type { ReadError } from '../../src/read/error.ts'
 import { readModelBytes, type ReadOptions } from '../../src/read/model.ts'
 
 /** What a message is made of, not yet a message: it can be spread. */
-type Parts<T extends Message> = Exclude<Init<T>, T>
+type Init<Desc extends DescMessage> = Exclude<MessageInitShape<Desc>, MessageShape<Desc>>
 
-export type GraphInit = Parts<GraphProto>
-export type NodeInit = Parts<NodeProto>
-export type TensorInit = Parts<TensorProto>
-export type ModelInit = Parts<ModelProto>
+export type GraphInit = Init<typeof GraphProtoSchema>
+export type NodeInit = Init<typeof NodeProtoSchema>
+export type TensorInit = Init<typeof TensorProtoSchema>
+export type ModelInit = Init<typeof ModelProtoSchema>
 
 export const FLOAT = 1
 export const INT64 = 7

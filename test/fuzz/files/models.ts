@@ -10,8 +10,7 @@ import { allOps } from '../../../src/ir/registry.ts'
 import { materialize } from '../../../src/ir/tensor.ts'
 import { type Masks, noMasks } from '../../../src/masks/mask.ts'
 import { zerosOf } from '../../../src/masks/zeros.ts'
-import { decode, encode, without } from '../../../src/onnx/codec.ts'
-import { create } from '../../../src/onnx/message.ts'
+import { decode, encode } from '../../../src/onnx/codec.ts'
 import {
   type AttributeProto,
   AttributeProto_AttributeType,
@@ -25,6 +24,7 @@ import {
   TensorProtoSchema,
   type ValueInfoProto,
 } from '../../../src/onnx/onnx_pb.ts'
+import { clone, create } from '@bufbuild/protobuf'
 import { compile } from '../../../src/passes/compile.ts'
 import type { Target } from '../../../src/passes/target.ts'
 import { inspect } from '../../../src/passes/inspect.ts'
@@ -286,7 +286,7 @@ const change = (model: ModelProto, draw: Draw): void => {
       break
     case 9:
       if (node !== undefined) {
-        const copy = without(NodeProtoSchema, node, [])
+        const copy = clone(NodeProtoSchema, node)
         if (draw.chance(0.8)) copy.output = copy.output.map((name) => `${name}_again`)
         graph.node.splice(draw.below(graph.node.length + 1), 0, copy)
       }

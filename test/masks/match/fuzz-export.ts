@@ -1,4 +1,5 @@
 /** Random exporters: from a network to a graph, and from where each constant's elements are. */
+import { create } from '@bufbuild/protobuf'
 import * as E from 'fp-ts/lib/Either.js'
 import type { DType } from '../../../src/ir/dtype.ts'
 import { type Graph, makeGraph } from '../../../src/ir/graph.ts'
@@ -8,7 +9,6 @@ import { makeNode } from '../../../src/ir/make-node.ts'
 import { int64s, type Tensor, tensorOf } from '../../../src/ir/tensor.ts'
 import { type Shape, tensorType } from '../../../src/ir/type.ts'
 import { encode } from '../../../src/onnx/codec.ts'
-import { create } from '../../../src/onnx/message.ts'
 import {
   GraphProtoSchema,
   ModelProtoSchema,
