@@ -33,6 +33,13 @@ export const jsonOption = (): Option => new Option('--json', 'print the result a
 export const quietOption = (): Option =>
   new Option('-q, --quiet', 'say nothing but errors, and what --json asks for; the exit code tells')
 
+const dryRunDescription = 'do all but write: say what would be written, with the exit code and the errors of writing it'
+
+export const dryRunOption = (): Option => new Option('--dry-run', dryRunDescription)
+
+/** For commands that write only where another option says so. */
+export const dryRunBeside = (needs: string): Option => new DependentOption('--dry-run', dryRunDescription, needs)
+
 export const progressOption = (): Option =>
   new Option('--progress', 'report progress on stderr even when it is not a terminal')
 

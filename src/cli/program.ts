@@ -24,7 +24,7 @@ Or train one that is sparse from the start:
   $ chasec doctor                                                   what this machine can train and run models with
 
 Exit codes: 0 done, 1 the answer is no (verification failed, nothing was written), 2 bad usage or input.
-Every command has --json, --quiet, and its own --help with examples.`
+Every command has --json, --quiet, and its own --help with examples; those that write files have --dry-run.`
 
 interface CommandEntry {
   readonly name: string

@@ -1,6 +1,7 @@
 /** The few operations on files that writing needs, so that tests can make each of them fail. Node only. */
 import { type BigIntStats, constants } from 'node:fs'
-import { link, lstat, mkdir, open, readdir, rename, rmdir, unlink } from 'node:fs/promises'
+import { link, lstat, mkdir, open, readdir, rename, rmdir, stat, unlink } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 
 export interface WritableFile {
   /** Writes some of `bytes` at the end of the file; gives how many. */
@@ -52,6 +53,36 @@ const stateOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
 export const systemCode = (thrown: unknown): string =>
   thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : ''
 
+/**
+ * Makes the folders of a path that are missing. Throws errors of the system. Node's own way (`mkdir` with `recursive`) never
+ * returns where the system refuses to make anything with ENOENT, as in /proc.
+ */
+export const makeFolders = async (path: string): Promise<void> => {
+  const missing: string[] = []
+  for (let at = resolve(path); !(await madeOrThere(at)); at = dirname(at)) missing.push(at)
+  for (const folder of missing.toReversed()) if (!(await madeOrThere(folder))) await mkdir(folder)
+}
+
+/** Makes one folder, unless it is there; false where the one that it is in is missing. */
+const madeOrThere = async (path: string): Promise<boolean> => {
+  try {
+    await mkdir(path)
+    return true
+  } catch (thrown) {
+    if (systemCode(thrown) === 'ENOENT' && dirname(path) !== path) return false
+    if (await isFolder(path)) return true
+    throw thrown
+  }
+}
+
+const isFolder = async (path: string): Promise<boolean> => {
+  try {
+    return (await stat(path)).isDirectory()
+  } catch {
+    return false
+  }
+}
+
 export const nodeFileSystem: FileSystem = {
   kindOf: async (path) => {
     try {
@@ -79,9 +110,7 @@ export const nodeFileSystem: FileSystem = {
       await file.close()
     }
   },
-  makeFolders: async (path) => {
-    await mkdir(path, { recursive: true })
-  },
+  makeFolders,
   makeFolder: async (path) => {
     await mkdir(path)
   },

@@ -5,6 +5,7 @@ import { beside, leftoversOf } from './beside.ts'
 import { type WriteError, writeError } from './error.ts'
 import { type FileSystem, nodeFileSystem, systemCode } from './file-system.ts'
 import { systemReason } from '../ir/system-reason.ts'
+import { tryFolder } from './writable.ts'
 
 export type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>
 
@@ -13,6 +14,14 @@ export interface Writing {
   readonly fileSystem?: FileSystem
   /** Aborted: what has not been put into its place by then never is, and the result is an error. */
   readonly signal?: AbortSignal
+  /** Does all but write: what is to be written is made, and given up. Errors of places and rights are those of writing. */
+  readonly dry?: boolean
+}
+
+/** Makes all of `chunks`, and gives them up. Throws where it is aborted. */
+export const giveUp = async (chunks: Chunks, signal: AbortSignal | undefined): Promise<undefined> => {
+  for await (const _chunk of chunks) signal?.throwIfAborted()
+  return undefined
 }
 
 /** Writes a new file, which must not exist, and forces it to disk. Throws errors of the system, and where it is aborted. */
@@ -53,12 +62,14 @@ export interface FileWriting extends Writing {
 export const writeFile = async (
   path: string,
   chunks: Chunks,
-  { replace, fileSystem = nodeFileSystem, signal }: FileWriting,
+  { replace, fileSystem = nodeFileSystem, signal, dry = false }: FileWriting,
 ): Promise<E.Either<WriteError, undefined>> => {
   const target = resolve(path)
   const exists = writeError(path, 'no file yet', 'one that exists', 'Give --force to replace it.')
   const fresh = beside(target, 'new')
   try {
+    if (dry)
+      return (await tryFile(target, replace, fileSystem)) ? E.right(await giveUp(chunks, signal)) : E.left(exists)
     if (!replace && (await fileSystem.kindOf(target)) !== undefined) return E.left(exists)
     await createFile(fresh, chunks, signal === undefined ? { fileSystem } : { fileSystem, signal })
     if (replace) await fileSystem.rename(fresh, target)
@@ -71,8 +82,17 @@ export const writeFile = async (
     const help = 'Check that the folder exists, has space and can be written.'
     return E.left(writeError(path, 'a file that can be written', systemReason(thrown), help))
   } finally {
-    await removeLeftovers(target, fresh, fileSystem).catch(() => undefined)
+    if (!dry) await removeLeftovers(target, fresh, fileSystem).catch(() => undefined)
   }
+}
+
+/** Whether a file may be put at `target`; throws the error of the system that this would meet with. */
+const tryFile = async (target: string, replace: boolean, fileSystem: FileSystem): Promise<boolean> => {
+  const kind = await fileSystem.kindOf(target)
+  if (kind !== undefined && !replace) return false
+  await tryFolder(dirname(target))
+  if (kind !== 'folder') return true
+  throw Object.assign(new Error('EISDIR: illegal operation on a directory, rename'), { code: 'EISDIR' })
 }
 
 /** The writing of `path` was aborted. */

@@ -19,7 +19,8 @@ import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import { beside, leftoversOf } from '../disk/beside.ts'
 import { type WriteError, writeError } from '../disk/error.ts'
 import { type FileSystem, nodeFileSystem, systemCode } from '../disk/file-system.ts'
-import { type Chunks, createFile, stoppedAt, type Writing } from '../disk/write-file.ts'
+import { tryFolders } from '../disk/writable.ts'
+import { type Chunks, createFile, giveUp, stoppedAt, type Writing } from '../disk/write-file.ts'
 import { manifestName } from './manifest-name.ts'
 import { systemReason } from '../ir/system-reason.ts'
 
@@ -45,18 +46,25 @@ export const writeFiles =
   (
     directory: string,
     files: ReadonlyArray<PackageFile>,
-    { fileSystem = nodeFileSystem, signal }: Writing = {},
+    { fileSystem = nodeFileSystem, signal, dry = false }: Writing = {},
   ): TaskEither<WriteError, void> =>
   () =>
     reported(directory, signal, async () => {
       const target = resolve(directory)
       const names = checkNames(files.map(({ name }) => name))
       if (E.isLeft(names)) return names
-      await fileSystem.makeFolders(dirname(target))
-      await recover(target, fileSystem)
+      await tryFolders(dirname(target))
+      if (!dry) {
+        await fileSystem.makeFolders(dirname(target))
+        await recover(target, fileSystem)
+      }
       const digests: Digests = new Map()
       const free = await checkTarget(target, target, digests, fileSystem)
       if (E.isLeft(free)) return free
+      if (dry) {
+        for (const { chunks } of files) await giveUp(chunks, signal)
+        return E.right(undefined)
+      }
       const fresh = beside(target, 'new')
       try {
         await fileSystem.makeFolder(fresh)

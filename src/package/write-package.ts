@@ -11,6 +11,8 @@ import { type Content, type ContentOptions, contentsOf, manifestContent } from '
 export interface PackageOptions extends ContentOptions {
   /** Aborted: the package is not written, unless it has been already; the old one stays. */
   readonly signal?: AbortSignal
+  /** Nothing is written: the result is what writing would give, an error too, as far as places and rights tell. */
+  readonly dry?: boolean
 }
 
 /** A package that has been written. */
@@ -30,14 +32,14 @@ export interface Package {
 export const writePackage =
   (compiled: Compiled, directory: string, options: PackageOptions = {}): TaskEither<WriteError, Package> =>
   async () => {
-    const { signal, ...rest } = options
+    const { signal, dry = false, ...rest } = options
     const contents = contentsOf(compiled, rest)
     if (E.isLeft(contents)) return contents
     const { files, manifest } = contents.right
     const written: ManifestFile[] = []
     const own = manifestContent(() => manifest(written))
     const all = [...files, own].map((file) => recorded(file, written))
-    const done = await writeFiles(directory, all, signal === undefined ? {} : { signal })()
+    const done = await writeFiles(directory, all, { dry, ...(signal === undefined ? {} : { signal }) })()
     if (E.isLeft(done)) return done
     return E.right({ directory, files: written, manifest: manifest(written.slice(0, files.length)) })
   }

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import { afterAll, describe, expect, it } from 'vitest'
-import { type FileSystem, nodeFileSystem } from '../../src/disk/file-system.ts'
+import { type FileSystem, makeFolders, nodeFileSystem } from '../../src/disk/file-system.ts'
 import { writeFile } from '../../src/disk/write-file.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'chasec-disk-'))
@@ -161,5 +161,25 @@ describe('writing a file', () => {
       left: { _tag: 'WriteError' },
     })
     expect(existsSync(join(folder, 'a'))).toBe(false)
+  })
+})
+
+describe('makeFolders', () => {
+  it('makes those that are missing, also one by one with others at work, and follows links', async () => {
+    const folder = emptyFolder()
+    await Promise.all(['a/b/c', 'a/b/d', 'a/b/c'].map((path) => makeFolders(join(folder, path))))
+    const link = join(emptyFolder(), 'link')
+    symlinkSync(join(folder, 'a'), link)
+    await makeFolders(join(link, 'e', 'f'))
+    const made = readdirSync(folder, { recursive: true }).sort()
+    expect(made).toEqual(['a', 'a/b', 'a/b/c', 'a/b/d', 'a/e', 'a/e/f'])
+  })
+
+  it('ends with the error of the system where there is a file, and in /proc', async () => {
+    const file = join(emptyFolder(), 'file')
+    writeFileSync(file, '')
+    await expect(makeFolders(file)).rejects.toThrow('EEXIST')
+    await expect(makeFolders(join(file, 'a', 'b'))).rejects.toThrow('ENOTDIR')
+    if (process.platform === 'linux') await expect(makeFolders('/proc/a/b')).rejects.toThrow(/ENOENT|EACCES/)
   })
 })

@@ -595,7 +595,7 @@ const transpiled = (): string => {
   for (const path of [
     'export/manifest-name',
     'export/package',
-    ...['beside', 'error', 'file-system', 'write-file'].map((name) => `disk/${name}`),
+    ...['beside', 'error', 'file-system', 'writable', 'write-file'].map((name) => `disk/${name}`),
     'ir/failure',
     'ir/system-reason',
   ]) {

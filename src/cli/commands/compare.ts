@@ -7,15 +7,14 @@ import { renderComparison } from '../../report/comparison-page.tsx'
 import { renderRuns } from '../../report/comparison-table.ts'
 import { validationOf } from '../../report/training.ts'
 import { readRun } from '../compare/read-run.ts'
-import { type CommonFlags, jsonOption, quietOption } from '../flags.ts'
+import { type CommonFlags, dryRunBeside, jsonOption, quietOption } from '../flags.ts'
 import { done, type Outcome } from '../outcome.ts'
 import type { RunCommand } from '../run-command.ts'
 import type { Terminal } from '../terminal.ts'
-import { writeFileWhole } from '../write-file.ts'
+import { dryRunJson, fileOf, notWritten, type WriteFlags, writeFileWhole } from '../write-file.ts'
 
-interface CompareFlags extends CommonFlags {
+interface CompareFlags extends CommonFlags, WriteFlags {
   readonly output?: string
-  readonly force?: true
 }
 
 const examples = `
@@ -34,6 +33,7 @@ export const compareCommand = (run: RunCommand): Command =>
     .argument('<runs...>', 'folders that chasec train -o has made')
     .option('-o, --output <file>', 'also write a page of HTML with the curves')
     .option('--force', 'replace the page if it exists')
+    .addOption(dryRunBeside('--output'))
     .addOption(jsonOption())
     .addOption(quietOption())
     .addHelpText('after', examples)
@@ -44,19 +44,27 @@ export const compareCommand = (run: RunCommand): Command =>
 const compareRuns = async (
   { style }: Terminal,
   folders: ReadonlyArray<string>,
-  { output, force }: CompareFlags,
+  flags: CompareFlags,
 ): Promise<E.Either<Failure, Outcome>> => {
   const found = await readRuns(folders)
   if (E.isLeft(found)) return found
   const runs = found.right
+  const { output } = flags
+  const closing: string[] = []
   if (output !== undefined) {
     const page = new TextEncoder().encode(renderComparison(runs))
-    const written = await writeFileWhole(output, [page], force === true)
+    const written = await writeFileWhole(output, [page], flags)
     if (E.isLeft(written)) return written
+    closing.push(notWritten(flags, fileOf(output, written.right)) || `The curves are in ${style.bold(output)}.`)
   }
-  const text = [renderRuns(runs, style), ...(output === undefined ? [] : [`The curves are in ${style.bold(output)}.`])]
+  const text = [renderRuns(runs, style), ...closing]
   return E.right(
-    done(text.join('\n\n'), { output: output ?? null, runs: runs.map(jsonOf), differences: differencesOf(runs) }),
+    done(text.join('\n\n'), {
+      output: output ?? null,
+      ...dryRunJson(flags),
+      runs: runs.map(jsonOf),
+      differences: differencesOf(runs),
+    }),
   )
 }
 

@@ -11,7 +11,6 @@ import { compactReport } from '../../report/compile-json.ts'
 import { renderCompileReport } from '../../report/compile-table.ts'
 import { renderMeasurements, renderYield } from '../../report/measure-table.ts'
 import type { Measured } from '../../report/results.ts'
-import { formatBytes } from '../../report/units.ts'
 import { renderDifference, summariseDifference } from '../../report/verify-table.ts'
 import type { Lowered } from '../../export/lower.ts'
 import { tritonFiles, type TritonOptions } from '../../export/triton.ts'
@@ -29,6 +28,7 @@ import {
   between,
   type CommonFlags,
   DependentOption,
+  dryRunOption,
   jsonOption,
   type MaskFlags,
   maskMapOption,
@@ -50,8 +50,9 @@ import { bindSizes } from '../sizes.ts'
 import { digestInputs, type Inputs, readInputs } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
 import { explainName, renderFates, watchElimination } from '../why.ts'
+import { dryRunJson, fileOf, notWritten, type WriteFlags } from '../write-file.ts'
 
-interface CompileFlags extends CommonFlags, MaskFlags {
+interface CompileFlags extends CommonFlags, MaskFlags, Pick<WriteFlags, 'dryRun'> {
   readonly output: string
   readonly target: Target
   readonly verify: boolean
@@ -124,6 +125,7 @@ export const compileCommand = (run: RunCommand): Command =>
       ).argParser(atLeast(1)),
     )
     .addOption(whyOption())
+    .addOption(dryRunOption())
     .addOption(jsonOption())
     .addOption(quietOption())
     .addOption(progressOption())
@@ -191,7 +193,7 @@ const compileModel = async (
   }
   const written = await uninterrupted((signal) => {
     say(`writing ${flags.output}`)
-    return writePackage(compiled.right, flags.output, { ...options, signal })()
+    return writePackage(compiled.right, flags.output, { ...options, signal, dry: flags.dryRun === true })()
   })
   if (E.isLeft(written)) return written
   const explained = why === undefined || fates.right === undefined ? '' : renderFates(why, fates.right)
@@ -200,11 +202,12 @@ const compileModel = async (
     explained,
     matching === undefined ? '' : renderMatchLine(matching),
     speed.right === undefined ? '' : renderSpeed(terminal, compiled.right, speed.right),
-    closing(terminal, verification.right, written.right),
+    closing(terminal, verification.right, written.right, flags),
   ]
   return E.right(
     done(text.filter((block) => block !== '').join('\n\n'), {
       package: { directory: flags.output, files: written.right.files },
+      ...dryRunJson(flags),
       verification: verification.right ?? null,
       ...(speed.right === undefined ? {} : { speed: speed.right }),
       ...(fates.right === undefined ? {} : { why: fates.right }),
@@ -270,8 +273,13 @@ const refused = ({ style }: Terminal, compiled: Compiled, difference: Difference
   refusal: `${summariseDifference(difference, style)} ${refusal}`,
 })
 
-const closing = ({ style }: Terminal, difference: Difference | undefined, { directory, files }: Package): string => {
-  const list = files.map(({ name, bytes }) => `${name} (${formatBytes(bytes)})`).join(', ')
+const closing = (
+  { style }: Terminal,
+  difference: Difference | undefined,
+  { directory, files }: Package,
+  flags: CompileFlags,
+): string => {
+  const list = `${style.bold(directory)}: ${files.map(({ name, bytes }) => fileOf(name, bytes)).join(', ')}`
   const verdict = difference === undefined ? style.yellow('not verified') : summariseDifference(difference, style)
-  return `${verdict}\n${style.bold(directory)}: ${list}`
+  return `${verdict}\n${notWritten(flags, list) || list}`
 }

@@ -6,20 +6,27 @@ import { readModel } from '../../read/file.ts'
 import { readMaskFiles } from '../../read/masks.ts'
 import { renderMatching } from '../../report/match-table.ts'
 import { plural } from '../../report/units.ts'
-import { type CommonFlags, jsonOption, maskMapOption, progressOption, quietOption, weightsOption } from '../flags.ts'
+import {
+  type CommonFlags,
+  dryRunBeside,
+  jsonOption,
+  maskMapOption,
+  progressOption,
+  quietOption,
+  weightsOption,
+} from '../flags.ts'
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
 import { existing } from '../wrong-argument.ts'
 import { maskSources } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
-import { writeFileWhole } from '../write-file.ts'
+import { dryRunJson, fileOf, notWritten, type WriteFlags, writeFileWhole } from '../write-file.ts'
 
-interface MasksFlags extends CommonFlags {
+interface MasksFlags extends CommonFlags, WriteFlags {
   readonly weights?: string
   readonly maskMap?: string
   readonly writeMap?: string
-  readonly force?: true
 }
 
 const examples = `
@@ -50,6 +57,7 @@ export const masksCommand = (run: RunCommand): Command =>
     .addOption(maskMapOption())
     .option('--write-map <file>', 'write where masks belong as YAML, for --mask-map; guesses are comments')
     .option('--force', 'replace the file for the map if it exists')
+    .addOption(dryRunBeside('--write-map'))
     .addOption(jsonOption())
     .addOption(quietOption())
     .addOption(progressOption())
@@ -75,15 +83,17 @@ const showMasks = async (
   say('matching')
   if (flags.writeMap !== undefined) {
     const lines = draftMap(weigh(contents.entries, graph.right, options))
-    const text = new TextEncoder().encode(printMap(lines, masks, model))
-    const written = await writeFileWhole(flags.writeMap, [text], flags.force === true)
+    const map = new TextEncoder().encode(printMap(lines, masks, model))
+    const written = await writeFileWhole(flags.writeMap, [map], flags)
     if (E.isLeft(written)) return written
     const open = lines.filter(({ comment, entry }) => comment !== '' && entry !== undefined).length
     const next = `Next: chasec compile ${model} --masks ${masks} --mask-map ${flags.writeMap} -o FOLDER`
     const look = open === 0 ? '' : `, ${open} of them to look over`
-    return E.right(
-      done(`${flags.writeMap} has ${plural(lines.length, 'mask')}${look}.\n${next}`, { output: flags.writeMap, lines }),
-    )
+    const content = `${plural(lines.length, 'mask')}${look}`
+    const text =
+      notWritten(flags, `${fileOf(flags.writeMap, written.right)} with ${content}`) ||
+      `${flags.writeMap} has ${content}.\n${next}`
+    return E.right(done(text, { output: flags.writeMap, ...dryRunJson(flags), lines }))
   }
   const matching = matchMasks(contents.entries, graph.right, options)
   if (E.isLeft(matching)) return matching

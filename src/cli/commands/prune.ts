@@ -16,6 +16,7 @@ import {
   between,
   byteCount,
   type CommonFlags,
+  dryRunOption,
   jsonOption,
   type MaskFlags,
   maskMapOption,
@@ -32,16 +33,15 @@ import type { RunCommand } from '../run-command.ts'
 import { existing } from '../wrong-argument.ts'
 import { type Inputs, readInputs } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
-import { writeFileWhole } from '../write-file.ts'
+import { dryRunJson, fileOf, notWritten, type WriteFlags, writeFileWhole } from '../write-file.ts'
 
-interface PruneFlags extends CommonFlags, MaskFlags, Required<Omit<PruneOptions, 'channels'>> {
+interface PruneFlags extends CommonFlags, MaskFlags, WriteFlags, Required<Omit<PruneOptions, 'channels'>> {
   readonly channels?: number
   readonly macs?: number
   readonly params?: number
   readonly bytes?: number
   readonly target: Target
   readonly output: string
-  readonly force?: true
 }
 
 const examples = `
@@ -103,6 +103,7 @@ export const pruneCommand = (run: RunCommand): Command =>
     .addOption(weightsOption())
     .addOption(maskMapOption())
     .option('--force', 'replace the file for the masks if it exists')
+    .addOption(dryRunOption())
     .addOption(jsonOption())
     .addOption(quietOption())
     .addOption(progressOption())
@@ -129,14 +130,17 @@ const pruneModel = async (
   const pruned = select(inputs.right, flags, say)
   if (E.isLeft(pruned)) return pruned
   say(`writing ${output}`)
-  const written = await writeFileWhole(output, encodeMasks(pruned.right.masks), flags.force === true)
+  const written = await writeFileWhole(output, encodeMasks(pruned.right.masks), flags)
   if (E.isLeft(written)) return written
   const { masks: _masks, widths: _widths, layers, ...facts } = pruned.right
   const left = 'after' in pruned.right ? `\n${renderLeft(pruned.right)}` : ''
-  const next = `Masks are in ${output}. Next: chasec compile ${model} --masks ${output} -o FOLDER`
+  const next =
+    notWritten(flags, fileOf(output, written.right)) ||
+    `Masks are in ${output}. Next: chasec compile ${model} --masks ${output} -o FOLDER`
   return E.right(
     done(`${renderPruned(pruned.right, terminal.style)}${left}\n${next}`, {
       output,
+      ...dryRunJson(flags),
       ...facts,
       layers: layers.map((layer) => ({ ...layer, removed: formatRanges(layer.removed) })),
     }),

@@ -8,9 +8,9 @@ import { models, parseModel } from '../../models/index.ts'
 import { compactReport } from '../../report/compile-json.ts'
 import { renderCompileReport } from '../../report/compile-table.ts'
 import { againstDense } from '../../report/training.ts'
-import { renderPlan } from '../../report/training-plan.ts'
+import type { Style } from '../../report/style.ts'
+import { renderPlan, type TrainingPlan } from '../../report/training-plan.ts'
 import { renderTraining } from '../../report/training-table.ts'
-import { formatBytes } from '../../report/units.ts'
 import { renderDifference, summariseDifference } from '../../report/verify-table.ts'
 import type { Provider } from '../../run/protocol.ts'
 import { checkProvider } from '../../run/providers.ts'
@@ -30,6 +30,7 @@ import {
   atLeast,
   between,
   type CommonFlags,
+  dryRunOption,
   inside,
   jsonOption,
   masksOption,
@@ -48,11 +49,12 @@ import { openInputs } from '../train/inputs.ts'
 import { planOf } from '../train/plan.ts'
 import { claimFolder, makeFolder, releaseFolder, runFolder, settingsFor, tryRunFolder } from '../train/run-folder.ts'
 import { type Alive, alive } from '../train/signs-of-life.ts'
-import type { SettingsFlags } from '../train/settings.ts'
+import type { Settings, SettingsFlags } from '../train/settings.ts'
 import { existing, wrongBy } from '../wrong-argument.ts'
+import { dryRunJson, fileOf, type WriteFlags } from '../write-file.ts'
 import { trainNetwork } from '../train/train-network.ts'
 
-interface TrainFlags extends CommonFlags, SettingsFlags {
+interface TrainFlags extends CommonFlags, SettingsFlags, Pick<WriteFlags, 'dryRun'> {
   readonly output: string
   readonly resume?: true
   readonly backend: BackendName | 'auto'
@@ -152,6 +154,7 @@ export const trainCommand = (run: RunCommand): Command =>
     )
     .addOption(targetOption())
     .addOption(providerOption())
+    .addOption(dryRunOption())
     .addOption(jsonOption())
     .addOption(quietOption())
     .addOption(progressOption())
@@ -208,22 +211,25 @@ const trainAlive = async (life: Alive, flags: TrainFlags): Promise<E.Either<Fail
     ...(checkpointEvery === undefined ? {} : { checkpointEvery }),
   }
   const given = masks === undefined ? {} : { masks }
-  if (settings.dense) {
+  if (settings.dense || flags.dryRun) {
     // What is wrong with the sparse network is not told when the dense one has been trained for hours.
     say('making ready')
     const checkpoint = { path: folder.checkpoint, resume }
     const tried = await tryTraining(start.graph, data, recipe, { backend: backend.right, ...given, checkpoint })()
     if (E.isLeft(tried)) return tried
   }
-  const claimed = await claimFolder(flags.output, settings)
-  if (E.isLeft(claimed)) return claimed
+  if (!flags.dryRun) {
+    const claimed = await claimFolder(flags.output, settings)
+    if (E.isLeft(claimed)) return claimed
+  }
   const { name, description, passedOver } = backend.right
   const why = passedOver.length === 0 ? '' : ` (chasec doctor tells why not ${passedOver.map(shortName).join(', ')})`
-  terminal.note(`backend ${name}: ${description}${why}`)
   const said = resume || flags.epochs !== undefined || flags.preset !== undefined
   const epochsUnsaid = !said && recipe.epochs === defaultEpochs
   const plan = planOf(settings, { graph: start.graph, data, folder: flags.output, checkpointEvery, epochsUnsaid })
-  terminal.note(renderPlan(plan, terminal.noteStyle))
+  const intent = (style: Style): string => `backend ${name}: ${description}${why}\n${renderPlan(plan, style)}`
+  if (flags.dryRun) return E.right(untrained(intent(terminal.style), settings, flags, plan))
+  terminal.note(intent(terminal.noteStyle))
   const { result: trained, interrupted } = await interruptible<Both>(async (signal) => {
     let dense = start
     if (settings.dense) {
@@ -274,6 +280,25 @@ type Both = E.Either<Failure, readonly [Trained, Baseline]>
 
 const shortName = ({ subject }: Failure): string => subject.replace('backend ', '')
 
+/** A dry run, which ends before the first step. */
+const untrained = (
+  intent: string,
+  settings: Settings,
+  flags: TrainFlags,
+  { stepsPerEpoch, checkpointEvery, data }: TrainingPlan,
+): Outcome => {
+  const { output } = flags
+  const { dense, package: _package, ...files } = runFolder('')
+  const names = [...Object.values(files), 'package/', ...(settings.dense ? [`${dense}/`] : [])]
+  const sizes = { training: data.train.size, validation: data.validation.size, test: data.test.size }
+  const text = `${intent}\n\nDry run: nothing was trained or written. It would have been ${output}: ${names.join(', ')}.`
+  return done(text, {
+    ...dryRunJson(flags),
+    ...{ folder: output, files: names, settings, images: sizes },
+    ...{ stepsPerEpoch, steps: settings.recipe.epochs * stepsPerEpoch, checkpointEvery },
+  })
+}
+
 /** The user stopped training; nothing is lost. */
 const stopped = (folder: string, { history }: Trained, exitCode: InterruptedCode): Outcome => {
   const step = history.at(-1)?.step
@@ -303,7 +328,7 @@ const outcomeOf = ({ style }: Terminal, folder: string, finished: Finished): Out
       refusal: refusal.join(' '),
     }
   }
-  const files = written.files.map(({ name, bytes }) => `${name} (${formatBytes(bytes)})`).join(', ')
+  const files = written.files.map(({ name, bytes }) => fileOf(name, bytes)).join(', ')
   const text = [
     ...(before.before.macs === before.after.macs
       ? []

@@ -146,7 +146,7 @@ const save = async (session: Session, step: number): Promise<E.Either<Failure, A
     ['identity', identityOf(session.start)],
   ])
   const path = join(session.folder, files.state)
-  const written = await writeFileWhole(path, encodeSafetensors(tensors, metadata), true)
+  const written = await writeFileWhole(path, encodeSafetensors(tensors, metadata), { force: true })
   return E.isLeft(written) ? written : E.right({ session, answer: { answer: 'save', step } })
 }
 

@@ -162,12 +162,12 @@ export const saveTrained = async (
   if (E.isLeft(lowered)) return lowered
   const { model, external } = lowered.right
   if (external !== undefined) {
-    const data = await writeFileWhole(join(dirname(folder.model), external.name), external.chunks(), true)
+    const data = await writeFileWhole(join(dirname(folder.model), external.name), external.chunks(), { force: true })
     if (E.isLeft(data)) return data
   }
-  const network = await writeFileWhole(folder.model, [model], true)
+  const network = await writeFileWhole(folder.model, [model], { force: true })
   if (E.isLeft(network)) return network
-  const written = await writeFileWhole(folder.masks, encodeMasks(masks), true)
+  const written = await writeFileWhole(folder.masks, encodeMasks(masks), { force: true })
   return E.isLeft(written) ? written : lowered
 }
 

@@ -1,10 +1,10 @@
 /** The folder of a training run: what is in it, and opening it for a new run or to go on with one. */
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import { writeError } from '../../disk/error.ts'
-import { systemCode } from '../../disk/file-system.ts'
+import { makeFolders, systemCode } from '../../disk/file-system.ts'
 import { tryFolders } from '../../disk/writable.ts'
 import { type Failure, failure } from '../../ir/failure.ts'
 import { toJson } from '../../report/json.ts'
@@ -52,7 +52,7 @@ export const runFolder = (folder: string): RunFolder => ({
 /** Makes a folder, and those above it. */
 export const makeFolder = async (folder: string): Promise<E.Either<Failure, undefined>> => {
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolders(folder)
     return E.right(undefined)
   } catch (thrown) {
     return unusable(folder, thrown)
@@ -116,7 +116,7 @@ export const claimFolder = async (folder: string, settings: Settings): Promise<E
   const made = await makeFolder(folder)
   if (E.isLeft(made)) return made
   const text = `${toJson({ chasec: version, ...settings })}\n`
-  const written = await writeFileWhole(runFolder(folder).settings, [new TextEncoder().encode(text)], true)
+  const written = await writeFileWhole(runFolder(folder).settings, [new TextEncoder().encode(text)], { force: true })
   return E.isLeft(written) ? written : E.right(undefined)
 }
 

@@ -85,7 +85,7 @@ const writeTexts = async (
     [first, lines],
     [second, table],
   ] as const) {
-    const done = await writeFileWhole(path, [encoder.encode(text)], true)
+    const done = await writeFileWhole(path, [encoder.encode(text)], { force: true })
     if (E.isLeft(done)) return done
   }
   return E.right(undefined)
