@@ -3,12 +3,11 @@
  * at a time, and may die: its parent turns that into an error. Nothing else in chasec loads ONNX Runtime.
  */
 import { fstatSync, readSync } from 'node:fs'
+import * as E from 'fp-ts/lib/Either.js'
 import type { InferenceSession, Tensor } from 'onnxruntime-web'
-import { bitsOf, type DType, dtypes } from '../ir/dtype.ts'
-import type { Dense } from '../ir/tensor.ts'
+import { dtypes } from '../ir/dtype.ts'
 import { probeInput, probeModel, probeSize } from './probe-model.ts'
 import {
-  isDType,
   isEnvelope,
   type Hello,
   type Loaded,
@@ -21,12 +20,12 @@ import {
   type Request,
   type RuntimeName,
   type Timing,
-  type ValueInfo,
   type WireSessionOptions,
   type WireTensors,
 } from './protocol.ts'
 import { openNative } from './runtime/native.ts'
 import type { Runtime, SessionOptions } from './runtime/runtime.ts'
+import { toDense, toTensor, valueInfo } from './runtime/tensors.ts'
 import { openWebAssembly } from './runtime/web-assembly.ts'
 
 /** A refusal on its way to the parent. */
@@ -92,78 +91,14 @@ const find = <A>(table: ReadonlyMap<number, A>, key: number, what: string): A =>
   return found
 }
 
-/** Element types that onnxruntime-node moves between JavaScript and ONNX Runtime without reading out of bounds. */
-const constructors = {
-  float32: Float32Array,
-  uint8: Uint8Array,
-  int8: Int8Array,
-  uint16: Uint16Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  bool: Uint8Array,
-  float16: Uint16Array,
-  float64: Float64Array,
-  uint32: Uint32Array,
-  uint64: BigUint64Array,
-} as const
-
-type Movable = keyof typeof constructors
-
-const isMovable = (dtype: DType): dtype is Movable => Object.hasOwn(constructors, dtype)
-
-const toTensor = (name: string, tensor: Dense): Tensor => {
-  const { Tensor } = runtime()
-  const { dtype } = tensor
-  if (dtype === 'string') {
-    const decoder = new TextDecoder()
-    return new Tensor(
-      'string',
-      (tensor.strings ?? []).map((s) => decoder.decode(s)),
-      [...tensor.shape],
-    )
-  }
-  if (!isMovable(dtype)) throw problem('unsupported', `input '${name}' has type ${dtype}`)
-  // A copy: message buffers start at any byte, typed arrays only at multiples of their element.
-  const { buffer } = Uint8Array.from(tensor.bytes)
-  return new Tensor(dtype, new constructors[dtype](buffer), [...tensor.shape])
-}
-
-const toDense = (name: string, tensor: Tensor): Dense => {
-  const dtype: unknown = tensor.type
-  const data: unknown = tensor.data
-  if (dtype === 'string' && Array.isArray(data)) {
-    const encoder = new TextEncoder()
-    const strings = data.map((s) => encoder.encode(String(s)))
-    return { tag: 'Dense', dtype, shape: [...tensor.dims], bytes: new Uint8Array(), strings }
-  }
-  if (!isDType(dtype) || !ArrayBuffer.isView(data) || bitsOf(dtype) < 8) {
-    throw problem('unsupported', `output '${name}' has type ${String(dtype)}`)
-  }
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-  return { tag: 'Dense', dtype, shape: [...tensor.dims], bytes }
+/** What came of something, or a refusal of what the runtime cannot move. */
+const supported = <A>(result: E.Either<string, A>): A => {
+  if (E.isLeft(result)) throw problem('unsupported', result.left)
+  return result.right
 }
 
 const toFeeds = (feeds: WireTensors): Readonly<Record<string, Tensor>> =>
-  Object.fromEntries(feeds.map(([name, tensor]) => [name, toTensor(name, tensor)]))
-
-/** onnxruntime-web gives an open dimension without a name as -1 in 32 bits. */
-const dimOf = (dim: number | string, fixed: Readonly<Record<string, number>>): number | string | null =>
-  dim === '' || dim === 2 ** 32 - 1 ? null : (fixed[dim] ?? dim)
-
-/** What the session says of a value, with the dimensions fixed that the caller fixed. */
-const valueInfo = (
-  role: 'input' | 'output',
-  value: InferenceSession.ValueMetadata,
-  fixed: Readonly<Record<string, number>> = {},
-): ValueInfo => {
-  if (!value.isTensor) throw problem('unsupported', `${role} '${value.name}' is not a tensor`)
-  const dtype: unknown = value.type
-  if (!isDType(dtype) || !(dtype === 'string' || isMovable(dtype))) {
-    throw problem('unsupported', `${role} '${value.name}' has type ${String(dtype)}`)
-  }
-  return { name: value.name, dtype, shape: value.shape.map((d) => dimOf(d, fixed)) }
-}
+  Object.fromEntries(feeds.map(([name, tensor]) => [name, supported(toTensor(runtime(), name, tensor))]))
 
 const sessionOptions = (options: WireSessionOptions): SessionOptions => ({
   logSeverityLevel: 3,
@@ -259,8 +194,8 @@ const load = async (request: Extract<Request, { kind: 'load' }>): Promise<Loaded
   })
   if (typeof request.model === 'number') uploads.delete(request.model)
   for (const { upload } of request.externalData) uploads.delete(upload)
-  const inputs = session.inputMetadata.map((x) => valueInfo('input', x, request.options.freeDimensions))
-  const outputs = session.outputMetadata.map((x) => valueInfo('output', x, request.options.freeDimensions))
+  const inputs = session.inputMetadata.map((x) => supported(valueInfo('input', x, request.options.freeDimensions)))
+  const outputs = session.outputMetadata.map((x) => supported(valueInfo('output', x, request.options.freeDimensions)))
   const model = nextKey++
   models.set(model, { session, outputs: session.outputNames })
   return { model, inputs, outputs, placement }
@@ -272,7 +207,7 @@ const run = async (request: Extract<Request, { kind: 'run' }>): Promise<WireTens
   return outputs.map((name) => {
     const tensor = results[name]
     if (tensor === undefined) throw problem('refused', `no output '${name}' came back`)
-    return [name, toDense(name, tensor)] as const
+    return [name, supported(toDense(name, tensor, tensor.data))] as const
   })
 }
 

@@ -71,13 +71,13 @@ const fakeWorker = (name: string, act: string): URL => {
   return pathToFileURL(file)
 }
 
-/** The built worker in a place with only these packages: by name what they run when they are loaded, or the real ones. */
+/** The built worker in a place with fp-ts and only these packages: by name what they run when they are loaded, or the real ones. */
 const workerBeside = (packages: Readonly<Record<string, string>>): URL => {
   const place = mkdtempSync(join(scratch, 'place-'))
   const built = join(dirname(fileURLToPath(builtWorker)), '..')
   for (const part of ['run', 'ir']) cpSync(join(built, part), join(place, part), { recursive: true })
-  writeFileSync(join(place, 'package.json'), '{ "type": "module" }')
-  for (const [name, content] of Object.entries(packages)) {
+  cpSync(fileURLToPath(new URL('../../package.json', import.meta.url)), join(place, 'package.json'))
+  for (const [name, content] of Object.entries({ 'fp-ts': 'real', ...packages })) {
     const folder = join(place, 'node_modules', name)
     mkdirSync(dirname(folder), { recursive: true })
     if (content === 'real') {
@@ -102,7 +102,14 @@ const gone = (pid: number): boolean => {
 
 describe('the worker of the build', () => {
   it('is as new as its sources', () => {
-    for (const file of ['worker', 'protocol', 'probe-model', 'runtime/native', 'runtime/web-assembly']) {
+    for (const file of [
+      'worker',
+      'protocol',
+      'probe-model',
+      'runtime/native',
+      'runtime/tensors',
+      'runtime/web-assembly',
+    ]) {
       const built = new URL(`./${file}.js`, builtWorker)
       expect(existsSync(built), 'run `npm run build` before the tests').toBe(true)
       const source = new URL(`../../src/run/${file}.ts`, import.meta.url)

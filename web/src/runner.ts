@@ -8,13 +8,13 @@ import type * as Ort from 'onnxruntime-web'
 import type { InferenceSession, Tensor } from 'onnxruntime-web'
 import wasmUrl from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url'
 import webGpuUrl from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm?url'
-import { bitsOf, type DType } from '../../src/ir/dtype.ts'
 import type { Dense } from '../../src/ir/tensor.ts'
 import { type RunError, runError } from '../../src/run/error.ts'
 import { nameOf } from '../../src/run/model-name.ts'
-import { isDType, type Provider, type ValueInfo } from '../../src/run/protocol.ts'
+import type { Provider } from '../../src/run/protocol.ts'
 import type * as NodeRunner from '../../src/run/runner.ts'
 import type { ModelHandle, PreparedInputs, Runner, RunnerOptions, Tensors } from '../../src/run/runner.ts'
+import { toDense, toTensor, valueInfo } from '../../src/run/runtime/tensors.ts'
 
 type Runtime = typeof Ort
 
@@ -37,58 +37,10 @@ const runtimeFor = (provider: Provider): Promise<Runtime> => {
   return loading
 }
 
-/** Element types that onnxruntime-web takes, and what it holds them in. */
-const constructors = {
-  float32: Float32Array,
-  uint8: Uint8Array,
-  int8: Int8Array,
-  uint16: Uint16Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  bool: Uint8Array,
-  float16: Uint16Array,
-  float64: Float64Array,
-  uint32: Uint32Array,
-  uint64: BigUint64Array,
-} as const
-
-const isMovable = (dtype: DType): dtype is keyof typeof constructors => Object.hasOwn(constructors, dtype)
-
-const toTensor = (ort: Runtime, tensor: Dense): Tensor => {
-  const { dtype } = tensor
-  if (dtype === 'string') {
-    const decoder = new TextDecoder()
-    return new ort.Tensor(
-      'string',
-      (tensor.strings ?? []).map((text) => decoder.decode(text)),
-      [...tensor.shape],
-    )
-  }
-  if (!isMovable(dtype)) throw new Error(`inputs of type ${dtype} cannot be given to it`)
-  const { buffer } = Uint8Array.from(tensor.bytes)
-  return new ort.Tensor(dtype, new constructors[dtype](buffer), [...tensor.shape])
-}
-
-const toDense = async (name: string, tensor: Tensor): Promise<Dense> => {
-  const data: unknown = await tensor.getData()
-  const dtype: unknown = tensor.type
-  if (dtype === 'string' && Array.isArray(data)) {
-    const encoder = new TextEncoder()
-    const strings = data.map((text) => encoder.encode(String(text)))
-    return { tag: 'Dense', dtype, shape: [...tensor.dims], bytes: new Uint8Array(), strings }
-  }
-  if (!isDType(dtype) || !ArrayBuffer.isView(data) || bitsOf(dtype) < 8) {
-    throw new Error(`output '${name}' has type ${String(dtype)}`)
-  }
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice()
-  return { tag: 'Dense', dtype, shape: [...tensor.dims], bytes }
-}
-
-const valueInfo = (value: InferenceSession.ValueMetadata): ValueInfo => {
-  const dtype: unknown = value.isTensor ? value.type : undefined
-  if (!value.isTensor || !isDType(dtype)) throw new Error(`'${value.name}' is not a tensor that can be moved`)
-  return { name: value.name, dtype, shape: value.shape.map((dim) => (dim === '' ? null : dim)) }
+/** What came of something; throws where the runtime cannot move it. */
+const supported = <A>(result: E.Either<string, A>): A => {
+  if (E.isLeft(result)) throw new Error(result.left)
+  return result.right
 }
 
 interface Loaded {
@@ -138,8 +90,8 @@ const openRunner = async (options: RunnerOptions): Promise<E.Either<RunError, Ru
         const handle: ModelHandle = {
           id,
           name,
-          inputs: session.inputMetadata.map(valueInfo),
-          outputs: session.outputMetadata.map(valueInfo),
+          inputs: session.inputMetadata.map((value) => supported(valueInfo('input', value))),
+          outputs: session.outputMetadata.map((value) => supported(valueInfo('output', value))),
           placement: { onCpu: [] },
         }
         return E.right(handle)
@@ -155,7 +107,7 @@ const openRunner = async (options: RunnerOptions): Promise<E.Either<RunError, Ru
   }
 
   const feedsOf = (feeds: Tensors): Readonly<Record<string, Tensor>> =>
-    Object.fromEntries([...feeds].map(([name, tensor]) => [name, toTensor(ort, tensor)]))
+    Object.fromEntries([...feeds].map(([name, tensor]) => [name, supported(toTensor(ort, name, tensor))]))
 
   const attempt =
     <A>({ name }: ModelHandle, work: () => Promise<A>): TaskEither<RunError, A> =>
@@ -175,7 +127,8 @@ const openRunner = async (options: RunnerOptions): Promise<E.Either<RunError, Ru
       for (const name of session.outputNames) {
         const tensor = results[name]
         if (tensor === undefined) throw new Error(`no output '${name}' came back`)
-        out.set(name, await toDense(name, tensor))
+        const { bytes, ...rest } = supported(toDense(name, tensor, await tensor.getData()))
+        out.set(name, { ...rest, bytes: bytes.slice() })
         tensor.dispose()
       }
       return out
