@@ -1,8 +1,7 @@
 /** Tables for terminals: columns two spaces apart, a bold head, no rules, and no wider than the terminal. */
-import stringWidth from 'string-width'
 import { printable } from '../ir/printable.ts'
 import type { Style } from './style.ts'
-import { shorten, wrapWords } from './width.ts'
+import { shorten, widthOf, wrapWords } from './width.ts'
 
 export interface Column {
   readonly title: string
@@ -43,8 +42,8 @@ export const renderTable = (
   const cell = (row: ReadonlyArray<string>, { column, at }: Pick<Shown, 'column' | 'at'>): string =>
     column.fit === 'name' ? printable(row[at] ?? '') : (row[at] ?? '')
   const shown = columns.flatMap((column, at): ReadonlyArray<Shown> => {
-    const widest = rows.reduce((width, row) => Math.max(width, stringWidth(cell(row, { column, at }))), 0)
-    return widest === 0 ? [] : [{ column, at, widest, natural: Math.max(widest, stringWidth(column.title)) }]
+    const widest = rows.reduce((width, row) => Math.max(width, widthOf(cell(row, { column, at }))), 0)
+    return widest === 0 ? [] : [{ column, at, widest, natural: Math.max(widest, widthOf(column.title)) }]
   })
   const kept = keptOf(shown, style.columns)
   const widths = widthsOf(kept, style.columns)
@@ -132,7 +131,7 @@ const inLines = (
     parts
       .map((lines, i) => {
         const text = lines[n] ?? ''
-        const space = ' '.repeat(Math.max(0, (widths[i] ?? 0) - stringWidth(text)))
+        const space = ' '.repeat(Math.max(0, (widths[i] ?? 0) - widthOf(text)))
         return kept[i]?.column.align === 'right' ? space + paint(text) : paint(text) + space
       })
       .join(' '.repeat(gap))
