@@ -6,6 +6,7 @@ import { type Failure, failure, together } from '../ir/failure.ts'
 import { version } from '../package/version.ts'
 import { fitLines } from '../report/width.ts'
 import { problemsOf } from './check-arguments.ts'
+import { complete } from './complete.ts'
 import { type ExitCode, tell } from './outcome.ts'
 import type { RunCommand } from './run-command.ts'
 import { quietly, type Terminal } from './terminal.ts'
@@ -84,6 +85,11 @@ const commands: ReadonlyArray<CommandEntry> = [
     summary: 'tell what this machine can train and run models with, and how to get the rest',
     load: async () => (await import('./commands/doctor.ts')).doctorCommand,
   },
+  {
+    name: 'completion',
+    summary: 'print a script that completes command lines in bash, zsh or fish',
+    load: async () => (await import('./commands/completion.ts')).completionCommand,
+  },
 ]
 
 /** A command, loaded only where the command line names it. */
@@ -124,6 +130,11 @@ export const runProgram = async (args: ReadonlyArray<string>, terminal: Terminal
           complaint += text
         },
       })
+  }
+  // What those scripts ask; not a command for people.
+  if (args[0] === 'complete') {
+    terminal.print(complete(program, args.slice(1)))
+    return 0
   }
   const [problem, ...others] = problemsOf(program, args)
   if (problem !== undefined) {

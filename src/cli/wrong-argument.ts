@@ -48,12 +48,26 @@ const helpFor = (path: string): string => {
   return close === undefined ? 'Check the path.' : `Did you mean ${folder === '.' ? close : join(folder, close)}?`
 }
 
+/** What completion by a shell offers for an argument. */
+export interface Offers {
+  readonly words: ReadonlyArray<string>
+  /** Whether it may be a file or a folder, too. */
+  readonly files: boolean
+  /** What comes between a word and a file, where both make an argument: then files are offered behind it alone. */
+  readonly behind?: string
+}
+
+/** What reads an argument, with what may be offered for it. */
+export const offering = (read: (text: string) => string, offers: Offers) => Object.assign(read, { offers })
+
 /** Reads a path at which something is, or one of `words`. */
-export const existing =
-  (what: string, words: ReadonlyArray<string> = []) =>
-  (path: string): string => {
-    if (words.includes(path) || existsSync(path)) return path
-    const help = didYouMean(path, words)
-    const choice = words.length === 0 ? '' : `, or ${words.join(', ')}`
-    throw new WrongArgument(`${what} that exists${choice}`, help === '' ? helpFor(path) : help)
-  }
+export const existing = (what: string, words: ReadonlyArray<string> = []) =>
+  offering(
+    (path) => {
+      if (words.includes(path) || existsSync(path)) return path
+      const help = didYouMean(path, words)
+      const choice = words.length === 0 ? '' : `, or ${words.join(', ')}`
+      throw new WrongArgument(`${what} that exists${choice}`, help === '' ? helpFor(path) : help)
+    },
+    { words, files: true },
+  )

@@ -50,7 +50,7 @@ import { planOf } from '../train/plan.ts'
 import { claimFolder, makeFolder, releaseFolder, runFolder, settingsFor, tryRunFolder } from '../train/run-folder.ts'
 import { type Alive, alive } from '../train/signs-of-life.ts'
 import type { Settings, SettingsFlags } from '../train/settings.ts'
-import { existing, wrongBy } from '../wrong-argument.ts'
+import { existing, offering, wrongBy } from '../wrong-argument.ts'
 import { dryRunJson, fileOf, type WriteFlags } from '../write-file.ts'
 import { trainNetwork } from '../train/train-network.ts'
 
@@ -162,19 +162,25 @@ export const trainCommand = (run: RunCommand): Command =>
     .action((flags: TrainFlags) => run(flags, (terminal) => trainModel(terminal, flags)))
 
 /** A model as named, if there is such a one. */
-const modelOf = (text: string): string => {
-  if (existsSync(text) || /[/\\]|\.(onnx|json)$/.test(text)) return existing('a model')(text)
-  const parsed = parseModel(text)
-  if (E.isLeft(parsed)) throw wrongBy(parsed.left)
-  return text
-}
+const modelOf = offering(
+  (text) => {
+    if (existsSync(text) || /[/\\]|\.(onnx|json)$/.test(text)) return existing('a model')(text)
+    const parsed = parseModel(text)
+    if (E.isLeft(parsed)) throw wrongBy(parsed.left)
+    return text
+  },
+  { words: models.map(({ name }) => name), files: true },
+)
 
 /** A kind of data that there is, and a folder. */
-const dataOf = (text: string): string => {
-  const source = parseDataSource(text)
-  if (E.isLeft(source)) throw wrongBy(source.left)
-  return text
-}
+const dataOf = offering(
+  (text) => {
+    const source = parseDataSource(text)
+    if (E.isLeft(source)) throw wrongBy(source.left)
+    return text
+  },
+  { words: dataKinds.map((kind) => `${kind}:`), files: true, behind: ':' },
+)
 
 const trainModel = async (terminal: Terminal, flags: TrainFlags): Promise<E.Either<Failure, Outcome>> => {
   const life = alive(terminal, flags.progress === true)
