@@ -2,7 +2,7 @@
 // Makes dist: TypeScript to JavaScript, the programs of the command line bundled so that they start fast. What was there
 // before is replaced at the end, as a whole.
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath, URL } from 'node:url'
@@ -109,6 +109,8 @@ try {
   await bundlePrograms()
   splitFpTs()
   forgiveAbsence()
+  // A temporary folder is its owner's alone.
+  chmodSync(fresh, 0o777 & ~process.umask())
   rmSync(join(root, 'dist'), { recursive: true, force: true })
   renameSync(fresh, join(root, 'dist'))
 } finally {
