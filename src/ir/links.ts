@@ -69,6 +69,19 @@ export const sameAxes = (
   )
 }
 
+/**
+ * Of links between axes that have to be of one size, index by index, those that can be followed: where one of the inputs is not known
+ * to be as long as the output, what goes from the others would not go from it.
+ */
+export const ofOneSize = (ctx: NodeContext<unknown>, links: ReadonlyArray<AxisLink>): ReadonlyArray<AxisLink> => {
+  const unequal = new Set<string>()
+  for (const { input, inputAxis, output, outputAxis } of links) {
+    const size = outputShape(ctx, output)?.[outputAxis]
+    if (!isStatic(size) || inputShape(ctx, input)?.[inputAxis] !== size) unequal.add(`${output} ${outputAxis}`)
+  }
+  return links.filter(({ output, outputAxis }) => !unequal.has(`${output} ${outputAxis}`))
+}
+
 /** Links between the same input and output, in order. */
 export const pairsOf = (links: ReadonlyArray<AxisLink>): ReadonlyArray<ReadonlyArray<AxisLink>> => {
   const pairs = new Map<number, Map<number, AxisLink[]>>()

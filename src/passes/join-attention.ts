@@ -198,6 +198,8 @@ const asMicrosoft = (graph: Graph, found: Found, names: ReadonlySet<string>): No
       projection.name,
     )
   }
+  // Keys and values of rank 4 may not differ in size.
+  if (k.rank === 4 && !sameShape(shapeOf(graph.types.get(k.value)), shapeOf(graph.types.get(v.value)))) return undefined
   return makeNode(
     microsoft.MultiHeadAttention,
     trimmed([q.value, k.value, v.value, '', mask?.mask ?? '', bias]),

@@ -151,6 +151,36 @@ describe('channels that differ from position to position, but not from input to 
   })
 })
 
+describe('sizes that are known of some inputs only', () => {
+  /** The last axis of `a` is 8 long, that of `x` has to be, but that is not written there. */
+  const widthBefore = (join: (b: GraphBuilder, a: string) => string): number | undefined => {
+    const graph = buildGraph({ x: [1, 2, 'W'], y: [3, 2, 8] }, (b) => {
+      const a = b.op(ops.MatMul, ['y', b.weight('first', [8, 8])])
+      return [b.op(ops.MatMul, [join(b, a), b.weight('second', [8, 5], { rows: even(8) })])]
+    })
+    const { layers } = orThrow(compile(graph, noMasks, { widths: 'raw' })).report
+    return layers.find(({ weight }) => weight === 'first')?.outputs.after
+  }
+  test('nothing goes where tensors are put one after another', () => {
+    expect(widthBefore((b, a) => b.op(ops.Concat, [a, 'x'], { axis: 0 }))).toBe(8)
+    expect(widthBefore((b, a) => b.op(ops.Concat, [a, a], { axis: 0 }))).toBe(4)
+  })
+  test('nor where letters stand for them', () => {
+    const product = (equation: string, other: (b: GraphBuilder, a: string) => string) =>
+      widthBefore((b, a) => b.op(ops.Einsum, [a, other(b, a)], { equation }))
+    // Of a letter twice in one operand a diagonal is taken.
+    const square = (b: GraphBuilder): string => b.op(ops.Relu, [b.weight('square', [2, 8, 8])])
+    expect(product('ijk,lmk->ijk', () => 'x')).toBe(8)
+    expect(product('ijk,lkk->ijk', square)).toBe(8)
+  })
+  test('nor where some are put in the place of others', () => {
+    const first = (b: GraphBuilder): string => b.constant('places', tensorOf('int64', [1, 1], [0]))
+    const one = (b: GraphBuilder, a: string): string => b.op(ops.Slice, [a, b.ints('from', [1]), b.ints('to', [2])])
+    expect(widthBefore((b, a) => b.op(ops.ScatterND, [a, first(b), 'x']))).toBe(8)
+    expect(widthBefore((b, a) => b.op(ops.ScatterND, [a, first(b), one(b, a)]))).toBe(4)
+  })
+})
+
 describe('constants', () => {
   test('a constant into an unpadded convolution goes into its bias', async () => {
     const { width, ops } = await compiled(

@@ -303,6 +303,21 @@ describe('parts that compute something else stay apart', () => {
     expect(parts({ hide: hiding(triangle.with(1, 1), lowest) })).toEqual([])
     expect(parts({ hide: hiding(triangle, -10) })).toEqual([])
   })
+  test('keys and values of other sizes that have heads already', () => {
+    const graphOf = (size: number): Graph =>
+      buildGraph({ q: [2, 4, 16], k: [2, 4, 4, 4], v: [2, 4, 4, size] }, (b) => {
+        const q = b.op(ops.Transpose, [b.op(ops.Reshape, ['q', b.ints('heads', [0, 0, 4, 4])])], { perm: [0, 2, 1, 3] })
+        const scores = b.op(ops.MatMul, [q, b.op(ops.Transpose, ['k'], { perm: [0, 1, 3, 2] })])
+        const weights = b.op(ops.Softmax, [b.op(ops.Mul, [scores, b.floats('scale', [0.5], [])])], { axis: -1 })
+        const y = b.op(ops.Transpose, [b.op(ops.MatMul, [weights, 'v'])], { perm: [0, 2, 1, 3] })
+        return [b.op(ops.Reshape, [y, b.ints('merged', [0, 0, 4 * size])])]
+      })
+    const joined = (size: number): boolean =>
+      right(joinAttention(new Set(['com.microsoft.MultiHeadAttention'])).run(graphOf(size))).nodes.some(
+        ({ op }) => op === 'com.microsoft.MultiHeadAttention',
+      )
+    expect([joined(4), joined(3)]).toEqual([true, false])
+  })
   const masked = (axes: ReadonlyArray<number>) => (b: GraphBuilder, scores: string) => {
     const wide = b.op(ops.Unsqueeze, [b.op(ops.Cast, ['m'], { to: 6 }), b.ints('axes', axes)])
     const takes = b.op(ops.Greater, [wide, b.constant('none', tensorOf('int32', [], [0]))])

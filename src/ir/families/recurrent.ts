@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Schema } from '../attributes.ts'
 import { sharedDtype } from '../infer.ts'
-import { inputShape, outputShape, sameIndex, shapeOf } from '../links.ts'
+import { ofOneSize, sameIndex, shapeOf } from '../links.ts'
 import { type AxisLink, defineOp, type InferContext, type NodeContext, type OpDef, type Rewrite } from '../op.ts'
 import { uniformValue } from '../slices.ts'
 import { type Dim, isStatic, type Shape, tensorType, unknownDim } from '../type.ts'
@@ -114,11 +114,11 @@ const batchLinks = (ctx: NodeContext<RecurrentAttributes>): ReadonlyArray<AxisLi
     { port: ports.lengths, axis: 0 },
     ...[ports.h, ports.c].map((port) => ({ port, axis: isTimeFirst ? 1 : 0 })),
   ]
-  return inputs.flatMap(({ port, axis }) =>
+  const links = inputs.flatMap(({ port, axis }) =>
     ctx.node.outputs.flatMap((value, k) => {
       const to = isTimeFirst ? (k === 0 ? 2 : 1) : 0
-      const [size, made] = [inputShape(ctx, port)?.[axis], outputShape(ctx, k)?.[to]]
-      return value !== '' && isStatic(size) && size === made ? [sameIndex(port, axis, k, to)] : []
+      return value === '' || ctx.inputs[port] === undefined ? [] : [sameIndex(port, axis, k, to)]
     }),
   )
+  return ofOneSize(ctx, links)
 }

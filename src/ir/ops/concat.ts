@@ -4,7 +4,7 @@ import { bitsOf } from '../dtype.ts'
 import { targetShape } from '../families/movement.ts'
 import { gatherOperand } from '../gather-operands.ts'
 import { derivedDim, tensorInput } from '../infer.ts'
-import { inputShape, outputShape, sameIndex, shifted } from '../links.ts'
+import { inputShape, ofOneSize, outputShape, sameIndex, shifted } from '../links.ts'
 import { type AxisLink, defineOp, type InferContext, type ValueId } from '../op.ts'
 import { unknownElement } from '../sizes.ts'
 import { dense, type Tensor } from '../tensor.ts'
@@ -77,10 +77,11 @@ export const Concat = defineOp<'Concat', ConcatAttributes>({
     if (to === undefined || axis === undefined) return 'opaque'
     const links: AxisLink[] = []
     let offset: number | undefined = 0
+    const others: AxisLink[] = []
     for (const port of ctx.inputs.keys()) {
       const from = inputShape(ctx, port)
-      to.forEach((dim, a) => {
-        if (a !== axis && isStatic(dim) && from?.[a] === dim) links.push(sameIndex(port, a, 0, a))
+      to.forEach((_, a) => {
+        if (a !== axis) others.push(sameIndex(port, a, 0, a))
       })
       const [size, total] = [from?.[axis], to[axis]]
       if (!isStatic(size) || !isStatic(total)) offset = undefined
@@ -89,7 +90,7 @@ export const Concat = defineOp<'Concat', ConcatAttributes>({
         offset += size
       }
     }
-    return links
+    return [...ofOneSize(ctx, others), ...links]
   },
   constant: 'copied',
   mayLoseInputs: true,

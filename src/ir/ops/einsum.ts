@@ -10,7 +10,7 @@ import {
   sumProducts,
 } from '../families/sum-of-products.ts'
 import { sharedDtype, unknownShape } from '../infer.ts'
-import { sameIndex, shapeOf } from '../links.ts'
+import { ofOneSize, sameIndex, shapeOf } from '../links.ts'
 import { type AxisLink, defineOp, type InferContext, type NodeContext } from '../op.ts'
 import { type Dim, isStatic, type Shape, tensorType, unknownDim } from '../type.ts'
 
@@ -75,16 +75,18 @@ export const Einsum = defineOp<'Einsum', EinsumAttributes>({
   links: (ctx) => {
     const meaning = meaningOf(ctx)
     if (meaning === undefined) return 'opaque'
-    const sizes = sizesIn(ctx, meaning)
-    const links: AxisLink[] = []
-    for (const [port, letters] of meaning.equation.operands.entries()) {
-      for (const [axis, letter] of letters.entries()) {
-        const [dim, to] = [meaning.shapes[port]?.[axis], meaning.equation.output.indexOf(letter)]
-        const isOnce = letters.indexOf(letter) === letters.lastIndexOf(letter)
-        if (to >= 0 && isOnce && isStatic(dim) && dim === sizes.get(letter)) links.push(sameIndex(port, axis, 0, to))
-      }
-    }
-    return links
+    const { operands, output } = meaning.equation
+    const isDiagonal = (letter: string): boolean =>
+      operands.some((letters) => letters.indexOf(letter) !== letters.lastIndexOf(letter))
+    const links = operands.flatMap((letters, port) =>
+      [...letters].flatMap((letter, axis): ReadonlyArray<AxisLink> => {
+        const to = output.indexOf(letter)
+        // What is 1 long may stand for all.
+        const isFollowed = to >= 0 && !isDiagonal(letter) && meaning.shapes[port]?.[axis] !== 1
+        return isFollowed ? [sameIndex(port, axis, 0, to)] : []
+      }),
+    )
+    return ofOneSize(ctx, links)
   },
   simplify: (ctx, fresh) => {
     const meaning = meaningOf(ctx)

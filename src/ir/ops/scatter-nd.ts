@@ -89,10 +89,11 @@ const base = scattering<'ScatterND', ScatterAttributes>(
 export const ScatterND: OpDef<'ScatterND', ScatterAttributes> = {
   ...base,
   links: (ctx) => {
-    const [data, block] = [inputShape(ctx, 0), blockOf(ctx)]
-    if (data === undefined || block === undefined) return 'opaque'
+    const [data, updates, block] = [inputShape(ctx, 0), inputShape(ctx, 2), blockOf(ctx)]
+    if (data === undefined || updates === undefined || block === undefined) return 'opaque'
     return data.flatMap((size, axis): ReadonlyArray<AxisLink> => {
-      if (!isStatic(size)) return []
+      // What goes from the data goes from the updates, also where it is not known of these that they are as long.
+      if (!isStatic(size) || updates[axis] !== (axis === block.axis ? block.places.length : size)) return []
       const update = sameIndex(2, axis, 0, axis)
       return [
         sameIndex(0, axis, 0, axis),
