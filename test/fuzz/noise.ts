@@ -246,6 +246,19 @@ export type Values = ReadonlyMap<string, Dense>
 
 type Compute = (graph: Graph, node: Node, inputs: ReadonlyArray<Dense | undefined>) => ReadonlyArray<Dense> | undefined
 
+/** An operator has no result for these inputs. */
+class Uncertain extends Error {}
+
+/** What bodies make; undefined for nodes without, and where something in them has no result. */
+const certain = <A>(compute: () => A, uncertain: 'refused' | 'omitted'): A | undefined => {
+  try {
+    return compute()
+  } catch (thrown) {
+    if (uncertain === 'omitted' && thrown instanceof Uncertain) return undefined
+    throw thrown
+  }
+}
+
 /**
  * All values of the graph, each node computed by `compute`, bodies of nodes as graphs of their own. Where a number may be rounded to
  * either of two integers, an operator has no result: then `uncertain` says whether it and what follows are left out.
@@ -257,9 +270,11 @@ const valuesOf = (graph: Graph, feeds: Values, compute: Compute, uncertain: 'ref
     const inputs = node.inputs.map((name) => values.get(name))
     if (uncertain === 'omitted' && node.inputs.some((name) => name !== '' && !values.has(name))) continue
     const outputs =
-      runBodies(graph, node, values, (body, given) => valuesOf(body, given, compute, 'refused')) ??
-      compute(graph, node, inputs)
-    if (outputs === undefined && uncertain === 'refused') throw new Error(`${node.op} is not evaluated`)
+      certain(
+        () => runBodies(graph, node, values, (body, given) => valuesOf(body, given, compute, 'refused')),
+        uncertain,
+      ) ?? compute(graph, node, inputs)
+    if (outputs === undefined && uncertain === 'refused') throw new Uncertain(`${node.op} is not evaluated`)
     if (outputs === undefined) continue
     node.outputs.forEach((name, i) => {
       const value = outputs[i]
