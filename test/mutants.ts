@@ -44,6 +44,34 @@ const carried = 'test/passes/narrow-carried-state.test.ts'
 
 const mutants: ReadonlyArray<Mutant> = [
   {
+    guard: 'what is not known to be as long loses nothing',
+    file: 'src/ir/links.ts',
+    from: 'if (!isStatic(size) || inputShape(ctx, input)?.[inputAxis] !== size) unequal.add(`${output} ${outputAxis}`)',
+    to: 'if (!isStatic(size)) unequal.add(`${output} ${outputAxis}`)',
+    tests: elimination,
+  },
+  {
+    guard: 'of a letter twice in one operand nothing goes',
+    file: 'src/ir/ops/einsum.ts',
+    from: 'to >= 0 && !isDiagonal(letter) && ',
+    to: 'to >= 0 && ',
+    tests: elimination,
+  },
+  {
+    guard: 'updates of unknown length lose nothing',
+    file: 'src/ir/ops/scatter-nd.ts',
+    from: ' || updates[axis] !== (axis === block.axis ? block.places.length : size)',
+    to: '',
+    tests: elimination,
+  },
+  {
+    guard: 'keys and values of rank 4 are of one size',
+    file: 'src/passes/join-attention.ts',
+    from: 'if (k.rank === 4 && !sameShape(',
+    to: 'if (k.rank === 5 && !sameShape(',
+    tests: joining,
+  },
+  {
     guard: 'a zero of a state is one only where the body makes it again',
     file: 'src/passes/narrow-carried-state/find.ts',
     from: 'if (Number.isNaN(value) || again?.[i] === 0) return',
