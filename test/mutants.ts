@@ -65,6 +65,13 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: elimination,
   },
   {
+    guard: 'keys behind a query are counted from the first key on',
+    file: 'src/passes/join-attention.ts',
+    from: '!(isSquare && isCausal(graph, scores.takes, sizes))',
+    to: '!isCausal(graph, scores.takes, sizes)',
+    tests: joining,
+  },
+  {
     guard: 'keys and values of rank 4 are of one size',
     file: 'src/passes/join-attention.ts',
     from: 'if (k.rank === 4 && !sameShape(',

@@ -158,7 +158,9 @@ const asMicrosoft = (graph: Graph, found: Found, names: ReadonlySet<string>): No
   if (q.rank !== 3 || k.rank !== v.rank || heads !== shared || keeps !== undefined || scores.scale === 0)
     return undefined
   const isUnidirectional = scores.takes !== undefined
-  if (scores.takes !== undefined && !isCausal(graph, scores.takes, sizes)) return undefined
+  // Where there are fewer queries than keys, ONNX Runtime's operators count queries from the last key on.
+  const isSquare = sizes.queries === sizes.keys
+  if (scores.takes !== undefined && !(isSquare && isCausal(graph, scores.takes, sizes))) return undefined
   const masks = scores.added.map((value) => maskedOf(graph, value, sizes))
   const biases = scores.added.filter((_, i) => masks[i] === undefined)
   const given = masks.filter((mask) => mask !== undefined)

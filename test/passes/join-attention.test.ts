@@ -157,6 +157,19 @@ describe.each(variants)('%s', (_, variant, inputs) => {
   )
 })
 
+test('causal MultiHeadAttention over more keys than queries is left alone, as ONNX Runtime counts them otherwise', async () => {
+  for (const queries of [1, 2]) {
+    const graph = buildGraph({ x: [2, queries, 16], y: [2, 4, 16] }, (b) => {
+      const operands = [
+        linear(b, 'q', 'x', [16, width], [0, 1]),
+        ...['k', 'v'].map((name) => linear(b, name, 'y', [16, width], [0, 1])),
+      ]
+      return [b.op(microsoft.MultiHeadAttention, operands, { num_heads: heads, unidirectional: 1 })]
+    })
+    expect(partsOf(await compiled(graph)).filter((op) => op !== 'MatMul')).toEqual(['com.microsoft.MultiHeadAttention'])
+  }
+})
+
 test('what is added to scores, for one head or for all', async () => {
   for (const own of [1, heads]) {
     const graph = await compiled(projected(5, () => ({ more: ['', 'a'] }), { v: ofPlaces(0) }, { a: [1, own, 5, 5] }))
@@ -317,6 +330,26 @@ describe('parts that compute something else stay apart', () => {
         ({ op }) => op === 'com.microsoft.MultiHeadAttention',
       )
     expect([joined(4), joined(3)]).toEqual([true, false])
+  })
+  test('keys behind the query, where there are fewer queries than keys', () => {
+    const graphOf = (queries: number): Graph =>
+      buildGraph({ q: [2, queries, 16], k: [2, 4, 16], v: [2, 4, 16] }, (b) => {
+        const apart = (x: string, perm: ReadonlyArray<number>): string =>
+          b.op(ops.Transpose, [b.op(ops.Reshape, [x, b.ints(`${x}.heads`, [0, 0, 4, 4])])], { perm })
+        const products = b.op(ops.MatMul, [apart('q', [0, 2, 1, 3]), apart('k', [0, 2, 3, 1])])
+        const scores = b.op(ops.Mul, [products, b.floats('scale', [0.5], [])])
+        const takes = b.constant('takes', tensorOf('bool', [queries, 4], triangle.slice(0, 4 * queries)))
+        const weights = b.op(ops.Softmax, [b.op(ops.Where, [takes, scores, b.floats('low', [lowest], [])])], {
+          axis: -1,
+        })
+        const y = b.op(ops.Transpose, [b.op(ops.MatMul, [weights, apart('v', [0, 2, 1, 3])])], { perm: [0, 2, 1, 3] })
+        return [b.op(ops.Reshape, [y, b.ints('merged', [0, 0, 16])])]
+      })
+    const joined = (queries: number): boolean =>
+      right(joinAttention(new Set(['com.microsoft.MultiHeadAttention'])).run(graphOf(queries))).nodes.some(
+        ({ op }) => op === 'com.microsoft.MultiHeadAttention',
+      )
+    expect([4, 3, 1].map(joined)).toEqual([true, false, false])
   })
   const masked = (axes: ReadonlyArray<number>) => (b: GraphBuilder, scores: string) => {
     const wide = b.op(ops.Unsqueeze, [b.op(ops.Cast, ['m'], { to: 6 }), b.ints('axes', axes)])

@@ -61,6 +61,9 @@ const base = composition<'com.microsoft.MultiHeadAttention', MultiHeadAttentionA
     const [batch, queries] = shapeOf(q) ?? []
     const { size, wide, keys } = sizes.right
     if (q?.kind !== 'tensor' || q.dtype !== 'float32') return E.left('an element type other than float32')
+    // ONNX Runtime counts fewer queries from the last key on, and a single one sees all keys.
+    if (attrs.unidirectional !== 0 && (queries === undefined || queries !== keys))
+      return E.left('other keys than queries')
     const misfit = maskMisfit(inputs[4], [batch, queries, keys])
     if (misfit !== undefined) return E.left(misfit)
     const heads = attrs.num_heads
