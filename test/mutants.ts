@@ -44,6 +44,34 @@ const carried = 'test/passes/narrow-carried-state.test.ts'
 
 const mutants: ReadonlyArray<Mutant> = [
   {
+    guard: 'what an input of unknown size may be as long as does not go from the others',
+    file: 'src/ir/links.ts',
+    from: 'if (from === undefined || to === undefined) return true',
+    to: 'if (from === undefined || to === undefined) return false',
+    tests: 'test/ir/laws.test.ts',
+  },
+  {
+    guard: 'what an input of a known rank may be as long as does not go from the others',
+    file: 'src/ir/links.ts',
+    from: 'return axis >= 0 && !isStatic(from[axis])',
+    to: 'return false',
+    tests: 'test/ir/laws.test.ts',
+  },
+  {
+    guard: 'outputs of a convolution keep a computed bias company only where it is known to be as long',
+    file: 'src/ir/families/convolution.ts',
+    from: 'if (biasGiven && bias === undefined && !isStatic(inputShape(ctx, 2)?.[0])) return undefined',
+    to: '',
+    tests: 'test/ir/laws.test.ts',
+  },
+  {
+    guard: 'what is quantised by channels goes with a zero of which the size is known',
+    file: 'src/ir/families/quantization.ts',
+    from: "if (ports.length === 1 && inputShape(ctx, 2)?.length !== 0 && ctx.inputs[2] !== undefined) return 'opaque'",
+    to: '',
+    tests: 'test/ir/laws.test.ts',
+  },
+  {
     guard: 'what is not known to be as long loses nothing',
     file: 'src/ir/links.ts',
     from: 'if (!isStatic(size) || inputShape(ctx, input)?.[inputAxis] !== size) unequal.add(`${output} ${outputAxis}`)',

@@ -96,6 +96,18 @@ export const pairsOf = (links: ReadonlyArray<AxisLink>): ReadonlyArray<ReadonlyA
 }
 
 /**
+ * Whether an input that broadcasts to output 0 may be longer than 1 along an axis of that, for all that is known. What goes from the
+ * output there would not go from it.
+ */
+export const mayReach = (ctx: NodeContext<unknown>, port: number, outputAxis: number): boolean => {
+  if (ctx.inputs[port] === undefined) return false
+  const [from, to] = [inputShape(ctx, port), outputShape(ctx)]
+  if (from === undefined || to === undefined) return true
+  const axis = outputAxis - (to.length - from.length)
+  return axis >= 0 && !isStatic(from[axis])
+}
+
+/**
  * Links of inputs that broadcast to output 0: aligned from the right; an axis of size 1 that is widened has no link, and neither
  * has one that an input of unknown size may be as long as.
  */

@@ -298,6 +298,75 @@ describe('links', () => {
   })
 })
 
+describe('sizes that are known of some inputs only', () => {
+  /** Operators of which links were looked at. */
+  const tried = new Set<string>()
+
+  /**
+   * The sample with one input computed, of which only the rank is known, or not even that; undefined where the operator then refuses,
+   * which makes an opaque node of it.
+   */
+  const blurred = ({ op, sample }: Case, port: number, isRanked: boolean): Problem | undefined => {
+    const own = { ...sample, inputs: sample.inputs.map((x, at) => (x && at === port ? { ...x, constant: false } : x)) }
+    const inputs = valuesOf(own, 2)
+    const blur = (x: Operand): ValueType =>
+      tensorType(x.dtype, isRanked ? x.shape.map((_, axis) => unknownDim(inputName(port), axis)) : undefined)
+    const { ctx: whole } = problemOf({ op, sample: own }, 2)
+    const types = own.inputs.map((x, at) => (x && at === port ? blur(x) : whole.inputs[at]))
+    const content = (at: number): ReturnType<typeof whole.content> => (at === port ? undefined : whole.content(at))
+    if (E.isLeft(op.inferTypes({ ...whole, inputs: types, content }))) return undefined
+    const graph = graphOf(op, own, inputs, (at, x) => (at === port ? blur(x) : tensorType(x.dtype, x.shape)))
+    const node = nodeOf(op, own)
+    const outputs = evaluateNode(graph, node, inputs)?.slice(0, own.outputs)
+    return { op, graph, node, ctx: contextOf(graph, node), inputs, outputs }
+  }
+
+  test.each(cases)('%s: what goes is missed by no input of which the size is not known', (_, one) => {
+    for (const port of one.sample.inputs.keys()) {
+      if (one.sample.inputs[port] === undefined) continue
+      for (const isRanked of [true, false]) {
+        const p = blurred(one, port, isRanked)
+        if (p?.outputs === undefined || p.op.links === 'opaque' || p.op.links(p.ctx) === 'opaque') continue
+        const { outputs } = p
+        tried.add(one.op.name)
+        const all = linksOfProblem(p)
+        const c = p.op.contraction?.(p.ctx)
+        const ends = all.map((link) => ({ port: link.output, axis: link.outputAxis, links: compatible(link, all) }))
+        // Groups stay of one size.
+        if (c?.groups === 1) ends.push({ port: 0, axis: c.outputAxis, links: all })
+        for (const end of ends) {
+          const size = outputs[end.port]?.shape[end.axis] ?? 0
+          if (size < 2) continue
+          const drops = closure([[{ side: 'output', ...end }, 0]], end.links)
+          if (!leavesSomething(p, drops, outputs)) continue
+          const shrunk = evaluateShrunk(p.op, p.graph, p.node, drops, p.inputs, outputs)
+          outputs.forEach((output, k) => {
+            const [rest, actual] = [dropFrom(output, 'output', k, drops), shrunk.get(outputName(k))]
+            if (actual === undefined) expect(rest.shape).toContain(0)
+            else expect(difference(rest, actual), `output ${k}, input ${port} unknown`).toBe(0)
+          })
+        }
+      }
+    }
+  })
+
+  test('operators that join several inputs were among them', () => {
+    const joining = [
+      'Add',
+      'Concat',
+      'Conv',
+      'Einsum',
+      'Gemm',
+      'LayerNormalization',
+      'LSTM',
+      'MatMul',
+      'ScatterND',
+      'Where',
+    ]
+    expect(joining.filter((name) => !tried.has(name))).toEqual([])
+  })
+})
+
 describe('slices', () => {
   const informed = new Set<string>()
 

@@ -37,10 +37,12 @@ export const convolutionChannels = <A extends ConvolutionAttributes>(
       const [c, computed] = [contraction(ctx), computedWeight(ctx, layout)]
       if (computed === undefined) return convolutionLinks(ctx, c)
       const { made, groups } = computed
+      const [isBiased, isAsLong] = [ctx.inputs[2] !== undefined, inputShape(ctx, 2)?.[0] === made * groups]
       return [
         ...convolutionLinks(ctx, c),
-        outputsOf(layout, made, groups),
-        ...(inputShape(ctx, 2)?.[0] === made * groups ? [sameIndex(2, 0, 0, 1)] : []),
+        // A bias goes with them, if it is known to be as long.
+        ...(isBiased && !isAsLong ? [] : [outputsOf(layout, made, groups)]),
+        ...(isAsLong ? [sameIndex(2, 0, 0, 1)] : []),
       ]
     },
     contraction,
@@ -102,6 +104,8 @@ const contractionOf = <A extends ConvolutionAttributes>(
   if (ctx.attrs.group > 1 && !isHeldByRow(weight, layout.grouped === 'input' ? 0 : undefined)) return undefined
   const biasGiven = Boolean(ctx.node.inputs[2])
   const bias = ctx.constant(2)
+  // A computed one goes with the outputs, if it is known to be as long.
+  if (biasGiven && bias === undefined && !isStatic(inputShape(ctx, 2)?.[0])) return undefined
   let known: ReturnType<typeof elements> | undefined
   const biasOf = (o: number): number | undefined => {
     if (bias === undefined) return biasGiven ? undefined : 0

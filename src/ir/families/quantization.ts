@@ -81,6 +81,8 @@ export const scaledLinks = (ctx: NodeContext<Attributes>): ReadonlyArray<AxisLin
   if (axis === undefined) return links
   const size = outputShape(ctx)?.[axis]
   const ports = [1, 2].filter((port) => inputShape(ctx, port)?.[0] === size)
+  // Scale and zero are of one size.
+  if (ports.length === 1 && inputShape(ctx, 2)?.length !== 0 && ctx.inputs[2] !== undefined) return 'opaque'
   return [...links, ...ports.map((port) => sameIndex(port, 0, 0, axis))]
 }
 

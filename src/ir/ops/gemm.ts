@@ -12,7 +12,7 @@ import {
 } from '../families/rebuild.ts'
 import { gatherOperands, replaceOperands } from '../gather-operands.ts'
 import { sharedDtype, unknownShape } from '../infer.ts'
-import { broadcastLinks, countOf, inputShape, outputShape, sameIndex, shapeOf } from '../links.ts'
+import { broadcastLinks, countOf, inputShape, mayReach, outputShape, sameIndex, shapeOf } from '../links.ts'
 import type { Refusal } from '../numerics.ts'
 import { type AxisLink, type Contraction, defineOp, type NodeContext, type Rebuilding } from '../op.ts'
 import { sliceConstants, uniformValue } from '../slices.ts'
@@ -54,9 +54,10 @@ export const Gemm = defineOp<'Gemm', GemmAttributes>({
     const at = matrixAxes(ctx.attrs)
     const [a, b] = [inputShape(ctx, 0), inputShape(ctx, 1)]
     const links: AxisLink[] = []
-    if (isStatic(a?.[at.rows])) links.push(sameIndex(0, at.rows, 0, 0))
+    if (isStatic(a?.[at.rows]) && !mayReach(ctx, 2, 0)) links.push(sameIndex(0, at.rows, 0, 0))
     const c = contraction(ctx)
-    if (c === undefined && isStatic(b?.[at.columns])) links.push(sameIndex(1, at.columns, 0, 1))
+    const isFollowed = c === undefined && isStatic(b?.[at.columns]) && !mayReach(ctx, 2, 1)
+    if (isFollowed) links.push(sameIndex(1, at.columns, 0, 1))
     // The columns of a constant C are selected together with those of a constant B.
     const follows = (link: AxisLink): boolean =>
       link.outputAxis === 0 || c === undefined || ctx.constant(2) === undefined
@@ -104,7 +105,7 @@ const addsC = (ctx: NodeContext<GemmAttributes>): boolean => Boolean(ctx.node.in
 
 const contraction = (ctx: NodeContext<GemmAttributes>): Contraction | undefined => {
   const weight = ctx.constant(1)
-  if (weight === undefined || !isFloat(weight.dtype)) return undefined
+  if (weight === undefined || !isFloat(weight.dtype) || mayReach(ctx, 2, 1)) return undefined
   const at = matrixAxes(ctx.attrs)
   const c = ctx.constant(2)
   return {

@@ -9,7 +9,7 @@ import { putBack } from '../families/put-back.ts'
 import { channelsGone, constantsAt, joined, normalisedAxis, parameterOf, takeFirst } from '../families/statistics.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { tensorInput } from '../infer.ts'
-import { broadcastLinks, inputShape, sameAxes, sameIndex } from '../links.ts'
+import { broadcastLinks, inputShape, mayReach, sameAxes, sameIndex } from '../links.ts'
 import { defineOp, type ValueId } from '../op.ts'
 import { type Tensor, tensorOf } from '../tensor.ts'
 import { normalizeAxis, tensorType } from '../type.ts'
@@ -47,7 +47,7 @@ export const LayerNormalization = defineOp<'LayerNormalization', LayerNormalizat
   links: (ctx) => {
     const rank = inputShape(ctx, 0)?.length ?? 0
     const axis = normalizeAxis(ctx.attrs.axis, rank) ?? 0
-    const links = sameAxes(ctx, (a) => a < axis)
+    const links = sameAxes(ctx, (a) => a < axis && ![1, 2].some((port) => mayReach(ctx, port, a)))
     const statistics = [1, 2].filter((output) => Boolean(ctx.outputNames[output]))
     return [
       ...links,

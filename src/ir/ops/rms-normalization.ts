@@ -7,7 +7,7 @@ import { axesFrom, broadcastAt, normaliseOver } from '../families/normalization.
 import { channelsGone, constantsAt, normalisedAxis, parameterOf } from '../families/statistics.ts'
 import { gatherOperands, replaceOperands } from '../gather-operands.ts'
 import { tensorInput } from '../infer.ts'
-import { broadcastLinks, inputShape, sameAxes } from '../links.ts'
+import { broadcastLinks, inputShape, mayReach, sameAxes } from '../links.ts'
 import type { Precision } from '../numerics.ts'
 import { defineOp } from '../op.ts'
 import { sumOf } from '../special-functions.ts'
@@ -47,7 +47,7 @@ export const RMSNormalization = defineOp<'RMSNormalization', RMSNormalizationAtt
   links: (ctx) => {
     const first = normalizeAxis(ctx.attrs.axis, inputShape(ctx, 0)?.length ?? 0) ?? 0
     return [
-      ...sameAxes(ctx, (axis) => axis < first),
+      ...sameAxes(ctx, (axis) => axis < first && !mayReach(ctx, 1, axis)),
       ...broadcastLinks(ctx, [1]).filter((link) => link.outputAxis < first),
     ]
   },

@@ -114,6 +114,8 @@ const contraction = (ctx: NodeContext<MatMulNBitsAttributes>): Contraction | und
   if (weight === undefined) return undefined
   const isBiased = Boolean(ctx.node.inputs[biasPort])
   const bias = ctx.constant(biasPort)
+  // A computed one goes with the outputs, if it is known to be as long.
+  if (isBiased && bias === undefined && !isStatic(inputShape(ctx, biasPort)?.[0])) return undefined
   const values = bias && numbersOf(materialize(bias))
   const isRounded = ctx.attrs.accuracy_level >= 4
   return {
@@ -257,7 +259,7 @@ export const MatMulNBits = defineOp<'com.microsoft.MatMulNBits', MatMulNBitsAttr
     const links: AxisLink[] = []
     a.slice(0, -1).forEach((size, axis) => isStatic(size) && links.push(sameIndex(0, axis, 0, axis)))
     const isComputed = ctx.node.inputs[biasPort] && ctx.constant(biasPort) === undefined
-    if (isComputed && isStatic(inputShape(ctx, biasPort)?.[0])) links.push(sameIndex(biasPort, 0, 0, a.length - 1))
+    if (isComputed) links.push(sameIndex(biasPort, 0, 0, a.length - 1))
     return links
   },
   contraction,
