@@ -604,6 +604,13 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: 'test/passes/fuse-reshape.test.ts',
   },
   {
+    guard: 'an axis is split by what is left only where it is not on the other side',
+    file: 'src/passes/fuse-reshape.ts',
+    from: '!isStatic(dim) && !to.includes(dim)',
+    to: '!isStatic(dim)',
+    tests: 'test/passes/fuse-reshape.test.ts',
+  },
+  {
     guard: 'no more channels are told apart than the size of a model explains',
     file: 'src/passes/channel-elimination/tracking.ts',
     from: 'if (channels <= limit) return undefined',

@@ -8,7 +8,7 @@ import { Transpose } from '../ir/ops/transpose.ts'
 import { isOp, opOf } from '../ir/registry.ts'
 import { productOf } from '../ir/sizes.ts'
 import { int64s } from '../ir/tensor.ts'
-import type { Dim, Shape } from '../ir/type.ts'
+import { type Dim, isStatic, type Shape } from '../ir/type.ts'
 import { rewritePass, type Rule } from './rewrite.ts'
 
 /**
@@ -103,22 +103,48 @@ const soleProducerOf = (graph: Graph, node: Node): Node | undefined => {
   return onlyReader(graph, value) === node ? soleProducer(graph, value) : undefined
 }
 
-/** For each axis of `from` the axes of `to` that it is split into; undefined where one of `to` has parts of several. */
-const splitInto = (from: Shape, to: Shape): ReadonlyArray<ReadonlyArray<Dim>> | undefined => {
+/** What axes are split into, in order, and how many axes of the other side that takes. */
+interface Groups {
+  readonly groups: ReadonlyArray<ReadonlyArray<Dim>>
+  readonly taken: number
+}
+
+/** For each axis of `from` the axes of `to` that it is split into, those in front; undefined where one has parts of several. */
+const splitInFront = (from: Shape, to: Shape): Groups | undefined => {
   const groups: Dim[][] = []
-  let at = 0
-  for (const [axis, dim] of from.entries()) {
+  let taken = 0
+  for (const dim of from) {
     const group: Dim[] = []
     while (group.length === 0 || productOf(group) !== dim) {
-      const next = to[at]
+      const next = to[taken]
       if (next === undefined) return undefined
       group.push(next)
-      at += 1
+      taken += 1
     }
-    if (axis === from.length - 1) while (to[at] === 1) group.push(to[at++] ?? 1)
     groups.push(group)
   }
-  return at === to.length ? groups : undefined
+  return { groups, taken }
+}
+
+/**
+ * The same for all of `to`. One axis may be of unknown size, which both sides holding equally many elements tells: where
+ * all others are as long as on the other side, it is as long as what is left there.
+ */
+const splitInto = (from: Shape, to: Shape): ReadonlyArray<ReadonlyArray<Dim>> | undefined => {
+  const whole = splitInFront(from, to)
+  if (whole !== undefined && to.slice(whole.taken).every((dim) => dim === 1)) {
+    return whole.groups.map((group, i) => (i === from.length - 1 ? [...group, ...to.slice(whole.taken)] : group))
+  }
+  const open = from.findIndex((dim) => !isStatic(dim) && !to.includes(dim))
+  if (open < 0) return undefined
+  const before = splitInFront(from.slice(0, open), to)
+  if (before === undefined) return undefined
+  const rest = to.slice(before.taken)
+  const behind = splitInFront(from.slice(open + 1).toReversed(), rest.toReversed())
+  if (behind === undefined) return undefined
+  const left = rest.slice(0, rest.length - behind.taken)
+  if (left.length === 0) return undefined
+  return [...before.groups, left, ...behind.groups.map((group) => group.toReversed()).toReversed()]
 }
 
 /** Reshapes and transposes in a row, as one of each. */

@@ -104,11 +104,20 @@ export const compareCompiled = async (
     target: options.target ?? 'cpu',
     ...(options.widths === undefined ? {} : { widths: options.widths }),
   })
+  return { compiled, ...(await compareGraphs(masked, compiled.graph, options)) }
+}
+
+/** Runs two graphs with the same inputs, the first one without graph optimisations. */
+export const compareGraphs = async (
+  masked: Graph,
+  compiled: Graph,
+  options: CompareOptions = {},
+): Promise<Pick<Comparison, 'worst' | 'output'>> => {
   const reference = await open(masked, 'disabled')
-  const candidate = await open(compiled.graph, options.level ?? 'all')
+  const candidate = await open(compiled, options.level ?? 'all')
   try {
     if (reference.outputNames.join() !== candidate.outputNames.join()) throw new Error('output names differ')
-    const feeds = feedsOf(graph, options.seed ?? 1, options.sizes ?? new Map())
+    const feeds = feedsOf(masked, options.seed ?? 1, options.sizes ?? new Map())
     const [a, b] = [await reference.run(feeds), await candidate.run(feeds)]
     let worst = 0
     let output = ''
@@ -118,7 +127,7 @@ export const compareCompiled = async (
       const error = relativeError(x, y, options.floor ?? 0)
       if (error > worst) [worst, output] = [error, name]
     }
-    return { compiled, worst, output }
+    return { worst, output }
   } finally {
     await reference.release()
     await candidate.release()

@@ -1,12 +1,12 @@
 /** Reshapes and transposes in a row become one of each, and only where nothing else reads what is between. */
 import * as E from 'fp-ts/lib/Either.js'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Graph } from '../../src/ir/graph.ts'
 import * as ops from '../../src/ir/ops/index.ts'
 import type { Shape } from '../../src/ir/type.ts'
 import { fuseReshape } from '../../src/passes/fuse-reshape.ts'
 import { buildGraph, type GraphBuilder } from '../builder.ts'
-import { orThrow } from '../fuzz/differential.ts'
+import { compareGraphs, orThrow } from '../fuzz/differential.ts'
 
 const fused = (graph: Graph): Graph => {
   const result = fuseReshape.run(graph)
@@ -64,4 +64,54 @@ test('what something else reads stays', () => {
       ]
     }),
   ).toEqual(['Transpose', 'Reshape', 'Transpose', 'Reshape'])
+})
+
+describe('an axis of unknown size', () => {
+  const heads = (b: GraphBuilder, x: string, merged: ReadonlyArray<number>, apart: ReadonlyArray<number>): string => {
+    const moved = b.op(ops.Transpose, [b.op(ops.Reshape, [x, b.ints('merge', merged)])], { perm: [1, 0, 2] })
+    return b.op(ops.Reshape, [moved, b.ints('apart', apart)])
+  }
+
+  test('is split where all others are as long as before: a length that an exporter wrote down', async () => {
+    const masked = buildGraph({ x: ['length', 'batch', 16] }, (b) => {
+      const y = b.op(ops.MatMul, ['x', b.weight('in', [16, 32], { columns: [8, 9, 10, 11, 12, 13, 14, 15] })])
+      return [b.op(ops.Relu, [heads(b, y, [5, -1, 8], [-1, 4, 5, 8])])]
+    })
+    const whole = fused(masked)
+    expect(whole.nodes.map(({ op }) => op)).toEqual(['MatMul', 'Reshape', 'Transpose', 'Relu'])
+    // Where lengths are others, whatever the model makes of them.
+    for (const [length, batch] of [
+      [5, 3],
+      [10, 2],
+      [1, 5],
+      [3, 5],
+    ] as const) {
+      const sizes = new Map(Object.entries({ length, batch }))
+      expect((await compareGraphs(masked, whole, { sizes })).worst).toBe(0)
+    }
+  })
+
+  test('is split beside others that are not known but the same', () => {
+    const graph = fused(
+      buildGraph({ x: ['N', 'M', 32] }, (b) => {
+        const merged = b.op(ops.Reshape, ['x', b.ints('merge', [0, 5, -1, 8])])
+        const moved = b.op(ops.Transpose, [merged], { perm: [0, 2, 1, 3] })
+        return [b.op(ops.Reshape, [moved, b.ints('apart', [0, -1, 4, 5, 8])])]
+      }),
+    )
+    expect(graph.nodes.map(({ op }) => op)).toEqual(['Reshape', 'Transpose'])
+    expect(graph.types.get(graph.nodes[0]?.outputs[0] ?? '')).toMatchObject({
+      shape: ['N', 5, expect.anything(), 4, 8],
+    })
+  })
+
+  test('stays where another one is not as long', () => {
+    const kinds = (merged: ReadonlyArray<number>, apart: ReadonlyArray<number>): ReadonlyArray<string> =>
+      names(['N', 'M', 32], (b) => [heads(b, 'x', merged, apart)])
+    const all = ['Reshape', 'Transpose', 'Reshape']
+    expect(kinds([0, -1, 8], [-1, 4, 5, 8])).toEqual(all)
+    expect(kinds([5, -1, 8], [-1, 4, 10, 4])).toEqual(all)
+    expect(kinds([5, -1, 8], [-1, 2, 8])).toEqual(all)
+    expect(kinds([5, -1, 8], [4, 5, 8, -1])).toEqual(all)
+  })
 })
