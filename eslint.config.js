@@ -36,6 +36,7 @@ const layerRules = Object.entries(layers).map(([folder, allowed]) => ({
             regex: `^(\\.\\./)+(${folders.filter((f) => f !== folder && !allowed.includes(f)).join('|')})/`,
             message: `src/${folder} may import only ${allowed.join(', ') || 'itself'}.`,
           },
+          { regex: '(^|/)terminal/', message: 'Tables for terminals are for src/cli: others load them in vain.' },
           { regex: '^fp-ts/(?!lib/)', message: "Node's ES modules load fp-ts/lib/NAME.js only." },
           ...(portable.includes(folder)
             ? [{ regex: '^node:|^onnxruntime-node$|^@tensorflow/', message: `src/${folder} runs without Node.` }]

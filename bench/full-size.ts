@@ -10,9 +10,9 @@ import { performance } from 'node:perf_hooks'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { type Compiled, type Measurement, type ModelSource, noMasks } from '../src/api/index.ts'
 import { compile, lowerCompiled, measure, readModel, verify, verifyCompiled } from '../src/api/promise.ts'
-import { timeShare } from '../src/report/measure-table.ts'
-import { plainStyle } from '../src/report/style.ts'
-import { renderTable } from '../src/report/table.ts'
+import { timeShare } from '../src/report/terminal/measure-table.ts'
+import { plainStyle } from '../src/report/terminal/style.ts'
+import { renderTable } from '../src/report/terminal/table.ts'
 import {
   formatBytes,
   formatCount,

@@ -78,6 +78,8 @@ const bundlePrograms = async () => {
     logLevel: 'warning',
   })
   rmSync(join(fresh, 'cli'), { recursive: true })
+  // Nothing else writes on terminals; `bundled` need not be installed for it.
+  rmSync(join(fresh, 'report', 'terminal'), { recursive: true })
   renameSync(made, join(fresh, 'cli'))
   for (const name of bundled) {
     const license = readdirSync(join(modules, name)).find((file) => /^license/i.test(file))

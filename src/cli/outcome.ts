@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, renderError } from '../ir/failure.ts'
 import { toJson } from '../report/json.ts'
-import { fitLines } from '../report/width.ts'
+import { fitLines } from '../report/terminal/width.ts'
 import type { InterruptedCode } from './interrupt.ts'
 import type { Terminal } from './terminal.ts'
 

@@ -1,7 +1,7 @@
 /** What commands may do to the terminal they run in. */
 import { printable, printableStyled } from '../ir/printable.ts'
-import { type Style, styleFor } from '../report/style.ts'
-import { clip, fitLines } from '../report/width.ts'
+import { type Style, styleFor } from '../report/terminal/style.ts'
+import { clip, fitLines } from '../report/terminal/width.ts'
 import { type Environment, readEnvironment } from './environment.ts'
 
 export interface Terminal {

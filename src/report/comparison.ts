@@ -3,10 +3,8 @@ import type { Quartiles } from '../run/statistics.ts'
 import { type History, lastPlan } from '../train/loop/history.ts'
 import type { Recipe } from '../train/recipe/recipe.ts'
 import { curvesOf } from './curves.ts'
-import { formatValue } from './training-plan.ts'
-import { formatAccuracy } from './training-table.ts'
 import { validationOf } from './training.ts'
-import { formatCount, formatNumber, formatPercent, formatRatio, plural } from './units.ts'
+import { formatAccuracy, formatCount, formatNumber, formatPercent, formatRatio, formatValue, plural } from './units.ts'
 
 /** What is known of the network that a run has ended with. */
 export interface FinalFigures {

@@ -1,6 +1,20 @@
 /** The figures every rendering of a compile report starts with. */
-import type { CompileReport } from '../passes/compile.ts'
-import { formatCount, formatPercent } from './units.ts'
+import type { CompileReport, Totals } from '../passes/compile.ts'
+import { formatBytes, formatCount, formatPercent } from './units.ts'
+
+interface Total {
+  readonly name: string
+  readonly of: keyof Totals
+  readonly format: (value: number) => string
+}
+
+/** The figures of a model that compiling is meant to bring down, and how they are written. */
+export const totalRows: ReadonlyArray<Total> = [
+  { name: 'nodes', of: 'nodes', format: String },
+  { name: 'parameters', of: 'parameters', format: formatCount },
+  { name: 'MACs', of: 'macs', format: formatCount },
+  { name: 'weight bytes', of: 'bytes', format: formatBytes },
+]
 
 /**
  * Which share of the multiplications that could go, if every layer could shrink regardless of its neighbours, did go;

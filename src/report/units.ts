@@ -67,3 +67,18 @@ export const formatSeconds = (seconds: number): string => {
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
 }
+
+/** `91.25 %`: accuracies differ by hundredths. */
+export const formatAccuracy = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`
+
+/** A value of a recipe as people write it. */
+export const formatValue = (value: unknown): string => {
+  if (typeof value === 'number') return String(Number(value.toPrecision(4)))
+  if (Array.isArray(value)) return `[${value.map(formatValue).join(', ')}]`
+  if (typeof value === 'boolean') return value ? 'yes' : 'no'
+  if (value === null) return 'none'
+  if (typeof value !== 'object') return String(value)
+  return `{${Object.entries(value)
+    .map(([key, inner]) => `${key}: ${formatValue(inner)}`)
+    .join(', ')}}`
+}

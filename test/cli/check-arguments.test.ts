@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readEnvironment } from '../../src/cli/environment.ts'
 import { runProgram } from '../../src/cli/program.ts'
 import type { Terminal } from '../../src/cli/terminal.ts'
-import { plainStyle } from '../../src/report/style.ts'
+import { plainStyle } from '../../src/report/terminal/style.ts'
 import { net, writeModel } from './nets.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'chasec-arguments-'))

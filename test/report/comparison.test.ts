@@ -11,8 +11,8 @@ import {
   stateOf,
 } from '../../src/report/comparison.ts'
 import { renderComparison } from '../../src/report/comparison-page.tsx'
-import { renderRuns } from '../../src/report/comparison-table.ts'
-import { plainStyle } from '../../src/report/style.ts'
+import { renderRuns } from '../../src/report/terminal/comparison-table.ts'
+import { plainStyle } from '../../src/report/terminal/style.ts'
 import { training } from './fixtures.ts'
 
 const figures: FinalFigures = {

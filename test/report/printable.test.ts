@@ -3,7 +3,7 @@ import { printable, printableStyled } from '../../src/ir/printable.ts'
 import { renderError, failure } from '../../src/ir/failure.ts'
 import { renderPage } from '../../src/report/report-page.tsx'
 import { toJson } from '../../src/report/json.ts'
-import { styleFor } from '../../src/report/style.ts'
+import { styleFor } from '../../src/report/terminal/style.ts'
 import { report } from './fixtures.ts'
 
 /** C0, DEL, C1, direction, separators, half a surrogate pair. */

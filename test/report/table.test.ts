@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import stringWidth from 'string-width'
 import { describe, expect, it } from 'vitest'
-import { plainStyle, styleFor } from '../../src/report/style.ts'
-import { type Column, renderTable } from '../../src/report/table.ts'
-import { clip, fitLines, shorten, wrapWords } from '../../src/report/width.ts'
+import { plainStyle, styleFor } from '../../src/report/terminal/style.ts'
+import { type Column, renderTable } from '../../src/report/terminal/table.ts'
+import { clip, fitLines, shorten, wrapWords } from '../../src/report/terminal/width.ts'
 
 const columns: ReadonlyArray<Column> = [
   { title: 'layer', fit: 'name' },

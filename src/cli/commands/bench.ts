@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import type { Failure } from '../../ir/failure.ts'
-import { renderMeasurements } from '../../report/measure-table.ts'
+import { renderMeasurements } from '../../report/terminal/measure-table.ts'
 import type { Bindings } from '../../run/inputs.ts'
 import { measure } from '../../run/measure.ts'
 import type { Provider } from '../../run/protocol.ts'

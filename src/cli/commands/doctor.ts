@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import type { Failure } from '../../ir/failure.ts'
-import { isHealthy, renderCheckup } from '../../report/doctor-table.ts'
+import { isHealthy, renderCheckup } from '../../report/terminal/doctor-table.ts'
 import { findBuildFacts } from '../../train/backend/build-facts.ts'
 import { planBuild } from '../../train/backend/build-plan.ts'
 import { type BuiltAddon, compileAddon, installAddon } from '../../train/backend/build-tfjs-node.ts'

@@ -7,7 +7,7 @@ import { printType } from '../../ir/type.ts'
 import { inspect } from '../../passes/inspect.ts'
 import { observers } from '../../passes/pass.ts'
 import { compactReport } from '../../report/compile-json.ts'
-import { compactInspection, renderInspection } from '../../report/inspect-table.ts'
+import { compactInspection, renderInspection } from '../../report/terminal/inspect-table.ts'
 import type { Bindings } from '../../run/inputs.ts'
 import { debugObservers } from '../debug.ts'
 import {

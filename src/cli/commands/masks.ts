@@ -4,7 +4,7 @@ import type { Failure } from '../../ir/failure.ts'
 import { draftMap, type DraftLine, matchMasks, summariseMatching, weigh } from '../../masks/match/index.ts'
 import { readModel } from '../../read/file.ts'
 import { readMaskFiles } from '../../read/masks.ts'
-import { renderMatching } from '../../report/match-table.ts'
+import { renderMatching } from '../../report/terminal/match-table.ts'
 import { plural } from '../../report/units.ts'
 import {
   type CommonFlags,

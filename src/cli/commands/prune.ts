@@ -8,7 +8,7 @@ import { type Budgeted, pruneToBudget } from '../../package/budget.ts'
 import { pruneChannels, type Pruned, type PruneOptions } from '../../passes/prune.ts'
 import type { Target } from '../../passes/target.ts'
 import { formatRanges } from '../../report/ranges.ts'
-import { renderPruned } from '../../report/prune-table.ts'
+import { renderPruned } from '../../report/terminal/prune-table.ts'
 import { formatBytes, formatCount, formatPercent } from '../../report/units.ts'
 import {
   AlternativeOption,

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import type { Failure } from '../../ir/failure.ts'
-import { renderDifference, summariseDifference } from '../../report/verify-table.ts'
+import { renderDifference, summariseDifference } from '../../report/terminal/verify-table.ts'
 import type { Bindings } from '../../run/inputs.ts'
 import type { Provider } from '../../run/protocol.ts'
 import { verify } from '../../run/verify.ts'

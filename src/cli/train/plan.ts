@@ -1,7 +1,7 @@
 /** What a run is about to do: its settings, worked out against its data and its network. */
 import type { Graph } from '../../ir/graph.ts'
 import { totalsOf } from '../../passes/compile.ts'
-import type { PlannedUpdates, TrainingPlan } from '../../report/training-plan.ts'
+import type { PlannedUpdates, TrainingPlan } from '../../report/terminal/training-plan.ts'
 import { type DataSet, policyOf, type Recipe, sparse, stepsPerEpoch } from '../../train/index.ts'
 import type { Settings } from './settings.ts'
 

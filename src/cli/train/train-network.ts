@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Failure } from '../../ir/failure.ts'
 import type { Graph } from '../../ir/graph.ts'
 import type { Masks } from '../../masks/mask.ts'
-import { describeEpoch } from '../../report/training-table.ts'
+import { describeEpoch } from '../../report/terminal/training-table.ts'
 import { formatPercent, formatSeconds } from '../../report/units.ts'
 import {
   type Backend,

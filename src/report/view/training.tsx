@@ -2,9 +2,11 @@
 import type { VNode } from 'preact'
 import { printable } from '../../ir/printable.ts'
 import { curvesOf } from '../curves.ts'
+import { isNoise } from '../speeds.ts'
 import type { NetworkFigures, TrainingReport } from '../training.ts'
-import { describeSpeeds, describeTest, describeValidation, formatAccuracy, networkColumns } from '../training-table.ts'
+import { describeSpeeds, describeTest, describeValidation, networkColumns } from '../training-words.ts'
 import {
+  formatAccuracy,
   formatBytes,
   formatChange,
   formatCount,
@@ -16,7 +18,7 @@ import {
 import { LayerMap } from './layer-map.tsx'
 import { LineChart } from './line-chart.tsx'
 import { type Card, Section, Text } from './parts.tsx'
-import { isNoise, Speed } from './speed.tsx'
+import { Speed } from './speed.tsx'
 import { type Column, Table } from './table.tsx'
 
 /** What became of the dense network: its accuracy, size and speed. */
@@ -56,10 +58,10 @@ export const Training = ({ training }: { readonly training: TrainingReport }): V
         <Text tone="soft">{printable(how)}</Text>
         <Table
           label="Networks"
-          columns={networkColumns.map(({ title, align, cell }): Column<NetworkFigures> => ({
+          columns={networkColumns.map(({ title, cell, numeric = false }): Column<NetworkFigures> => ({
             title,
             cell: (network) => printable(cell(network)),
-            numeric: align === 'right',
+            numeric,
           }))}
           rows={networks}
         />

@@ -1,10 +1,9 @@
 /** What happened, and whether to trust it, in the first sentences of a report. */
 import type { Results } from '../results.ts'
 import type { TrainingReport } from '../training.ts'
-import { formatAccuracy } from '../training-table.ts'
-import { formatCount, formatError, formatRelativeChange, plural } from '../units.ts'
-import { describeUnseen } from '../verify-table.ts'
-import { speedSentence } from './speed.tsx'
+import { speedSentence } from '../speeds.ts'
+import { formatAccuracy, formatCount, formatError, formatRelativeChange, plural } from '../units.ts'
+import { describeUnseen } from '../unseen.ts'
 
 export interface Verdict {
   /** `doubt`: nothing speaks against the result, but not enough for it. */

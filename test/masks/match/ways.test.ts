@@ -6,7 +6,7 @@ import { makeNode } from '../../../src/ir/make-node.ts'
 import { type Tensor, tensorOf } from '../../../src/ir/tensor.ts'
 import { tensorType } from '../../../src/ir/type.ts'
 import { summariseMatching } from '../../../src/masks/match/index.ts'
-import { matchNotes } from '../../../src/report/match-table.ts'
+import { matchNotes } from '../../../src/report/matching.ts'
 import { graphOf } from '../nets.ts'
 import { bits, entry, keptOf, maskEntry, matched, type Numbers, real, reals, turned, waysOf } from './files.ts'
 

@@ -1,12 +1,12 @@
 /** Facts about a model for a terminal. */
-import type { Inspection, LayerFacts } from '../passes/inspect.ts'
-import { countBins, renderBars } from './histogram.ts'
-import { reasonMeanings, shortReasons, totalReasons } from './reasons.ts'
-import { formatRanges } from './ranges.ts'
+import type { Inspection, LayerFacts } from '../../passes/inspect.ts'
+import { countBins, renderBars } from '../histogram.ts'
+import { reasonMeanings, shortReasons, totalReasons } from '../reasons.ts'
+import { formatRanges } from '../ranges.ts'
 import type { Style } from './style.ts'
 import { renderTable } from './table.ts'
-import { describeSizes } from './totals.ts'
-import { formatBytes, formatCount, formatPercent } from './units.ts'
+import { describeSizes } from '../totals.ts'
+import { formatBytes, formatCount, formatPercent } from '../units.ts'
 
 const histogramBins = 12
 

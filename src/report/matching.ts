@@ -1,7 +1,5 @@
-/** Which mask was found to belong to which weight, for a terminal and for the report. */
+/** Which mask was found to belong to which weight, in words. */
 import type { MatchedMask, MatchSummary } from '../masks/match/index.ts'
-import type { Style } from './style.ts'
-import { type Column, renderTable } from './table.ts'
 import { formatPercent, plural } from './units.ts'
 
 const ways: Readonly<Record<MatchedMask['way'], string>> = {
@@ -48,25 +46,6 @@ export const matchNotes = ({ matched, unmasked, notes }: MatchSummary): Readonly
     ...(names.length === 0 ? [] : [`No mask for ${plural(names.length, 'prunable weight')}: ${names.join(', ')}.`]),
     ...notes,
   ]
-}
-
-/** How the columns of `matchTitles` fit a terminal. */
-const matchFits: ReadonlyArray<Omit<Column, 'title'>> = [
-  { fit: 'name' },
-  { spare: 3 },
-  { align: 'right', spare: 2 },
-  { fit: 'name' },
-  { spare: 4 },
-  { fit: 'name', spare: 5 },
-  { spare: 1 },
-  { spare: 6 },
-]
-
-export const renderMatching = (summary: MatchSummary, style: Style): string => {
-  const columns = matchTitles.map((title, at) => ({ title, ...matchFits[at] }))
-  return [renderTable(columns, matchRows(summary), style), ...matchNotes(summary).map(style.dim)]
-    .filter((block) => block !== '')
-    .join('\n')
 }
 
 /** One line on the whole: how many found their weights, and how. */

@@ -6,7 +6,7 @@ import {
   differencesOf,
   type RunColumn,
   runColumns,
-} from './comparison.ts'
+} from '../comparison.ts'
 import type { Style } from './style.ts'
 import { type Column, renderTable } from './table.ts'
 

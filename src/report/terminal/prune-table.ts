@@ -1,8 +1,8 @@
 /** A channel selection for a terminal. */
-import type { Pruned } from '../passes/prune.ts'
+import type { Pruned } from '../../passes/prune.ts'
 import type { Style } from './style.ts'
 import { renderTable } from './table.ts'
-import { formatPercent, plural } from './units.ts'
+import { formatPercent, plural } from '../units.ts'
 
 export const renderPruned = (pruned: Pruned, style: Style): string => {
   const rows = pruned.groups.map((group) => {

@@ -1,17 +1,20 @@
 /** The outcome of a verification for a terminal. */
-import type { CaseDifference, Difference, Unseen } from '../run/verify.ts'
-import type { OutputDifference } from '../run/compare.ts'
+import type { CaseDifference, Difference } from '../../run/verify.ts'
+import type { OutputDifference } from '../../run/compare.ts'
 import type { Style } from './style.ts'
 import { renderTable } from './table.ts'
 import { shorten } from './width.ts'
-import { describeSizes } from './totals.ts'
-import { formatError, formatPercent, plural } from './units.ts'
+import { describeSizes } from '../totals.ts'
+import { describeUnseen, unseenReasons } from '../unseen.ts'
+import { formatError, formatPercent, plural } from '../units.ts'
+
+const shortName = (output: string): string => shorten(output, 40)
 
 /** Whether the models agree, how far they lie apart, on what was tried; and what could not be seen. */
 export const summariseDifference = (difference: Difference, style: Style): string => {
   const { equal, vacuous, cases, unseen, runtime, provider } = difference
   const tried = `${plural(cases.length, 'case')}, ${runtime} on ${provider}`
-  const doubts = describeUnseen(unseen)
+  const doubts = describeUnseen(unseen, shortName)
   if (equal && vacuous) return `${style.yellow(`verified nothing: ${doubts || 'there is no output'}`)} (${tried}).`
   const verdict = equal ? style.green('verified') : style.red('different')
   const doubt = doubts === '' ? '' : ` ${style.yellow(`Not seen: ${doubts}.`)}`
@@ -27,21 +30,6 @@ const describeWorst = ({ worst, cases }: Difference): string => {
   const when = [caseName(cases[worst.case]), output.note].filter((part) => part !== '').join(': ')
   const within = cases.filter(({ outputs }) => outputs.every((o) => o.rounding === undefined)).length
   return `${figure} in ${output.name} (${when}), ${within} of ${cases.length} within ${formatError(output.tolerance)}, `
-}
-
-const reasons: Readonly<Record<Unseen['why'], string>> = {
-  empty: 'is empty',
-  zero: 'is zero',
-  'not finite': 'has no finite number',
-  constant: 'is the same for all inputs tried',
-  saturated: 'is saturated, only 0, 1 and -1',
-}
-
-/** Outputs of which agreement proves little, and why: `y is the same for all inputs tried`. */
-export const describeUnseen = (unseen: ReadonlyArray<Unseen>): string => {
-  const shown = unseen.slice(0, 3).map(({ output, why }) => `${shorten(output, 40)} ${reasons[why]}`)
-  const more = unseen.length - shown.length
-  return [...shown, ...(more > 0 ? [`${plural(more, 'more output')}`] : [])].join('; ')
 }
 
 const describeSkipped = ({ skipped }: Difference): string =>
@@ -64,7 +52,7 @@ const caseName = (one: CaseDifference | undefined): string => {
 /** One row for each output: the case in which it lies furthest apart. */
 export const renderDifference = (difference: Difference, style: Style): string => {
   const worst = new Map<string, { readonly output: OutputDifference; readonly where: string }>()
-  const doubts = new Map(difference.unseen.map(({ output, why }) => [output, reasons[why]]))
+  const doubts = new Map(difference.unseen.map(({ output, why }) => [output, unseenReasons[why]]))
   for (const one of difference.cases) {
     const where = caseName(one)
     for (const output of one.outputs) {

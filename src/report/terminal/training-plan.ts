@@ -1,8 +1,8 @@
 /** What a training run is about to do, for a terminal. */
-import type { DataSet, Recipe } from '../train/index.ts'
+import type { DataSet, Recipe } from '../../train/index.ts'
 import type { Style } from './style.ts'
 import { renderTable } from './table.ts'
-import { formatBytes, formatCount, plural } from './units.ts'
+import { formatBytes, formatCount, formatValue, plural } from '../units.ts'
 
 /** Times at which masks change, or channels leave. */
 export interface PlannedUpdates {
@@ -85,15 +85,3 @@ const described = (entries: object): string =>
 
 /** `weightDecay` as people write it. */
 const words = (key: string): string => key.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
-
-/** A value of a recipe as people write it. */
-export const formatValue = (value: unknown): string => {
-  if (typeof value === 'number') return String(Number(value.toPrecision(4)))
-  if (Array.isArray(value)) return `[${value.map(formatValue).join(', ')}]`
-  if (typeof value === 'boolean') return value ? 'yes' : 'no'
-  if (value === null) return 'none'
-  if (typeof value !== 'object') return String(value)
-  return `{${Object.entries(value)
-    .map(([key, inner]) => `${key}: ${formatValue(inner)}`)
-    .join(', ')}}`
-}

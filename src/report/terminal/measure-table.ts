@@ -1,11 +1,11 @@
 /** Measured speed for a terminal. */
-import type { CompileReport } from '../passes/compile.ts'
-import type { Measurement } from '../run/measure.ts'
-import type { Quartiles } from '../run/statistics.ts'
+import type { CompileReport } from '../../passes/compile.ts'
+import type { Measurement } from '../../run/measure.ts'
+import type { Quartiles } from '../../run/statistics.ts'
 import type { Style } from './style.ts'
 import { renderTable } from './table.ts'
-import { describeSizes } from './totals.ts'
-import { formatCount, formatMilliseconds, formatPercent, formatRatio } from './units.ts'
+import { describeSizes } from '../totals.ts'
+import { formatCount, formatMilliseconds, formatPercent, formatRatio } from '../units.ts'
 
 const spread = ({ q1, q3 }: Quartiles, format: (value: number) => string): string => `${format(q1)} – ${format(q3)}`
 

@@ -1,9 +1,9 @@
 /** What a machine has of all that chasec can use, for a terminal. */
-import type { Failure } from '../ir/failure.ts'
-import type { ProviderReport, RuntimeReport } from '../run/providers.ts'
+import type { Failure } from '../../ir/failure.ts'
+import type { ProviderReport, RuntimeReport } from '../../run/providers.ts'
 import type { Style } from './style.ts'
 import { renderTable } from './table.ts'
-import { formatBytes, formatMilliseconds, plural } from './units.ts'
+import { formatBytes, formatMilliseconds, plural } from '../units.ts'
 
 /** One training backend, as trying it found it. */
 export interface CheckedBackend {

@@ -1,11 +1,11 @@
 /** A compile report for a terminal. */
-import type { CompileReport, LayerReport, Totals, Width } from '../passes/compile.ts'
-import { reasonMeanings, shortReasons, totalReasons } from './reasons.ts'
+import type { CompileReport, LayerReport, Width } from '../../passes/compile.ts'
+import { reasonMeanings, shortReasons, totalReasons } from '../reasons.ts'
 import type { Style } from './style.ts'
 import { renderTable } from './table.ts'
-import { adviceLeftOutLine, adviceLine } from './reasons.ts'
-import { describeReached, describeSizes } from './totals.ts'
-import { formatBytes, formatChange, formatCount, formatRelativeChange, plural } from './units.ts'
+import { adviceLeftOutLine, adviceLine } from '../reasons.ts'
+import { describeReached, describeSizes, totalRows } from '../totals.ts'
+import { formatChange, formatCount, formatRelativeChange, plural } from '../units.ts'
 
 /** Opaque nodes beyond this many are counted, not listed. */
 const listedNodes = 10
@@ -16,20 +16,6 @@ export const renderCompileReport = (report: CompileReport, style: Style): string
     .map((render) => render(report, style))
     .filter((block) => block !== '')
     .join('\n\n')
-
-interface Total {
-  readonly name: string
-  readonly of: keyof Totals
-  readonly format: (value: number) => string
-}
-
-/** The figures of a model that compiling is meant to bring down, and how they are written. */
-export const totalRows: ReadonlyArray<Total> = [
-  { name: 'nodes', of: 'nodes', format: String },
-  { name: 'parameters', of: 'parameters', format: formatCount },
-  { name: 'MACs', of: 'macs', format: formatCount },
-  { name: 'weight bytes', of: 'bytes', format: formatBytes },
-]
 
 const renderTotals = (report: CompileReport, style: Style): string => {
   const rows = totalRows.map(({ name, of, format }) => {

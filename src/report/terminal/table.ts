@@ -1,5 +1,5 @@
 /** Tables for terminals: columns two spaces apart, a bold head, no rules, and no wider than the terminal. */
-import { printable } from '../ir/printable.ts'
+import { printable } from '../../ir/printable.ts'
 import type { Style } from './style.ts'
 import { shorten, widthOf, wrapWords } from './width.ts'
 
