@@ -119,7 +119,7 @@ const notRun: ReadonlyArray<readonly [pattern: RegExp, reason: string]> = [
   [/^npm run /, 'is run by itself, and takes longer than a test may'],
   [/^docker /, 'no Docker image of Triton is here'],
   [/^(serve|curl) /, 'no server is here; test/serving.test.ts asks one'],
-  [/--provider cuda/, 'no CUDA is here'],
+  [/--provider cuda|--install-cuda|--print-env|^node your-program/, 'no CUDA is here, and it is large'],
   [/--build-tfjs-node|tensorflow-cpu/, 'builds with a C++ compiler for minutes; CI does'],
 ]
 

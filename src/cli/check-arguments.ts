@@ -75,10 +75,11 @@ const problemsOfCommand = (command: Command, args: ReadonlyArray<string>): Reado
       problems.push(wrong(labelOf(option), argumentOf(option), 'nothing', `${sentence(option.description)}.`))
     }
     if (option instanceof DependentOption && given.has(option) && !unknown) {
-      const other = optionOf(command, option.needs)
-      if (other !== undefined && !given.has(other)) {
-        const help = `Give ${option.needs} too, or leave ${labelOf(option)} out.`
-        problems.push(wrong(labelOf(option), `${option.needs} beside it`, 'it alone', help))
+      const others = option.needs.flatMap((name) => optionOf(command, name) ?? [])
+      if (others.length > 0 && !others.some((other) => given.has(other))) {
+        const names = others.map(labelOf).join(' or ')
+        const help = `Give ${names} too, or leave ${labelOf(option)} out.`
+        problems.push(wrong(labelOf(option), `${names} beside it`, 'it alone', help))
       }
     }
   }
@@ -86,7 +87,7 @@ const problemsOfCommand = (command: Command, args: ReadonlyArray<string>): Reado
   return [...problems, ...problemsOfOperands(command, operands, certain)]
 }
 
-/** Of options that say the same in other ways exactly one is given. */
+/** Of options that exclude each other exactly one is given, or none where they may all be left out. */
 const problemsOfAlternatives = (command: Command, given: ReadonlySet<Option>): ReadonlyArray<Failure> => {
   const groups = new Map<string, AlternativeOption[]>()
   for (const option of command.options) {
@@ -97,7 +98,7 @@ const problemsOfAlternatives = (command: Command, given: ReadonlySet<Option>): R
   }
   return [...groups].flatMap(([group, options]) => {
     const found = options.filter((option) => given.has(option)).map(labelOf)
-    if (found.length === 1) return []
+    if (found.length === 1 || (found.length === 0 && options.every(({ mayLack }) => mayLack))) return []
     const names = options.map(labelOf).join(', ')
     const help = found.length === 0 ? `${fullName(command)} --help says what each does.` : 'Leave all but one out.'
     return [wrong(group, `one of ${names}`, found.length === 0 ? 'nothing' : found.join(' and '), help)]

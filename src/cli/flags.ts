@@ -10,21 +10,23 @@ export interface CommonFlags {
   readonly quiet?: true
 }
 
-/** An option that says something only beside another, `needs`, where a command has that. */
+/** An option that says something only beside another, one of `needs`, where a command has one of them. */
 export class DependentOption extends Option {
-  readonly needs: string
-  constructor(flags: string, description: string, needs: string) {
+  readonly needs: ReadonlyArray<string>
+  constructor(flags: string, description: string, ...needs: ReadonlyArray<string>) {
     super(flags, description)
     this.needs = needs
   }
 }
 
-/** An option of several that say the same in other ways: a command takes exactly one of a `group`. */
+/** An option of several that exclude each other: a command takes exactly one of a `group`, or at most one where it `mayLack`. */
 export class AlternativeOption extends Option {
   readonly group: string
-  constructor(flags: string, description: string, group: string) {
+  readonly mayLack: boolean
+  constructor(flags: string, description: string, group: string, mayLack = false) {
     super(flags, description)
     this.group = group
+    this.mayLack = mayLack
   }
 }
 
@@ -37,8 +39,9 @@ const dryRunDescription = 'do all but write: say what would be written, with the
 
 export const dryRunOption = (): Option => new Option('--dry-run', dryRunDescription)
 
-/** For commands that write only where another option says so. */
-export const dryRunBeside = (needs: string): Option => new DependentOption('--dry-run', dryRunDescription, needs)
+/** For commands that write only where another option, one of `needs`, says so. */
+export const dryRunBeside = (...needs: ReadonlyArray<string>): Option =>
+  new DependentOption('--dry-run', dryRunDescription, ...needs)
 
 export const progressOption = (): Option =>
   new Option('--progress', 'report progress on stderr even when it is not a terminal')

@@ -44,16 +44,33 @@ export const broken = (expected: string, found: string, subject = 'zip archive')
 
 /** The files of an archive in the order of its directory. */
 export const readZip = (bytes: Uint8Array): E.Either<TensorFileError, ReadonlyArray<ZipEntry>> => {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const directory = readDirectory(bytes, 0)
+  if (E.isLeft(directory)) return directory
+  const { records, start } = directory.right
+  return locate(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), bytes, records, start)
+}
+
+/** The directory of an archive and where it starts. */
+export interface ZipDirectory {
+  readonly records: ReadonlyArray<DirectoryRecord>
+  readonly start: number
+}
+
+/**
+ * The directory at the end of an archive of which `tail` is all but the first `before` bytes: of archives that are too large to be
+ * held. Places are counted from the start of the archive, {@link ZipDirectory.start} from that of the tail.
+ */
+export const readDirectory = (tail: Uint8Array, before: number): E.Either<TensorFileError, ZipDirectory> => {
+  const view = new DataView(tail.buffer, tail.byteOffset, tail.byteLength)
   const end = findEnd(view)
   if (end === undefined) return broken('a directory at its end', 'none')
-  const found = findDirectory(view, end)
+  const found = findDirectory(view, end, before)
   if (E.isLeft(found)) return found
   const { count, start, limit } = found.right
   const records: DirectoryRecord[] = []
   let at = start
   for (let i = 0; i < count; i++) {
-    const record = readRecord(view, bytes, at, limit)
+    const record = readRecord(view, tail, at, limit)
     if (E.isLeft(record)) return record
     records.push(record.right)
     at = record.right.next
@@ -64,7 +81,7 @@ export const readZip = (bytes: Uint8Array): E.Either<TensorFileError, ReadonlyAr
     if (names.has(name)) return broken('every name once', `${name} twice`)
     names.add(name)
   }
-  return locate(view, bytes, records, start)
+  return E.right({ records, start })
 }
 
 interface Directory {
@@ -75,7 +92,7 @@ interface Directory {
 }
 
 /** The directory that the end record at `end` describes, by itself or through the Zip64 records before it. */
-const findDirectory = (view: DataView, end: number): E.Either<TensorFileError, Directory> => {
+const findDirectory = (view: DataView, end: number, before: number): E.Either<TensorFileError, Directory> => {
   const count = view.getUint16(end + 10, true)
   const size = view.getUint32(end + 12, true)
   const start = view.getUint32(end + 16, true)
@@ -84,7 +101,7 @@ const findDirectory = (view: DataView, end: number): E.Either<TensorFileError, D
     if (view.getUint32(end + 4, true) !== 0 || view.getUint16(end + 8, true) !== count) {
       return broken('one part', 'one of several')
     }
-    if (start + size === end) return E.right({ count, start, limit: end })
+    if (start + size === before + end) return within({ count, start: start - before, limit: end })
   }
   const locator = end - locatorLength
   if (locator < 0 || view.getUint32(locator, true) !== locatorRecord) {
@@ -92,9 +109,9 @@ const findDirectory = (view: DataView, end: number): E.Either<TensorFileError, D
       ? broken('a Zip64 end record', 'none')
       : broken('a directory right before its end record', `${size} bytes at ${start}`)
   }
-  const at = uint64(view, locator + 8)
+  const at = uint64(view, locator + 8) - before
   const parts = view.getUint32(locator + 4, true) + view.getUint32(locator + 16, true)
-  if (at + end64Length > locator || view.getUint32(at, true) !== end64Record) {
+  if (at < 0 || at + end64Length > locator || view.getUint32(at, true) !== end64Record) {
     return broken('a Zip64 end record', `none at ${at}`)
   }
   const length = uint64(view, at + 4)
@@ -110,11 +127,15 @@ const findDirectory = (view: DataView, end: number): E.Either<TensorFileError, D
     (size === elsewhere32 || size === wideSize) &&
     (start === elsewhere32 || start === wide.start)
   if (!agrees) return broken('the same directory in both end records', 'two')
-  if (wide.start + wideSize !== at) {
+  if (wide.start + wideSize !== before + at) {
     return broken('a directory right before its end record', `${wideSize} bytes at ${wide.start}`)
   }
-  return E.right(wide)
+  return within({ ...wide, start: wide.start - before })
 }
+
+/** A directory, unless it starts before the bytes that are there. */
+const within = (directory: Directory): E.Either<TensorFileError, Directory> =>
+  directory.start < 0 ? broken('a directory of a few megabytes', 'a larger one') : E.right(directory)
 
 /** Above 2^53 it comes out rounded, and is beyond the end of any file all the same. */
 const uint64 = (view: DataView, at: number): number => Number(view.getBigUint64(at, true))
@@ -130,14 +151,17 @@ const findEnd = (view: DataView): number | undefined => {
   return undefined
 }
 
-interface DirectoryRecord {
+/** What the directory says of a file. */
+export interface DirectoryRecord {
   readonly name: string
   readonly rawName: Uint8Array
   readonly flags: number
+  /** 0: stored; 8: deflated. */
   readonly method: number
   readonly crc: number
   readonly compressed: number
   readonly size: number
+  /** Where its local header is. */
   readonly offset: number
   readonly next: number
 }

@@ -13,6 +13,7 @@ import {
   type RuntimeName,
   runtimeNames,
 } from './protocol.ts'
+import { cudaHelp } from './runtime/cuda.ts'
 import { builtWorker, startWorker, type Trouble, type WorkerProcess } from './worker-process.ts'
 
 /** Whether a provider works here, by running a small model on it. */
@@ -53,12 +54,11 @@ const runtimeHelp: Readonly<Record<RuntimeName, string>> = {
   'onnxruntime-web': 'Run `npm install onnxruntime-web`.',
 }
 
-const installHelp: Readonly<Record<Provider, string>> = {
-  cpu: 'Reinstall onnxruntime-web.',
-  cuda:
-    'On Linux x64 with an NVIDIA driver, CUDA 12 and cuDNN 9: run `npm rebuild onnxruntime-node --ignore-scripts=false`, ' +
-    'whose install script fetches the CUDA provider.',
-  webgpu:
+/** What to do where a provider does not work, for a reason that ONNX Runtime gave. */
+const installHelp: Readonly<Record<Provider, (reason: string) => string>> = {
+  cpu: () => 'Reinstall onnxruntime-web.',
+  cuda: (reason) => cudaHelp(reason),
+  webgpu: () =>
     'Install a graphics driver with Vulkan (Debian: libvulkan1 and mesa-vulkan-drivers or the driver of your GPU); ' +
     'VK_DRIVER_FILES can name its ICD file. Windows and macOS need only their usual graphics driver.',
 }
@@ -68,7 +68,7 @@ export const helpFor = {
     const help = runtimeHelp[wanted.at(-1) ?? 'onnxruntime-web']
     return runError(wanted.join(' or '), 'the package to be installed', found, help)
   },
-  provider: (provider: Provider, reason: string, help = installHelp[provider]): RunError =>
+  provider: (provider: Provider, reason: string, help = installHelp[provider](reason)): RunError =>
     runError(`provider ${provider}`, 'a provider that works on this machine', reason, help),
 } as const
 
@@ -119,7 +119,10 @@ const startWith = async (
   if (E.isLeft(answer)) {
     const { kind, message } = answer.left
     if (kind === 'missing') return failed(helpFor.missingPackage(runtimes, message))
-    return failed(runError(runtimes.join(' or '), 'ONNX Runtime to start', message, installHelp.cpu), kind === 'died')
+    return failed(
+      runError(runtimes.join(' or '), 'ONNX Runtime to start', message, installHelp.cpu(message)),
+      kind === 'died',
+    )
   }
   return failed(
     runError('the worker of src/run', `protocol ${protocolVersion}`, 'another one', 'Run `npm run build` again.'),
@@ -147,7 +150,6 @@ const probeOn = async (
   provider: Provider,
   timed: boolean,
 ): Promise<E.Either<Unusable, Probe>> => {
-  const help = installHelp[provider]
   if (!hello.backends.includes(provider)) {
     const reason = `only ${hello.backends.join(', ')} in ${runtimeName(hello)}`
     return E.left({
@@ -155,12 +157,14 @@ const probeOn = async (
       help:
         hello.runtime === 'onnxruntime-web'
           ? 'It takes onnxruntime-node: `npm install --ignore-scripts onnxruntime-node`.'
-          : help,
+          : installHelp[provider](reason),
     })
   }
   const answer = await worker.ask({ kind: 'probe', provider, timed }, startSeconds)
-  if (E.isLeft(answer)) return E.left({ reason: explain(answer.left, worker.log()), help })
-  return isProbe(answer.right) ? E.right(answer.right) : E.left({ reason: 'an answer that makes no sense', help })
+  const reason = E.isLeft(answer) ? explain(answer.left, worker.log()) : 'an answer that makes no sense'
+  return E.isRight(answer) && isProbe(answer.right)
+    ? E.right(answer.right)
+    : E.left({ reason, help: installHelp[provider](reason) })
 }
 
 /** Largest difference, relative to the largest value, that a provider's products may show; TF32 stays below. */
@@ -214,7 +218,9 @@ export const providers =
       if (E.isLeft(probed)) return probed
       const { report, output } = probed.right
       const wrong = output !== undefined && expected !== undefined && !agree(output, expected)
-      reports.push(wrong ? { provider, usable: false, reason: wrongProducts, help: installHelp[provider] } : report)
+      reports.push(
+        wrong ? { provider, usable: false, reason: wrongProducts, help: installHelp[provider](wrongProducts) } : report,
+      )
     }
     return E.right([...reports, cpu.right.report])
   }

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
 import { builtProgram } from '../disk/built-program.ts'
 import { cleanMessage, type RunError, runError } from './error.ts'
+import { cudaEnvironment } from './runtime/cuda.ts'
 import { isReply, type ProblemKind, type Request } from './protocol.ts'
 
 /** Why a request has no answer. `died` and `timeout` mean that the process is gone. */
@@ -84,7 +85,7 @@ export const startWorker = (worker: URL, env: Readonly<Record<string, string>>):
     child = fork(path, [], {
       serialization: 'advanced',
       execArgv: [],
-      env: { ...process.env, ...env },
+      env: { ...process.env, ...cudaEnvironment(process.env), ...env },
       stdio: ['ignore', logFile, logFile, 'ipc'],
     })
   } catch (error) {

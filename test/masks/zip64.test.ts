@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, it } from 'vitest'
 import { renderError } from '../../src/ir/failure.ts'
-import { readZip } from '../../src/masks/zip.ts'
+import { readDirectory, readZip } from '../../src/masks/zip.ts'
 import { contentOf } from '../../src/masks/zip-content.ts'
 import { little } from './checkpoint/assemble.ts'
 import { concat, crcOf, utf8, zip } from './files.ts'
@@ -104,6 +104,34 @@ const read = (bytes: Uint8Array): string => {
     })
     .join(' ')
 }
+
+describe('the end of an archive that is not held', () => {
+  it.each([
+    [
+      'with plain records',
+      zip([
+        { name: 'a', content },
+        { name: 'b', content, deflated: true },
+      ]),
+    ],
+    ['with Zip64', zip64()],
+  ])('gives the directory that the whole archive has, %s', (_, bytes) => {
+    const all = readDirectory(bytes, 0)
+    if (E.isLeft(all)) return expect.unreachable()
+    const { records, start } = all.right
+    for (const before of [1, start - 1, start]) {
+      const tail = readDirectory(bytes.subarray(before), before)
+      if (E.isLeft(tail)) return expect.unreachable()
+      expect(tail.right.start).toBe(start - before)
+      expect(tail.right.records.map(({ name, offset, size }) => [name, offset, size])).toEqual(
+        records.map(({ name, offset, size }) => [name, offset, size]),
+      )
+    }
+    for (let before = start + 1; before <= bytes.length; before++) {
+      expect(E.isLeft(readDirectory(bytes.subarray(before), before))).toBe(true)
+    }
+  })
+})
 
 describe('Zip64', () => {
   it('has what does not fit in its own records', () => {

@@ -439,11 +439,11 @@ describe('providers', () => {
     const reports = right(await providers()())
     expect(reports.map((r) => r.provider)).toEqual(['cuda', 'webgpu', 'cpu'])
     expect(reports.at(-1)).toMatchObject({ usable: true })
-    const remedies = { cuda: 'CUDA 12 and cuDNN 9', webgpu: 'Vulkan', cpu: 'onnxruntime-node' }
+    const remedies = { cuda: /--install-cuda|NVIDIA driver|Linux on x64/, webgpu: /Vulkan/, cpu: /onnxruntime-node/ }
     for (const { provider, usable, reason, help } of reports) {
       if (usable) continue
       expect(reason?.length).toBeGreaterThan(10)
-      expect(help).toContain(remedies[provider])
+      expect(help).toMatch(remedies[provider])
       const error = left(await openRunner({ provider })())
       expect(error).toMatchObject({ subject: `provider ${provider}`, help })
     }
@@ -453,7 +453,7 @@ describe('providers', () => {
     const worker = fakeWorker('cpu-only', 'process.exit(1)')
     const error = left(await openRunner({ provider: 'cuda', worker })())
     expect(error.found).toContain('only cpu')
-    expect(error.help).toContain('CUDA 12')
+    expect(error.help).toMatch(/--install-cuda|Linux on x64/)
   })
 
   it('takes cuda first, webgpu only when it beats the CPU, and says why', () => {

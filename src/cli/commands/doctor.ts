@@ -7,14 +7,26 @@ import { planBuild } from '../../train/backend/build-plan.ts'
 import { type BuiltAddon, compileAddon, installAddon } from '../../train/backend/build-tfjs-node.ts'
 import { attemptAlone } from '../doctor/attempt-alone.ts'
 import { examine } from '../doctor/checkup.ts'
-import { type CommonFlags, DependentOption, jsonOption, progressOption, quietOption } from '../flags.ts'
+import { type CudaFlags, installCudaHere, printEnvironment, removeCudaHere } from '../doctor/cuda/command.ts'
+import {
+  AlternativeOption,
+  type CommonFlags,
+  DependentOption,
+  dryRunBeside,
+  jsonOption,
+  progressOption,
+  quietOption,
+} from '../flags.ts'
 import { uninterrupted } from '../interrupt.ts'
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
 import type { Terminal } from '../terminal.ts'
 
-interface DoctorFlags extends CommonFlags {
+interface DoctorFlags extends CommonFlags, CudaFlags {
+  readonly installCuda?: true
+  readonly removeCuda?: true
+  readonly printEnv?: true
   readonly buildTfjsNode?: true
   readonly python?: string
   readonly force?: true
@@ -31,22 +43,55 @@ Examples:
       Builds TensorFlow's addon for Node against the TensorFlow of Python (Linux; needs a C++ compiler and make). The
       addon uses that TensorFlow where it is; build anew when it has moved or changed.
 
-Exit codes: 0 all that chasec needs is there, even if extras are missing; 1 something that it needs is missing; 2 bad usage,
-or the addon could not be built.`
+  $ chasec doctor --install-cuda
+      Fetches ONNX Runtime's CUDA provider and NVIDIA's libraries (1.6 GB, 2.5 GB unpacked) from Python's package index into
+      ~/.local/share/chasec/cuda and links onnxruntime-node to them (Linux on x64). No root, no Python; the driver is not among it.
+      chasec finds them by itself; for sessions of other programs: eval "$(chasec doctor --print-env)".
+
+Exit codes: 0 all that chasec needs is there, even if extras are missing; 1 something that it needs is missing, or the provider
+does not load for another reason than a missing driver; 2 bad usage, or what was to be built or installed could not be.`
 
 export const doctorCommand = (run: RunCommand): Command =>
   new Command('doctor')
     .description('Tells what of all that chasec can use works on this machine, why not, and how to get it.')
-    .option('--build-tfjs-node', 'build the addon of @tensorflow/tfjs-node against the TensorFlow of Python')
+    .addOption(action('--install-cuda', "fetch ONNX Runtime's CUDA provider and NVIDIA's libraries, without root"))
+    .addOption(action('--remove-cuda', 'remove them again'))
+    .addOption(action('--print-env', 'print what a shell has to evaluate so that other programs find them'))
+    .addOption(
+      new DependentOption(
+        '--dir <folder>',
+        'where they are, instead of $XDG_DATA_HOME/chasec/cuda/VERSION',
+        '--install-cuda',
+        '--remove-cuda',
+      ),
+    )
+    .addOption(
+      new DependentOption(
+        '--index-url <url>',
+        "the index of Python packages, instead of pip's (PIP_INDEX_URL, pip.conf, pypi.org)",
+        '--install-cuda',
+      ),
+    )
+    .addOption(dryRunBeside('--install-cuda', '--remove-cuda'))
+    .addOption(action('--build-tfjs-node', 'build the addon of @tensorflow/tfjs-node against the TensorFlow of Python'))
     .addOption(building('--python <program>', 'the Python whose TensorFlow it is (default: python3)'))
     .addOption(building('--force', 'build even if the backend works'))
     .addOption(jsonOption())
     .addOption(quietOption())
     .addOption(progressOption())
     .addHelpText('after', examples)
-    .action((flags: DoctorFlags) =>
-      run(flags, (terminal) => (flags.buildTfjsNode ? buildAddon : reportMachine)(terminal, flags)),
-    )
+    .action((flags: DoctorFlags) => run(flags, (terminal) => workOf(flags)(terminal, flags)))
+
+/** What the doctor does besides looking: one thing at a time. */
+const action = (flags: string, description: string): AlternativeOption =>
+  new AlternativeOption(flags, description, 'what to do', true)
+
+const workOf = (flags: DoctorFlags): ((terminal: Terminal, flags: DoctorFlags) => ReturnType<typeof reportMachine>) => {
+  if (flags.installCuda) return installCudaHere
+  if (flags.removeCuda) return removeCudaHere
+  if (flags.printEnv) return printEnvironment
+  return flags.buildTfjsNode ? buildAddon : reportMachine
+}
 
 const building = (flags: string, description: string): DependentOption =>
   new DependentOption(flags, `with --build-tfjs-node: ${description}`, '--build-tfjs-node')
