@@ -261,13 +261,6 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: joining,
   },
   {
-    guard: 'a mask of samples and heads has them where the operator takes them from',
-    file: 'src/passes/join-attention.ts',
-    from: 'sameShape(ofRank(shape, 4), whole) && ',
-    to: '',
-    tests: joining,
-  },
-  {
     guard: 'a projection makes queries, keys and values of each place, with a bias for each of their channels',
     file: 'src/passes/join-attention.ts',
     from: 'sameShape(graph.constants.get(bias)?.shape, [columns]) &&',
@@ -609,6 +602,27 @@ const mutants: ReadonlyArray<Mutant> = [
     from: '!isStatic(dim) && !to.includes(dim)',
     to: '!isStatic(dim)',
     tests: 'test/passes/fuse-reshape.test.ts',
+  },
+  {
+    guard: 'a mask of groups is read as it was only where that is its shape beside all heads',
+    file: 'src/passes/join-attention.ts',
+    from: 'shape.length < 5 && sameShape(ofRank(shape, 4), whole)',
+    to: 'shape.length < 5',
+    tests: joining,
+  },
+  {
+    guard: 'a head that shares keys goes by itself, with its places',
+    file: 'src/passes/channel-elimination/relate.ts',
+    from: 'cover(`out ${outputAxis}`, target, sizes.output, heads, outer)',
+    to: 'void heads',
+    tests: attention,
+  },
+  {
+    guard: 'a mask for each head is one for each head of groups',
+    file: 'src/ir/ops/attention.ts',
+    from: 'isGrouped && heads !== 1 && heads !== q.right.heads',
+    to: 'isGrouped && heads !== 1',
+    tests: joining,
   },
   {
     guard: 'no more channels are told apart than the size of a model explains',

@@ -7,11 +7,12 @@
  * groups.
  */
 import * as E from 'fp-ts/lib/Either.js'
-import { onlyReader, producersOf, soleProducer } from '../ir/analysis.ts'
+import { freshNames, onlyReader, producersOf, soleProducer } from '../ir/analysis.ts'
+import { reshaped } from '../ir/evaluate.ts'
 import { type Graph, withParts } from '../ir/graph.ts'
 import { shapeOf } from '../ir/links.ts'
 import { makeNode } from '../ir/make-node.ts'
-import type { Node, ValueId } from '../ir/op.ts'
+import type { Node, Rewrite, ValueId } from '../ir/op.ts'
 import { Add } from '../ir/ops/add.ts'
 import { And } from '../ir/ops/and.ts'
 import { Attention } from '../ir/ops/attention.ts'
@@ -22,13 +23,14 @@ import { MatMul } from '../ir/ops/mat-mul.ts'
 import { MatMulInteger } from '../ir/ops/mat-mul-integer.ts'
 import * as microsoft from '../ir/ops/microsoft/index.ts'
 import { Mul } from '../ir/ops/mul.ts'
+import { canonicalTarget, Reshape } from '../ir/ops/reshape.ts'
 import { Split } from '../ir/ops/split.ts'
 import { Unsqueeze } from '../ir/ops/unsqueeze.ts'
 import { Where } from '../ir/ops/where.ts'
 import { isOp } from '../ir/registry.ts'
-import { elements, materialize } from '../ir/tensor.ts'
-import { type Dim, isStatic, sameShape, type Shape } from '../ir/type.ts'
-import { findAttention, type Found, inner, isCausal, isCounted, numberIn, type Scores } from './find-attention.ts'
+import { elements, int64s, materialize, type Tensor } from '../ir/tensor.ts'
+import { type Dim, isStatic, sameShape, type Shape, staticShape } from '../ir/type.ts'
+import { findAttention, type Found, inner, isCausal, isCounted, numberIn } from './find-attention.ts'
 import type { Pass } from './pass.ts'
 
 const ofMicrosoft: ReadonlyArray<string> = [
@@ -50,15 +52,15 @@ const ofRank = (shape: Shape, rank: number): Shape => [
   ...shape,
 ]
 
-/** The shape `[batch, heads, queries, keys]` of what meets scores; undefined where heads differ in both axes that scores have for them. */
-const besideScores = (graph: Graph, value: ValueId, scores: Scores): Shape | undefined => {
+/** The shape `[batch, heads, queries, keys]` of what meets scores; undefined where it differs for some in an axis of groups only. */
+const besideScores = (graph: Graph, value: ValueId, { scores, heads }: Found): Shape | undefined => {
   const [shape, whole] = [shapeOf(graph.types.get(value)), shapeOf(graph.types.get(scores.q))]
   if (shape === undefined || whole === undefined) return undefined
   const [batch = 1, ...others] = ofRank(shape, whole.length)
   if (whole.length === 4) return [batch, ...others]
   const [shared = 1, repeated = 1, ...places] = others
-  if (shared !== 1 && repeated !== 1) return undefined
-  return [batch, shared === 1 ? repeated : shared, ...places]
+  const own = isStatic(shared) && isStatic(repeated) ? shared * repeated : undefined
+  return own === 1 || own === heads ? [batch, own, ...places] : undefined
 }
 
 /** Whether a shape is that of numbers for each query and key, for each sample and each head or for all of them. */
@@ -71,8 +73,43 @@ const isForScores = (shape: Shape | undefined, { heads, sizes }: Found): boolean
   )
 }
 
+/** A value, and what makes it. */
+interface WithHeads extends Rewrite {
+  readonly value: ValueId
+}
+
+/** What is added to scores of groups, or says which of them count, as a value of the shape that it has beside heads. */
+const withHeads = (
+  graph: Graph,
+  value: ValueId,
+  whole: Shape,
+  { last }: Found,
+  fresh: (hint: string) => ValueId,
+): WithHeads | undefined => {
+  const none = { nodes: [], constants: new Map<ValueId, Tensor>() }
+  const from = shapeOf(graph.types.get(value)) ?? []
+  const isSo = (shape: Shape): boolean => shape.length < 5 && sameShape(ofRank(shape, 4), whole)
+  if (isSo(from)) return { ...none, value }
+  const constant = graph.constants.get(value)
+  const output = fresh(`${last.outputs[0] ?? ''}_mask`)
+  if (constant !== undefined) {
+    const shape = staticShape(whole)
+    return shape && { ...none, value: output, constants: new Map([[output, reshaped(materialize(constant), shape)]]) }
+  }
+  // What an axis was put into, or was split, is read as it was.
+  const maker = soleProducer(graph, value)
+  const source = isOp(maker, Reshape) || isOp(maker, Unsqueeze) ? (maker.inputs[0] ?? '') : value
+  const given = shapeOf(graph.types.get(source)) ?? from
+  if (isSo(given)) return { ...none, value: source }
+  const target = canonicalTarget(given, whole)
+  if (target === undefined) return undefined
+  const name = fresh(`${output}_shape`)
+  const node = makeNode(Reshape, [source, name], [output], { allowzero: 0 })
+  return { value: output, nodes: [node], constants: new Map([[name, int64s(target)]]) }
+}
+
 /** ONNX's own operator, if it computes that. */
-const asAttention = (graph: Graph, found: Found): Node | undefined => {
+const asAttention = (graph: Graph, found: Found, fresh: (hint: string) => ValueId): Rewrite | undefined => {
   const { q, k, v, heads, shared, scores, sizes, keeps, last } = found
   if (q.rank !== k.rank || k.rank !== v.rank || scores.added.length > 1) return undefined
   let mask = scores.added[0] ?? ''
@@ -90,22 +127,18 @@ const asAttention = (graph: Graph, found: Found): Node | undefined => {
       mask = own
     } else mask = scores.takes
   } else if (keeps !== undefined) return undefined
-  const whole = besideScores(graph, mask, scores)
-  if ((shapeOf(graph.types.get(mask))?.length ?? 0) > 4) {
-    const wider = soleProducer(graph, mask)
-    if (!isOp(wider, Unsqueeze)) return undefined
-    mask = wider.inputs[0] ?? ''
-  }
-  const shape = shapeOf(graph.types.get(mask)) ?? []
-  const fits = shape.length > 1 && sameShape(ofRank(shape, 4), whole) && isForScores(whole, found)
-  if (mask !== '' && !fits) return undefined
+  const whole = mask === '' ? undefined : besideScores(graph, mask, found)
+  const given = whole && withHeads(graph, mask, whole, found, fresh)
+  const isWhole = (shapeOf(graph.types.get(mask))?.length ?? 0) > 1 && isForScores(whole, found)
+  if (mask !== '' && (given === undefined || !isWhole)) return undefined
   const scale = scaleOf(found)
   // An attribute is a float32.
   if (scale !== undefined && Math.fround(scale) !== scale) return undefined
   const counts = q.rank === 3 ? { q_num_heads: heads, kv_num_heads: shared } : {}
   const attrs = { ...counts, scale, is_causal: causal ? 1 : 0 }
-  const inputs = [q.value, k.value, v.value, ...(mask === '' ? [] : [mask])]
-  return makeNode(Attention, inputs, last.outputs, attrs, scores.name)
+  const inputs = [q.value, k.value, v.value, ...(given === undefined ? [] : [given.value])]
+  const node = makeNode(Attention, inputs, last.outputs, attrs, scores.name)
+  return { nodes: [...(given?.nodes ?? []), node], constants: given?.constants ?? new Map<ValueId, Tensor>() }
 }
 
 /** What is added for keys that a mask leaves out, if it is that. */
@@ -166,7 +199,7 @@ const asMicrosoft = (graph: Graph, found: Found, names: ReadonlySet<string>): No
   const given = masks.filter((mask) => mask !== undefined)
   if (biases.length > 1 || given.length > 1) return undefined
   const [bias = ''] = biases
-  const shape = besideScores(graph, bias, scores)
+  const shape = besideScores(graph, bias, found)
   const fits = sameShape(shapeOf(graph.types.get(bias)), shape) && isForScores(shape, found)
   if (bias !== '' && !fits) return undefined
   const type = graph.types.get(q.value)
@@ -282,14 +315,19 @@ export const joinAttention = (names: ReadonlySet<string>): Pass => ({
 })
 
 const joined = (graph: Graph, names: ReadonlySet<string>): Graph => {
-  const whole = new Map<Node, Node>()
+  const whole = new Map<Node, ReadonlyArray<Node>>()
+  const constants = new Map(graph.constants)
+  const fresh = freshNames(graph)
   for (const node of graph.nodes) {
     const found = findAttention(graph, node)
     if (found === undefined) continue
     const isMicrosoft = ofMicrosoft.some((name) => names.has(name))
-    const own = names.has(Attention.name) ? asAttention(graph, found) : undefined
-    const made = own ?? (isMicrosoft ? asMicrosoft(graph, found, names) : undefined)
+    const own = names.has(Attention.name) ? asAttention(graph, found, fresh) : undefined
+    const other = own === undefined && isMicrosoft ? asMicrosoft(graph, found, names) : undefined
+    const made = own?.nodes ?? (other && [other])
     if (made !== undefined) whole.set(found.last, made)
+    for (const [name, tensor] of own?.constants ?? []) constants.set(name, tensor)
   }
-  return whole.size === 0 ? graph : withParts(graph, { nodes: graph.nodes.map((node) => whole.get(node) ?? node) })
+  if (whole.size === 0) return graph
+  return withParts(graph, { nodes: graph.nodes.flatMap((node) => whole.get(node) ?? [node]), constants })
 }

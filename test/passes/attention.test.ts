@@ -426,6 +426,9 @@ describe('keys and values that several heads share', () => {
   }
   test('go as whole groups, and by places', async () => {
     expect(await widths({ o: ofHeads(0, 1) })).toBe('16 -> 16, 16 -> 8, 16 -> 8, 16 -> 16')
+    // As many heads of each group, in the same places.
+    expect(await widths({ o: ofHeads(1, 3) })).toBe('16 -> 16, 16 -> 16, 16 -> 16, 16 -> 16')
+    expect(await widths({ o: ofHeads(1, 3), v: [0, 9] })).toBe('16 -> 16, 16 -> 16, 16 -> 14, 14 -> 16')
     // One head of a group alone stays.
     expect(await widths({ o: ofHeads(1) })).toBe('16 -> 32, 16 -> 16, 16 -> 16, 32 -> 16')
     expect(await widths({ q: ofPlaces(0, 3), v: [1, 9] })).toBe('16 -> 24, 16 -> 12, 16 -> 14, 28 -> 16')

@@ -184,6 +184,7 @@ const standard = (
   attrs: { readonly is_causal?: number } = {},
   mask?: (b: GraphBuilder) => string,
   inputs: Record<string, Shape> = {},
+  unread: ReadonlyArray<number> = [],
 ): Graph =>
   buildGraph(
     { x: ['N', length, 16], ...inputs },
@@ -200,12 +201,13 @@ const standard = (
       const operands = [apart('q', width, q), apart('k', kept, q), apart('v', kept, v), ...(mask ? [mask(b)] : [])]
       const counts = rank === 3 ? { q_num_heads: heads, kv_num_heads: shared } : {}
       const y = b.op(ops.Attention, operands, { ...counts, ...attrs })
-      if (rank === 3) return [linear(b, 'o', y, [width, 16], [])]
+      const rows = { rows: unread }
+      if (rank === 3) return [b.op(ops.MatMul, [y, b.weight('o', [width, 16], rows)])]
       const merged = b.op(ops.Reshape, [
         b.op(ops.Transpose, [y], { perm: [0, 2, 1, 3] }),
         b.ints('merged', [0, 0, width]),
       ])
-      return [linear(b, 'o', merged, [width, 16], [])]
+      return [b.op(ops.MatMul, [merged, b.weight('o', [width, 16], rows)])]
     },
     { opset: 23 },
   )
@@ -251,6 +253,51 @@ describe('Attention of ONNX', () => {
         expect(attributesOf(graph)).toMatchObject({ q_num_heads: 3, ...attrs })
       }
     }
+  })
+  test.each(['float', 'bool'])('over groups, with a mask of %s for each head or for all', async (kind) => {
+    // Only of a constant it is known that it leaves each query a key.
+    const own = (b: GraphBuilder, shape: ReadonlyArray<number | string>): string =>
+      kind === 'bool'
+        ? flags(b)
+        : b.weight(
+            'mask',
+            shape.map((size) => (typeof size === 'number' ? size : 1)),
+          )
+    const inserted = (axis: number) => (b: GraphBuilder, shape: ReadonlyArray<number | string>) =>
+      b.op(ops.Unsqueeze, [own(b, shape), b.ints('axis', [axis])])
+    for (const [shape, mask] of [
+      [[5, 5], own],
+      [[heads, 5, 5], own],
+      [['N', heads, 5, 5], own],
+      [['N', 1, 5, 5], own],
+      [['N', 5, 5], inserted(1)],
+      [[heads, 5, 5], inserted(0)],
+    ] as const) {
+      for (const rank of [3, 4] as const) {
+        const attrs = kind === 'bool' ? { is_causal: 1 } : {}
+        const given = (b: GraphBuilder): string => mask(b, shape)
+        const graph = await compiled(standard({ v: ofPlaces(2) }, [rank, 2, 5], attrs, given, { m: shape }))
+        expect(inside(graph).filter((op) => op.endsWith('Attention'))).toEqual(whole)
+        expect(graph.nodes.some(({ op }) => op === 'Softmax')).toBe(false)
+        expect(graph.constants.get('v')?.shape).toEqual([16, 14])
+      }
+    }
+  })
+  test('over groups of which one goes, and of which each loses the same head, with a mask for each head', async () => {
+    const mask = (b: GraphBuilder): string => b.weight('mask', [1, heads, 5, 5])
+    for (const [gone, left] of [
+      [{ q: ofHeads(2, 3), v: ofHeads(1) }, [16, 8]],
+      [{ q: ofHeads(1, 3), v: [] }, [16, 16]],
+    ] as const) {
+      const graph = await compiled(standard({ v: gone.v }, [3, 2, 5], {}, mask, {}, gone.q))
+      expect(inside(graph)).toEqual(whole)
+      expect(['q', 'v'].map((name) => graph.constants.get(name)?.shape[1])).toEqual(left)
+    }
+  })
+  test('over groups is left alone with a mask for heads of which the number is not known', () => {
+    expect(() => standard({}, [3, 2, 5], {}, flags, { m: ['N', 'H', 5, 5] })).toThrow(
+      'a mask for heads of unknown number',
+    )
   })
   test('with a constant that is added', async () => {
     const mask = (b: GraphBuilder): string => b.weight('mask', [5, 5])
@@ -507,8 +554,17 @@ describe('heads in two axes, of which those of one share keys', () => {
     expect(unsqueezed([2], [4, 1, 5, 5])).toEqual(['Attention'])
     expect(names(grouped({ added: () => 'm' }, { m: [5, 5] }))).toEqual(['Attention'])
   })
-  test('stay apart where a mask for each sample would be one for each head', () => {
-    expect(unsqueezed([1, 2], [4, 5, 5])).toEqual([])
+  test('have a mask of the shape that it has beside all heads', () => {
+    const maskOf = (graph: Graph): unknown => {
+      const joined = right(joinAttention(new Set(['Attention'])).run(graph))
+      return joined.types.get(joined.nodes.find(({ op }) => op === 'Attention')?.inputs[3] ?? '')
+    }
+    const wide = (axes: ReadonlyArray<number>, m: Shape, batch?: number): unknown =>
+      maskOf(grouped({ added: (b) => b.op(ops.Unsqueeze, ['m', b.ints('axes', axes)]) }, { m }, batch))
+    // For each sample, not for each head.
+    expect(wide([1, 2], [4, 5, 5])).toMatchObject({ shape: [4, 1, 5, 5] })
+    expect(maskOf(grouped({ added: () => 'm' }, { m: [4, 2, 2, 5, 5] }))).toMatchObject({ shape: [4, 4, 5, 5] })
+    expect(maskOf(grouped({ added: (b) => b.weight('w', [2, 2, 5, 5]) }))).toMatchObject({ shape: [1, 4, 5, 5] })
   })
   test('stay apart where a mask for each head of keys would be one for each sample', () => {
     expect(unsqueezed([0], [2, 1, 5, 5], 2)).toEqual([])

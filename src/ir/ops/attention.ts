@@ -11,9 +11,12 @@ import { elements, int64s, type Tensor, tensorOf } from '../tensor.ts'
 import { type Dim, isStatic, tensorType } from '../type.ts'
 import { Add } from './add.ts'
 import { And } from './and.ts'
+import { Concat } from './concat.ts'
+import { Gather } from './gather.ts'
 import { MatMul } from './mat-mul.ts'
 import { Mul } from './mul.ts'
 import { Reshape } from './reshape.ts'
+import { Shape } from './shape.ts'
 import { Softmax } from './softmax.ts'
 import { Transpose } from './transpose.ts'
 import { Where } from './where.ts'
@@ -51,6 +54,15 @@ const headsOf = (p: Parts, port: number, given: number | undefined): E.Either<st
   }
   const size = last / given
   return E.right({ value: splitHeads(p, p.input(port), given, size), heads: given, size, places: shape[1] })
+}
+
+/** A mask `[.., heads, queries, keys]` with an axis of groups in front of one of the heads in each. */
+const ofGroups = (p: Parts, mask: ValueId, rank: number, groups: ReadonlyArray<number>): ValueId => {
+  const sizes = p.node(Shape, [mask])
+  const some = (...axes: ReadonlyArray<number>): ValueId => p.node(Gather, [sizes, p.constant(int64s(axes))])
+  const before = rank > 3 ? [some(0)] : []
+  const target = [...before, p.constant(int64s(groups)), some(rank - 2, rank - 1)]
+  return p.node(Reshape, [mask, p.node(Concat, target, { axis: 0 })])
 }
 
 /** Whether a mask that is added is known, and leaves each query a key. */
@@ -104,10 +116,15 @@ const base = composition<'Attention', AttentionAttributes>(
     let hides = false
     if (inputs[3] !== undefined) {
       const mask = tensorAt(p, p.input(3))
-      const [heads] = mask?.shape?.slice(-3, -2) ?? []
+      const [heads = 1] = mask?.shape?.slice(-3, -2) ?? []
       if (mask?.shape === undefined || mask.shape.at(-1) !== k.right.places) return E.left('a mask of another size')
-      if (isGrouped && mask.shape.length > 2 && heads !== 1) return E.left('a mask for each head of groups')
-      const own = mask.shape.length > 3 ? grouped(p.input(3)) : p.input(3)
+      if (isGrouped && heads !== 1 && heads !== q.right.heads) return E.left('a mask for heads of unknown number')
+      const own =
+        isGrouped && heads !== 1
+          ? ofGroups(p, p.input(3), mask.shape.length, [k.right.heads, shared])
+          : mask.shape.length > 3
+            ? grouped(p.input(3))
+            : p.input(3)
       hides = mask.dtype === 'bool'
       if (hides) taking.push(own)
       else scores = p.node(Add, [scores, own])

@@ -5,7 +5,7 @@
  * some operator mixes, or that a graph input or output fixes, is pinned with the reason.
  */
 import { type Graph, labelOf } from '../../ir/graph.ts'
-import { pairsOf, shapeOf } from '../../ir/links.ts'
+import { pairsOf, periodic, shapeOf } from '../../ir/links.ts'
 import type { AxisLink, IndexMap, ValueId } from '../../ir/op.ts'
 import type { ChannelFacts } from './analyse.ts'
 import { type Covering, type Covers, coversOf } from './covers.ts'
@@ -253,8 +253,16 @@ const relatePair = (
     if (from !== undefined && into !== undefined && handle !== undefined) {
       cover(`in ${inputAxis}`, source, sizes.input, into, handle)
       cover(`out ${outputAxis}`, target, sizes.output, from, handle)
-    } else if (from !== undefined && !isOneToOne(from)) cover(`out ${outputAxis}`, target, sizes.output, from, source)
-    else if (into !== undefined && !isOneToOne(into)) cover(`in ${inputAxis}`, source, sizes.input, into, target)
+    } else if (from !== undefined && !isOneToOne(from)) {
+      cover(`out ${outputAxis}`, target, sizes.output, from, source)
+      // A head that repeats another one may go by itself, with its places.
+      const joint = isJoint.input ? jointOf(graph, node.outputs[output] ?? '') : undefined
+      const outer = joint && idOf(node.outputs[output] ?? '', joint.outer)
+      if (joint !== undefined && outer !== undefined) {
+        const heads = periodic(sizes.output, joint.outerSize, joint.innerSize)
+        cover(`out ${outputAxis}`, target, sizes.output, heads, outer)
+      }
+    } else if (into !== undefined && !isOneToOne(into)) cover(`in ${inputAxis}`, source, sizes.input, into, target)
     else if (from !== undefined) for (let o = from.first; o < from.end; o++) unite(source + from.at(o), target + o)
     else if (into !== undefined) for (let i = into.first; i < into.end; i++) unite(source + i, target + into.at(i))
     else for (let i = 0; i < sizes.output; i++) unite(source + i, target + i)
