@@ -43,6 +43,9 @@ export {
   type Totals,
   type Width,
 } from '../passes/compile.ts'
+export { toFloat16 } from '../package/float16.ts'
+export type { Float16Options } from '../passes/float16/index.ts'
+export type { ClampedConstant, Float16Report, KeptNode } from '../passes/float16/report.ts'
 export type { Target } from '../passes/target.ts'
 export { applyMasks } from '../passes/apply-masks.ts'
 export { inspect, type Inspection, type LayerFacts } from '../passes/inspect.ts'
@@ -57,6 +60,7 @@ export { type ContentOptions, lowerCompiled } from '../package/contents.ts'
 export { type FileBytes, packageBytes, type PackageBytes, sourceOfBytes } from '../package/package-bytes.ts'
 export { maskedModel, runnable } from '../package/runnable.ts'
 export type { Manifest } from '../report/manifest.ts'
+export type { Float16Error, Float16OutputError } from '../report/float16-error.ts'
 export type { Results } from '../report/results.ts'
 export type { Source } from '../report/source.ts'
 export { renderPage } from '../report/report-page.tsx'

@@ -45,6 +45,12 @@ export const matchMasks = fromEither(api.matchMasks)
  */
 export const compile = fromEither(api.compile)
 
+/**
+ * The compiled model in half precision (float16), lossy: half the bytes, for GPUs. Inputs and outputs stay float32 unless
+ * `keepIoTypes` is false; `report.float16` says what stays in float32 and why. Rejects names of nodes or operators that there are not.
+ */
+export const toFloat16 = fromEither(api.toFloat16)
+
 /** The graph with every weight multiplied by its mask, and nothing else changed. */
 export const applyMasks = fromEither(api.applyMasks)
 
@@ -86,6 +92,9 @@ export const verify = fromTask(api.verify)
 
 /** Runs the masked model against the compiled one, as {@link verify} does. */
 export const verifyCompiled = fromTask(api.verifyCompiled)
+
+/** Runs a compiled model and what `toFloat16` makes of it on random inputs, or given ones: how far their outputs are apart. */
+export const measureFloat16 = fromTask(api.measureFloat16)
 
 /** The model with every weight multiplied by its mask, as something to run. */
 export const maskedModel = fromEither(api.maskedModel)

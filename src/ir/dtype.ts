@@ -116,3 +116,25 @@ export const toFloat16 = (x: number): number => {
   if (quantum === 2 ** -24) return sign | rounded
   return sign | ((Math.round(Math.log2(quantum)) + 25 - 1) * 1024 + rounded)
 }
+
+/** The same of a float32 given by its bits: what {@link toFloat16} makes of it, without arithmetic on doubles. */
+export const float32BitsToFloat16 = (word: number): number => {
+  const sign = (word >>> 16) & 0x8000
+  const size = word & 0x7fffffff
+  if (size > 0x7f800000) return 0x7e00
+  // From 65520 on the nearest number is infinite.
+  if (size >= 0x477ff000) return sign | 0x7c00
+  if (size >= 0x38800000) {
+    // The exponent is rebased from 127 to 15; a carry out of the fraction goes into it.
+    const rebased = size - 0x38000000
+    return sign | ((rebased + 0xfff + ((rebased >>> 13) & 1)) >>> 13)
+  }
+  // Below 2^-25 and at it the nearest number is zero.
+  if (size <= 0x33000000) return sign
+  const shift = 126 - (size >>> 23)
+  const fraction = (size & 0x7fffff) | 0x800000
+  const rest = fraction & (2 ** shift - 1)
+  const kept = fraction >>> shift
+  const half = 2 ** (shift - 1)
+  return sign | (rest > half || (rest === half && (kept & 1) === 1) ? kept + 1 : kept)
+}

@@ -361,6 +361,14 @@ export interface ShrinkContext<A> extends NodeContext<A>, Naming {
   readonly exactOutput: (output: number, axis: number) => Uint8Array | undefined
 }
 
+/** Why an operator is computed in float32 where the rest of a model is in half precision. */
+export interface Float32Use {
+  /** In words that continue "stays in float32: ". */
+  readonly because: string
+  /** The only operands that do. Absent: all of them, and the results. */
+  readonly inputs?: ReadonlyArray<number>
+}
+
 export interface OpDef<Name extends string, A> {
   /** As in the file; an operator of another domain than ONNX's own begins with that (`domain.ts`). */
   readonly name: Name
@@ -448,6 +456,8 @@ export interface OpDef<Name extends string, A> {
   readonly integers?: (ctx: NodeContext<A>) => ReadonlyArray<IntegerOperand>
   /** The constant that the node makes of constants that are smaller, in terms of these; undefined where it is not that simple. */
   readonly hold?: (ctx: NodeContext<A>) => Held | undefined
+  /** What stays in float32 where a model goes to half precision. Absent: nothing, half precision is as good as any. */
+  readonly float32?: Float32Use
   /** Reference evaluation; undefined where this case is not implemented. Computes in double, rounds once. */
   readonly evaluate?: (
     ctx: NodeContext<A>,

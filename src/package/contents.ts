@@ -12,6 +12,7 @@ import type { Compiled } from '../passes/compile.ts'
 import type { Pictures } from '../passes/pictures.ts'
 import { makeManifest, type Manifest, type ManifestFile, printManifest } from '../report/manifest.ts'
 import { renderPage } from '../report/report-page.tsx'
+import type { Float16Error } from '../report/float16-error.ts'
 import type { Measured, Results } from '../report/results.ts'
 import type { Source } from '../report/source.ts'
 import type { TrainingReport } from '../report/training.ts'
@@ -30,6 +31,8 @@ export interface ContentOptions {
   readonly pictures?: Pictures
   /** The difference between the masked and the compiled model, when it was looked for. */
   readonly verification?: Difference
+  /** How far the model in half precision is from the one that was verified, when that was looked for. */
+  readonly float16Error?: Float16Error
   /** What was measured on this machine, to be written down as well; the package is then not the same on every run. */
   readonly measured?: Measured
   /** How the network was trained, where it was trained here. */
@@ -52,6 +55,7 @@ const optionChoices: Readonly<Record<keyof ContentOptions, Choice>> = {
   matching: 'any',
   pictures: 'any',
   verification: 'any',
+  float16Error: 'any',
   measured: 'any',
   training: 'any',
   external: 'any',
@@ -148,7 +152,7 @@ const textFile = (name: string, text: () => string): Content => ({
 /** Everything that a package tells of a compilation. */
 export const resultsOf = (
   { report }: Compiled,
-  { model, masks, matching, pictures, verification, measured, training }: ContentOptions,
+  { model, masks, matching, pictures, verification, float16Error, measured, training }: ContentOptions,
 ): Results => ({
   version,
   report,
@@ -157,6 +161,7 @@ export const resultsOf = (
   ...(matching === undefined ? {} : { matching }),
   ...(pictures === undefined ? {} : { pictures }),
   ...(verification === undefined ? {} : { verification: recordVerification(verification) }),
+  ...(float16Error === undefined ? {} : { float16Error }),
   ...(measured === undefined ? {} : { measured }),
   ...(training === undefined ? {} : { training }),
 })

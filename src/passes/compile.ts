@@ -28,6 +28,7 @@ import { type IdleMask, idleMasks } from './idle-masks.ts'
 import { attentionOperators, joinAttention } from './join-attention.ts'
 import { type Observer, type PassError, type Refusal, refusalsOf, runPipeline, type Step } from './pass.ts'
 import { cleanUpWith, pipeline } from './pipeline.ts'
+import type { Float16Report } from './float16/report.ts'
 import type { Subgraphs } from './subgraphs.ts'
 import { type Target, targets } from './target.ts'
 
@@ -106,6 +107,8 @@ export interface CompileReport {
   readonly advice?: ReadonlyArray<Advice>
   /** Size of the graph that it would be tried on, where there is none because that is large. */
   readonly adviceLeftOut?: Pick<Totals, 'nodes' | 'bytes'>
+  /** What became of it in half precision, where it was changed to that; all else is about the model before. */
+  readonly float16?: Float16Report
 }
 
 export interface Compiled {

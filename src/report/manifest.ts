@@ -1,6 +1,7 @@
 /** `chasec.json`: what a package is, what it was made from, and what became of every layer. */
 import type { MatchSummary } from '../masks/match/index.ts'
 import { type CompactReport, compactReport } from './compile-json.ts'
+import type { Float16Error } from './float16-error.ts'
 import { toJson } from './json.ts'
 import type { Measured, Results } from './results.ts'
 import type { Source } from './source.ts'
@@ -26,6 +27,8 @@ export interface Manifest {
   readonly files: ReadonlyArray<ManifestFile>
   /** Null when the package was not verified. */
   readonly verification: VerificationRecord | null
+  /** How far the model in half precision is from the one that was verified. */
+  readonly float16Error?: Float16Error
   readonly measured?: Measured
   /** Without the history. */
   readonly training?: Omit<TrainingReport, 'history'>
@@ -40,6 +43,7 @@ export const makeManifest = (results: Results, files: ReadonlyArray<ManifestFile
   ...(results.matching === undefined ? {} : { matching: results.matching }),
   files,
   verification: results.verification ?? null,
+  ...(results.float16Error === undefined ? {} : { float16Error: results.float16Error }),
   ...(results.measured === undefined ? {} : { measured: results.measured }),
   ...(results.training === undefined ? {} : { training: withoutHistory(results.training) }),
   report: compactReport(results.report),

@@ -3,6 +3,7 @@ import type { MatchSummary } from '../masks/match/index.ts'
 import type { CompileReport } from '../passes/compile.ts'
 import type { Pictures } from '../passes/pictures.ts'
 import type { Measurement } from '../run/measure.ts'
+import type { Float16Error } from './float16-error.ts'
 import type { Source } from './source.ts'
 import type { TrainingReport } from './training.ts'
 import type { VerificationRecord } from './verification-record.ts'
@@ -19,6 +20,8 @@ export interface Results {
   /** Which mask was found to belong to which weight. */
   readonly matching?: MatchSummary
   readonly verification?: VerificationRecord
+  /** How far half precision is off, where the model was changed to it. */
+  readonly float16Error?: Float16Error
   /** What was measured on one machine; leaves the written files different on every run. */
   readonly measured?: Measured
   /** How the network was trained, where it was trained here; holds speeds of one machine too. */

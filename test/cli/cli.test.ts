@@ -239,6 +239,76 @@ describe('compile', () => {
   })
 })
 
+describe('compile --float16', () => {
+  it('writes half the bytes, keeps inputs and outputs, and says by how much it is off', () => {
+    expect(run([...compileNet, '-o', 'single']).code).toBe(0)
+    const { code, stdout, stderr } = run([...compileNet, '-o', 'half', '--float16'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch('half precision, lossy: Outputs differ')
+    const manifest: unknown = JSON.parse(readFileSync(at('half', 'chasec.json'), 'utf8'))
+    expect(manifest).toMatchObject({
+      verification: { equal: true },
+      float16Error: { inputs: 'random', outputs: [{ nonFinite: 0 }] },
+      report: { float16: { keepsIoTypes: true, nodes: { float32: 0 } } },
+    })
+    expect(readFileSync(at('half', 'report.html'), 'utf8')).toMatch('Before it was changed to half precision')
+    const bytes = (folder: string): number => statSync(at(folder, 'model.onnx')).size
+    expect(bytes('half')).toBeLessThan(0.75 * bytes('single'))
+    // Of the same types, and near.
+    expect(run(['verify', 'single', 'half', '--tolerance', '0.01']).code).toBe(0)
+    expect(run(['verify', 'single', 'half', '--tolerance', '1e-6']).code).toBe(1)
+  })
+
+  it('writes the same bytes again', () => {
+    expect(run([...compileNet, '-o', 'half-again', '--float16']).code).toBe(0)
+    expect(contentOf(at('half-again'))).toEqual(contentOf(at('half')))
+  })
+
+  it('changes inputs and outputs too when asked, and keeps layers by name', () => {
+    const { code, stdout } = run([
+      ...compileNet,
+      '-o',
+      'half-io',
+      '--float16',
+      '--float16-io',
+      '--keep-float32',
+      'Relu',
+    ])
+    expect(code).toBe(0)
+    expect(stdout).toMatch('inputs and outputs in float16')
+    expect(stdout).toMatch('its name was given')
+    expect(stdout).toMatch('half precision, lossy: Outputs differ')
+    expect(run(['verify', 'single', 'half-io']).stderr).toMatch('float16')
+  })
+
+  it('refuses a name that nothing has, and what only goes with it', () => {
+    const unknown = run([...compileNet, '-o', 'none', '--float16', '--keep-float32', 'Relo'])
+    expect(unknown.code).toBe(2)
+    expect(unknown.stderr).toMatch(/--keep-float32: .*Relo.*Relu/)
+    expect(run([...compileNet, '-o', 'none', '--float16-io']).code).toBe(2)
+    expect(existsSync(at('none'))).toBe(false)
+  })
+
+  it('writes nothing and says no where half precision has no room for what the model computes', () => {
+    const model = buildGraph({ x: [2, 8] }, (b) => {
+      const thousands = b.floats(
+        'thousands',
+        Array.from({ length: 64 }, (_, i) => 1000 + i),
+        [8, 8],
+      )
+      const first = b.op(ops.Relu, [b.op(ops.MatMul, ['x', thousands])])
+      return [b.op(ops.MatMul, [first, thousands])]
+    })
+    writeModel(at('large.onnx'), model)
+    const { code, stdout } = run(['compile', 'large.onnx', '-o', 'none', '--float16'])
+    expect(code).toBe(1)
+    expect(stdout).toMatch('is not finite where it was')
+    expect(stdout).toMatch('--keep-float32')
+    expect(existsSync(at('none'))).toBe(false)
+    expect(run(['compile', 'large.onnx', '-o', 'kept', '--float16', '--keep-float32', 'MatMul']).code).toBe(0)
+  })
+})
+
 describe('what a user can get wrong is exit code 2 and a sentence', () => {
   it.each<readonly [string, ReadonlyArray<string>, RegExp]>([
     ['an unknown command', ['compress'], /expected one of compile, .*, found compress/],

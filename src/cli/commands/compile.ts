@@ -1,9 +1,10 @@
 import { Command } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
-import type { Failure } from '../../ir/failure.ts'
+import { type Failure, failure } from '../../ir/failure.ts'
 import type { Target } from '../../passes/target.ts'
 import { compile } from '../../package/compile.ts'
 import type { Compiled } from '../../passes/compile.ts'
+import type { Float16Options } from '../../passes/float16/index.ts'
 import { observers, type Observer } from '../../passes/pass.ts'
 import { picturesOf } from '../../passes/pictures.ts'
 import { renderMatchLine } from '../../report/matching.ts'
@@ -11,6 +12,7 @@ import { compactReport } from '../../report/compile-json.ts'
 import { renderCompileReport } from '../../report/terminal/compile-table.ts'
 import { renderMeasurements, renderYield } from '../../report/terminal/measure-table.ts'
 import type { Measured } from '../../report/results.ts'
+import { describeFloat16Error, type Float16Error, worstOutput } from '../../report/float16-error.ts'
 import { renderDifference, summariseDifference } from '../../report/terminal/verify-table.ts'
 import type { Lowered } from '../../export/lower.ts'
 import { tritonFiles, type TritonOptions } from '../../export/triton.ts'
@@ -19,6 +21,8 @@ import { measure, type Measurement } from '../../run/measure.ts'
 import type { Provider } from '../../run/protocol.ts'
 import type { Difference } from '../../run/verify.ts'
 import { maskedModel, runnable } from '../../package/runnable.ts'
+import { toFloat16 } from '../../package/float16.ts'
+import { measureFloat16 } from '../../package/measure-float16.ts'
 import { verifyCompiled } from '../../package/verify-compiled.ts'
 import { lowerCompiled } from '../../package/contents.ts'
 import { type Package, writePackage } from '../../package/write-package.ts'
@@ -66,6 +70,9 @@ interface CompileFlags extends CommonFlags, MaskFlags, Pick<WriteFlags, 'dryRun'
   readonly why?: string
   readonly triton?: string
   readonly maxBatchSize?: number
+  readonly float16?: true
+  readonly float16Io?: true
+  readonly keepFloat32?: ReadonlyArray<string>
 }
 
 const examples = `
@@ -85,6 +92,9 @@ Examples:
 
   $ chasec compile model.onnx --masks masks.npz -o repository --triton resnet50
       Writes repository/resnet50/config.pbtxt and repository/resnet50/1/model.onnx, for tritonserver --model-repository.
+
+  $ chasec compile model.onnx --masks masks.npz -o out --target cuda --float16
+      Half the bytes, for GPUs: the compiled model in half precision, and how far that is off (lossy).
 
 Nothing is written when the compiled model computes something else: the exit code is then 1.
 CHASEC_DEBUG=1 lists the passes, 2 checks the graph after each, 3 dumps it to ./chasec-dump; CHASEC_STOP_AFTER=n ends
@@ -116,6 +126,24 @@ export const compileCommand = (run: RunCommand): Command =>
     .addOption(shapeOption())
     .addOption(providerOption())
     .option('--external-data', 'put the weights into model.onnx_data beside model.onnx')
+    .option(
+      '--float16',
+      'write the compiled model in half precision (lossy): half the bytes, for GPUs; its error is measured and shown',
+    )
+    .addOption(
+      new DependentOption(
+        '--float16-io',
+        'make inputs and outputs half precision, too (by default they keep their types)',
+        '--float16',
+      ),
+    )
+    .addOption(
+      new DependentOption(
+        '--keep-float32 <name>',
+        'an operator (Softmax) or a node that stays in float32; repeatable',
+        '--float16',
+      ).argParser((name: string, before: ReadonlyArray<string> = []) => [...before, name]),
+    )
     .option('--triton <name>', 'write a model repository of the Triton Inference Server with the model under this name')
     .addOption(
       new DependentOption(
@@ -159,7 +187,10 @@ const compileModel = async (
     advise: flags.advice ?? 'small',
   })
   if (E.isLeft(compiled)) return compiled
-  const repository = triton === undefined ? E.right(undefined) : tritonFiles(compiled.right.graph, triton)
+  const half = flags.float16 === true ? halfOf(compiled.right, flags) : E.right(undefined)
+  if (E.isLeft(half)) return half
+  const final = half.right ?? compiled.right
+  const repository = triton === undefined ? E.right(undefined) : tritonFiles(final.graph, triton)
   if (E.isLeft(repository)) return repository
   const fates = why === undefined ? E.right(undefined) : explainName(watch.seen, why, target)
   if (E.isLeft(fates)) return fates
@@ -168,13 +199,23 @@ const compileModel = async (
   const lowered = flags.verify || flags.measure ? lowerCompiled(compiled.right, external) : E.right(undefined)
   if (E.isLeft(lowered)) return lowered
   const model = lowered.right
+  const rounded =
+    model === undefined || half.right === undefined ? E.right(undefined) : lowerCompiled(half.right, external)
+  if (E.isLeft(rounded)) return rounded
 
   const verification =
     model !== undefined && flags.verify ? await verifyIt(inputs.right, model, flags, say) : E.right(undefined)
   if (E.isLeft(verification)) return verification
   if (verification.right?.equal === false) return E.right(refused(terminal, compiled.right, verification.right))
+  const off =
+    half.right !== undefined && flags.verify ? await errorOfHalf(compiled.right, flags, say) : E.right(undefined)
+  if (E.isLeft(off)) return off
+  if (off.right !== undefined && (worstOutput(off.right)?.nonFinite ?? 0) > 0)
+    return E.right(overflowed(final, off.right))
   const speed =
-    model !== undefined && flags.measure ? await measureBoth(inputs.right, model, flags, say) : E.right(undefined)
+    model !== undefined && flags.measure
+      ? await measureAll(inputs.right, model, rounded.right, flags, say)
+      : E.right(undefined)
   if (E.isLeft(speed)) return speed
   const sources = await digestInputs(path, flags.masks)
   if (E.isLeft(sources)) return sources
@@ -187,34 +228,81 @@ const compileModel = async (
     pictures: pictures.right,
     ...(matching === undefined ? {} : { matching }),
     ...(verification.right === undefined ? {} : { verification: verification.right }),
+    ...(off.right === undefined ? {} : { float16Error: off.right }),
     ...measured,
     ...(triton === undefined ? {} : { triton }),
-    ...(model === undefined ? external : { lowered: model }),
+    ...(model === undefined ? external : { lowered: rounded.right ?? model }),
   }
   const written = await uninterrupted((signal) => {
     say(`writing ${flags.output}`)
-    return writePackage(compiled.right, flags.output, { ...options, signal, dry: flags.dryRun === true })()
+    return writePackage(final, flags.output, { ...options, signal, dry: flags.dryRun === true })()
   })
   if (E.isLeft(written)) return written
   const explained = why === undefined || fates.right === undefined ? '' : renderFates(why, fates.right)
   const text = [
-    renderCompileReport(compiled.right.report, terminal.style),
+    renderCompileReport(final.report, terminal.style),
     explained,
     matching === undefined ? '' : renderMatchLine(matching),
     speed.right === undefined ? '' : renderSpeed(terminal, compiled.right, speed.right),
-    closing(terminal, verification.right, written.right, flags),
+    closing(terminal, verification.right, off.right, written.right, flags),
   ]
   return E.right(
     done(text.filter((block) => block !== '').join('\n\n'), {
       package: { directory: flags.output, files: written.right.files },
       ...dryRunJson(flags),
       verification: verification.right ?? null,
+      ...(off.right === undefined ? {} : { float16Error: off.right }),
       ...(speed.right === undefined ? {} : { speed: speed.right }),
       ...(fates.right === undefined ? {} : { why: fates.right }),
       ...(matching === undefined ? {} : { matching }),
-      report: compactReport(compiled.right.report),
+      report: compactReport(final.report),
     }),
   )
+}
+
+/** The names of `--keep-float32` are nodes, or else operators. */
+const halfOf = (compiled: Compiled, flags: CompileFlags): E.Either<Failure, Compiled> => {
+  const converted = toFloat16(compiled, float16Options(compiled, flags))
+  if (E.isLeft(converted)) {
+    const { subject, expected, found, help } = converted.left
+    const isName = subject === 'opBlockList'
+    return E.left(
+      failure(
+        'UsageError',
+        isName ? '--keep-float32' : subject,
+        isName ? 'a node or an operator of the compiled model' : expected,
+        found,
+        help,
+      ),
+    )
+  }
+  return converted
+}
+
+const float16Options = ({ graph }: Compiled, { float16Io, keepFloat32 = [] }: CompileFlags): Float16Options => {
+  const nodes = new Set(graph.nodes.map(({ name }) => name))
+  return {
+    keepIoTypes: float16Io !== true,
+    nodeBlockList: keepFloat32.filter((name) => nodes.has(name)),
+    opBlockList: keepFloat32.filter((name) => !nodes.has(name)),
+  }
+}
+
+/** What half precision is off by. */
+const errorOfHalf = (compiled: Compiled, flags: CompileFlags, say: Say): Promise<E.Either<Failure, Float16Error>> => {
+  const how = { bindings: flags.shape, provider: flags.provider, onProgress: runProgress(say) }
+  return measureFloat16(compiled, float16Options(compiled, flags), how)()
+}
+
+/** Half precision has no room for a number that the model makes: nothing is published. */
+const overflowed = (half: Compiled, error: Float16Error): Outcome => {
+  const text = `${describeFloat16Error(error)} Nothing was written. --keep-float32 NAME keeps the layers in float32 that make such numbers.`
+  return {
+    exitCode: 1,
+    text,
+    json: { package: null, float16Error: error, report: compactReport(half.report) },
+    refusal: text,
+  }
 }
 
 const tritonOf = ({ triton, maxBatchSize }: CompileFlags): TritonOptions | undefined =>
@@ -235,20 +323,25 @@ const verifyIt = (
   return verifyCompiled(graph, masks, lowered, tolerance === undefined ? how : { ...how, tolerance })()
 }
 
-const measureBoth = async (
+const measureAll = async (
   { graph, masks }: Inputs,
   lowered: Lowered,
+  half: Lowered | undefined,
   { shape, provider }: CompileFlags,
   say: Say,
 ): Promise<E.Either<Failure, ReadonlyArray<Measurement>>> => {
   const masked = maskedModel(graph, masks)
   if (E.isLeft(masked)) return masked
-  const models = [masked.right, runnable(lowered, 'the compiled model')]
+  const models = [
+    masked.right,
+    runnable(lowered, 'the compiled model'),
+    ...(half === undefined ? [] : [runnable(half, 'the model in half precision')]),
+  ]
   return measure(models, { sizes: shape, provider, onProgress: runProgress(say) })()
 }
 
 const renderSpeed = ({ style }: Terminal, { report }: Compiled, speed: ReadonlyArray<Measurement>): string =>
-  `${renderMeasurements(speed, style)}\n${renderYield(report, speed)}`
+  `${renderMeasurements(speed, style)}\n${renderYield(report, speed.slice(0, 2))}`
 
 const measuredOf = (
   difference: Difference | undefined,
@@ -276,10 +369,15 @@ const refused = ({ style }: Terminal, compiled: Compiled, difference: Difference
 const closing = (
   { style }: Terminal,
   difference: Difference | undefined,
+  off: Float16Error | undefined,
   { directory, files }: Package,
   flags: CompileFlags,
 ): string => {
   const list = `${style.bold(directory)}: ${files.map(({ name, bytes }) => fileOf(name, bytes)).join(', ')}`
   const verdict = difference === undefined ? style.yellow('not verified') : summariseDifference(difference, style)
-  return `${verdict}\n${notWritten(flags, list) || list}`
+  const loss =
+    flags.float16 === true
+      ? `\n${style.yellow('half precision, lossy')}: ${off === undefined ? 'not measured.' : describeFloat16Error(off)}`
+      : ''
+  return `${verdict}${loss}\n${notWritten(flags, list) || list}`
 }

@@ -3,6 +3,7 @@ import { pipe } from 'fp-ts/lib/function.js'
 import { int } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
 import { isReal } from '../families/elementwise.ts'
+import { leavesRange } from '../families/half-precision.ts'
 import { normaliseOver } from '../families/normalization.ts'
 import { tensorInput } from '../infer.ts'
 import { inputShape, sameAxes } from '../links.ts'
@@ -25,6 +26,7 @@ const axisOf = (ctx: InferContext<CumSumAttributes>, rank: number): number | und
 export const CumSum = defineOp<'CumSum', CumSumAttributes>({
   name: 'CumSum',
   versions: [11, Infinity],
+  float32: leavesRange,
   schema: { exclusive: int(0), reverse: int(0) },
   inferTypes: (ctx) =>
     pipe(

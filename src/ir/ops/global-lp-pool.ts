@@ -1,4 +1,5 @@
 import { int } from '../attributes.ts'
+import { sumsSquares } from '../families/half-precision.ts'
 import { globalPool } from '../families/pooling.ts'
 import { norm, normOfEqual } from '../special-functions.ts'
 
@@ -13,4 +14,5 @@ export const GlobalLpPool = {
       c === 0 ? 0 : count === undefined ? undefined : normOfEqual(c, count, p, precision),
   ),
   squares: true,
+  float32: sumsSquares,
 }

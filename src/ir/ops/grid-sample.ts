@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { int, string } from '../attributes.ts'
+import { needsPositions } from '../families/half-precision.ts'
 import { movedType } from '../families/movement.ts'
 import { inputShape, outputShape, sameIndex, shapeOf } from '../links.ts'
 import { defineOp } from '../op.ts'
@@ -16,6 +17,7 @@ export interface GridSampleAttributes {
 export const GridSample = defineOp<'GridSample', GridSampleAttributes>({
   name: 'GridSample',
   versions: [16, Infinity],
+  float32: needsPositions,
   schema: {
     align_corners: int(0),
     mode: string('linear', 'nearest', 'cubic', 'bilinear', 'bicubic'),

@@ -2,6 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { int } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
 import { finite, outputPrecision } from '../families/elementwise.ts'
+import { sumsSquares } from '../families/half-precision.ts'
 import { normaliseOver } from '../families/normalization.ts'
 import { tensorInput } from '../infer.ts'
 import { inputShape, sameAxes, sameIndex } from '../links.ts'
@@ -14,6 +15,7 @@ import { isStatic, normalizeAxis } from '../type.ts'
 export const LpNormalization = defineOp<'LpNormalization', { readonly axis: number; readonly p: number }>({
   name: 'LpNormalization',
   versions: [1, Infinity],
+  float32: sumsSquares,
   schema: { axis: int(-1), p: int(2) },
   inferTypes: (ctx) => {
     const x = tensorInput(ctx, 0)

@@ -2,6 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { int, optionalInts, string } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
 import { finite, outputPrecision } from '../families/elementwise.ts'
+import { sumsSquares } from '../families/half-precision.ts'
 import { pool, type PoolAttributes, poolSteps, poolType, staysInside } from '../families/pooling.ts'
 import { sameAxes } from '../links.ts'
 import { defineOp } from '../op.ts'
@@ -16,6 +17,7 @@ export interface LpPoolAttributes extends PoolAttributes {
 export const LpPool = defineOp<'LpPool', LpPoolAttributes>({
   name: 'LpPool',
   versions: [2, Infinity],
+  float32: sumsSquares,
   schema: {
     auto_pad: string('NOTSET', 'SAME_UPPER', 'SAME_LOWER', 'VALID'),
     ceil_mode: int(0),

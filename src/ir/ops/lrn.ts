@@ -3,6 +3,7 @@ import { pipe } from 'fp-ts/lib/function.js'
 import { float, int } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
 import { isReal } from '../families/elementwise.ts'
+import { sumsSquares } from '../families/half-precision.ts'
 import { normaliseOver } from '../families/normalization.ts'
 import { tensorInput } from '../infer.ts'
 import { countOf, inputShape, sameAxes } from '../links.ts'
@@ -22,6 +23,7 @@ export interface LRNAttributes {
 export const LRN = defineOp<'LRN', LRNAttributes>({
   name: 'LRN',
   versions: [1, Infinity],
+  float32: sumsSquares,
   schema: { alpha: float(Math.fround(1e-4)), beta: float(0.75), bias: float(1), size: int(0) },
   inferTypes: (ctx) =>
     ctx.attrs.size < 1

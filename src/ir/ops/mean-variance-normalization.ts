@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { optionalInts } from '../attributes.ts'
 import { isFloat } from '../dtype.ts'
+import { sumsSquares } from '../families/half-precision.ts'
 import { normaliseOver } from '../families/normalization.ts'
 import { normalizeAxes } from '../families/reduction.ts'
 import { tensorInput } from '../infer.ts'
@@ -23,6 +24,7 @@ const normalisedAxes = (
 export const MeanVarianceNormalization = defineOp<'MeanVarianceNormalization', MeanVarianceNormalizationAttributes>({
   name: 'MeanVarianceNormalization',
   versions: [9, Infinity],
+  float32: sumsSquares,
   schema: { axes: optionalInts },
   inferTypes: (ctx) => {
     const x = tensorInput(ctx, 0)

@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { int } from '../attributes.ts'
+import { notDefined } from '../families/half-precision.ts'
 import { defineOp } from '../op.ts'
 import { tensorType, unknownDim } from '../type.ts'
 
@@ -11,6 +12,7 @@ export interface NonMaxSuppressionAttributes {
 export const NonMaxSuppression = defineOp<'NonMaxSuppression', NonMaxSuppressionAttributes>({
   name: 'NonMaxSuppression',
   versions: [10, Infinity],
+  float32: notDefined,
   schema: { center_point_box: int(0) },
   inferTypes: (ctx) => E.right([tensorType('int64', [unknownDim(ctx.outputNames[0] ?? '', 0), 3])]),
   links: 'opaque',

@@ -2,6 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { isFloat, isWide } from '../dtype.ts'
 import { broadcastElements, numbersOf } from '../evaluate.ts'
 import { binary } from '../families/elementwise.ts'
+import { leavesRange } from '../families/half-precision.ts'
 import { tensorInput } from '../infer.ts'
 import { defineOp } from '../op.ts'
 import { type Dense, isNumeric, tensorOf } from '../tensor.ts'
@@ -14,6 +15,7 @@ const base = binary('Pow', [7, Infinity], (x, y) => x ** y, {
 /** `xʸ` with broadcasting, of x's type; the exponent may have another. */
 export const Pow = defineOp({
   ...base,
+  float32: leavesRange,
   inferTypes: (ctx) => {
     const x = tensorInput(ctx, 0)
     return E.isLeft(x) ? x : base.inferTypes(ctx)

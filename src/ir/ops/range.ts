@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { isWide } from '../dtype.ts'
 import { generate, numbersOf } from '../evaluate.ts'
+import { notDefined } from '../families/half-precision.ts'
 import { targetShape } from '../families/movement.ts'
 import { tensorInput } from '../infer.ts'
 import { outputShape } from '../links.ts'
@@ -21,6 +22,7 @@ const boundsOf = (ctx: InferContext<unknown>): ReadonlyArray<Dim | undefined> =>
 export const Range = defineOp<'Range', Record<never, never>>({
   name: 'Range',
   versions: [11, Infinity],
+  float32: notDefined,
   schema: {},
   inferTypes: (ctx) => {
     const type = tensorInput(ctx, 0)

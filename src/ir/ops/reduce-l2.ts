@@ -1,3 +1,4 @@
+import { sumsSquares } from '../families/half-precision.ts'
 import { reduction } from '../families/reduction.ts'
 import { norm, normOfEqual } from '../special-functions.ts'
 
@@ -10,4 +11,5 @@ export const ReduceL2 = {
     term: (c) => (c === 0 ? 0 : undefined),
   }),
   squares: true,
+  float32: sumsSquares,
 }

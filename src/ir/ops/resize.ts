@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { float, int, optionalInts, string } from '../attributes.ts'
 import { isReal } from '../families/elementwise.ts'
+import { notDefined } from '../families/half-precision.ts'
 import { keptSize, movedType, withAmounts, withOperand } from '../families/movement.ts'
 import {
   type CoordinateMode,
@@ -138,6 +139,7 @@ const resampledAxes = (
 export const Resize = defineOp<'Resize', ResizeAttributes>({
   name: 'Resize',
   versions: [10, Infinity],
+  float32: { ...notDefined, inputs: [1, 2] },
   schema: {
     antialias: int(0),
     axes: optionalInts,

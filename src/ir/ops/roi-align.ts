@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { float, int, string } from '../attributes.ts'
+import { needsPositions } from '../families/half-precision.ts'
 import { tensorInput } from '../infer.ts'
 import { inputShape, sameIndex, shapeOf } from '../links.ts'
 import { defineOp } from '../op.ts'
@@ -19,6 +20,7 @@ export interface RoiAlignAttributes {
 export const RoiAlign = defineOp<'RoiAlign', RoiAlignAttributes>({
   name: 'RoiAlign',
   versions: [10, Infinity],
+  float32: needsPositions,
   schema: {
     coordinate_transformation_mode: string('half_pixel', 'output_half_pixel'),
     mode: string('avg', 'max'),

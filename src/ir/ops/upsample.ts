@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { optionalFloats, string } from '../attributes.ts'
 import { isReal } from '../families/elementwise.ts'
+import { notDefined } from '../families/half-precision.ts'
 import { movedType } from '../families/movement.ts'
 import { resample, scaledSize } from '../families/resampling.ts'
 import { inputShape, sameIndex } from '../links.ts'
@@ -23,6 +24,7 @@ const scalesOf = (ctx: InferContext<UpsampleAttributes>): ReadonlyArray<number> 
 export const Upsample = defineOp<'Upsample', UpsampleAttributes>({
   name: 'Upsample',
   versions: [7, 9],
+  float32: { ...notDefined, inputs: [1] },
   schema: { mode: string('nearest', 'linear'), scales: optionalFloats },
   inferTypes: (ctx) =>
     movedType(ctx, (from) => {

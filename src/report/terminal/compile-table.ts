@@ -1,6 +1,7 @@
 /** A compile report for a terminal. */
 import type { CompileReport, LayerReport, Width } from '../../passes/compile.ts'
 import { reasonMeanings, shortReasons, totalReasons } from '../reasons.ts'
+import { renderFloat16 } from './float16-table.ts'
 import type { Style } from './style.ts'
 import { renderTable } from './table.ts'
 import { adviceLeftOutLine, adviceLine } from '../reasons.ts'
@@ -12,7 +13,16 @@ const listedNodes = 10
 
 /** Totals, layers, reasons, opaque nodes and refused folds, as blocks separated by empty lines. */
 export const renderCompileReport = (report: CompileReport, style: Style): string =>
-  [renderLayers, renderReasons, renderOpaque, renderRefusals, renderIdleMasks, renderAdvice, renderTotals]
+  [
+    renderLayers,
+    renderReasons,
+    renderOpaque,
+    renderRefusals,
+    renderIdleMasks,
+    renderAdvice,
+    renderTotals,
+    renderFloat16,
+  ]
     .map((render) => render(report, style))
     .filter((block) => block !== '')
     .join('\n\n')

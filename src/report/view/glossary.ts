@@ -8,6 +8,8 @@ export const meanings = {
   'masked model': 'The model with every weight multiplied by its mask. It is what the compiled model is compared with.',
   'compiled model':
     'The smaller model that was made. It computes what the masked model computes; whether the masks themselves cost accuracy only a test set can tell.',
+  'half precision':
+    'Numbers of 16 bits instead of 32 (float16): about three digits, none above 65504. Lossy, half as large, and made for GPUs.',
   'multiply-accumulates':
     'Products that are added up in one run of the model (MACs): half the floating-point operations that others count.',
   alone:

@@ -3,13 +3,14 @@ import { type ComponentChildren, Fragment, type VNode } from 'preact'
 import { printable } from '../../ir/printable.ts'
 import type { LayerReport } from '../../passes/compile.ts'
 import type { Measurement } from '../../run/measure.ts'
+import { describeFloat16, describeFloat16Error, keptInFloat32 } from '../float16-error.ts'
 import { matchNotes, matchRows, matchTitles, renderMatchLine } from '../matching.ts'
 import { formatRanges } from '../ranges.ts'
 import { adviceLeftOutLine, fullReason, reasonMeanings, shortReasons, totalReasons } from '../reasons.ts'
 import type { Results } from '../results.ts'
 import { againstDense } from '../training.ts'
 import { describeReached, describeSizes, totalRows } from '../totals.ts'
-import { formatChange, formatCount, formatError, formatRelativeChange, plural } from '../units.ts'
+import { formatChange, formatCount, formatError, formatPercent, formatRelativeChange, plural } from '../units.ts'
 import { DensityMaps } from './density.tsx'
 import { type Card, Cards, Key, Name, Section, Text, tied } from './parts.tsx'
 import { Speed } from './speed.tsx'
@@ -43,6 +44,7 @@ const Sections = ({ results }: Props): VNode => (
     <Reasons results={results} />
     <NextMasks results={results} />
     <Densities results={results} />
+    <HalfPrecision results={results} />
     <Verification results={results} />
     <Matched results={results} />
     <Listed
@@ -308,6 +310,46 @@ const Densities = ({ results: { report, pictures } }: Props): VNode | null => {
         colour, the more of the weights there are not zero; empty rows and columns are channels that can go.
       </Text>
       <DensityMaps layers={layers} />
+    </Section>
+  )
+}
+
+const HalfPrecision = ({ results: { report, float16Error } }: Props): VNode | null => {
+  const { float16 } = report
+  return float16 === undefined ? null : (
+    <Section title="Half precision" words={['half precision', 'relative difference']}>
+      <Text>{printable(describeFloat16(float16))}</Text>
+      {float16Error !== undefined && <Text>{printable(describeFloat16Error(float16Error))}</Text>}
+      {float16Error !== undefined && (
+        <Table
+          label="Errors of half precision"
+          columns={[
+            { title: 'output', cell: ({ output }) => <Name of={output} />, key: ({ output }) => output, wide: true },
+            { title: 'relative', cell: (o) => formatError(o.relative), key: (o) => o.relative, numeric: true },
+            { title: 'absolute', cell: (o) => formatError(o.absolute), key: (o) => o.absolute, numeric: true },
+            {
+              title: 'same argmax',
+              cell: ({ sameArgmax }) => (sameArgmax === undefined ? '' : formatPercent(sameArgmax)),
+              key: ({ sameArgmax = 2 }) => sameArgmax,
+              numeric: true,
+            },
+          ]}
+          rows={float16Error.outputs}
+        />
+      )}
+      {float16.kept.length > 0 && (
+        <details>
+          <summary>{plural(float16.kept.length, 'node')} kept in float32</summary>
+          <Table
+            label="Nodes kept in float32"
+            columns={[
+              { title: 'nodes', cell: ({ nodes }) => <Name of={nodes.join(', ')} />, wide: true },
+              { title: 'because', cell: ({ reason }) => printable(reason), wide: true },
+            ]}
+            rows={keptInFloat32(float16)}
+          />
+        </details>
+      )}
     </Section>
   )
 }

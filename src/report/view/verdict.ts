@@ -4,6 +4,7 @@ import type { TrainingReport } from '../training.ts'
 import { speedSentence } from '../speeds.ts'
 import { formatAccuracy, formatCount, formatError, formatRelativeChange, plural } from '../units.ts'
 import { describeUnseen } from '../unseen.ts'
+import { describeFloat16Error } from '../float16-error.ts'
 
 export interface Verdict {
   /** `doubt`: nothing speaks against the result, but not enough for it. */
@@ -22,12 +23,26 @@ export const verdictOf = (name: string, results: Results): Verdict => {
     .filter(({ runtime, provider }) => runtime === first?.runtime && provider === first.provider)
     .at(-1)
   return {
-    ...trustOf(results),
+    ...withHalf(results, trustOf(results)),
     happened: happenedTo(name, results),
     accuracy: results.training && accuracyOf(results.training),
     ...(first === undefined || last === undefined
       ? {}
       : { speed: speedSentence({ ...last, name: 'It' }, { ...first, name: 'the masked model' }) }),
+  }
+}
+
+/** Half precision is a step behind what was verified. */
+const withHalf = (
+  { report, float16Error }: Results,
+  verdict: Pick<Verdict, 'tone' | 'trust'>,
+): Pick<Verdict, 'tone' | 'trust'> => {
+  if (report.float16 === undefined) return verdict
+  const off = float16Error === undefined ? 'How far it is off was not measured.' : describeFloat16Error(float16Error)
+  const tone = verdict.tone === 'good' && float16Error === undefined ? 'doubt' : verdict.tone
+  return {
+    tone,
+    trust: `Before it was changed to half precision: ${verdict.trust} The model here is in half precision, which is lossy. ${off}`,
   }
 }
 
