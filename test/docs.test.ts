@@ -120,7 +120,7 @@ const notRun: ReadonlyArray<readonly [pattern: RegExp, reason: string]> = [
   [/^docker /, 'no Docker image of Triton is here'],
   [/^(serve|curl) /, 'no server is here; test/serving.test.ts asks one'],
   [/--provider cuda|--install-cuda|--print-env|^node your-program/, 'no CUDA is here, and it is large'],
-  [/--build-tfjs-node|tensorflow-cpu/, 'builds with a C++ compiler for minutes; CI does'],
+  [/--build-tfjs-node|tensorflow-cpu|and-cuda/, 'builds with a C++ compiler for minutes; CI does'],
 ]
 
 /** What is made smaller where a command is run: photographs and epochs. */

@@ -64,6 +64,19 @@ describe('trying a backend in a process of its own', () => {
     expect((await attempt('ends', 'process.exit(3)')).found).toMatch('ended with exit code 3')
   })
 
+  it('gives the words of TensorFlow for why there is no GPU', async () => {
+    const answer = '{ available: false, software: false, found: "TensorFlow finds no GPU" }'
+    const told = 'I0000 cudart_stub.cc:31] Could not find cuda drivers on your machine, GPU will not be used.'
+    expect((await attempt('no-gpu', `console.error("${told}"); process.send(${answer})`)).found).toBe(
+      'TensorFlow finds no GPU: Could not find cuda drivers on your machine',
+    )
+    const failed = 'E0000 cuda_platform.cc:52] failed call to cuInit: UNKNOWN ERROR (303)'
+    expect((await attempt('no-driver', `console.error("${failed}"); process.send(${answer})`)).found).toBe(
+      'TensorFlow finds no GPU: failed call to cuInit: UNKNOWN ERROR (303) (libcuda.so.1, which is part of the NVIDIA driver, is missing)',
+    )
+    expect((await attempt('no-words', `process.send(${answer})`)).found).toBe('TensorFlow finds no GPU')
+  })
+
   it('reports one that never answers, and ends it', async () => {
     const pidFile = join(folder, 'pid')
     const text = `import { writeFileSync } from 'node:fs'; writeFileSync(${JSON.stringify(pidFile)}, String(process.pid)); setInterval(() => {}, 1000)`
@@ -130,6 +143,15 @@ describe('the report', () => {
     }
     expect(text).not.toMatch('✗')
     expect(isHealthy(checkup)).toBe(true)
+  })
+
+  it('does not tell to install what is there and only lacks a GPU', async () => {
+    const found = 'TensorFlow finds no GPU: Could not find cuda drivers on your machine'
+    const checkup = await examine(silent, { ...probes, backend: () => async () => failedAttempt(found) })
+    const text = renderCheckup(checkup, plainStyle)
+    expect(text).toMatch(
+      /^ {2}– tfjs-node-gpu .*: TensorFlow finds no GPU: Could not .*\n +Its addon works; .* 525\.60\.13 or newer/m,
+    )
   })
 
   it('tells why a provider that works is not taken', async () => {
@@ -204,20 +226,23 @@ describe('chasec doctor', () => {
     }
   })
 
-  it('does not build where a compiler, make and Python are missing, and says all of it', () => {
-    const empty = join(folder, 'empty')
-    mkdirSync(empty)
-    const args = ['doctor', '--build-tfjs-node', '--force', '--json']
-    const ran = chasec(args, { cwd: folder, env: { PATH: empty } })
-    expect(ran.code).toBe(2)
-    expect(json(ran)).toMatchObject({
-      error: {
-        subject: 'backend tfjs-node',
-        found: expect.stringMatching(/no python3 that runs; no g\+\+, no make in PATH/),
-        help: expect.stringMatching(/Nothing was changed\.$/),
-      },
-    })
-  })
+  it.each(['tfjs-node', 'tfjs-node-gpu'])(
+    'does not build %s where a compiler, make and Python are missing, and says all of it',
+    (backend) => {
+      const empty = join(folder, 'empty')
+      mkdirSync(empty, { recursive: true })
+      const args = ['doctor', `--build-${backend}`, '--force', '--json']
+      const ran = chasec(args, { cwd: folder, env: { PATH: empty } })
+      expect(ran.code).toBe(2)
+      expect(json(ran)).toMatchObject({
+        error: {
+          subject: `backend ${backend}`,
+          found: expect.stringMatching(/no python3 that runs; no g\+\+, no make in PATH/),
+          help: expect.stringMatching(/Nothing was changed\.$/),
+        },
+      })
+    },
+  )
 })
 
 const root = fileURLToPath(new URL('../..', import.meta.url))

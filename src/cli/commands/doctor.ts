@@ -3,8 +3,9 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Failure } from '../../ir/failure.ts'
 import { isHealthy, renderCheckup } from '../../report/terminal/doctor-table.ts'
 import { findBuildFacts } from '../../train/backend/build-facts.ts'
-import { planBuild } from '../../train/backend/build-plan.ts'
+import { type BuildableBackend, planBuild } from '../../train/backend/build-plan.ts'
 import { type BuiltAddon, compileAddon, installAddon } from '../../train/backend/build-tfjs-node.ts'
+import { noGpu } from '../../train/backend/loaders/tfjs-node.ts'
 import { attemptAlone } from '../doctor/attempt-alone.ts'
 import { examine } from '../doctor/checkup.ts'
 import { type CudaFlags, installCudaHere, printEnvironment, removeCudaHere } from '../doctor/cuda/command.ts'
@@ -28,6 +29,7 @@ interface DoctorFlags extends CommonFlags, CudaFlags {
   readonly removeCuda?: true
   readonly printEnv?: true
   readonly buildTfjsNode?: true
+  readonly buildTfjsNodeGpu?: true
   readonly python?: string
   readonly force?: true
 }
@@ -41,7 +43,7 @@ Examples:
   $ python3 -m pip install tensorflow-cpu
   $ chasec doctor --build-tfjs-node
       Builds TensorFlow's addon for Node against the TensorFlow of Python (Linux; needs a C++ compiler and make). The
-      addon uses that TensorFlow where it is; build anew when it has moved or changed.
+      addon uses that TensorFlow where it is; build anew when it has moved or changed. With -gpu: tensorflow[and-cuda].
 
   $ chasec doctor --install-cuda
       Fetches ONNX Runtime's CUDA provider and NVIDIA's libraries (1.6 GB, 2.5 GB unpacked) from Python's package index into
@@ -74,6 +76,7 @@ export const doctorCommand = (run: RunCommand): Command =>
     )
     .addOption(dryRunBeside('--install-cuda', '--remove-cuda'))
     .addOption(action('--build-tfjs-node', 'build the addon of @tensorflow/tfjs-node against the TensorFlow of Python'))
+    .addOption(action('--build-tfjs-node-gpu', 'the same of @tensorflow/tfjs-node-gpu, against tensorflow[and-cuda]'))
     .addOption(building('--python <program>', 'the Python whose TensorFlow it is (default: python3)'))
     .addOption(building('--force', 'build even if the backend works'))
     .addOption(jsonOption())
@@ -90,11 +93,17 @@ const workOf = (flags: DoctorFlags): ((terminal: Terminal, flags: DoctorFlags) =
   if (flags.installCuda) return installCudaHere
   if (flags.removeCuda) return removeCudaHere
   if (flags.printEnv) return printEnvironment
-  return flags.buildTfjsNode ? buildAddon : reportMachine
+  if (flags.buildTfjsNodeGpu) return buildAddon('tfjs-node-gpu')
+  return flags.buildTfjsNode ? buildAddon('tfjs-node') : reportMachine
 }
 
 const building = (flags: string, description: string): DependentOption =>
-  new DependentOption(flags, `with --build-tfjs-node: ${description}`, '--build-tfjs-node')
+  new DependentOption(
+    flags,
+    `with --build-tfjs-node or -gpu: ${description}`,
+    '--build-tfjs-node',
+    '--build-tfjs-node-gpu',
+  )
 
 const reportMachine = async (terminal: Terminal, flags: DoctorFlags): Promise<E.Either<Failure, Outcome>> => {
   const checkup = await examine(progressOn(terminal, flags.progress === true))
@@ -105,36 +114,38 @@ const reportMachine = async (terminal: Terminal, flags: DoctorFlags): Promise<E.
   })
 }
 
-const buildAddon = async (
-  terminal: Terminal,
-  { python, force, progress }: DoctorFlags,
-): Promise<E.Either<Failure, Outcome>> => {
-  const say = progressOn(terminal, progress === true)
-  const attempt = attemptAlone()('tfjs-node')
-  say('trying the backend tfjs-node')
-  const before = force ? undefined : await attempt()
-  if (before?.available) {
-    const text = `The backend tfjs-node works already (${before.found}): nothing was changed. To build it anew, give --force.`
-    return E.right(done(text, { built: null, found: before.found }))
+const buildAddon =
+  (backend: BuildableBackend) =>
+  async (terminal: Terminal, { python, force, progress }: DoctorFlags): Promise<E.Either<Failure, Outcome>> => {
+    const say = progressOn(terminal, progress === true)
+    const attempt = attemptAlone()(backend)
+    say(`trying the backend ${backend}`)
+    const before = force ? undefined : await attempt()
+    if (before?.available) {
+      const text = `The backend ${backend} works already (${before.found}): nothing was changed. To build it anew, give --force.`
+      return E.right(done(text, { built: null, found: before.found }))
+    }
+    const variables = process.env
+    const plan = planBuild(findBuildFacts({ backend, variables, ...(python === undefined ? {} : { python }) }))
+    if (E.isLeft(plan)) return plan
+    // Ctrl-C ends what is run, and then what was made of it is cleared away.
+    const built = await uninterrupted<E.Either<Failure, BuiltAddon>>(async () => {
+      say('compiling')
+      const compiled = await compileAddon(plan.right, variables)()
+      if (E.isLeft(compiled)) return compiled
+      say(`trying the backend ${backend}`)
+      return installAddon(plan.right, compiled.right, attempt)()
+    })
+    if (E.isLeft(built)) return built
+    return E.right(done(renderBuilt(backend, built.right), { built: built.right, found: built.right.found }))
   }
-  const variables = process.env
-  const plan = planBuild(findBuildFacts({ variables, ...(python === undefined ? {} : { python }) }))
-  if (E.isLeft(plan)) return plan
-  // Ctrl-C ends what is run, and then what was made of it is cleared away.
-  const built = await uninterrupted<E.Either<Failure, BuiltAddon>>(async () => {
-    say('compiling')
-    const compiled = await compileAddon(plan.right, variables)()
-    if (E.isLeft(compiled)) return compiled
-    say('trying the backend tfjs-node')
-    return installAddon(plan.right, compiled.right, attempt)()
-  })
-  if (E.isLeft(built)) return built
-  return E.right(done(renderBuilt(built.right), { built: built.right, found: built.right.found }))
-}
 
-const renderBuilt = ({ packageFolder, tensorflow, found, files, replaced }: BuiltAddon): string =>
+const renderBuilt = (
+  backend: BuildableBackend,
+  { packageFolder, tensorflow, found, files, replaced }: BuiltAddon,
+): string =>
   [
-    `The backend tfjs-node works: ${found}.`,
+    found.startsWith(noGpu) ? `The addon of ${backend} loads; ${found}.` : `The backend ${backend} works: ${found}.`,
     `In ${packageFolder} there are now ${files.join(', ')}${replaced.length === 0 ? '' : ` (in place of the former ${replaced.join(', ')})`}.`,
     `They use the TensorFlow in ${tensorflow}: build anew when it has moved or changed, and after npm has installed the package anew.`,
   ].join('\n')

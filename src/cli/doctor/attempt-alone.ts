@@ -6,6 +6,7 @@ import { builtProgram } from '../../disk/built-program.ts'
 import { describeDeath } from '../../run/worker-process.ts'
 import { isRecord } from '../../ir/record.ts'
 import { type Attempt, failedAttempt } from '../../train/backend/attempt.ts'
+import { noGpu } from '../../train/backend/loaders/tfjs-node.ts'
 import type { BackendName } from '../../train/backend/backend.ts'
 
 export interface AloneOptions {
@@ -43,13 +44,29 @@ export const attemptAlone =
           log = (log + text).slice(-logCharacters)
         })
       }
+      let answer: Attempt | undefined
       child.once('message', (message) => {
-        end(isAttempt(message) ? message : failedAttempt('does not start: its answer makes no sense'))
+        answer = isAttempt(message) ? message : failedAttempt('does not start: its answer makes no sense')
+        if (answer.available) end(answer)
+        else child.kill('SIGKILL')
       })
       child.once('error', (error) => end(failedAttempt(`no process could be started: ${error.message}`)))
       // Unlike `exit`, `close` comes when the messages and the log are complete.
-      child.once('close', (code, signal) => end(failedAttempt(`does not start: ${describeDeath(code, signal, log)}`)))
+      child.once('close', (code, signal) => {
+        if (answer === undefined) end(failedAttempt(`does not start: ${describeDeath(code, signal, log)}`))
+        else end({ ...answer, found: withReason(answer.found, log) })
+      })
     })
+
+/** What TensorFlow writes where it cannot use a GPU. */
+const reasons = /Could not find cuda drivers on your machine|failed call to cuInit: .*|Cannot dlopen some GPU libraries/
+
+/** Why TensorFlow finds no GPU, in its own words, behind ours; 303 is CUDA's number for a driver that cannot be loaded. */
+const withReason = (found: string, log: string): string => {
+  const said = found === noGpu ? reasons.exec(log)?.[0].trim() : undefined
+  if (said === undefined) return found
+  return `${found}: ${said}${said.includes('(303)') ? ' (libcuda.so.1, which is part of the NVIDIA driver, is missing)' : ''}`
+}
 
 const isAttempt = (x: unknown): x is Attempt =>
   isRecord(x) &&

@@ -10,6 +10,7 @@ import type { Attempt } from '../../train/backend/attempt.ts'
 import type { BackendName } from '../../train/backend/backend.ts'
 import { importOptional } from '../../train/backend/loader.ts'
 import { automaticBackend, describeBackendsBy } from '../../train/backend/open.ts'
+import { noGpu } from '../../train/backend/loaders/tfjs-node.ts'
 import { neededNode, version } from '../../package/version.ts'
 import type { Say } from '../progress.ts'
 import { attemptAlone } from './attempt-alone.ts'
@@ -25,10 +26,13 @@ export interface Probes {
 const aloneProbes: Probes = { backend: attemptAlone(), providers: providers(), runtimes: runtimes() }
 
 export const examine = async (say: Say, probes: Probes = aloneProbes): Promise<Checkup> => {
-  const backends = await describeBackendsBy((name) => {
+  const described = await describeBackendsBy((name) => {
     say(`trying the backend ${name}`)
     return probes.backend(name)
   })()
+  const backends = described.map((report) =>
+    report.found.startsWith(noGpu) ? { ...report, install: gpuAdvice } : report,
+  )
   say('trying ONNX Runtime')
   const packagesOfRuntime = await probes.runtimes()
   say('trying the providers of ONNX Runtime')
@@ -57,6 +61,9 @@ export const examine = async (say: Say, probes: Probes = aloneProbes): Promise<C
     packages,
   }
 }
+
+const gpuAdvice =
+  "Its addon works; it takes an NVIDIA GPU with a driver for CUDA 12 (525.60.13 or newer), and NVIDIA's libraries from tensorflow[and-cuda]."
 
 /** Whether a version is in a range like `>=20.19`. */
 export const isAtLeast = (found: string, range: string): boolean => {

@@ -1,14 +1,16 @@
-/** Finding out what a machine has of what building @tensorflow/tfjs-node needs; changes nothing. */
+/** Finding out what a machine has of what building @tensorflow/tfjs-node or tfjs-node-gpu needs; changes nothing. */
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type BuildFacts, type PythonTensorflow, tensorflowFiles } from './build-plan.ts'
+import { type BuildableBackend, type BuildFacts, type PythonTensorflow, tensorflowFiles } from './build-plan.ts'
 import { property } from './loader.ts'
 
 /** Where to look. */
 export interface BuildSearch {
+  /** What is to be built; tfjs-node unless said otherwise. */
+  readonly backend?: BuildableBackend
   /** The environment: PATH, CXX, and what npm sets for the programs it runs. */
   readonly variables: Readonly<Record<string, string | undefined>>
   /** A Python by name or path in place of the first `python3` of PATH. */
@@ -20,13 +22,19 @@ export interface BuildSearch {
 /** Python may take this long to start. */
 const pythonMilliseconds = 30_000
 
-export const findBuildFacts = ({ variables, python = 'python3', from = import.meta.url }: BuildSearch): BuildFacts => {
+export const findBuildFacts = ({
+  backend = 'tfjs-node',
+  variables,
+  python = 'python3',
+  from = import.meta.url,
+}: BuildSearch): BuildFacts => {
   const path = (variables['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '')
   const compilerName = (variables['CXX'] ?? '').trim() || 'g++'
   return {
+    backend,
     platform: process.platform,
     installation: installationOf(fileURLToPath(from)),
-    package: findPackage(from),
+    package: findPackage(from, backend),
     pythonName: python,
     python: findPython(findProgram(python, path)),
     compilerName,
@@ -48,10 +56,10 @@ const installationOf = (file: string): string => {
 }
 
 /** The package as Node finds it for an import in the file `from`: in the node_modules of the folders above it. */
-const findPackage = (from: string): BuildFacts['package'] => {
+const findPackage = (from: string, backend: BuildableBackend): BuildFacts['package'] => {
   let above = dirname(fileURLToPath(from))
   for (;;) {
-    const folder = join(above, 'node_modules', '@tensorflow', 'tfjs-node')
+    const folder = join(above, 'node_modules', '@tensorflow', backend)
     if (existsSync(folder)) {
       const sources = ['package.json', 'binding.gyp', 'binding'].every((name) => existsSync(join(folder, name)))
       return { folder: realpathSync(folder), sources, writable: isAllowed(folder, constants.W_OK) }
@@ -83,13 +91,15 @@ sys.path = [entry for entry in sys.path if entry]
 spec = importlib.util.find_spec('tensorflow')
 folders = list(spec.submodule_search_locations or []) if spec else []
 version = None
+wheel = None
 for name in ('tensorflow', 'tensorflow-cpu', 'tensorflow-cpu-aws', 'tf-nightly', 'tf-nightly-cpu'):
     try:
         version = importlib.metadata.version(name)
+        wheel = name
         break
     except importlib.metadata.PackageNotFoundError:
         pass
-print(json.dumps({'folder': folders[0] if folders else None, 'version': version}))
+print(json.dumps({'folder': folders[0] if folders else None, 'version': version, 'wheel': wheel}))
 `
 
 const findPython = (program: string | undefined): BuildFacts['python'] => {
@@ -97,11 +107,21 @@ const findPython = (program: string | undefined): BuildFacts['python'] => {
   const { status, stdout } = spawnSync(program, ['-c', askPython], { encoding: 'utf8', timeout: pythonMilliseconds })
   if (status !== 0) return undefined
   const answer = parse(stdout.trim().split('\n').at(-1) ?? '')
-  const folder = property(answer, 'folder')
-  const version = property(answer, 'version')
-  if (typeof folder !== 'string') return { program, tensorflow: undefined }
+  const text = (name: string): string | undefined => {
+    const found = property(answer, name)
+    return typeof found === 'string' ? found : undefined
+  }
+  const folder = text('folder')
+  if (folder === undefined) return { program, tensorflow: undefined }
   const lacks = tensorflowFiles.filter((name) => !existsSync(join(folder, name)))
-  const tensorflow: PythonTensorflow = { folder, version: typeof version === 'string' ? version : undefined, lacks }
+  const nvidia = join(dirname(folder), 'nvidia')
+  const tensorflow: PythonTensorflow = {
+    folder,
+    wheel: text('wheel'),
+    version: text('version'),
+    nvidia: existsSync(nvidia) ? nvidia : undefined,
+    lacks,
+  }
   return { program, tensorflow }
 }
 

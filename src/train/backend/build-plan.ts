@@ -1,19 +1,26 @@
-/** What building the native addon of @tensorflow/tfjs-node against Python's TensorFlow needs, and what of it is missing. */
+/** What building the native addon of @tensorflow/tfjs-node, or tfjs-node-gpu, against Python's TensorFlow needs, and what of it is missing. */
 import * as E from 'fp-ts/lib/Either.js'
 import { backendError, type BackendError } from './backend.ts'
+
+/** The backends whose addon can be built; their packages are called like them. */
+export type BuildableBackend = 'tfjs-node' | 'tfjs-node-gpu'
 
 /** TensorFlow as pip installed it. */
 export interface PythonTensorflow {
   /** The folder of the Python package. */
   readonly folder: string
-  /** Undefined where no wheel says. */
+  /** What the wheel is called (`tensorflow`, `tensorflow-cpu`), and its version; undefined where no wheel says. */
+  readonly wheel: string | undefined
   readonly version: string | undefined
+  /** The folder beside it in which NVIDIA's wheels put their libraries; undefined where there is none. */
+  readonly nvidia: string | undefined
   /** Files of {@link tensorflowFiles} that the folder lacks. */
   readonly lacks: ReadonlyArray<string>
 }
 
 /** What a machine has of what a build needs; undefined stands for what is not there. */
 export interface BuildFacts {
+  readonly backend: BuildableBackend
   /** As Node names it. */
   readonly platform: string
   /** Where chasec looks for packages from. */
@@ -34,6 +41,7 @@ export interface BuildFacts {
 
 /** A build with everything it needs. */
 export interface BuildPlan {
+  readonly backend: BuildableBackend
   readonly packageFolder: string
   readonly python: string
   readonly tensorflow: PythonTensorflow
@@ -55,21 +63,24 @@ interface Missing {
 
 /** The plan, or one failure that names everything that is missing. */
 export const planBuild = (facts: BuildFacts): E.Either<BackendError, BuildPlan> => {
-  const { platform, python, nodeGyp, headers } = facts
-  const missing = platform === 'linux' ? missingOf(facts) : [otherPlatform(platform)]
+  const { backend, platform, python, nodeGyp, headers } = facts
+  const missing = platform === 'linux' ? missingOf(facts) : [otherPlatform(facts)]
   if (missing.length === 0 && facts.package && python?.tensorflow && nodeGyp !== undefined) {
     const { program, tensorflow } = python
-    return E.right({ packageFolder: facts.package.folder, python: program, tensorflow, nodeGyp, headers })
+    return E.right({ backend, packageFolder: facts.package.folder, python: program, tensorflow, nodeGyp, headers })
   }
   const joined = (key: keyof Missing, separator: string): string => missing.map((one) => one[key]).join(separator)
   const help = `${joined('help', ' ')} Nothing was changed.`
-  return E.left(backendError('tfjs-node', joined('expected', '; '), joined('found', '; '), help))
+  return E.left(backendError(backend, joined('expected', '; '), joined('found', '; '), help))
 }
 
-const otherPlatform = (platform: string): Missing => ({
+const otherPlatform = ({ backend, platform }: BuildFacts): Missing => ({
   expected: 'Linux',
   found: platform,
-  help: 'On x64 run npm install --save-dev @tensorflow/tfjs-node@4, which downloads TensorFlow and an addon built for it.',
+  help:
+    backend === 'tfjs-node'
+      ? 'On x64 run npm install --save-dev @tensorflow/tfjs-node@4, which downloads TensorFlow and an addon built for it.'
+      : 'TensorFlow has no CUDA for it in its wheels; the backend webgpu uses the GPU.',
 })
 
 const missingOf = (facts: BuildFacts): ReadonlyArray<Missing> => [
@@ -78,15 +89,16 @@ const missingOf = (facts: BuildFacts): ReadonlyArray<Missing> => [
   ...missingTools(facts),
 ]
 
-const missingPackage = ({ package: found, installation }: BuildFacts): ReadonlyArray<Missing> => {
-  const expected = 'the package @tensorflow/tfjs-node where chasec finds it'
+const missingPackage = ({ backend, package: found, installation }: BuildFacts): ReadonlyArray<Missing> => {
+  const name = `@tensorflow/${backend}`
+  const expected = `the package ${name} where chasec finds it`
   if (found === undefined) {
     const where = `where chasec is installed (${installation}; with -g if chasec is installed so)`
-    const help = `Run npm install --save-dev --ignore-scripts @tensorflow/tfjs-node@4 ${where}.`
-    return [{ expected, found: '@tensorflow/tfjs-node is not installed', help }]
+    const help = `Run npm install --save-dev --ignore-scripts ${name}@4 ${where}.`
+    return [{ expected, found: `${name} is not installed`, help }]
   }
   if (!found.sources) {
-    const help = 'Install it anew: npm install --save-dev --ignore-scripts @tensorflow/tfjs-node@4.'
+    const help = `Install it anew: npm install --save-dev --ignore-scripts ${name}@4.`
     return [{ expected, found: `no sources of its addon in ${found.folder}`, help }]
   }
   if (found.writable) return []
@@ -94,21 +106,26 @@ const missingPackage = ({ package: found, installation }: BuildFacts): ReadonlyA
   return [{ expected: 'a package that can be written', found: `${found.folder}, which cannot`, help }]
 }
 
-const missingTensorflow = ({ python, pythonName }: BuildFacts): ReadonlyArray<Missing> => {
+const missingTensorflow = ({ backend, python, pythonName }: BuildFacts): ReadonlyArray<Missing> => {
   if (python === undefined) {
     const help = 'Install Python 3 and pip (Debian: python3-venv), or name a Python with --python PATH.'
     return [{ expected: 'Python 3', found: `no ${pythonName} that runs`, help }]
   }
-  const expected = 'a Python TensorFlow'
+  const expected = backend === 'tfjs-node' ? 'a Python TensorFlow' : 'a Python TensorFlow with CUDA'
   const { program, tensorflow } = python
   const pip = `${program} -m pip install`
+  const wanted = backend === 'tfjs-node' ? 'tensorflow-cpu' : "'tensorflow[and-cuda]'"
   if (tensorflow === undefined) {
-    const help = `Run ${pip} tensorflow-cpu, or name the Python of another environment with --python PATH.`
+    const help = `Run ${pip} ${wanted}, or name the Python of another environment with --python PATH.`
     return [{ expected, found: `no tensorflow in ${program}`, help }]
   }
-  const { folder, version, lacks } = tensorflow
+  const { folder, wheel, version, lacks } = tensorflow
+  if (backend === 'tfjs-node-gpu' && wheel?.includes('-cpu') === true) {
+    const help = `It has no CUDA: run ${pip} ${wanted} in another environment and name its Python with --python PATH.`
+    return [{ expected, found: `${wheel} in ${program}`, help }]
+  }
   if (lacks.length === 0) return []
-  const help = `Run ${pip} --upgrade tensorflow-cpu: its wheels for Linux have them.`
+  const help = `Run ${pip} --upgrade ${wanted}: its wheels for Linux have them.`
   return [
     {
       expected,

@@ -1,5 +1,5 @@
 /**
- * Building the native addon of @tensorflow/tfjs-node against the TensorFlow that pip installed: newer than the one that
+ * Building the native addon of @tensorflow/tfjs-node or tfjs-node-gpu against the TensorFlow that pip installed: newer than the one that
  * the package's install script downloads. Everything is made in a temporary folder; the package gets the addon and links to
  * TensorFlow's two libraries, and keeps them only when the backend then works.
  */
@@ -12,7 +12,8 @@ import type * as T from 'fp-ts/lib/Task.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import type { Attempt } from './attempt.ts'
 import { backendError, type BackendError } from './backend.ts'
-import { type BuildPlan, tensorflowLibraries } from './build-plan.ts'
+import { noGpu } from './loaders/tfjs-node.ts'
+import { type BuildableBackend, type BuildPlan, type PythonTensorflow, tensorflowLibraries } from './build-plan.ts'
 
 /** An addon that was compiled and is not in its place yet. */
 export interface CompiledAddon {
@@ -54,11 +55,11 @@ const compileMilliseconds = 600_000
  */
 export const compileAddon =
   (
-    { packageFolder, python, tensorflow, nodeGyp, headers }: BuildPlan,
+    { backend, packageFolder, python, tensorflow, nodeGyp, headers }: BuildPlan,
     variables: Readonly<Record<string, string | undefined>>,
   ): TE.TaskEither<BackendError, CompiledAddon> =>
   async () => {
-    const prepared = prepare(packageFolder, tensorflow.folder)
+    const prepared = prepare(backend, packageFolder, tensorflow)
     if (E.isLeft(prepared)) return prepared
     const folder = prepared.right
     const file = join(folder, addonFile)
@@ -75,7 +76,7 @@ export const compileAddon =
     rmSync(folder, { recursive: true })
     const advice = headers === undefined && output.includes('configure error') ? headersAdvice : tensorflowAdvice
     const help = `${advice} Nothing was changed. The end of what was written:\n${lastLines(output)}`
-    return E.left(backendError('tfjs-node', 'its addon to compile', 'an error', help))
+    return E.left(backendError(backend, 'its addon to compile', 'an error', help))
   }
 
 const headersAdvice =
@@ -85,32 +86,41 @@ const tensorflowAdvice =
   'This TensorFlow may not fit the package: pip install another one, or give another Python with --python PATH.'
 
 /** A temporary folder with the addon's sources and links to TensorFlow. */
-const prepare = (packageFolder: string, tensorflow: string): E.Either<BackendError, string> => {
+const prepare = (
+  backend: BuildableBackend,
+  packageFolder: string,
+  tensorflow: PythonTensorflow,
+): E.Either<BackendError, string> => {
   const folder = join(tmpdir(), `chasec-build-${crypto.randomUUID()}`)
   try {
     mkdirSync(join(folder, libraryFolder), { recursive: true })
     for (const name of ['binding', 'binding.gyp']) {
       cpSync(join(packageFolder, name), join(folder, name), { recursive: true })
     }
-    symlinkSync(join(tensorflow, 'include'), join(folder, 'deps', 'include'))
+    symlinkSync(join(tensorflow.folder, 'include'), join(folder, 'deps', 'include'))
     linkLibraries(tensorflow, folder)
     linkerNames.forEach((name, at) => symlinkSync(tensorflowLibraries[at] ?? '', join(folder, libraryFolder, name)))
     return E.right(folder)
   } catch (thrown) {
     rmSync(folder, { recursive: true, force: true })
-    return E.left(unwritable(folder, thrown, 'Nothing was changed.'))
+    return E.left(unwritable(backend, folder, thrown, 'Nothing was changed.'))
   }
 }
 
 /** The failure that an error of the file system is; other errors are ours and are thrown on. */
-const unwritable = (folder: string, thrown: unknown, state: string): BackendError => {
+const unwritable = (backend: BuildableBackend, folder: string, thrown: unknown, state: string): BackendError => {
   if (!(thrown instanceof Error) || !('code' in thrown)) throw thrown
   const help = `Check that there is space and that the folder can be written. ${state}`
-  return backendError('tfjs-node', `${folder} to be written`, thrown.message, help)
+  return backendError(backend, `${folder} to be written`, thrown.message, help)
 }
 
-const linkLibraries = (tensorflow: string, base: string): void => {
-  for (const name of tensorflowLibraries) symlinkSync(join(tensorflow, name), join(base, libraryFolder, name))
+/**
+ * Puts links to TensorFlow's libraries into a folder. They look for NVIDIA's in `../nvidia` of the folder that they are opened in, which
+ * is that of the links, so that one more stands in for that.
+ */
+const linkLibraries = ({ folder, nvidia }: PythonTensorflow, base: string): void => {
+  for (const name of tensorflowLibraries) symlinkSync(join(folder, name), join(base, libraryFolder, name))
+  if (nvidia !== undefined) symlinkSync(nvidia, join(dirname(join(base, libraryFolder)), 'nvidia'))
 }
 
 interface Ended {
@@ -143,7 +153,7 @@ const lastLines = (output: string): string => {
  * Errors: the package cannot be written; the backend does not work.
  */
 export const installAddon =
-  ({ packageFolder, tensorflow }: BuildPlan, compiled: CompiledAddon, attempt: T.Task<Attempt>) =>
+  ({ backend, packageFolder, tensorflow }: BuildPlan, compiled: CompiledAddon, attempt: T.Task<Attempt>) =>
   async (): Promise<E.Either<BackendError, BuiltAddon>> => {
     const id = crypto.randomUUID()
     const fresh = join(packageFolder, `.chasec-new-${id}`)
@@ -160,7 +170,7 @@ export const installAddon =
     }
     try {
       mkdirSync(join(fresh, libraryFolder), { recursive: true })
-      linkLibraries(tensorflow.folder, fresh)
+      linkLibraries(tensorflow, fresh)
       cpSync(compiled.file, join(fresh, addonFile), { recursive: true })
       mkdirSync(aside)
       for (const name of swapped) {
@@ -168,16 +178,17 @@ export const installAddon =
         renameSync(join(fresh, name), inPackage(name))
       }
       const { available, found } = await attempt()
-      if (available) {
+      // Where there is no GPU, an addon that says so is as good as one that works can show itself.
+      if (available || (backend === 'tfjs-node-gpu' && found.startsWith(noGpu))) {
         const files = [...tensorflowLibraries.map((name) => join(libraryFolder, name)), addonFile]
         return E.right({ packageFolder, tensorflow: tensorflow.folder, found, files, replaced })
       }
       putBack()
       const help = `Another TensorFlow may work: give its Python with --python PATH. ${packageFolder} is as it was.`
-      return E.left(backendError('tfjs-node', 'the built addon to multiply two matrices', found, help))
+      return E.left(backendError(backend, 'the built addon to multiply two matrices', found, help))
     } catch (thrown) {
       putBack()
-      return E.left(unwritable(packageFolder, thrown, 'It is as it was.'))
+      return E.left(unwritable(backend, packageFolder, thrown, 'It is as it was.'))
     } finally {
       for (const folder of [fresh, aside, compiled.folder]) rmSync(folder, { recursive: true, force: true })
     }

@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   writeFileSync,
 } from 'node:fs'
@@ -39,11 +40,21 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }))
 
 const complete: BuildFacts = {
+  backend: 'tfjs-node',
   platform: 'linux',
   installation: '/project',
   package: { folder: '/project/node_modules/@tensorflow/tfjs-node', sources: true, writable: true },
   pythonName: 'python3',
-  python: { program: '/bin/python3', tensorflow: { folder: '/site/tensorflow', version: '2.21.0', lacks: [] } },
+  python: {
+    program: '/bin/python3',
+    tensorflow: {
+      folder: '/site/tensorflow',
+      wheel: 'tensorflow-cpu',
+      version: '2.21.0',
+      nvidia: undefined,
+      lacks: [],
+    },
+  },
   compilerName: 'g++',
   compiler: '/bin/g++',
   make: '/bin/make',
@@ -60,9 +71,16 @@ const refusal = (change: Partial<BuildFacts>): string => {
 describe('planning', () => {
   test('a machine that has everything gives a plan, with or without headers', () => {
     const plan = {
+      backend: 'tfjs-node',
       packageFolder: '/project/node_modules/@tensorflow/tfjs-node',
       python: '/bin/python3',
-      tensorflow: { folder: '/site/tensorflow', version: '2.21.0', lacks: [] },
+      tensorflow: {
+        folder: '/site/tensorflow',
+        wheel: 'tensorflow-cpu',
+        version: '2.21.0',
+        nvidia: undefined,
+        lacks: [],
+      },
       nodeGyp: '/npm/node-gyp.js',
       headers: '/usr',
     }
@@ -107,7 +125,13 @@ describe('planning', () => {
       {
         python: {
           program: '/bin/python3',
-          tensorflow: { folder: '/t', version: undefined, lacks: ['libtensorflow_cc.so.2'] },
+          tensorflow: {
+            folder: '/t',
+            wheel: undefined,
+            version: undefined,
+            nvidia: undefined,
+            lacks: ['libtensorflow_cc.so.2'],
+          },
         },
       },
       'TensorFlow without libtensorflow_cc.so.2 in /t',
@@ -121,6 +145,21 @@ describe('planning', () => {
     expect(text).toContain(found)
     expect(text).toContain(help)
     expect(text).toMatch(/^backend tfjs-node: .* Nothing was changed\.$/)
+  })
+
+  test('the addon for GPUs is built of its own package, against a TensorFlow that is not the one for CPUs', () => {
+    const backend = 'tfjs-node-gpu'
+    const found = { folder: '/site/tensorflow', version: '2.21.0', nvidia: '/site/nvidia', lacks: [] }
+    const withWheel = (wheel: string) =>
+      planBuild({ ...complete, backend, python: { program: '/bin/python3', tensorflow: { ...found, wheel } } })
+    expect(withWheel('tensorflow')).toMatchObject(E.right({ backend, tensorflow: { nvidia: '/site/nvidia' } }))
+    const refused = withWheel('tensorflow-cpu')
+    if (E.isRight(refused)) return expect.unreachable()
+    expect(renderError(refused.left)).toMatch(
+      /^backend tfjs-node-gpu: expected a Python TensorFlow with CUDA, found tensorflow-cpu in \/bin\/python3\. .*'tensorflow\[and-cuda\]'/,
+    )
+    expect(refusal({ backend, package: undefined })).toContain('--ignore-scripts @tensorflow/tfjs-node-gpu@4 where')
+    expect(refusal({ backend, platform: 'win32' })).toContain('the backend webgpu uses the GPU')
   })
 
   test('everything that is missing is told at once', () => {
@@ -176,13 +215,15 @@ describe('looking', () => {
   })
 
   test('Python is asked where its TensorFlow is, and the files are looked for there', () => {
-    const program = python('bin/python3', { folder: at('tensorflow'), version: '2.21.0' })
+    const program = python('bin/python3', { folder: at('tensorflow'), version: '2.21.0', wheel: 'tensorflow' })
     const library = write(at('tensorflow', 'libtensorflow_cc.so.2'))
     expect(facts().python).toEqual({
       program,
       tensorflow: {
         folder: dirname(library),
+        wheel: 'tensorflow',
         version: '2.21.0',
+        nvidia: undefined,
         lacks: ['libtensorflow_framework.so.2', 'include/tensorflow/c/c_api.h'],
       },
     })
@@ -200,9 +241,10 @@ describe('building', () => {
     write(at('package', 'binding.gyp'), '{}')
     write(at('package', 'binding', 'a.cc'))
     return {
+      backend: 'tfjs-node',
       packageFolder: at('package'),
       python: 'python3',
-      tensorflow: { folder: at('tensorflow'), version: undefined, lacks: [] },
+      tensorflow: { folder: at('tensorflow'), wheel: undefined, version: undefined, nvidia: undefined, lacks: [] },
       nodeGyp: at('node-gyp.js'),
       headers: '/usr',
     }
@@ -296,6 +338,20 @@ describe('building', () => {
       'package/lib/napi-v8/tfjs_binding.node',
     ])
     expect(existsSync(addon.folder)).toBe(false)
+  })
+
+  test('for GPUs, links to the libraries of NVIDIA too, and keeps what only finds no GPU', async () => {
+    const cpu = plan()
+    const tensorflow = { ...cpu.tensorflow, nvidia: at('nvidia') }
+    const what: BuildPlan = { ...cpu, backend: 'tfjs-node-gpu', tensorflow }
+    mkdirSync(at('nvidia'))
+    const noDriver = failedAttempt('TensorFlow finds no GPU: Could not find cuda drivers on your machine')
+    const result = await installAddon(what, await compiled(what), async () => noDriver)()
+    expect(result).toMatchObject(E.right({ found: noDriver.found }))
+    // As the libraries themselves look for them: from the folder in which they are opened.
+    expect(realpathSync(at('package', 'deps', 'lib', '..', 'nvidia'))).toBe(realpathSync(at('nvidia')))
+    const refused = await installAddon(cpu, await compiled(cpu), async () => noDriver)()
+    expect(E.isLeft(refused)).toBe(true)
   })
 
   test('leaves the package as it was when the backend then does not work', async () => {

@@ -31,17 +31,21 @@ export const tfjsNode: Loader = loaderOf({
   load: () => importing('@tensorflow/tfjs-node'),
 })
 
+/** How the message begins where TensorFlow and its addon work, and only the GPU, or what it takes to use it, is missing. */
+export const noGpu = 'TensorFlow finds no GPU'
+
 /** The same with CUDA. */
 export const tfjsNodeGpu: Loader = loaderOf({
   name: 'tfjs-node-gpu',
   about: 'TensorFlow on an NVIDIA GPU',
   install:
-    'Run npm install --save-dev @tensorflow/tfjs-node-gpu@4; it needs Linux or Windows on x64, CUDA 11.2 and cuDNN 8.1.',
+    "Run npm install --save-dev --ignore-scripts @tensorflow/tfjs-node-gpu@4 and, with Python's tensorflow[and-cuda], chasec doctor " +
+    '--build-tfjs-node-gpu (Linux on x64, an NVIDIA driver for CUDA 12: 525 or newer). The addon that npm install downloads wants CUDA 11.2.',
   packages: 'the package @tensorflow/tfjs-node-gpu on a machine with CUDA',
   load: async () => {
     const imported = await importing('@tensorflow/tfjs-node-gpu')
     await imported.core.setBackend(imported.registered)
-    if (property(imported.core.backend(), 'isUsingGpuDevice') !== true) throw new Error('TensorFlow finds no GPU')
+    if (property(imported.core.backend(), 'isUsingGpuDevice') !== true) throw new Error(noGpu)
     return imported
   },
 })
