@@ -150,7 +150,7 @@ describe('the report', () => {
     const checkup = await examine(silent, { ...probes, backend: () => async () => failedAttempt(found) })
     const text = renderCheckup(checkup, plainStyle)
     expect(text).toMatch(
-      /^ {2}– tfjs-node-gpu .*: TensorFlow finds no GPU: Could not .*\n +Its addon works; .* 525\.60\.13 or newer/m,
+      /^ {2}– tfjs-node-gpu .*: TensorFlow finds no GPU: Could not .*\n +Its addon works; .*525\.60\.13 or newer/m,
     )
   })
 
