@@ -338,6 +338,13 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: 'test/passes/advise.test.ts',
   },
   {
+    guard: 'of a layer that is gone nothing stays',
+    file: 'src/passes/compile.ts',
+    from: 'const stays = now === undefined ? []',
+    to: 'const stays = layer === undefined ? []',
+    tests: 'test/passes/advise.test.ts',
+  },
+  {
     guard: 'only what hides keys behind a query is causal',
     file: 'src/passes/find-attention.ts',
     from: 'if (Boolean(flags[i]) !== i % columns <= Math.floor(i / columns)) return false',

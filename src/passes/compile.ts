@@ -324,6 +324,8 @@ const reportLayers = (
     const gone = now === undefined ? [none] : []
     const inputs = follow(widths.inputs, [...history.map((h) => h.keptInputs), ...gone])
     const outputs = follow(widths.outputs, [...history.map((h) => h.keptOutputs), ...gone])
+    // Whatever stood in its way before its branch went.
+    const stays = now === undefined ? [] : (history.at(-1)?.stays ?? [])
     return {
       layer,
       op,
@@ -332,7 +334,7 @@ const reportLayers = (
       outputs,
       macs: { before: macs, after: now?.macs ?? 0, alone: macs * (history[0]?.alone ?? 0) },
       alone: history[0]?.needed ?? { inputs: 0, outputs: 0 },
-      stays: groupStays(history.at(-1)?.stays ?? [], { input: inputs.kept, output: outputs.kept }),
+      stays: groupStays(stays, { input: inputs.kept, output: outputs.kept }),
     }
   })
 }

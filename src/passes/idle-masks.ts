@@ -49,7 +49,9 @@ const whyIdle = ({ op, layer, stays }: LayerReport, view: NodeView | undefined):
   const [most] = [...stays].sort((a, b) => b.channels.length - a.channels.length)
   if (most === undefined) return `no channel of ${whole} goes with what it leaves out`
   const count = most.channels.length
-  return `${count} ${most.side}${count === 1 ? '' : 's'} of ${whole} ${count === 1 ? 'stays' : 'stay'}: each ${most.reason.text}`
+  return count === 1
+    ? `1 ${most.side} of ${whole} stays: it ${most.reason.text}`
+    : `${count} ${most.side}s of ${whole} stay: each ${most.reason.text}`
 }
 
 /** Whether some output reads nothing, or some input is not read. */

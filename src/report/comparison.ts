@@ -137,7 +137,7 @@ export const runColumns: ReadonlyArray<RunColumn> = [
     (found) => spread(found, count),
   ),
   numbers(
-    'beside dense',
+    'vs. dense',
     ({ figures }) => figures?.speedup,
     medianOf,
     formatRatio,
@@ -211,7 +211,7 @@ export const describeSpeedsOf = (runs: ReadonlyArray<ComparedRun>): string => {
   const places = [...new Set(runs.flatMap(({ figures }) => (figures === undefined ? [] : [figures.where])))]
   if (places.length === 0) return ''
   const where = places.join('; ')
-  return `Images a second: median and quartiles, ${where}, of each run when it ended. "beside dense" was measured together with its own dense network, and bears a machine that is busier at one time than at another.`
+  return `Images a second: median and quartiles, ${where}, of each run when it ended. "vs. dense" is how many times as fast a run is as its own dense network, measured together, so that it matters less how busy the machine was at the time.`
 }
 
 /** Which runs were made longer, and when. */

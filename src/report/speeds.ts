@@ -1,5 +1,6 @@
 /** What measured speeds say, in words. */
 import type { Measurement } from '../run/measure.ts'
+import { describeSizes } from './totals.ts'
 import { formatRatio } from './units.ts'
 
 /** Whether the quartiles of a ratio leave open which of the two is faster. */
@@ -13,4 +14,14 @@ export const speedSentence = ({ name, speedup }: Measurement, reference: Measure
   if (speedup.q3 < 1)
     return `${name} runs slower than ${reference.name}: ${formatRatio(speedup.median)} (quartiles ${range}).`
   return `${name} runs neither faster nor slower than ${reference.name} beyond the noise: ${formatRatio(speedup.median)} (quartiles ${range}).`
+}
+
+/** Names of a dimension that says no more than how large a batch is. */
+const batchNames = /^(n|b|batch|batch_size)$/i
+
+/** Where and on what it was measured: `onnxruntime-node 1.30.0 on cpu, batch 32, T = 16`. */
+export const describePlace = ({ runtime, provider, batch, sizes }: Measurement): string => {
+  const others = Object.entries(sizes).filter(([name, size]) => size !== batch || !batchNames.test(name))
+  const rest = describeSizes(Object.fromEntries(others))
+  return `${runtime} on ${provider}, batch ${batch}${rest === '' ? '' : `, ${rest}`}`
 }

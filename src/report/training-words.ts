@@ -1,7 +1,7 @@
 /** What a training run came to, in words and figures: the same on a terminal and on a page. */
 import { speedSentence } from './speeds.ts'
 import { type NetworkFigures, type TrainingReport, versus } from './training.ts'
-import { formatAccuracy, formatBytes, formatCount, formatPercent, plural } from './units.ts'
+import { formatAccuracy, formatBytes, formatCount, formatPercent } from './units.ts'
 
 /** What is told of every network, and how it is written. */
 export const networkColumns: ReadonlyArray<{
@@ -51,8 +51,10 @@ export const describeSpeeds = ({ networks }: TrainingReport): ReadonlyArray<stri
       )
 }
 
+const testImages = (count: number): string => `${count.toLocaleString('en-US')} test image${count === 1 ? '' : 's'}`
+
 /** Whether compiling changed a prediction. */
 export const describeTest = ({ images, differing }: TrainingReport['test']): string =>
   differing === 0
-    ? `The masked and the compiled network put all ${plural(images, 'test image')} into the same classes.`
-    : `The masked and the compiled network put ${differing} of ${plural(images, 'test image')} into different classes.`
+    ? `The masked and the compiled network put all ${testImages(images)} into the same classes.`
+    : `The masked and the compiled network put ${differing} of ${testImages(images)} into different classes.`

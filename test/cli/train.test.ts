@@ -76,7 +76,7 @@ describe('train', () => {
     // Channels that left while training are in the table: layers are held against the dense network.
     expect(page).toMatch(`48 → ${training.widths[0].compiled}<`)
     expect(training.validation.last.epoch).toBe(3)
-    expect(page).toMatch('all 10000 test images')
+    expect(page).toMatch('all 10,000 test images')
   })
 
   it('leaves the trained network, its masks and the history beside the package', () => {

@@ -153,9 +153,30 @@ describe('masks that take effect nowhere', () => {
         ),
       ],
     ])
+    expect(reasons(new Map([rows(residual, 'outer', [0])]))).toStrictEqual([
+      ['outer', expect.stringMatching(/^1 output of Conv conv2 stays: it is constant/)],
+    ])
   })
 
   test('are none of those that take effect', () => {
     expect(reasons(new Map([rows(residual, 'inner', [0])]))).toStrictEqual([])
+  })
+})
+
+describe('a layer that is gone', () => {
+  /** Of a dense network: what it makes stands beside what it read. */
+  const block = buildGraph(image, (b) => {
+    const stem = conv(b, 'stem', 'x', [16, 4, 3])
+    const inner = b.op(ops.Relu, [conv(b, 'inner', b.op(ops.Relu, [stem]), [8, 16, 1])])
+    const outer = conv(b, 'outer', inner, [4, 8, 3])
+    return [conv(b, 'head', b.op(ops.Relu, [b.op(ops.Concat, [stem, outer], { axis: 1 })]), [4, 20, 1])]
+  })
+
+  test('keeps nothing that could be explained', () => {
+    const { layers } = reportOf(block, new Map([rows(block, 'inner', [0, 1, 2, 3, 4, 5, 6, 7])]))
+    const inner = layers.find(({ weight }) => weight === 'inner')
+    expect(inner?.outputs.after).toBe(0)
+    // What it read is needed beside it.
+    expect(inner?.stays).toStrictEqual([])
   })
 })

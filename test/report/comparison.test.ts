@@ -72,7 +72,7 @@ describe('a run', () => {
     expect(row(ended)).toEqual({
       ...{ run: 'a<b>', state: 'ended, 4 epochs', method: 'gmp', test: '90.00 %', density: '25 %' },
       ...{ 'best validation': '80.00 % (epoch 2)', parameters: '1.00 k', MACs: '4.00 G' },
-      ...{ 'images/s': '100 (90 to 110)', 'beside dense': '1.50x (1.40x to 1.60x)' },
+      ...{ 'images/s': '100 (90 to 110)', 'vs. dense': '1.50x (1.40x to 1.60x)' },
     })
     expect(row(until(10))).toMatchObject({
       test: '–',
@@ -139,7 +139,7 @@ describe('runs', () => {
     expect(page).toMatch('<span class="soft detail"> 90 to 110</span>')
     expect(page).toMatch('Their settings are the same.')
     expect(page.includes('NaN')).toBe(false)
-    expect(renderComparison([ended, better])).toMatch('<code>learningRate.schedule</code>')
+    expect(renderComparison([ended, better])).toMatch('<code>learningRate.<wbr/>schedule</code>')
     expect(page).toBe(renderComparison([ended, until(10), until(0)]))
   })
 

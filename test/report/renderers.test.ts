@@ -181,7 +181,7 @@ describe('the page', () => {
     const deep = { ...report, layers: names.map((name) => ({ ...layer, layer: name })) }
     const written = renderPage({ ...results, report: deep })
     expect(written).toMatch(/<li class="tall tight"[^>]*><b>conv1<\/b><\/li>/)
-    expect(written).toMatch(/<li style[^>]*><b>layer1<\/b><span>-50\u00a0%<\/span><\/li>/)
+    expect(written).toMatch(/<li style[^>]*><b>layer1<\/b><span>\u221250\u00a0%<\/span><\/li>/)
   })
 
   it('shades densities finer where little is left, and names layers by their place', () => {
@@ -199,7 +199,7 @@ describe('the page', () => {
       ['shade2', 'M0 1'],
       ['shade6', 'M1 1'],
     ])
-    expect(written).toContain('>layer1.0.downsample.0</span>')
+    expect(written).toContain('>layer1.<wbr/>0.<wbr/>downsample.<wbr/>0</span>')
   })
 
   it('reads in light and dark, and tells verification, passes and opaque nodes', () => {
@@ -208,7 +208,7 @@ describe('the page', () => {
     expect(page).not.toMatch('fold-pad')
     expect(page).toMatch('not one that chasec models')
     expect(page).toMatch('it masks &lt;nothing')
-    expect(page).toMatch('-210 M')
+    expect(page).toMatch('\u2212210\u00a0M')
   })
 
   it('begins with what happened and whether to trust it', () => {
@@ -280,6 +280,18 @@ describe('stages of a network', () => {
     expect(stages(inModel).map(([name]) => name)).toEqual(['encoder.0', 'encoder.1', 'head'])
   })
 
+  it('are called by the last parts that tell them apart', () => {
+    const blocks = ['features.block1.', 'features.block2.'].flatMap((block) => ['a', 'b', 'c'].map((c) => block + c))
+    expect(stages(['features.conv0.c', ...blocks, 'classifier.c'])).toEqual([
+      ['conv0', 0, 1],
+      ['block1', 1, 4],
+      ['block2', 4, 7],
+      ['classifier', 7, 8],
+    ])
+    const twice = ['a.left.x', 'a.left.y', 'a.right.x', 'a.right.y', 'b.left.x', 'b.left.y']
+    expect(stages(twice).map(([name]) => name)).toEqual(['a.left', 'right', 'b.left'])
+  })
+
   it('are runs of one width where names tell nothing', () => {
     expect(stages(['a', 'b', 'c'])).toEqual([['8 wide', 0, 3]])
     const many = Array.from({ length: 40 }, (_, i) => `node_${i}`)
@@ -345,7 +357,7 @@ describe('measurements on a terminal', () => {
       'model per run quartiles items speed quartiles',
       'dense 40.0 ms 36.0 ms – 44.0 ms 50/s',
       'compiled 25.0 ms 22.5 ms – 27.5 ms 80/s 1.60x 1.44x – 1.76x',
-      'onnxruntime-node 1.30.0 on cpu, batch 2, N = 2, median of 3 interleaved repeats.',
+      'onnxruntime-node 1.30.0 on cpu, batch 2, median of 3 interleaved repeats.',
     ])
   })
 

@@ -132,7 +132,7 @@ describe('the page of a training', () => {
     for (const title of ['Accuracy', 'Loss', 'Learning rate', 'Density', 'Channels'])
       expect(page).toMatch(`<b>${title}</b>`)
     expect(page).toMatch('aria-label="Accuracy over epochs. In the end: training 90 %, validation 75 %."')
-    expect(page).toMatch('Dashed lines: best epoch: 2; made longer, to 4 epochs.')
+    expect(page).toMatch('Dotted lines: best validation accuracy, epoch 2; made longer, to 4 epochs.')
     expect(page).toMatch('aria-label="stem.weight: 100 % at first, 25 % in the end"')
     expect(page).toMatch('<span>8 → 6</span>')
     expect(page.includes('NaN')).toBe(false)

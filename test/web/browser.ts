@@ -88,17 +88,56 @@ export const untilThere = async (
   if ((await alert.count()) > 0) throw new Error(await alert.innerText())
 }
 
-/** What axe finds against WCAG 2.1, levels A and AA, and its own best practices. */
-export const accessibilityOf = async (page: Page): Promise<ReadonlyArray<string>> => {
+/** What axe finds against WCAG 2.1, levels A and AA, and its own best practices; of other rules than `except`. */
+export const accessibilityOf = async (
+  page: Page,
+  except: ReadonlyArray<string> = [],
+): Promise<ReadonlyArray<string>> => {
   // Content policies hold for scripts of the page only.
   await page.evaluate(await axeSource())
-  const found: unknown = await page.evaluate('axe.run(document, { resultTypes: ["violations"] })')
+  const rules = Object.fromEntries(except.map((rule) => [rule, { enabled: false }]))
+  const options = JSON.stringify({ resultTypes: ['violations'], rules })
+  const found: unknown = await page.evaluate(`axe.run(document, ${options})`)
   if (typeof found !== 'object' || found === null || !('violations' in found) || !Array.isArray(found.violations)) {
     throw new Error('axe gave no result')
   }
   return found.violations.map((violation) =>
     JSON.stringify(violation, ['id', 'help', 'nodes', 'html', 'failureSummary'], 1),
   )
+}
+
+/** How pages are looked at: by day and by night, on a desk and on a phone. */
+export const looks = (['light', 'dark'] as const).flatMap((colorScheme) => [
+  { name: `${colorScheme} on a desktop`, colorScheme, viewport: { width: 1280, height: 900 } },
+  { name: `${colorScheme} on a phone`, colorScheme, viewport: { width: 390, height: 844 } },
+])
+
+/**
+ * What is wrong with pages at these addresses, in all of `looks`, all of them unfolded: what axe finds, and whether something
+ * sticks out to the side.
+ */
+export const faultsOf = async (
+  executablePath: string,
+  addresses: ReadonlyArray<string>,
+  except: ReadonlyArray<string> = [],
+): Promise<ReadonlyArray<string>> => {
+  const faults: string[] = []
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
+  for (const { name, ...look } of looks) {
+    const page = await browser.newPage(look)
+    page.setDefaultTimeout(0)
+    for (const address of addresses) {
+      await page.goto(address)
+      await page.evaluate(`for (const details of document.querySelectorAll('details')) details.open = true`)
+      const found = [...(await accessibilityOf(page, except))]
+      const width = await page.evaluate('document.documentElement.scrollWidth')
+      if (width !== look.viewport.width) found.push(`is ${String(width)} pixels wide`)
+      faults.push(...found.map((fault) => `${address}, ${name}: ${fault}`))
+    }
+    await page.close()
+  }
+  await browser.close()
+  return faults
 }
 
 const axeSource = async (): Promise<string> => (await import('node:fs/promises')).readFile(axeFile, 'utf8')

@@ -14,7 +14,16 @@ import { ModelProtoSchema } from '../../src/onnx/onnx_pb.ts'
 import { chasec } from '../cli/chasec.ts'
 import { fillWeights } from '../made-up-weights.ts'
 import { net, netMasks, writeMasks, writeModel } from '../cli/nets.ts'
-import { accessibilityOf, browserHere, openPage, openSite, type Site, untilThere, withWebGpu } from './browser.ts'
+import {
+  accessibilityOf,
+  browserHere,
+  looks,
+  openPage,
+  openSite,
+  type Site,
+  untilThere,
+  withWebGpu,
+} from './browser.ts'
 import { mainThreadTasks } from './main-thread.ts'
 
 if (browserHere === undefined) console.info('not tested: the page, since Chromium is not installed')
@@ -43,9 +52,6 @@ const resNet50 = (): Uint8Array => {
   for (const dim of type.value.shape?.dim.slice(2) ?? []) dim.value = { case: 'dimValue', value: 32n }
   return encode(ModelProtoSchema, model.right)
 }
-
-const phone = { width: 390, height: 844 }
-const desktop = { width: 1280, height: 900 }
 
 describe.skipIf(browserHere === undefined)('the page', { timeout: 0 }, () => {
   let site: Site
@@ -204,12 +210,7 @@ describe.skipIf(browserHere === undefined)('the page', { timeout: 0 }, () => {
     await close()
   })
 
-  it.each([
-    ['light', 'desktop', desktop],
-    ['dark', 'desktop', desktop],
-    ['light', 'phone', phone],
-    ['dark', 'phone', phone],
-  ] as const)('has no accessibility errors, %s on a %s', async (colorScheme, _, viewport) => {
+  it.each(looks)('has no accessibility errors, $name', async ({ colorScheme, viewport }) => {
     const { page, close } = await openPage(site, { colorScheme, viewport })
     expect(await accessibilityOf(page)).toEqual([])
     await page.locator('input[type=file]').setInputFiles([at('net.onnx'), at('masks.safetensors')])

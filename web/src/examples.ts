@@ -33,8 +33,8 @@ export const examples: ReadonlyArray<Example> = [
   },
   {
     id: 'pruned',
-    title: 'A small residual network, pruned already',
-    about: 'Its masked weights are zeros, so there is nothing to choose. Made-up weights, 12 kB.',
+    title: 'A small residual network',
+    about: 'Pruned already: its masked weights are zeros. Made-up weights, 12 kB.',
     file: 'residual.onnx',
     url: residual,
   },

@@ -5,7 +5,6 @@ import { printable } from '../../src/ir/printable.ts'
 import { type ChannelScore, channelScores } from '../../src/masks/scores.ts'
 import type { Target } from '../../src/passes/target.ts'
 import { countBins } from '../../src/report/histogram.ts'
-import { shortReasons } from '../../src/report/reasons.ts'
 import { describeSizes } from '../../src/report/totals.ts'
 import {
   formatBytes,
@@ -15,7 +14,7 @@ import {
   formatRelativeChange,
   plural,
 } from '../../src/report/units.ts'
-import { type Card, Cards, Glossary, Name } from '../../src/report/view/parts.tsx'
+import { type Card, Cards, countedReasons, Glossary, Name } from '../../src/report/view/parts.tsx'
 import { type Column, Table } from '../../src/report/view/table.tsx'
 import { WidthPicture } from '../../src/report/view/widths.tsx'
 import { type Estimate, estimate, type Estimated } from './estimate.ts'
@@ -94,7 +93,10 @@ const cardsOf = (overview: Overview, { layers, macs, parameters }: Estimate): Re
   const card = (name: string, { before, after }: { readonly before: number; readonly after: number }): Card => ({
     name,
     figure: formatRelativeChange(before, after),
-    detail: `${formatCount(Math.round(before))} → about ${formatCount(Math.round(after))}`,
+    detail:
+      Math.round(before) === Math.round(after)
+        ? `${formatCount(Math.round(before))}, as it stands`
+        : `${formatCount(Math.round(before))} → about ${formatCount(Math.round(after))}`,
   })
   const dead = overview.layers.reduce((n, layer) => n + layer.dead.length + layer.constant.length, 0)
   return [
@@ -106,8 +108,8 @@ const cardsOf = (overview: Overview, { layers, macs, parameters }: Estimate): Re
 }
 
 const scoreNames: Readonly<Record<ChannelScore, string>> = {
-  umm: 'mean |w|, masked ones zero (UMM)',
-  mmm: 'mean |w| of those not masked (MMM)',
+  umm: 'mean |w| of all weights (UMM)',
+  mmm: 'mean |w| of weights not masked (MMM)',
   weights: 'share of weights not zero',
   kernels: 'share of kernels not zero',
   l1: 'sum of |w| (L1)',
@@ -163,7 +165,7 @@ const Budget = ({
       </div>
       <div class="choices">
         <label>
-          Worth least by
+          Channels are scored by their
           <select
             value={selection.score}
             onChange={({ currentTarget }) => {
@@ -179,19 +181,19 @@ const Budget = ({
           </select>
         </label>
         <label>
-          From
+          Masked are channels
           <select
             value={selection.scope}
             onChange={({ currentTarget }) =>
               onSelection({ ...selection, scope: currentTarget.value === 'all' ? 'all' : 'block' })
             }
           >
-            <option value="block">layers by themselves</option>
-            <option value="all">also what layers share</option>
+            <option value="block">inside blocks</option>
+            <option value="all">also of residual streams</option>
           </select>
         </label>
         <label>
-          Will run on
+          The model will run on
           <select
             value={target}
             onChange={({ currentTarget }) => {
@@ -256,7 +258,6 @@ const columns: ReadonlyArray<Column<Estimated>> = [
     key: idle,
     numeric: true,
   },
-  { title: 'scores', cell: ({ facts: { umm } }) => <Scores scores={umm} /> },
   {
     title: 'in',
     cell: ({ inputs }) => formatChange(String(inputs.before), String(inputs.after)),
@@ -275,9 +276,10 @@ const columns: ReadonlyArray<Column<Estimated>> = [
     key: ({ macs }) => macs.after,
     numeric: true,
   },
+  { title: 'scores', cell: ({ facts: { umm } }) => <Scores scores={umm} /> },
   {
     title: 'stays, though nothing needs it',
-    cell: ({ facts: { change } }) => shortReasons(change?.stays ?? []),
+    cell: ({ facts: { change } }) => countedReasons(change?.stays ?? []),
     wide: true,
   },
 ]

@@ -11,7 +11,7 @@ import type { Style } from './style.ts'
 import { type Column, renderTable } from './table.ts'
 
 /** Columns that are left out where there is no room, the last of them first. */
-const leftOutFirst = ['MACs', 'best validation', 'images/s', 'method', 'state', 'parameters', 'beside dense']
+const leftOutFirst = ['MACs', 'best validation', 'images/s', 'method', 'state', 'parameters', 'vs. dense']
 
 export const renderRuns = (runs: ReadonlyArray<ComparedRun>, style: Style): string => {
   const table = renderTable(

@@ -4,7 +4,7 @@ import type { Measurement } from '../../run/measure.ts'
 import type { Quartiles } from '../../run/statistics.ts'
 import type { Style } from './style.ts'
 import { renderTable } from './table.ts'
-import { describeSizes } from '../totals.ts'
+import { describePlace } from '../speeds.ts'
 import { formatCount, formatMilliseconds, formatPercent, formatRatio } from '../units.ts'
 
 const spread = ({ q1, q3 }: Quartiles, format: (value: number) => string): string => `${format(q1)} – ${format(q3)}`
@@ -33,8 +33,7 @@ export const renderMeasurements = (measurements: ReadonlyArray<Measurement>, sty
   )
   const [first] = measurements
   if (first === undefined) return table
-  const sizes = describeSizes(first.sizes)
-  const where = `${first.runtime} on ${first.provider}, batch ${first.batch}${sizes === '' ? '' : `, ${sizes}`}, median of ${first.repeats.length} interleaved repeats`
+  const where = `${describePlace(first)}, median of ${first.repeats.length} interleaved repeats`
   return `${table}\n${style.dim(`${where}.`)}`
 }
 

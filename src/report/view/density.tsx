@@ -3,6 +3,7 @@ import type { VNode } from 'preact'
 import { printable } from '../../ir/printable.ts'
 import type { Picture } from '../../passes/pictures.ts'
 import { formatPercent, plural } from '../units.ts'
+import { Breakable } from './parts.tsx'
 
 /** Up to which share of its weights a cell has which shade, finer where little is left; fewer shades make fewer, longer runs. */
 const shades = [0.03, 0.1, 0.25, 0.5, 0.75, 1]
@@ -18,6 +19,7 @@ export interface Pictured {
 export const DensityMaps = ({ layers }: { readonly layers: ReadonlyArray<Pictured> }): VNode => (
   <>
     <p class="key soft" aria-hidden="true">
+      <span>not zero, up to:</span>
       {shades.map((most, at) => (
         <span key={most}>
           <i class={`shade${at + 1}`} />
@@ -29,7 +31,9 @@ export const DensityMaps = ({ layers }: { readonly layers: ReadonlyArray<Picture
       {layers.slice(0, most).map(({ layer, picture }, at) => (
         <li key={at}>
           <DensityMap picture={picture} />
-          <span title={printable(layer)}>{shortName(layer)}</span>
+          <span title={printable(layer)}>
+            <Breakable text={shortName(layer)} />
+          </span>
           <span class="soft">{formatPercent(picture.density)}</span>
         </li>
       ))}

@@ -42,7 +42,7 @@ export const LayerMap = ({ title, whole, rows, times, x }: LayerMapProps): VNode
       <ol>
         {rows.map(({ layer, shares, left }) => (
           <li key={layer}>
-            <code title={printable(layer)}>{printable(layer)}</code>
+            <code title={printable(layer)}>{printable(layer.replace(/\.weight$/, ''))}</code>
             <svg
               viewBox="0 0 100 1"
               preserveAspectRatio="none"

@@ -1,13 +1,32 @@
 /** The small parts that views are made of: names, figures, sections, explanations. */
 import type { ComponentChildren, VNode } from 'preact'
 import { printable } from '../../ir/printable.ts'
+import type { Remainder } from '../../passes/compile.ts'
+import { countByKind } from '../reasons.ts'
+import { plural } from '../units.ts'
 import { type Term, meanings } from './glossary.ts'
 
 /** A name from a model or a file, which may hold anything, as code. */
-export const Name = ({ of }: { readonly of: string }): VNode => <code>{printable(of)}</code>
+export const Name = ({ of }: { readonly of: string }): VNode => (
+  <code>
+    <Breakable text={of} />
+  </code>
+)
 
-/** Text with numbers that stay on one line with their units. */
-export const tied = (text: string): string => printable(text).replace(/(\d) (?=[%kMGTP])/g, '$1\u00a0')
+/** A name that is broken between its parts first, where it does not fit into a line. */
+export const Breakable = ({ text }: { readonly text: string }): VNode => (
+  <>
+    {printable(text)
+      .split(/(?<=[^/._:][/._:])(?=[^/._:])/)
+      .flatMap((part, at) => (at === 0 ? [part] : [<wbr key={at} />, part]))}
+  </>
+)
+
+/** Text with numbers that stay on one line with their units, and with signs that are as wide as digits. */
+export const tied = (text: string): string =>
+  printable(text)
+    .replace(/(\d) (?=[%kMGTP]|m?s\b)/g, '$1\u00a0')
+    .replace(/(^|[\s(])-(?=\d)/g, '$1\u2212')
 
 export type Tone = 'good' | 'bad' | 'soft' | 'plain'
 
@@ -72,6 +91,10 @@ export const Cards = ({ cards }: { readonly cards: ReadonlyArray<Card> }): VNode
     ))}
   </dl>
 )
+
+/** How many channels stay for which reason: `3 channels (width)`. */
+export const countedReasons = (stays: ReadonlyArray<Remainder>): string =>
+  [...countByKind(stays)].map(([kind, count]) => `${plural(count, 'channel')} (${kind})`).join(', ')
 
 /** A swatch for each series of a chart, in the order of the list. */
 export const Key = ({

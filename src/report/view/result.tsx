@@ -6,13 +6,13 @@ import type { Measurement } from '../../run/measure.ts'
 import { describeFloat16, describeFloat16Error, keptInFloat32 } from '../float16-error.ts'
 import { matchNotes, matchRows, matchTitles, renderMatchLine } from '../matching.ts'
 import { formatRanges } from '../ranges.ts'
-import { adviceLeftOutLine, fullReason, reasonMeanings, shortReasons, totalReasons } from '../reasons.ts'
+import { adviceLeftOutLine, fullReason, reasonMeanings, totalReasons } from '../reasons.ts'
 import type { Results } from '../results.ts'
 import { againstDense } from '../training.ts'
 import { describeReached, describeSizes, totalRows } from '../totals.ts'
 import { formatChange, formatCount, formatError, formatPercent, formatRelativeChange, plural } from '../units.ts'
 import { DensityMaps } from './density.tsx'
-import { type Card, Cards, Key, Name, Section, Text, tied } from './parts.tsx'
+import { Breakable, type Card, Cards, countedReasons, Key, Name, Section, Text, tied } from './parts.tsx'
 import { Speed } from './speed.tsx'
 import { type Column, Table } from './table.tsx'
 import { Training, trainingCards } from './training.tsx'
@@ -149,7 +149,14 @@ const Layers = ({ results: { report, training } }: Props): VNode | null => {
           ['alone', 'if the layer could shrink by itself'],
         ]}
       />
-      <Table label="Layers" columns={layerColumns(largest)} rows={report.layers.map((layer, at) => ({ layer, at }))} />
+      <Table
+        label="Layers"
+        columns={layerColumns(largest)}
+        rows={report.layers.map((layer, at) => ({ layer, at }))}
+        isPlain={({ layer: { macs, stays } }) =>
+          macs.after === macs.before && macs.alone === macs.after && stays.length === 0
+        }
+      />
     </Section>
   )
 }
@@ -166,7 +173,9 @@ const layerColumns = (largest: number): ReadonlyArray<Column<LayerRow>> => [
       <>
         <Name of={layer.layer} />
         <br />
-        <span class="soft">{printable(`${layer.op} ${layer.weight}`)}</span>
+        <span class="soft">
+          {printable(layer.op)} <Breakable text={layer.weight} />
+        </span>
       </>
     ),
     key: ({ at }) => at,
@@ -198,22 +207,24 @@ const layerColumns = (largest: number): ReadonlyArray<Column<LayerRow>> => [
   },
   {
     title: 'change',
-    cell: ({ layer: { macs } }) => formatRelativeChange(macs.before, macs.after),
+    cell: ({ layer: { macs } }) => tied(formatRelativeChange(macs.before, macs.after)),
     key: ({ layer: { macs } }) => (macs.before === 0 ? 0 : macs.after / macs.before),
     numeric: true,
+    more: true,
   },
   {
     title: 'alone',
     cell: ({ layer: { macs } }) => formatCount(Math.round(macs.alone)),
     key: ({ layer: { macs } }) => macs.alone,
     numeric: true,
+    more: true,
   },
   {
     title: 'stays, though nothing needs it',
     cell: ({ layer: { stays } }) =>
       stays.length === 0 ? null : (
         <details>
-          <summary>{shortReasons(stays)}</summary>
+          <summary>{countedReasons(stays)}</summary>
           <ul>
             {stays.map((stay, i) => (
               <li key={i}>{printable(fullReason(stay, formatRanges(stay.channels)))}</li>
@@ -233,7 +244,7 @@ const Bars = ({ macs, largest }: { readonly macs: LayerReport['macs']; readonly 
   return (
     <div class="bars" aria-hidden="true">
       {(['before', 'after', 'alone'] as const).map((of) => (
-        <i key={of} class={of} style={{ width: width(of) }} />
+        <i key={of} class={macs[of] === 0 ? 'none' : of} style={{ width: width(of) }} />
       ))}
     </div>
   )
@@ -287,7 +298,7 @@ const NextMasks = ({ results: { report } }: Props): VNode | null => {
           },
           {
             title: 'multiply-accumulates saved',
-            cell: ({ macs }) => `-${formatCount(macs)}`,
+            cell: ({ macs }) => tied(`-${formatCount(macs)}`),
             key: ({ macs }) => macs,
             numeric: true,
           },

@@ -2,10 +2,9 @@
 import type { VNode } from 'preact'
 import { printable } from '../../ir/printable.ts'
 import type { Measurement } from '../../run/measure.ts'
-import { speedSentence } from '../speeds.ts'
-import { describeSizes } from '../totals.ts'
+import { describePlace, speedSentence } from '../speeds.ts'
 import { formatCount, formatMilliseconds, plural } from '../units.ts'
-import { Text } from './parts.tsx'
+import { Text, tied } from './parts.tsx'
 import { niceScaleOf } from './scale.ts'
 
 export const Speed = ({
@@ -20,9 +19,9 @@ export const Speed = ({
   if (first === undefined) return null
   const slowest = measurements.reduce((ms, { repeats }) => Math.max(ms, ...repeats), 0)
   const x = niceScaleOf(0, slowest, 4, [0, 100])
+  const isLong = slowest >= 1000
   const at = (ms: number): string => x.at(ms).toFixed(2)
-  const sizes = describeSizes(first.sizes)
-  const where = `${first.runtime} on ${first.provider}, batch ${first.batch}${sizes === '' ? '' : `, ${sizes}`}; ${plural(first.repeats.length, 'repeat')} of each, in turn.`
+  const where = `${describePlace(first)}; ${plural(first.repeats.length, 'repeat')} of each, in turn.`
   return (
     <>
       {(sentences ? others : []).map((measurement, place) => (
@@ -40,9 +39,12 @@ export const Speed = ({
               {printable(m.name)}
               <b>{formatMilliseconds(m.latency.median)}</b>
               <span class="soft">
-                {formatMilliseconds(m.latency.q1)} to {formatMilliseconds(m.latency.q3)};{' '}
-                {formatCount(m.throughput.median)} per second ({formatCount(m.throughput.q1)} to{' '}
-                {formatCount(m.throughput.q3)})
+                {tied(`${formatMilliseconds(m.latency.q1)} to ${formatMilliseconds(m.latency.q3)}`)}
+              </span>
+              <span class="soft">
+                {tied(
+                  `${formatCount(m.throughput.median)} per second (${formatCount(m.throughput.q1)} to ${formatCount(m.throughput.q3)})`,
+                )}
               </span>
             </div>
             <svg
@@ -69,9 +71,10 @@ export const Speed = ({
         <div class="scale soft" aria-hidden="true">
           {x.ticks(4).map((tick) => (
             <span key={tick} style={{ left: `${at(tick)}%` }}>
-              {tick === 0 ? '0' : formatMilliseconds(tick)}
+              {isLong ? tick / 1000 : tick}
             </span>
           ))}
+          <b>{isLong ? 'seconds' : 'milliseconds'}</b>
         </div>
       </figure>
       <Text tone="soft">{printable(where)}</Text>

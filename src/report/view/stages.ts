@@ -47,11 +47,16 @@ const runs = (names: ReadonlyArray<string>): ReadonlyArray<Stage> => {
   return out
 }
 
-/** Without the parts that all names begin with. */
+/** Each name as short as it can be and still tells its stage from the others: its last parts, from one that is no number on. */
 const shortened = (stages: ReadonlyArray<Stage>): ReadonlyArray<Stage> => {
-  const split = stages.map(({ name }) => name.split('.'))
-  const [first = []] = split
-  let shared = 0
-  while (split.every((parts) => parts.length > shared + 1 && parts[shared] === first[shared])) shared += 1
-  return stages.map((stage, at) => ({ ...stage, name: split[at]?.slice(shared).join('.') ?? stage.name }))
+  const names = [...new Set(stages.map(({ name }) => name))].map((name) => name.split('.'))
+  const endOf = (parts: ReadonlyArray<string>, count: number): string => parts.slice(-count).join('.')
+  return stages.map((stage) => {
+    const parts = stage.name.split('.')
+    const count = parts.findIndex((_, at) => {
+      const end = endOf(parts, at + 1)
+      return !/^\d/.test(end) && names.filter((other) => endOf(other, at + 1) === end).length === 1
+    })
+    return count < 0 ? stage : { ...stage, name: endOf(parts, count + 1) }
+  })
 }

@@ -9,6 +9,8 @@ export interface Column<Row> {
   readonly numeric?: boolean
   /** Takes a line of its own on a narrow screen. */
   readonly wide?: boolean
+  /** Says nothing of rows that are plain. */
+  readonly more?: boolean
 }
 
 export interface TableProps<Row> {
@@ -16,13 +18,15 @@ export interface TableProps<Row> {
   readonly label: string
   readonly columns: ReadonlyArray<Column<Row>>
   readonly rows: ReadonlyArray<Row>
+  /** Rows of which there is little to say: on a narrow screen their bars, and cells of the class `more`, are left out. */
+  readonly isPlain?: (row: Row) => boolean
 }
 
 /**
  * The first column names the row. Roles are spelled out because a row that is laid out as a card is none to some readers.
  * Sorting is `sort-script.ts`, in a report as in a page: it moves rows, and looks at `data-key` of their cells.
  */
-export const Table = <Row,>({ label, columns, rows }: TableProps<Row>): VNode => (
+export const Table = <Row,>({ label, columns, rows, isPlain = () => false }: TableProps<Row>): VNode => (
   <div class="scroll" tabIndex={0} role="region" aria-label={label}>
     <table role="table" aria-label={label}>
       <thead role="rowgroup">
@@ -42,7 +46,7 @@ export const Table = <Row,>({ label, columns, rows }: TableProps<Row>): VNode =>
       </thead>
       <tbody role="rowgroup">
         {rows.map((row, at) => (
-          <tr role="row" key={at}>
+          <tr role="row" key={at} class={isPlain(row) ? 'plain' : undefined}>
             {columns.map((column, place) => {
               const key = column.key?.(row)
               const rest = {
@@ -68,7 +72,11 @@ export const Table = <Row,>({ label, columns, rows }: TableProps<Row>): VNode =>
   </div>
 )
 
-const classOf = ({ numeric, wide }: Column<never>): string | undefined => {
-  const classes = [...(numeric === true ? ['number'] : []), ...(wide === true ? ['wide'] : [])]
+const classOf = ({ numeric, wide, more }: Column<never>): string | undefined => {
+  const classes = [
+    ...(numeric === true ? ['number'] : []),
+    ...(wide === true ? ['wide'] : []),
+    ...(more === true ? ['more'] : []),
+  ]
   return classes.length === 0 ? undefined : classes.join(' ')
 }

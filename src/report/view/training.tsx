@@ -42,7 +42,7 @@ export const trainingCards = ({ networks }: TrainingReport): ReadonlyArray<Card>
       name: 'throughput',
       figure: formatRatio(speedup.median),
       detail: isNoise(speedup)
-        ? 'beside dense, within the noise'
+        ? 'within the noise of the dense network'
         : `${formatCount(dense.speed.throughput.median)}/s → ${formatCount(throughput.median)}/s`,
     },
   ]
@@ -91,7 +91,10 @@ const Curves = ({ training: { history, recipe, validation } }: { readonly traini
   const curves = curvesOf(history, recipe.learningRate)
   const x = { name: 'epochs', end: curves.epochs }
   const longer = curves.extensions.map(({ epoch, epochs }) => ({ x: epoch, name: `made longer, to ${epochs} epochs` }))
-  const best = validation === null ? [] : [{ x: validation.best.epoch, name: `best epoch: ${validation.best.epoch}` }]
+  const best =
+    validation === null
+      ? []
+      : [{ x: validation.best.epoch, name: `best validation accuracy, epoch ${validation.best.epoch}` }]
   const { layers, times } = curves.layers
   const slimmed = layers.some(({ channelsLeft }) => channelsLeft.some((share) => share < 1))
   const changing = curves.density.some(([, density]) => density !== 1)
@@ -143,7 +146,7 @@ const Curves = ({ training: { history, recipe, validation } }: { readonly traini
         )}
       </div>
       {(longer.length > 0 || best.length > 0) && (
-        <Text tone="soft">Dashed lines: {[...best, ...longer].map(({ name }) => name).join('; ')}.</Text>
+        <Text tone="soft">Dotted lines: {[...best, ...longer].map(({ name }) => name).join('; ')}.</Text>
       )}
       {changing && (
         <LayerMap
