@@ -37,6 +37,7 @@ const opsets = 'test/passes/opsets.test.ts'
 const computed = 'test/passes/computed-weights.test.ts'
 const ranks = 'test/passes/split-rank.test.ts'
 
+const sharing = 'test/passes/group-query-attention.test.ts'
 const joining = 'test/passes/join-attention.test.ts'
 const cuts = 'test/passes/cuts.test.ts'
 
@@ -735,6 +736,41 @@ const mutants: ReadonlyArray<Mutant> = [
     from: 'isGrouped && heads !== 1 && heads !== q.right.heads',
     to: 'isGrouped && heads !== 1',
     tests: joining,
+  },
+  {
+    guard: 'heads that share keys go one by one',
+    file: 'src/passes/channel-elimination/relate.ts',
+    from: 'if (link.isShared === true) free.add',
+    to: 'if (link.isShared === undefined) void free.add',
+    tests: sharing,
+  },
+  {
+    guard: 'all that a group shares goes, or none',
+    file: 'src/passes/channel-elimination/rules.ts',
+    from: 'const stays = shared.some(',
+    to: 'const stays = shared.every(',
+    tests: sharing,
+  },
+  {
+    guard: 'groups keep equally many heads',
+    file: 'src/passes/channel-elimination/rules.ts',
+    from: 'heads.slice(0, heads.length - least)',
+    to: 'heads.slice(0, 0)',
+    tests: sharing,
+  },
+  {
+    guard: 'operands for heads of queries are for all of them, or one for all',
+    file: 'src/ir/ops/microsoft/group-query-attention.ts',
+    from: 'own !== 1 && own !== heads',
+    to: 'own === 0',
+    tests: sharing,
+  },
+  {
+    guard: 'what is read besides is not packed',
+    file: 'src/passes/join-attention.ts',
+    from: 'if (rank !== 3 || !isWhole || split.outputs.some((value) => onlyReader(graph, value) !== node)) return undefined',
+    to: 'if (rank !== 3 || !isWhole) return undefined',
+    tests: sharing,
   },
   {
     guard: 'no more channels are told apart than the size of a model explains',

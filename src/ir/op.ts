@@ -74,6 +74,11 @@ export interface AxisLink {
   readonly from?: IndexMap | undefined
   readonly into?: IndexMap | undefined
   /**
+   * Whether several indices of the output share what the input has for them (heads of queries a head of keys): each of them may go by
+   * itself, what they share only with all of them. Of links with both maps; how many stay of each is up to {@link OpDef.sharing}.
+   */
+  readonly isShared?: boolean
+  /**
    * Whether the node selects: an index of the output may go while the one that it is made from stays. Where it `restores`, one of
    * the input may also go while what is made from it stays, if it is constant: the node puts the constant back.
    */
@@ -220,6 +225,17 @@ export interface Pair {
   readonly own?: readonly [number, number]
   /** Where an axis has the indices of several groups, one after another: how many each has. All that leave one remainder are one. */
   readonly period?: number
+}
+
+/** Heads of output 0, equally many in a row of each group, that share what other values have for their group. */
+export interface Sharing {
+  readonly axis: number
+  readonly groups: number
+  readonly perGroup: number
+  /** Indices of a head on the axis. */
+  readonly size: number
+  /** What a group shares, on each with so many indices in a row. All of it goes, or none. */
+  readonly shared: ReadonlyArray<NodeAxis & { readonly size: number }>
 }
 
 /** An operand of integers that stand for real numbers, `(q - zero) · scale`: the ports of all three. */
@@ -399,6 +415,8 @@ export interface OpDef<Name extends string, A> {
   readonly statistics?: (ctx: NodeContext<A>) => ReadonlyArray<Statistics>
   /** The sums of products that this operator computes where it is no contraction. */
   readonly pairs?: (ctx: NodeContext<A>) => ReadonlyArray<Pair>
+  /** The heads that share what inputs hold: each group keeps as many. */
+  readonly sharing?: (ctx: NodeContext<A>) => Sharing | undefined
   /** The axis of output 0 along which its elements add up to 1 whatever the inputs are, if there is one. */
   readonly sumsToOne?: (ctx: NodeContext<A>) => number | undefined
   /**

@@ -40,7 +40,11 @@ const ofMicrosoft: ReadonlyArray<string> = [
 ]
 
 /** The operators that are taken apart and put together again. */
-export const attentionOperators: ReadonlyArray<string> = [Attention.name, ...ofMicrosoft]
+export const attentionOperators: ReadonlyArray<string> = [
+  Attention.name,
+  ...ofMicrosoft,
+  microsoft.GroupQueryAttention.name,
+]
 
 /** The scale as an attribute, which is left out where it is what it is then. */
 const scaleOf = ({ scores: { scale }, size }: Found): number | undefined =>
@@ -314,11 +318,24 @@ export const joinAttention = (names: ReadonlySet<string>): Pass => ({
   run: (graph) => E.right(joined(graph, names)),
 })
 
+/** Attention over groups that reads queries, keys and values in one, where nothing else reads what that is split into. */
+const asPacked = (graph: Graph, node: Node): Node | undefined => {
+  const [q = '', k = '', v = '', ...more] = node.inputs
+  const split = producersOf(graph).get(q)
+  if (!isOp(node, microsoft.GroupQueryAttention) || !isOp(split, Split)) return undefined
+  const rank = shapeOf(graph.types.get(q))?.length
+  const isWhole = split.outputs.join() === [q, k, v].join() && [2, -1].includes(split.attrs.axis)
+  if (rank !== 3 || !isWhole || split.outputs.some((value) => onlyReader(graph, value) !== node)) return undefined
+  return { ...node, inputs: [split.inputs[0] ?? '', '', '', ...more] }
+}
+
 const joined = (graph: Graph, names: ReadonlySet<string>): Graph => {
   const whole = new Map<Node, ReadonlyArray<Node>>()
   const constants = new Map(graph.constants)
   const fresh = freshNames(graph)
   for (const node of graph.nodes) {
+    const packed = names.has(microsoft.GroupQueryAttention.name) ? asPacked(graph, node) : undefined
+    if (packed !== undefined) whole.set(node, [packed])
     const found = findAttention(graph, node)
     if (found === undefined) continue
     const isMicrosoft = ofMicrosoft.some((name) => names.has(name))

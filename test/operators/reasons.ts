@@ -12,7 +12,6 @@ export const stops: ReadonlyArray<readonly [reason: string, operators: ReadonlyA
     ['GatherElements', 'GatherND', 'ScatterElements', 'OneHot'],
   ],
   ['how much is left depends on the numbers', ['NonMaxSuppression', 'NonZero', 'Unique']],
-  ['its cache of keys and values goes in and out of the model, which fixes the heads', ['GroupQueryAttention']],
 ]
 
 /** Operators whose nodes are opaque, but whose insides are compiled. */

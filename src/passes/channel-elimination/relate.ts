@@ -240,6 +240,7 @@ const relatePair = (
     if (from !== undefined && isJoint.output && !isJoint.input) continue
     if (from === undefined && isJoint.input) free.add(`out ${outputAxis}`)
     if (from === undefined && isJoint.output) free.add(`in ${inputAxis}`)
+    if (link.isShared === true) free.add(`out ${outputAxis}`)
     const source = idOf(node.inputs[input] ?? '', inputAxis)
     const target = idOf(node.outputs[output] ?? '', outputAxis)
     if (source === undefined || target === undefined) continue

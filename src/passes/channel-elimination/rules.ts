@@ -66,6 +66,31 @@ const keepHeadsEven: Rule = ({ node }, { graph, goes, putChannel }) => {
   }
 }
 
+/** Of each group of heads that share something as many stay; and what they share stays, or all of it goes with them. */
+const keepShares: Rule = ({ node, op, ctx }, { graph, goes, putChannel, vanished }) => {
+  const sharing = op.sharing?.(ctx)
+  const [output = ''] = node.outputs
+  if (sharing === undefined || node.outputs.every((value) => value === '' || vanished(value))) return
+  const { axis, groups, perGroup, size } = sharing
+  const text = `keeps the groups of ${labelOf(node)} of one size`
+  const reason: Reason = { kind: 'groups', at: labelOf(node), text }
+  const shared = sharing.shared.flatMap((one) => {
+    const value = (one.side === 'input' ? node.inputs : node.outputs)[one.port] ?? ''
+    return value === '' || graph.constants.has(value) ? [] : [{ ...one, value }]
+  })
+  const left: Array<ReadonlyArray<number>> = []
+  for (let group = 0; group < groups; group++) {
+    const stays = shared.some((one) => !goes(one.value, one.axis, group * one.size))
+    if (!stays) continue
+    for (const one of shared) putChannel(one.value, one.axis, group * one.size, reason)
+    const heads = Array.from({ length: perGroup }, (_, i) => (group * perGroup + i) * size)
+    left.push(heads.filter((head) => goes(output, axis, head)))
+  }
+  const least = left.reduce((n, heads) => Math.min(n, heads.length), perGroup)
+  for (const heads of left)
+    for (const head of heads.slice(0, heads.length - least)) putChannel(output, axis, head, reason)
+}
+
 /** Constants that cannot be paid for stay: one for each group that carries the others, or those whose numbers do not fit. */
 const keepUnpaid: Rule = ({ node, contraction: c, reads }, { facts, goes, putChannel, detours }) => {
   if (c === undefined || reads === undefined) return
@@ -208,6 +233,7 @@ export const rules: ReadonlyArray<Rule> = [
   keepGroups,
   keepBlocks,
   keepHeadsEven,
+  keepShares,
   keepStatistics,
   keepUnpaid,
   keepUnpaidMixed,
