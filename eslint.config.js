@@ -10,18 +10,19 @@ const layers = {
   onnx: ['ir'],
   masks: ['ir', 'onnx'],
   read: ['ir', 'masks', 'onnx'],
-  passes: ['ir', 'masks'],
+  cost: ['ir'],
+  passes: ['ir', 'masks', 'cost'],
   models: ['ir'],
   train: ['ir', 'disk', 'masks', 'passes', 'models'],
   export: ['ir', 'disk', 'onnx'],
   run: ['ir', 'disk'],
   report: ['ir', 'masks', 'passes', 'run', 'train'],
-  package: ['ir', 'disk', 'onnx', 'masks', 'read', 'passes', 'train', 'export', 'run', 'report'],
-  api: ['ir', 'disk', 'masks', 'read', 'passes', 'models', 'train', 'export', 'run', 'report', 'package'],
+  package: ['ir', 'disk', 'onnx', 'masks', 'read', 'cost', 'passes', 'train', 'export', 'run', 'report'],
+  api: ['ir', 'disk', 'masks', 'read', 'cost', 'passes', 'models', 'train', 'export', 'run', 'report', 'package'],
 }
 
 /** Folders that also run in a browser: no Node API. `read/file.ts` and the writers of `export` are not among them. */
-const portable = ['ir', 'onnx', 'masks', 'passes', 'models', 'report']
+const portable = ['ir', 'onnx', 'masks', 'cost', 'passes', 'models', 'report']
 
 const folders = [...Object.keys(layers), 'cli']
 

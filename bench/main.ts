@@ -15,6 +15,7 @@ import { benchFullSize, fullSizeNames, type FullSizeOptions, whyNotFullSize } fr
 import { watchMachine } from './machine.ts'
 import { benchPeers, peerModels, type PeerOptions, whyNotPeers } from './peers.ts'
 import type { BenchResult } from './result.ts'
+import { benchCost, type CostOptions } from './cost.ts'
 import { benchScale, type ScaleOptions } from './scale.ts'
 import { benchSlimming, type SlimmingOptions } from './slimming.ts'
 import { benchStructures, type StructureOptions } from './structures.ts'
@@ -194,5 +195,17 @@ program
     }: Partial<ScaleOptions> & { out?: string }) =>
       finish(benchScale({ nodes, gigabytes, ...(plot === undefined ? {} : { plot }) }), watchMachine(), out),
   )
+
+program
+  .command('cost')
+  .description('how well the table of costs predicts layers that it was not made of; with --fit, of a new one')
+  .option('--fit <layers>', 'measure as many layers and make a new table', Number, 0)
+  .option('--held <layers>', 'layers that are predicted', Number, 200)
+  .option('--seed <seed>', 'decides which layers', Number, 1)
+  .option('--threads <count>', 'threads of one operator', Number, 1)
+  .option('--table <file>', 'write the new table as a module')
+  .option('--about <text>', 'what it was measured on')
+  .option('--out <file>', 'write the result as JSON')
+  .action(({ out, ...options }: CostOptions & { out?: string }) => finish(benchCost(options), watchMachine(), out))
 
 await program.parseAsync()

@@ -2,19 +2,28 @@
 import { bitsOf, type DType } from '../ir/dtype.ts'
 import type { Reads } from '../ir/families/contraction.ts'
 
+import { cpuOf16 } from '../cost/tables/cpu-16.ts'
+import type { CostTable } from '../cost/table.ts'
+
 export const targets = ['cpu', 'cuda', 'webgpu'] as const
 
 export type Target = (typeof targets)[number]
 
+/** What is known of the times of a target; undefined where nothing was measured. */
+export const costOf = (target: Target | undefined): CostTable | undefined => (target === 'cpu' ? cpuOf16 : undefined)
+
+/** The next widths that a target with blocks of channels may be faster at, ascending. */
+export const widthsAbove = (width: number, block: number): ReadonlyArray<number> =>
+  [4, block, 4 * block]
+    .map((multiple) => Math.ceil(width / multiple) * multiple)
+    .filter((w, i, all) => w > width && w !== all[i - 1])
+
 /**
  * The multiple of input channels that makes a contraction fast: what tensor cores load at once (8 half-width or 4
- * single-width floats), WebGPU's vectors of 4, and the blocks of ONNX Runtime's CPU convolutions, which take ungrouped
- * ones only. 1 where it makes no difference.
+ * single-width floats), WebGPU's vectors of 4. Of targets that nothing was measured of.
  */
 export const widthMultiple = ({ contraction: c, weight }: Reads, target: Target): number => {
-  const isConvolution = weight.shape.length > 2
-  if (isConvolution && c.groups > 1) return 1
-  if (target === 'cpu') return isConvolution ? 4 : 1
+  if (weight.shape.length > 2 && c.groups > 1) return 1
   return target === 'cuda' && isHalf(weight.dtype) ? 8 : 4
 }
 

@@ -68,7 +68,7 @@ describe('advice', () => {
       rows(residual, 'last', [0, 1, 2, 4, 6]),
     ])
     const report = reportOf(residual, masks)
-    expect(report.layers[0]?.outputs.after).toBe(12)
+    expect(report.layers[0]?.outputs.after).toBe(11)
     expect(report.advice?.[0]?.mask).toStrictEqual([{ layer: 'conv3', weight: 'last', channels: [3, 5] }])
     follow(residual, masks, report)
   })

@@ -191,7 +191,7 @@ describe('constants', () => {
   })
   test('constants that meet padding ride on one carrier, exact at the border', async () => {
     const { width, why } = await compiled(
-      buildGraph(image, (b) => [conv(b, 'b', convNormRelu(b, 'a', 'x', [16, 4, 1], { rows: range(5) }), [4, 16, 3])]),
+      buildGraph(image, (b) => [conv(b, 'b', convNormRelu(b, 'a', 'x', [16, 4, 1], { rows: range(5) }), [16, 16, 3])]),
     )
     expect(width('conv0')).toBe('4 -> 12')
     expect(why('conv0')).toContain('carries the constants that meet the padding of Conv conv1')
@@ -199,11 +199,12 @@ describe('constants', () => {
   test('where a carrier would cost a width, what constants add at padding is added position by position', async () => {
     const { width, ops: nodes } = await compiled(
       buildGraph(image, (b) => {
-        const y = convNormRelu(b, 'a', 'x', [16, 4, 1], { rows: range(8) })
-        return [convNormRelu(b, 'b', y, [32, 16, 3])]
+        const y = convNormRelu(b, 'a', 'x', [32, 4, 1], { rows: range(16) })
+        return [convNormRelu(b, 'b', y, [32, 32, 3])]
       }),
     )
-    expect(width('conv0')).toBe('4 -> 8')
+    // The 17th would begin a second block.
+    expect(width('conv0')).toBe('4 -> 16')
     // The normalisation behind it is folded all the same.
     expect(nodes).toEqual(['Conv', 'Relu', 'Conv', 'Add', 'Relu'])
   })
@@ -222,14 +223,14 @@ describe('constants', () => {
   test('of a large image, constants that meet padding ride on a carrier', () => {
     const network = (size: number) =>
       buildGraph({ x: ['N', 4, size, size] }, (b) => {
-        const y = convNormRelu(b, 'a', 'x', [16, 4, 1], { rows: range(8) })
-        return [convNormRelu(b, 'b', y, [32, 16, 3])]
+        const y = convNormRelu(b, 'a', 'x', [32, 4, 1], { rows: range(16) })
+        return [convNormRelu(b, 'b', y, [32, 32, 3])]
       })
     const width = (size: number): number | undefined =>
       orThrow(compile(network(size), noMasks)).report.layers[0]?.outputs.after
     // 32 channels of 181 by 181 floats are the last below 4 MiB.
-    expect(width(181)).toBe(8)
-    expect(width(182)).toBe(9)
+    expect(width(181)).toBe(16)
+    expect(width(182)).toBe(20)
   })
   test('where sizes are not known, constants that meet padding ride on a carrier', async () => {
     const { width, why } = await compiled(
@@ -292,13 +293,13 @@ describe('constants', () => {
     const padded = (value: number) =>
       compiled(
         buildGraph(image, (b) => {
-          const y = b.op(ops.Relu, [conv(b, 'a', 'x', [8, 4, 1], { rows: range(4) })])
+          const y = b.op(ops.Relu, [conv(b, 'a', 'x', [32, 4, 1], { rows: range(16) })])
           const z = b.op(ops.Pad, [y, b.ints('pads', [0, 0, 1, 1, 0, 0, 1, 1]), b.floats('value', [value], [])])
-          return [conv(b, 'b', z, [4, 8, 1])]
+          return [conv(b, 'b', z, [4, 32, 1])]
         }),
       )
     const [same, other] = [await padded(0), await padded(0.5)]
-    expect([same.width('conv0'), other.width('conv0')]).toEqual(['4 -> 4', '4 -> 4'])
+    expect([same.width('conv0'), other.width('conv0')]).toEqual(['4 -> 16', '4 -> 16'])
     expect([same.ops, other.ops].map((nodes) => nodes.includes('Add'))).toEqual([false, true])
   })
   test('what was concluded from a constant holds while its inputs shrink', async () => {
@@ -549,17 +550,17 @@ describe('what goes together', () => {
     test('a reshape and an expansion to computed sizes change the entries that are known', async () => {
       const { width } = await compiled(
         buildGraph(open, (b) => {
-          const y = b.op(ops.Relu, [conv(b, 'a', 'x', [16, 4, 3], { rows: [0, 1, 2, 3, 8, 9, 10, 11] })])
+          const y = b.op(ops.Relu, [conv(b, 'a', 'x', [32, 4, 3], { rows: [...range(8), ...range(24).slice(16)] })])
           const [batch, plane] = [someSizes(b, 'x', 0, 1), someSizes(b, y, 2, 4)]
-          const split = b.op(ops.Concat, [batch, b.ints('split', [2, 8]), plane], { axis: 0 })
+          const split = b.op(ops.Concat, [batch, b.ints('split', [2, 16]), plane], { axis: 0 })
           const halves = b.op(ops.Sigmoid, [b.op(ops.Reshape, [y, split])])
-          const join = b.op(ops.Concat, [batch, b.ints('join', [16]), plane], { axis: 0 })
-          const row = b.weight('row', [1, 16, 1, 1])
+          const join = b.op(ops.Concat, [batch, b.ints('join', [32]), plane], { axis: 0 })
+          const row = b.weight('row', [1, 32, 1, 1])
           const z = b.op(ops.Add, [b.op(ops.Reshape, [halves, join]), b.op(ops.Expand, [row, join])])
-          return [conv(b, 'c', z, [4, 16, 1])]
+          return [conv(b, 'c', z, [4, 32, 1])]
         }),
       )
-      expect([width('conv0'), width('conv1')]).toEqual(['4 -> 8', '8 -> 4'])
+      expect([width('conv0'), width('conv1')]).toEqual(['4 -> 16', '16 -> 4'])
     })
     test('a value of which only the size is read keeps one channel', async () => {
       const { width, why } = await compiled(
@@ -586,16 +587,16 @@ describe('what goes together', () => {
 
 describe('groups', () => {
   // Group g of the middle convolution keeps g + 1 of its 8 channels on either side.
-  const ragged = (outs: number) =>
+  const ragged = (outs: number, kernel: number) =>
     buildGraph(image, (b) => {
       const lost = range(32).filter((i) => i % 8 > Math.floor(i / 8))
       const y = b.op(ops.Relu, [conv(b, 'a', 'x', [32, 4, 1], { rows: lost })])
       const z = b.op(ops.Relu, [b.op(ops.Conv, [y, b.weight('g', [32, 8, 3, 3])], { group: 4, pads: [1, 1, 1, 1] })])
-      return [conv(b, 'c', z, [outs, 32, 1], { columns: lost })]
+      return [conv(b, 'c', z, [outs, 32, kernel], { columns: lost })]
     })
   test('of unequal size do not keep their neighbours from shrinking, where that is worth moving channels', async () => {
-    const { width, ops: nodes } = await compiled(ragged(256))
-    expect(width('conv2')).toBe('12 -> 256')
+    const { width, ops: nodes } = await compiled(ragged(256, 3))
+    expect(width('conv2')).toBe('10 -> 256')
     expect(width('conv0')).toBe('4 -> 16')
     expect(nodes).toEqual(['Conv', 'Relu', 'Conv', 'Gather', 'Relu', 'Conv'])
   })
@@ -615,22 +616,34 @@ describe('groups', () => {
     expect(compile(after, noMasks)).toMatchObject({ right: { graph: after } })
   })
   test('of unequal size are filled up where moving channels would cost more', async () => {
-    const { width, ops: nodes } = await compiled(ragged(4))
+    const { width, ops: nodes } = await compiled(ragged(4, 1))
     expect(width('conv2')).toBe('16 -> 4')
     expect(nodes).not.toContain('Gather')
   })
 })
 
 describe('widths', () => {
-  const graph = (lost: number) =>
-    buildGraph(image, (b) => [
-      conv(b, 'b', b.op(ops.Relu, [conv(b, 'a', 'x', [16, 4, 1], { rows: range(lost) })]), [4, 16, 3]),
-    ])
-  test('are rounded up to what the target runs fast where that is cheaper, never beyond what there was', async () => {
-    expect((await compiled(graph(3))).width('conv0')).toBe('4 -> 16')
-    expect((await compiled(graph(4))).width('conv0')).toBe('4 -> 12')
-    expect((await compiled(graph(5))).width('conv0')).toBe('4 -> 12')
-    expect((await compiled(graph(15))).width('conv0')).toBe('4 -> 1')
+  /** How many of `all` channels stay of which `left` are not masked, in front of a kernel of some size. */
+  const width = (kernel: number, left: number, all = 32, size = 56): number | undefined => {
+    const graph = buildGraph({ x: ['N', 4, size, size] }, (b) => {
+      const y = b.op(ops.Relu, [conv(b, 'a', 'x', [all, 4, 1], { rows: range(all - left) })])
+      return [conv(b, 'b', y, [32, all, kernel])]
+    })
+    return orThrow(compile(graph, noMasks)).report.layers[0]?.outputs.after
+  }
+  test('are rounded up to what the target runs fast where that is cheaper', () => {
+    // Kernels of one place that read less than a block of 16 are much slower, larger ones a little.
+    expect([2, 6, 8, 12, 15, 16].map((left) => width(1, left))).toEqual([2, 16, 16, 16, 16, 16])
+    expect([8, 12, 13, 15].map((left) => width(3, left))).toEqual([8, 12, 13, 16])
+    // Beyond one block only multiples of 4 are computed in blocks.
+    expect([17, 20, 21, 30].map((left) => width(3, left))).toEqual([20, 20, 24, 32])
+  })
+  test('are never more than there were', () => {
+    expect([13, 15].map((left) => width(1, left, 15))).toEqual([13, 15])
+    expect(width(3, 17, 18)).toBe(17)
+  })
+  test('are not rounded where that saves next to nothing', () => {
+    expect([13, 17].map((left) => width(1, left, 32, 2))).toEqual([13, 17])
   })
   test('a computed bias shrinks with its layer', async () => {
     const computed = buildGraph({ ...image, z: [8] }, (b) => {

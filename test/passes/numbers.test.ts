@@ -340,7 +340,7 @@ describe('borders', () => {
       a = Relu(h)
       y = Conv(a, w) { pads: [1, 1, 1, 1] }
       output y: float16[N,256,4,4]`
-    const after = (c: number) => right(compile(read(body(c)), noMasks)).report.layers[0]
+    const after = (c: number) => right(compile(read(body(c)), noMasks, { target: 'cuda' })).report.layers[0]
     expect(after(0.5)?.outputs.after).toBe(8)
     expect(after(100)?.stays.map(({ reason }) => reason.kind)).toContain('numbers')
   })
@@ -356,7 +356,7 @@ describe('borders', () => {
       a = Relu(h)
       y = Conv(a, w, c) { pads: [1, 1, 1, 1] }
       output y: float16[N,256,4,4]`)
-    const { graph: small } = right(compile(graph, noMasks))
+    const { graph: small } = right(compile(graph, noMasks, { target: 'cuda' }))
     expect(small.nodes.map((node) => node.op)).toContain('Add')
     const feeds = new Map([['x', tensorOf('float16', [1, 1, 4, 4], new Float64Array(16))]])
     const [before, after] = [valuesOf(graph, feeds), valuesOf(small, feeds)]

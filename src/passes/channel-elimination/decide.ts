@@ -10,9 +10,9 @@ import type { Target } from '../target.ts'
 import type { ChannelFacts } from './analyse.ts'
 import { type Draft, startDraft } from './draft.ts'
 import { inWords } from './needed-by.ts'
-import { priceOf } from './price.ts'
+import { leastGain, priceOf } from './price.ts'
 import type { Classes, Reason } from './relate.ts'
-import { roundingOf, rules } from './rules.ts'
+import { roundingsOf, rules } from './rules.ts'
 import { axesOf, type NodeView, viewsOf } from './views.ts'
 
 export interface Decision {
@@ -94,17 +94,20 @@ const economise = (views: ReadonlyArray<NodeView>, draft: Draft, target: Target 
   for (let changed = true; changed;) {
     changed = false
     for (const view of views) {
-      const rounding = roundingOf(view, draft, target)
-      const key = rounding?.classes.join(' ') ?? ''
-      if (rounding === undefined || refused.has(key)) continue
-      const before = draft.count()
-      draft.attempt(() => {
-        for (const at of rounding.classes) draft.putClass(at, rounding.reason)
-      }, cost(true))
-      if (draft.count() === before) refused.add(key)
-      else {
-        refused.clear()
-        changed = true
+      for (const { classes, reason } of roundingsOf(view, draft, target)) {
+        const key = classes.join(' ')
+        if (refused.has(key)) continue
+        const before = draft.count()
+        const put = (): void => {
+          for (const at of classes) draft.putClass(at, reason)
+        }
+        draft.attempt(put, cost(true), leastGain(draft))
+        if (draft.count() === before) refused.add(key)
+        else {
+          refused.clear()
+          changed = true
+          break
+        }
       }
     }
   }

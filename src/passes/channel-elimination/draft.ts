@@ -8,7 +8,8 @@ import { type Graph, labelOf } from '../../ir/graph.ts'
 import { countOf } from '../../ir/links.ts'
 import type { Contraction, Node, NodeContext, ValueId } from '../../ir/op.ts'
 import { growthInAll, growthPerValue } from '../growth.ts'
-import type { Target } from '../target.ts'
+import type { CostTable } from '../../cost/table.ts'
+import { costOf, type Target } from '../target.ts'
 import type { ChannelFacts } from './analyse.ts'
 import type { Classes, Reason } from './relate.ts'
 import type { Joint } from './joints.ts'
@@ -25,6 +26,8 @@ export interface Draft {
   readonly facts: ChannelFacts
   /** Undefined when widths are not rounded up. */
   readonly target: Target | undefined
+  /** What work takes on the target, where that was measured. */
+  readonly cost: CostTable | undefined
   /** Whether a channel goes; never where channels are not told apart, nor of a constant. */
   readonly goes: (value: ValueId, axis: number, index: number) => boolean
   /** Along an axis 1 for each channel that stays; undefined where channels are not told apart, and all stay. */
@@ -45,8 +48,8 @@ export interface Draft {
   readonly detours: Detours
   /** Takes a node off a detour. */
   readonly straighten: (detour: keyof Detours, view: NodeView) => void
-  /** Does what `change` does and what follows from it, unless the nodes that it touches cost more then. */
-  readonly attempt: (change: () => void, cost: (nodes: ReadonlySet<Node>) => number) => void
+  /** Does what `change` does and what follows from it, unless the nodes that it touches cost more then than they do without it, less a gain. */
+  readonly attempt: (change: () => void, cost: (nodes: ReadonlySet<Node>) => number, leastGain?: number) => void
 }
 
 /** Nodes around which something is done instead of putting channels back. */
@@ -211,6 +214,7 @@ export const startDraft = (
     graph,
     facts,
     target,
+    cost: costOf(target),
     goes: (value, axis, index) => removed[classAt(value, axis, index) ?? -1] === 1,
     kept,
     vanished: (value) =>
@@ -241,7 +245,7 @@ export const startDraft = (
       journal?.push({ kind: 'detour', of, node })
       touched(node)
     },
-    attempt: (change, cost) => {
+    attempt: (change, cost, leastGain = 0) => {
       const changes: Change[] = []
       journal = changes
       change()
@@ -255,7 +259,7 @@ export const startDraft = (
       }
       const after = cost(nodes)
       undo(changes)
-      if (after <= cost(nodes)) redo(changes)
+      if (after + leastGain <= cost(nodes)) redo(changes)
     },
   }
 }

@@ -2,11 +2,15 @@
  * What a node costs in the making of a decision, in multiply-accumulates. Moving one float through memory (a gather, an
  * addition) and a width that the target is slow at are counted as what they take of its time.
  */
+import { contractionWork } from '../../cost/node-work.ts'
+import { timeOfMacs, timeOf, type CostTable } from '../../cost/table.ts'
+import type { Convolution, Product } from '../../cost/work.ts'
 import { memoized, onlyReader, soleProducer } from '../../ir/analysis.ts'
+import { invariant } from '../../ir/failure.ts'
 import { planGroups } from '../../ir/families/groups.ts'
 import { countOf, inputShape, outputShape, shapeOf } from '../../ir/links.ts'
 import type { Node, NodeContext, Pair, ValueId } from '../../ir/op.ts'
-import { widthMultiple } from '../target.ts'
+import { widthMultiple, widthsAbove } from '../target.ts'
 import type { Draft } from './draft.ts'
 import { countsOf } from './mixing.ts'
 import { axesOf, type NodeView, ownAxesOf, viewsOf } from './views.ts'
@@ -16,6 +20,13 @@ import { axesOf, type NodeView, ownAxesOf, viewsOf } from './views.ts'
  * behind a 1x1 convolution took as long as 24 to 61 further input channels (ONNX Runtime's CPU provider, one thread).
  */
 export const elementPrice = 32
+
+/**
+ * How much more an element takes between two convolutions that are computed in blocks of channels: what is added in the order of ONNX
+ * is reordered in front and behind, and the activation behind it is a node of its own (`ReorderOutput`, `ReorderInput` and `Relu` of
+ * the tables in `src/cost`).
+ */
+const unblocked = 2
 
 /** The same where no target says what is slow, so that multiplications count: it decides between equals only. */
 export const leastElementPrice = 2 ** -20
@@ -65,24 +76,82 @@ export const priceOf = (view: NodeView, draft: Draft, isFinal: boolean): number 
     return ((isFree ? 0 : whole) + (putBack.size > 1 ? 2 : 1) * whole + made) * perElement
   }
   const macs = op.macs?.(ctx) ?? 0
+  const price = contractionPrice(view, draft, macs, isFinal)
   const input = draft.kept(node.inputs[c.port] ?? '', c.axis) ?? new Uint8Array(reads.inputs).fill(1)
   const made = draft.kept(output, c.outputAxis) ?? new Uint8Array(reads.outputs).fill(1)
   const [ins, outs] = [count(input), count(made)]
   const elements = (countOf(outputShape(ctx)) / reads.outputs) * outs
-  const detours = (draft.detours.border.has(node) && owesBorder(view, draft, input) ? elements : 0) * perElement
+  const isBordered = draft.detours.border.has(node) && owesBorder(view, draft, input)
+  const detours = isBordered ? elements * perElement * (draft.cost === undefined ? 1 : unblocked) : 0
   if (c.groups > 1) {
     const plan = planGroups(reads, c.groups, { input, output: made })
     const [inside, outside] = [ins + plan.backInputs.length, outs + plan.backOutputs.length]
-    const share = (inside * outside) / Math.max(1, plan.groups.length) / (reads.inputsPerGroup * reads.outputs)
     const [read, written] = [countOf(inputShape(ctx, c.port)) / reads.inputs, countOf(outputShape(ctx)) / reads.outputs]
     const moved = (plan.backInputs.length > 0 ? inside * read : 0) + (plan.backOutputs.length > 0 ? outs * written : 0)
-    return macs * share + detours + moved * perElement
+    return price(inside, outside, Math.max(1, plan.groups.length)) + detours + moved * perElement
   }
-  const multiple = draft.target === undefined ? 1 : widthMultiple(reads, draft.target)
-  const slow =
-    ins % multiple === 0 ? 1 : isFinal ? oddWidth : Math.min(oddWidth, (Math.ceil(ins / multiple) * multiple) / ins)
-  return (macs * ins * outs * slow) / (reads.inputs * reads.outputs) + detours
+  return price(ins, outs, 1) + detours
 }
+
+type ContractionPrice = (inputs: number, outputs: number, groups: number) => number
+
+/** What fewer multiply-accumulates are worth between widths that take the same time: a share of their usual price. */
+const savedPrice = 0.02
+
+/** The price of a contraction for so many channels in so many groups. */
+const contractionPrice = (view: NodeView, draft: Draft, macs: number, isFinal: boolean): ContractionPrice => {
+  const { contraction: c, reads } = view
+  const { target, cost } = draft
+  const whole = reads === undefined ? 1 : reads.inputsPerGroup * reads.outputs
+  const macsOf: ContractionPrice = (inputs, outputs, groups) => (macs * inputs * outputs) / groups / whole
+  if (c === undefined || reads === undefined || target === undefined) return macsOf
+  if (cost === undefined) {
+    const multiple = widthMultiple(reads, target)
+    return (inputs, outputs, groups) => {
+      const rounded = Math.ceil(inputs / multiple) * multiple
+      const slow = rounded === inputs ? 1 : isFinal ? oddWidth : Math.min(oddWidth, rounded / inputs)
+      return macsOf(inputs, outputs, groups) * slow
+    }
+  }
+  const work = workOf(view)
+  return (inputs, outputs, groups) => {
+    const widths = isFinal ? [inputs] : [inputs, ...widthsAbove(inputs, cost.block)]
+    const times = widths.map((width) => timeWith(work, cost, width, outputs, groups))
+    return Math.min(...times) / timeOfMacs(cost) + savedPrice * macsOf(inputs, outputs, groups)
+  }
+}
+
+/** Nanoseconds of a run for which no channel stays that could go. */
+const leastNanoseconds = 1000
+
+/** What a rounded width has to save, so that small networks are as small as they can be. */
+export const leastGain = ({ cost }: Draft): number => (cost === undefined ? 0 : leastNanoseconds / timeOfMacs(cost))
+
+/** Nodes are taken to cost nothing of themselves: they would outweigh the work of small networks. */
+const timeWith = (
+  work: Convolution | Product,
+  cost: CostTable,
+  inputs: number,
+  outputs: number,
+  groups: number,
+): number =>
+  timeOf(
+    work.kind === 'product' ? { ...work, inner: inputs, columns: outputs } : { ...work, inputs, outputs, groups },
+    cost,
+  )?.work ?? 0
+
+/** A contraction with all its channels. */
+const workOf = (view: NodeView): Convolution | Product => {
+  const known = works.get(view)
+  if (known !== undefined) return known
+  const { ctx, contraction, reads } = view
+  invariant(contraction !== undefined && reads !== undefined, 'the work of a contraction without one')
+  const work = contractionWork(ctx, contraction, reads.weight)
+  works.set(view, work)
+  return work
+}
+
+const works = new WeakMap<NodeView, Convolution | Product>()
 
 /** Elements moved by a cut: none where it still selects all that is left. */
 const movedAtCut = (view: NodeView, draft: Draft): number | undefined => {

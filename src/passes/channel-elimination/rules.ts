@@ -5,7 +5,7 @@ import { emptyGroups, planGroups } from '../../ir/families/groups.ts'
 import { payFor } from '../../ir/families/payment.ts'
 import { labelOf } from '../../ir/graph.ts'
 import type { Statistics, ValueId } from '../../ir/op.ts'
-import { type Target, widthMultiple } from '../target.ts'
+import { type Target, widthMultiple, widthsAbove } from '../target.ts'
 import type { Draft } from './draft.ts'
 import { unpaidBy } from './mixing.ts'
 import { idleIndices } from './pairs.ts'
@@ -248,28 +248,30 @@ interface Rounding {
   readonly reason: Reason
 }
 
-/** What rounds the width that a contraction reads up to what the target is fast at: dead channels that stay. */
-export const roundingOf = (
+/** What rounds the width that a contraction reads up to what the target may be faster at: dead channels that stay. */
+export const roundingsOf = (
   { node, contraction: c, reads }: NodeView,
-  { kept, candidates }: Draft,
+  { kept, candidates, cost }: Draft,
   target: Target,
-): Rounding | undefined => {
-  if (c === undefined || reads === undefined) return undefined
-  const multiple = widthMultiple(reads, target)
-  if (multiple === 1) return undefined
+): ReadonlyArray<Rounding> => {
+  if (c === undefined || reads === undefined) return []
   const input = node.inputs[c.port] ?? ''
   const marks = kept(input, c.axis) ?? new Uint8Array()
   const full = marks.length
   const width = marks.reduce((n, x) => n + x, 0)
-  const wanted = Math.ceil(width / multiple) * multiple
-  if (width === 0 || width === full || wanted === width || wanted > full) return undefined
-  const text = `rounds the ${width} channels that ${labelOf(node)} reads up to ${wanted}, which ${target} runs faster`
-  const classes: number[] = []
-  let missing = wanted - width
-  for (const { at, channels } of candidates(input, c.axis)) {
-    if (missing <= 0) break
-    classes.push(at)
-    missing -= channels
-  }
-  return { classes, reason: { kind: 'width', at: labelOf(node), text } }
+  if (width === 0 || width === full) return []
+  const multiple = widthMultiple(reads, target)
+  const widths = cost === undefined ? [Math.ceil(width / multiple) * multiple] : widthsAbove(width, cost.block)
+  return widths.flatMap((wanted) => {
+    if (wanted === width || wanted > full) return []
+    const text = `rounds the ${width} channels that ${labelOf(node)} reads up to ${wanted}, which ${target} runs faster`
+    const classes: number[] = []
+    let missing = wanted - width
+    for (const { at, channels } of candidates(input, c.axis)) {
+      if (missing <= 0) break
+      classes.push(at)
+      missing -= channels
+    }
+    return [{ classes, reason: { kind: 'width', at: labelOf(node), text } }]
+  })
 }
