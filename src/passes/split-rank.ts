@@ -1,4 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
+import { bitsOf } from '../ir/dtype.ts'
 import { type Reads, readsOfContraction } from '../ir/families/contraction.ts'
 import { isPlain, layoutOf } from '../ir/families/weights.ts'
 import { contextOf, type Graph } from '../ir/graph.ts'
@@ -25,6 +26,9 @@ interface Multiples {
 
 type Side = 'outputs' | 'inputs'
 
+/** Bits of numbers that layers add up in. */
+const leastBits = 32
+
 /**
  * A contraction of which the outputs are multiples of fewer, as one that makes these and a pointwise one that makes all of
  * them; and one that reads inputs with multiples of the same weights, as a pointwise one that adds these up, and one that
@@ -35,7 +39,8 @@ type Side = 'outputs' | 'inputs'
  * Guards: one group; the weight is no selection of integers; the bias is constant; a factor is a normal number, at most 1 in
  * magnitude, and times the weights of the base within two units in the last place of the weights that it stands for
  * (`ir/numerics.ts`); a sum of inputs is not larger than what is made of it by more than terms may grow (`growthLimit`); it takes
- * less work, a float more that is written and read counted.
+ * less work, a float more that is written and read counted; and numbers have 32 bits or more, since layers add up in no fewer, so
+ * that what a bias or another base cancels would be rounded before.
  */
 const splitRank =
   (target: Target | undefined): Rule =>
@@ -57,6 +62,8 @@ const splitRank =
       const positions = countOf(shape.filter((_, axis) => axis !== c.axis))
       const further = positions * left * (all + perElement)
       if ((before * left) / all + further >= before) continue
+      if (bitsOf(reads.weight.dtype) < leastBits)
+        return refuse(node, `what is between two layers would be rounded to ${reads.weight.dtype}`)
       return split(graph, node, reads, side, found, names)
     }
     return undefined

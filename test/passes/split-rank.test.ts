@@ -133,6 +133,16 @@ describe('columns', () => {
 describe('what stays', () => {
   const whole = 'Conv 16x16x3x3'
 
+  test('numbers of half precision, which would be rounded in between, where a bias cancels them', () => {
+    const graph = (dtype: string): Graph =>
+      read(`input x: ${dtype}[N,1,8,8]
+        const w: ${dtype}[32,1,5,5] = [${Array.from({ length: 32 * 25 }, () => 1).join(', ')}]
+        const b: ${dtype}[32] = [${Array.from({ length: 32 }, () => -1501).join(', ')}]
+        y = Conv(x, w, b)
+        output y: ${dtype}[N,32,4,4]`)
+    expect(split(graph('float32'))).toBe('Conv 1x1x5x5, Conv 32x1x1x1')
+    expect(split(graph('float16'))).toBe('Conv 32x1x5x5')
+  })
   test('columns of weights so small that the sum of what they read might overflow alone', () => {
     const below = (largest: number) => (values: Float32Array) => {
       const factor = (largest * (1 - 2 ** -20)) / values.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
