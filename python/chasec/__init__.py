@@ -4,6 +4,8 @@
     print(compiled)                                         # multiply-accumulates, parameters and bytes before and after
     logits, = compiled.run(images)                          # in ONNX Runtime
 
+    small = chasec.quantize(compiled, batches, output="int8")   # 8-bit integers, by ONNX Runtime's quantizer (lossy)
+
     training = chasec.SparseTraining(model, optimizer=optimizer, policy="chase", steps=10_000, example_inputs=images)
     loss.backward()
     event = training.step()                                 # in place of optimizer.step()
@@ -20,10 +22,12 @@ from ._errors import (
     ExportError,
     MaskError,
     MissingPackage,
+    QuantizationError,
     TrainingError,
     VerificationError,
 )
 from ._event import LayerUpdate, Place, RemovedChannels, UpdateEvent
+from ._quantize import QuantizeResult, quantize
 from ._training import SparseTraining
 
 __all__ = [
@@ -37,10 +41,13 @@ __all__ = [
     "MaskError",
     "MissingPackage",
     "Place",
+    "QuantizationError",
+    "QuantizeResult",
     "RemovedChannels",
     "SparseTraining",
     "TrainingError",
     "UpdateEvent",
     "VerificationError",
     "compile",
+    "quantize",
 ]

@@ -44,6 +44,10 @@ class VerificationError(ChasecError):
         return str(self.args[0])
 
 
+class QuantizationError(ChasecError):
+    """The model cannot be quantized with what was given, or loses more accuracy than was allowed. Nothing was published."""
+
+
 class CommandError(ChasecError):
     """The command line of chasec refused: what it looked at, what it expected and found, and what to do about it."""
 

@@ -35,6 +35,8 @@ export interface ContentOptions {
   readonly float16Error?: Float16Error
   /** What was measured on this machine, to be written down as well; the package is then not the same on every run. */
   readonly measured?: Measured
+  /** A sentence for the report, such as where the model comes from. */
+  readonly note?: string
   /** How the network was trained, where it was trained here. */
   readonly training?: TrainingReport
   /** Whether weights go into `model.onnx_data`. Absent: when they exceed what one ONNX file can hold. */
@@ -57,6 +59,7 @@ const optionChoices: Readonly<Record<keyof ContentOptions, Choice>> = {
   verification: 'any',
   float16Error: 'any',
   measured: 'any',
+  note: 'any',
   training: 'any',
   external: 'any',
   lowered: 'any',
@@ -152,7 +155,7 @@ const textFile = (name: string, text: () => string): Content => ({
 /** Everything that a package tells of a compilation. */
 export const resultsOf = (
   { report }: Compiled,
-  { model, masks, matching, pictures, verification, float16Error, measured, training }: ContentOptions,
+  { model, masks, matching, pictures, verification, float16Error, measured, note, training }: ContentOptions,
 ): Results => ({
   version,
   report,
@@ -163,5 +166,6 @@ export const resultsOf = (
   ...(verification === undefined ? {} : { verification: recordVerification(verification) }),
   ...(float16Error === undefined ? {} : { float16Error }),
   ...(measured === undefined ? {} : { measured }),
+  ...(note === undefined ? {} : { note }),
   ...(training === undefined ? {} : { training }),
 })

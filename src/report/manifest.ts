@@ -30,6 +30,8 @@ export interface Manifest {
   /** How far the model in half precision is from the one that was verified. */
   readonly float16Error?: Float16Error
   readonly measured?: Measured
+  /** What whoever had it compiled says of the model. */
+  readonly note?: string
   /** Without the history. */
   readonly training?: Omit<TrainingReport, 'history'>
   readonly report: CompactReport
@@ -45,6 +47,7 @@ export const makeManifest = (results: Results, files: ReadonlyArray<ManifestFile
   verification: results.verification ?? null,
   ...(results.float16Error === undefined ? {} : { float16Error: results.float16Error }),
   ...(results.measured === undefined ? {} : { measured: results.measured }),
+  ...(results.note === undefined ? {} : { note: results.note }),
   ...(results.training === undefined ? {} : { training: withoutHistory(results.training) }),
   report: compactReport(results.report),
 })

@@ -24,6 +24,8 @@ export interface Results {
   readonly float16Error?: Float16Error
   /** What was measured on one machine; leaves the written files different on every run. */
   readonly measured?: Measured
+  /** What whoever had it compiled says of the model. */
+  readonly note?: string
   /** How the network was trained, where it was trained here; holds speeds of one machine too. */
   readonly training?: TrainingReport
 }

@@ -201,6 +201,12 @@ describe('compile', () => {
     expect(ran.stderr).toMatch('verifying')
   })
 
+  it('writes a note down', () => {
+    expect(run([...compileNet, '-o', 'noted', '--note', 'From <run 7>.']).code).toBe(0)
+    expect(JSON.parse(readFileSync(at('noted', 'chasec.json'), 'utf8'))).toMatchObject({ note: 'From <run 7>.' })
+    expect(readFileSync(at('noted', 'report.html'), 'utf8')).toMatch('From &lt;run 7>.')
+  })
+
   it('puts weights beside the model when asked, and the package still runs', () => {
     expect(run([...compileNet, '-o', 'external', '--external-data']).code).toBe(0)
     expect(contentOf(at('external')).has('model.onnx_data')).toBe(true)

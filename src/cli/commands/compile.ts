@@ -70,6 +70,7 @@ interface CompileFlags extends CommonFlags, MaskFlags, Pick<WriteFlags, 'dryRun'
   readonly why?: string
   readonly triton?: string
   readonly maxBatchSize?: number
+  readonly note?: string
   readonly float16?: true
   readonly float16Io?: true
   readonly keepFloat32?: ReadonlyArray<string>
@@ -125,6 +126,7 @@ export const compileCommand = (run: RunCommand): Command =>
     )
     .addOption(shapeOption())
     .addOption(providerOption())
+    .option('--note <text>', 'a sentence for the report, such as where the model comes from')
     .option('--external-data', 'put the weights into model.onnx_data beside model.onnx')
     .option(
       '--float16',
@@ -230,6 +232,7 @@ const compileModel = async (
     ...(verification.right === undefined ? {} : { verification: verification.right }),
     ...(off.right === undefined ? {} : { float16Error: off.right }),
     ...measured,
+    ...(flags.note === undefined ? {} : { note: flags.note }),
     ...(triton === undefined ? {} : { triton }),
     ...(model === undefined ? external : { lowered: rounded.right ?? model }),
   }

@@ -451,7 +451,7 @@ const Listed = ({
     </Section>
   )
 
-const Made = ({ results: { version, report, model, masks } }: Props): VNode => {
+const Made = ({ results: { version, report, model, masks, note } }: Props): VNode => {
   const changed = Object.entries(report.passes).filter(([, count]) => count > 0)
   const file = ({ name, sha256 }: { readonly name: string; readonly sha256: string }): VNode => (
     <>
@@ -465,6 +465,7 @@ const Made = ({ results: { version, report, model, masks } }: Props): VNode => {
           ['Compiled by', `chasec ${version} for ${report.target}`],
           ...(model === undefined ? [] : [['Model', file(model)] as const]),
           ...(masks === undefined ? [] : [['Masks', file(masks)] as const]),
+          ...(note === undefined ? [] : [['Note', note] as const]),
           ...(changed.length === 0
             ? []
             : [['Passes that changed the graph', changed.map(([name, n]) => `${name} (${n})`).join(', ')] as const]),
