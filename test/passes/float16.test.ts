@@ -290,6 +290,19 @@ describe('numbers that half precision does not hold', () => {
     expect(lines(body, {}, 10).join('\n')).toContain('l_clamped = Clip(l) { min: -32768f, max: 32768f }')
   })
 
+  test('behind a softmax nothing is beyond', () => {
+    const body = `input m: float32[2]
+      input x: float32[2]
+      const low: float32[] = -3.4e38
+      l = Mul(m, low)
+      s = Softmax(l)
+      y = Mul(s, x)
+      output y: float32[2]`
+    const after = lines(body)
+    expect(after.filter((line) => line.includes('Clip('))).toEqual([])
+    expect(after).toContain('y_float16 = Mul(s_float16, x_float16)')
+  })
+
   test('what may be beyond is no factor in half precision', () => {
     const body = `input x: float32[2]
       input m: float32[2]

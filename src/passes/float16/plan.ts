@@ -122,7 +122,9 @@ export const planHalf = (graph: Graph, isNamed: (node: Node) => boolean): Plan =
       const constant = graph.constants.get(name)
       return beyond.has(name) || (constant?.dtype === 'float32' && judge(constant, undefined).beyond > 0)
     }
-    if (node.inputs.some(reads)) for (const name of node.outputs) if (name !== '') beyond.add(name)
+    // Shares of 1 are small, whatever they are shares of.
+    const isSmall = opOf(node).sumsToOne?.(contextOf(graph, node)) !== undefined
+    if (!isSmall && node.inputs.some(reads)) for (const name of node.outputs) if (name !== '') beyond.add(name)
   }
   return { nodes, beyond, kept, clamped: [...clamped.values()] }
 }
