@@ -94,6 +94,13 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: 'test/passes/float16.test.ts',
   },
   {
+    guard: 'half precision: behind a softmax nothing is beyond',
+    file: 'src/passes/float16/plan.ts',
+    from: 'if (!isSmall && node.inputs.some(reads))',
+    to: 'if (node.inputs.some(reads))',
+    tests: 'test/passes/float16.test.ts',
+  },
+  {
     guard: 'half precision: what a body reads stays float32',
     file: 'src/passes/float16/rewrite.ts',
     from: 'for (const name of node.attrs.captures) named.add(name)',
