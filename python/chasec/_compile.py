@@ -117,7 +117,7 @@ def compile(
         exporter: "dynamo" (needs onnxscript), "torchscript", or "auto", which tries both.
         dynamic_batch: leaves the first axis of all inputs open. dynamic_axes is for "torchscript" only, dynamic_shapes for
             "dynamo".
-        target: "cpu", "cuda" or "webgpu": decides which widths are rounded up.
+        target: "cpu", "cuda" or "webgpu": decides which widths are rounded up (measured for "cpu" only).
         verify: compares the exported model and the package with PyTorch on the example inputs in ONNX Runtime, and lets the
             command line compare the two on inputs of its own.
         tolerance: largest difference relative to the largest value of an output; by default 1e-4, for halves 2e-2, for

@@ -47,7 +47,10 @@ export const progressOption = (): Option =>
   new Option('--progress', 'report progress on stderr even when it is not a terminal')
 
 export const targetOption = (): Option =>
-  new Option('--target <target>', 'what the model will run on; decides which widths are rounded up')
+  new Option(
+    '--target <target>',
+    'what the model will run on; decides which widths are rounded up (measured for cpu only)',
+  )
     .choices(targets)
     .default('cpu')
 

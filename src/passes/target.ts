@@ -18,6 +18,9 @@ export const widthsAbove = (width: number, block: number): ReadonlyArray<number>
     .map((multiple) => Math.ceil(width / multiple) * multiple)
     .filter((w, i, all) => w > width && w !== all[i - 1])
 
+/** ` (not measured)` behind what is said of widths for a target that nothing was measured of. */
+export const widthsNote = (target: Target): string => (costOf(target) === undefined ? ' (not measured)' : '')
+
 /**
  * The multiple of input channels that makes a contraction fast: what tensor cores load at once (8 half-width or 4
  * single-width floats), WebGPU's vectors of 4. Of targets that nothing was measured of.

@@ -1,12 +1,13 @@
 /** Why channels that nothing needs stay, counted. */
 import type { Advice } from '../passes/advise.ts'
 import type { CompileReport, LayerReport, Remainder } from '../passes/compile.ts'
+import { type Target, widthsNote } from '../passes/target.ts'
 import { formatBytes, formatCount, plural } from './units.ts'
 
 export type ReasonKind = Remainder['reason']['kind']
 
 /** What each kind of reason means, for people. */
-export const reasonMeanings: Readonly<Record<ReasonKind, string>> = {
+const reasonMeanings: Readonly<Record<ReasonKind, string>> = {
   output: 'graph outputs keep their shape',
   input: 'graph inputs keep their shape',
   opaque: 'an operator that is not looked into reads or makes them',
@@ -21,6 +22,10 @@ export const reasonMeanings: Readonly<Record<ReasonKind, string>> = {
   tie: 'leaving out what others need would take longer than it saves',
   empty: 'an operator needs one channel to work on',
 }
+
+/** What a kind of reason means where a model is compiled for `target`. */
+export const meaningOf = (kind: ReasonKind, target: Target): string =>
+  `${reasonMeanings[kind]}${kind === 'width' ? widthsNote(target) : ''}`
 
 /** Channels of one layer that stay, by kind of reason: in the order of the report, inputs and outputs together. */
 export const countByKind = (stays: ReadonlyArray<Remainder>): ReadonlyMap<ReasonKind, number> => {

@@ -93,6 +93,19 @@ describe('the compile report on a terminal', () => {
     expect(text).not.toMatch(/^fc/m)
   })
 
+  it('says of which targets the widths were measured on none', () => {
+    const meaning = 'a width is rounded up to one that the target runs faster'
+    for (const [target, note] of [
+      ['cpu', ''],
+      ['cuda', ' (not measured)'],
+      ['webgpu', ' (not measured)'],
+    ] as const) {
+      expect(lines(renderCompileReport({ ...report, target }, plainStyle))).toContain(
+        `width 1 channel in 1 layer ${meaning}${note}`,
+      )
+    }
+  })
+
   it('holds no colour codes without colours, and is the same text with them', () => {
     const coloured = renderCompileReport(report, styleFor(true))
     expect(text).not.toMatch('\u001b')
@@ -149,6 +162,13 @@ describe('the page', () => {
     expect(page).toMatch(`default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${sortScriptDigest}'`)
     const rest = page.replace(sortScript, '')
     expect(rest).not.toMatch(/<link|<img|<iframe|<object|src=|href=|url\(|@import|https?:|\bon\w+=/i)
+  })
+
+  it('says where the widths were not measured', () => {
+    expect(page).not.toMatch('not measured')
+    const elsewhere = renderPage({ ...results, report: { ...report, target: 'cuda' } })
+    expect(elsewhere).toMatch('for cuda, whose widths are not measured')
+    expect(elsewhere).toMatch('runs faster (not measured)')
   })
 
   it('escapes names', () => {

@@ -118,8 +118,8 @@ const scoreNames: Readonly<Record<ChannelScore, string>> = {
 
 const targets: ReadonlyArray<readonly [Target, string]> = [
   ['cpu', 'CPU and WebAssembly'],
-  ['webgpu', 'WebGPU'],
-  ['cuda', 'CUDA'],
+  ['webgpu', 'WebGPU (widths not measured)'],
+  ['cuda', 'CUDA (widths not measured)'],
 ]
 
 const Budget = ({

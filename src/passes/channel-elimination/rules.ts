@@ -5,7 +5,7 @@ import { emptyGroups, planGroups } from '../../ir/families/groups.ts'
 import { payFor } from '../../ir/families/payment.ts'
 import { labelOf } from '../../ir/graph.ts'
 import type { Statistics, ValueId } from '../../ir/op.ts'
-import { type Target, widthMultiple, widthsAbove } from '../target.ts'
+import { type Target, widthMultiple, widthsAbove, widthsNote } from '../target.ts'
 import type { Draft } from './draft.ts'
 import { unpaidBy } from './mixing.ts'
 import { idleIndices } from './pairs.ts'
@@ -264,7 +264,7 @@ export const roundingsOf = (
   const widths = cost === undefined ? [Math.ceil(width / multiple) * multiple] : widthsAbove(width, cost.block)
   return widths.flatMap((wanted) => {
     if (wanted === width || wanted > full) return []
-    const text = `rounds the ${width} channels that ${labelOf(node)} reads up to ${wanted}, which ${target} runs faster`
+    const text = `rounds the ${width} channels that ${labelOf(node)} reads up to ${wanted}, which ${target} runs faster${widthsNote(target)}`
     const classes: number[] = []
     let missing = wanted - width
     for (const { at, channels } of candidates(input, c.axis)) {

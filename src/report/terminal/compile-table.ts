@@ -1,6 +1,6 @@
 /** A compile report for a terminal. */
 import type { CompileReport, LayerReport, Width } from '../../passes/compile.ts'
-import { reasonMeanings, shortReasons, totalReasons } from '../reasons.ts'
+import { meaningOf, shortReasons, totalReasons } from '../reasons.ts'
 import { renderFloat16 } from './float16-table.ts'
 import type { Style } from './style.ts'
 import { renderTable } from './table.ts'
@@ -85,12 +85,12 @@ const renderLayers = ({ layers }: CompileReport, style: Style): string => {
 const isInteresting = ({ inputs, outputs, macs, stays }: LayerReport): boolean =>
   inputs.after !== inputs.before || outputs.after !== outputs.before || macs.after !== macs.before || stays.length > 0
 
-const renderReasons = ({ layers }: CompileReport, style: Style): string => {
+const renderReasons = ({ layers, target }: CompileReport, style: Style): string => {
   const rows = totalReasons(layers).map(({ kind, channels, layers: count }) => [
     style.yellow(kind),
     plural(channels, 'channel'),
     `in ${plural(count, 'layer')}`,
-    reasonMeanings[kind],
+    meaningOf(kind, target),
   ])
   return rows.length === 0
     ? ''

@@ -1,7 +1,7 @@
 /** Facts about a model for a terminal. */
 import type { Inspection, LayerFacts } from '../../passes/inspect.ts'
 import { countBins, renderBars } from '../histogram.ts'
-import { reasonMeanings, shortReasons, totalReasons } from '../reasons.ts'
+import { meaningOf, shortReasons, totalReasons } from '../reasons.ts'
 import { formatRanges } from '../ranges.ts'
 import type { Style } from './style.ts'
 import { renderTable } from './table.ts'
@@ -36,7 +36,7 @@ export const renderInspection = (inspection: Inspection, style: Style): string =
     `${layers.length} layers of ${nodes} nodes, ${formatCount(parameters)} parameters (${formatBytes(bytes)}), ${formatPercent(density)} of the layers' weights not zero.`,
     `${formatCount(macs)} MACs${sizes === '' ? '' : ` for ${sizes}`}; compiled: ${formatCount(report.after.macs)}; if every layer could shrink by itself: ${formatCount(report.alone)}.`,
     style.dim('UMM: channels by mean |w|, from 0 to the largest (max). in, out: channels after compiling.'),
-    ...totalReasons(report.layers).map(({ kind }) => style.dim(`${kind}: ${reasonMeanings[kind]}.`)),
+    ...totalReasons(report.layers).map(({ kind }) => style.dim(`${kind}: ${meaningOf(kind, report.target)}.`)),
   ]
   return [table, summary.join('\n')].filter((block) => block !== '').join('\n\n')
 }

@@ -6,11 +6,12 @@ import type { Measurement } from '../../run/measure.ts'
 import { describeFloat16, describeFloat16Error, keptInFloat32 } from '../float16-error.ts'
 import { matchNotes, matchRows, matchTitles, renderMatchLine } from '../matching.ts'
 import { formatRanges } from '../ranges.ts'
-import { adviceLeftOutLine, fullReason, reasonMeanings, totalReasons } from '../reasons.ts'
+import { adviceLeftOutLine, fullReason, meaningOf, totalReasons } from '../reasons.ts'
 import type { Results } from '../results.ts'
 import { againstDense } from '../training.ts'
 import { describeReached, describeSizes, totalRows } from '../totals.ts'
 import { formatChange, formatCount, formatError, formatPercent, formatRelativeChange, plural } from '../units.ts'
+import { widthsNote } from '../../passes/target.ts'
 import { DensityMaps } from './density.tsx'
 import { Breakable, type Card, Cards, countedReasons, Key, Name, Section, Text, tied } from './parts.tsx'
 import { Speed } from './speed.tsx'
@@ -260,7 +261,7 @@ const Reasons = ({ results: { report } }: Props): VNode | null => {
           { title: 'reason', cell: ({ kind }) => kind, key: ({ kind }) => kind },
           { title: 'channels', cell: ({ channels }) => channels, key: ({ channels }) => channels, numeric: true },
           { title: 'layers', cell: ({ layers }) => layers, key: ({ layers }) => layers, numeric: true },
-          { title: 'what it means', cell: ({ kind }) => reasonMeanings[kind], wide: true },
+          { title: 'what it means', cell: ({ kind }) => meaningOf(kind, report.target), wide: true },
         ]}
         rows={rows}
       />
@@ -462,7 +463,10 @@ const Made = ({ results: { version, report, model, masks, note } }: Props): VNod
     <Section title="How it was made">
       <Facts
         facts={[
-          ['Compiled by', `chasec ${version} for ${report.target}`],
+          [
+            'Compiled by',
+            `chasec ${version} for ${report.target}${widthsNote(report.target) === '' ? '' : ', whose widths are not measured'}`,
+          ],
           ...(model === undefined ? [] : [['Model', file(model)] as const]),
           ...(masks === undefined ? [] : [['Masks', file(masks)] as const]),
           ...(note === undefined ? [] : [['Note', note] as const]),
