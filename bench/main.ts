@@ -12,6 +12,7 @@ import { benchComparison, type ComparisonOptions } from './comparison.ts'
 import { methodNames } from './comparison-runs.ts'
 import { benchCompile } from './compile.ts'
 import { benchFullSize, fullSizeNames, type FullSizeOptions, whyNotFullSize } from './full-size.ts'
+import { benchGpu, type GpuOptions, precisions, scopes, whyNotGpu } from './gpu.ts'
 import { watchMachine } from './machine.ts'
 import { benchPeers, peerModels, type PeerOptions, whyNotPeers } from './peers.ts'
 import type { BenchResult } from './result.ts'
@@ -64,6 +65,40 @@ program
   .option('--out <file>', 'write the result as JSON')
   .action(({ out, ...options }: ThroughputOptions & { out?: string }) =>
     finish(benchThroughput(options), watchMachine(), out),
+  )
+
+const counts = (text: string, before: ReadonlyArray<number> | undefined): ReadonlyArray<number> => [
+  ...(before ?? []),
+  count(text),
+]
+
+program
+  .command('gpu')
+  .description('dense against compiled on a GPU: widths in multiples, TF32, float32 and float16, several batches')
+  .option('--model <name>', 'a graph of test/models', 'resnet50')
+  .addOption(new Option('--provider <provider>').choices(['cpu', 'cuda', 'webgpu']).default('cuda'))
+  .option('--batches <counts...>', 'items per run; 16, 64, 1 and 128 unless told otherwise', counts)
+  .option('--multiples <counts...>', 'of which widths are; 1, 4, 8, 16 and 32 unless told otherwise', counts)
+  .addOption(new Option('--precisions <names...>').choices(precisions).default(precisions))
+  .addOption(new Option('--scopes <names...>', 'channels that may go').choices(scopes).default(scopes))
+  .addOption(new Option('--score <score>', 'how channels are chosen').choices(['umm', 'random']).default('random'))
+  .option('--repeats <count>', 'measurements of each model', count, 5)
+  .option('--seconds <seconds>', 'least running time of one measurement', Number, 0.2)
+  .option('--minutes <minutes>', 'begin nothing after this time; the same command goes on later', Number, 60)
+  .option('--progress <file>', 'where what is measured is kept until then', '.cache/gpu.json')
+  .option('--out <file>', 'write the result as JSON')
+  .action(
+    async ({
+      batches = [16, 64, 1, 128],
+      multiples = [1, 4, 8, 16, 32],
+      out,
+      ...options
+    }: Omit<GpuOptions, 'batches' | 'multiples'> & Partial<GpuOptions> & { out?: string }) => {
+      const why = await whyNotGpu(options)
+      if (why !== undefined) program.error(why, { exitCode: 2 })
+      const say = (text: string): void => void process.stderr.write(`${text}\n`)
+      await finish(benchGpu({ ...options, batches, multiples }, say), watchMachine(), out)
+    },
   )
 
 program
