@@ -75,6 +75,20 @@ describe('an axis split into heads and places', () => {
   })
 })
 
+test('places of their own in each head stay where a table is the same for all heads, and the report says so', async () => {
+  const { width: wide, report } = await compiled(
+    buildGraph({ x: [2, 5, 16] }, (b) => {
+      const gone = { columns: [1, places + 4, 2 * places, 3 * places + 7] }
+      const x = split(b, 'x', linear(b, 'in', 'x', [16, width], gone))
+      const turned = b.op(ops.Mul, [x, b.positive('table', [5, places])])
+      return [linear(b, 'out', merge(b, 'x', turned), [width, 16])]
+    }),
+  )
+  expect(wide('in')).toBe('16 -> 32')
+  const reasons = report.layers.flatMap(({ stays }) => stays.map(({ reason }) => reason.text))
+  expect(reasons).toContain('goes only with its place in all heads: Mul mul0 tells places apart, not heads')
+})
+
 /** Self-attention with separate projections; `zeros` masks columns of q, k, v and rows of the output projection. */
 interface Masked {
   readonly q?: ReadonlyArray<number>

@@ -12,6 +12,8 @@ export interface Covering {
   readonly ways: ReadonlyArray<Int32Array>
   /** Whether a fine index cannot go by itself. Else it merely goes when one that covers it goes. */
   readonly isBound: boolean
+  /** The node that has it so, where that is worth saying. */
+  readonly boundBy?: string | undefined
 }
 
 /** The same between classes. A *cell* is a fine index of a covering. */
@@ -20,6 +22,7 @@ export interface Covers {
   /** The class of a cell. */
   readonly fineOf: (cell: number) => number
   readonly isBound: (cell: number) => boolean
+  readonly boundBy: (cell: number) => string | undefined
   /** The classes that cover a cell. */
   readonly waysOf: (cell: number) => Int32Array
   /** The cells of a class. */
@@ -32,6 +35,7 @@ export interface Covers {
 export const coversOf = (coverings: ReadonlyArray<Covering>, classOf: Int32Array, classes: number): Covers => {
   const fine: number[] = []
   const bound: number[] = []
+  const binders: Array<string | undefined> = []
   const ways: Array<readonly [cell: number, at: number]> = []
   for (const covering of coverings) {
     covering.fine.forEach((id, i) => {
@@ -41,6 +45,7 @@ export const coversOf = (coverings: ReadonlyArray<Covering>, classOf: Int32Array
       const cell = fine.length
       fine.push(classOf[id] ?? 0)
       bound.push(covering.isBound ? 1 : 0)
+      binders.push(covering.boundBy)
       for (const at of covered) ways.push([cell, at])
     })
   }
@@ -57,6 +62,7 @@ export const coversOf = (coverings: ReadonlyArray<Covering>, classOf: Int32Array
     cells: fine.length,
     fineOf: (cell) => fine[cell] ?? 0,
     isBound: (cell) => bound[cell] === 1,
+    boundBy: (cell) => binders[cell],
     waysOf,
     cellsOf,
     coveredBy,

@@ -119,19 +119,24 @@ export const startDraft = (
 
   /** Puts a class back, and what cannot go then: what covers it, and what goes only with it. Tells which those are. */
   const put = (first: number, reason: Reason): ReadonlyArray<number> => {
-    const waiting = [first]
+    const waiting: Array<{ readonly at: number; readonly why: Reason }> = [{ at: first, why: reason }]
     const done: number[] = []
-    for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+    for (let one = waiting.pop(); one !== undefined; one = waiting.pop()) {
+      const { at, why } = one
       if (removed[at] !== 1) continue
       removed[at] = 0
       going -= 1
-      reasons.set(at, reason)
-      journal?.push({ kind: 'class', at, reason })
+      reasons.set(at, why)
+      journal?.push({ kind: 'class', at, reason: why })
       done.push(at)
-      for (const cell of covers.cellsOf(at)) waiting.push(...covers.waysOf(cell))
+      for (const cell of covers.cellsOf(at))
+        for (const way of covers.waysOf(cell)) waiting.push({ at: way, why: reason })
       for (const cell of covers.coveredBy(at)) {
         const isCovered = covers.waysOf(cell).some((way) => removed[way] === 1)
-        if (!isCovered && covers.isBound(cell)) waiting.push(covers.fineOf(cell))
+        if (isCovered || !covers.isBound(cell)) continue
+        const by = covers.boundBy(cell)
+        const text = `goes only with its place in all heads: ${by ?? ''} tells places apart, not heads`
+        waiting.push({ at: covers.fineOf(cell), why: by === undefined ? reason : { kind: 'mixed', at: by, text } })
       }
     }
     return done

@@ -28,6 +28,8 @@ export interface JointLinks {
 /** A joint axis, and whether the operator that makes it lets no place go by itself. */
 export interface BoundJoint extends Joint {
   readonly isBound: boolean
+  /** The node that makes places go alike in all heads, if one is known. */
+  readonly boundBy?: string
 }
 
 /** `jointsOf` gives the joint axis of each input port. */

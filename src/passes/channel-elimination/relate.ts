@@ -291,7 +291,7 @@ const coverJoint = (
     fine.map((_, i) => outer + Math.floor(i / joint.innerSize)),
     fine.map((_, i) => inner + (i % joint.innerSize)),
   ]
-  return [{ fine, ways, isBound: joint.isBound }]
+  return [{ fine, ways, isBound: joint.isBound, boundBy: joint.boundBy }]
 }
 
 const isOneToOne = (map: IndexMap): boolean => {

@@ -1,7 +1,7 @@
 /** What the phases ask of a node's operator, asked once. */
 import { type Reads, readsOfContraction } from '../../ir/families/contraction.ts'
 import { memoized } from '../../ir/analysis.ts'
-import { contextOf, type Graph, readsOf } from '../../ir/graph.ts'
+import { contextOf, type Graph, labelOf, readsOf } from '../../ir/graph.ts'
 import { shapeOf } from '../../ir/links.ts'
 import type { AxisLink, Contraction, Mixing, Node, NodeContext, Pair, Statistics, ValueId } from '../../ir/op.ts'
 import { type AnyOp, opOf } from '../../ir/registry.ts'
@@ -39,9 +39,10 @@ export const jointOf = (graph: Graph, value: ValueId): BoundJoint | undefined =>
 const structureOf = memoized((graph) => {
   const sums = new Map<ValueId, number>()
   const joints = new Map<ValueId, BoundJoint>()
-  const bind = (value: ValueId): void => {
+  const bind = (value: ValueId, by?: Node): void => {
     const joint = joints.get(value)
-    if (joint !== undefined) joints.set(value, { ...joint, isBound: true })
+    if (joint === undefined || joint.isBound) return
+    joints.set(value, { ...joint, isBound: true, ...(by && { boundBy: labelOf(by) }) })
   }
   const views = graph.nodes.map((node): NodeView => {
     const op = opOf(node)
@@ -50,7 +51,7 @@ const structureOf = memoized((graph) => {
     if (summed !== undefined) sums.set(node.outputs[0] ?? '', summed)
     const own = op.links === 'opaque' ? 'opaque' : op.links(ctx)
     if (own === 'opaque') {
-      for (const input of readsOf(node)) bind(input)
+      for (const input of readsOf(node)) bind(input, node)
       return {
         node,
         op,
@@ -74,13 +75,14 @@ const structureOf = memoized((graph) => {
     const mixed = mixedJoints(ctx, mixing, jointAt)
     node.outputs.forEach((output, k) => {
       const made = mixed.made[k] ?? joint.made[k]
-      if (made !== undefined && output !== '') joints.set(output, made)
+      if (made === undefined || output === '') return
+      joints.set(output, made.isBound ? { ...made, boundBy: labelOf(node) } : made)
     })
     for (const port of joint.binds) {
       if (mixed.follows.includes(port)) continue
       const { outer, inner } = joints.get(node.inputs[port] ?? '') ?? { outer: 0, inner: 0 }
       const isIgnored = [outer, inner].every((axis) => op.ignores?.(ctx, port, axis) === true)
-      if (!isIgnored) bind(node.inputs[port] ?? '')
+      if (!isIgnored) bind(node.inputs[port] ?? '', node)
     }
     const statistics = op.statistics?.(ctx) ?? []
     const links = [...own, ...joint.links, ...statistics.flatMap((one) => one.links)]
