@@ -4,7 +4,8 @@
  * kinds masked.
  */
 import * as ops from '../../src/ir/ops/index.ts'
-import { int64s } from '../../src/ir/tensor.ts'
+import * as microsoft from '../../src/ir/ops/microsoft/index.ts'
+import { int64s, tensorOf } from '../../src/ir/tensor.ts'
 import type { Apply, Builder, Value } from './program.ts'
 
 const choose = <T>(list: readonly [T, ...T[]], choice: number): T => list[choice % list.length] ?? list[0]
@@ -585,4 +586,56 @@ export const attention: Apply = (b, { choices: [p, q, r, s] }, given, other) => 
   const weight = b.weights([width, outs], 0.5, (i) => isReading && isGone(Math.floor(i / outs)))
   if (chance(b, 0.8)) b.emit(ops.MatMul, [last.name, weight], {}, [n, l, outs])
   else b.emit(ops.Identity, [last.name], {}, [n, l, width])
+}
+
+/** Attention over groups in one operator, with new keys and values as results or not, of which heads and groups are zero or not read. */
+export const groupedHeads: Apply = (b, { choices: [p, q, r, s] }, given) => {
+  const x = sequence(b, given)
+  if (x === undefined) return
+  const [n = 1, places = 1, ins = 1] = x.shape
+  const [groups, perGroup] = [choose([2, 1, 3], p), choose([2, 3, 1], q)]
+  const [heads, size] = [groups * perGroup, choose([8, 16], r)]
+  const isTurned = size === 16 && chance(b, 0.5)
+  const [unread, unmade] = [marks(b, heads, 0.5), marks(b, groups, 0.3)]
+  // The same heads of each group, or any.
+  const isUnread = (head: number): boolean => unread[s % 2 === 0 ? head % perGroup : head] === true
+  const isUnmade = (head: number): boolean => s % 3 === 0 && unmade[head] === true
+  const zeros: readonly Zeros[] = [nothing, s % 5 === 0 ? isUnmade : nothing, isUnmade]
+  const counts = [heads, groups, groups]
+  const isPacked = chance(b, 0.5)
+  const starts = [0, heads, heads + groups]
+  const isZero = (out: number): boolean => {
+    const head = Math.floor(out / size)
+    const part = head < heads ? 0 : head < heads + groups ? 1 : 2
+    return zeros[part]?.(head - (starts[part] ?? 0), out % size, 0) === true
+  }
+  const all = (heads + 2 * groups) * size
+  const operands = isPacked
+    ? [
+        linear(
+          b,
+          x,
+          b.weights([ins, all], 0.4, (i) => isZero(i % all)),
+          all,
+          '',
+        ).name,
+        '',
+        '',
+      ]
+    : counts.map((count, i) => {
+        const weight = headWeight(b, ins, { heads: count, size }, zeros[i] ?? nothing)
+        return linear(b, x, weight, count * size, '').name
+      })
+  const lasts = Array.from({ length: n }, () => (chance(b, 0.8) ? places - 1 : Math.floor(b.uniform() * places)))
+  const sizes = [tensorOf('int32', [n], lasts), tensorOf('int32', [1], [places])].map(b.constant)
+  const tables = isTurned ? [b.positive([places, size / 2]), b.positive([places, size / 2])] : []
+  const inputs = [...operands, '', '', ...sizes, ...tables]
+  const attrs = { num_heads: heads, kv_num_heads: groups, do_rotary: isTurned ? 1 : 0 }
+  const cache = [n, groups, places, size]
+  const shapes = [[n, places, heads * size], ...(chance(b, 0.5) ? [cache, cache] : [])]
+  const [y, ...caches] = b.inners(microsoft.GroupQueryAttention, inputs, attrs, shapes)
+  if (y === undefined) return
+  const out = b.weights([heads * size, 4], 0.4, (i) => isUnread(Math.floor(i / 4 / size)))
+  b.emit(ops.MatMul, [y.name, out], {}, [n, places, 4])
+  for (const one of caches) if (chance(b, 0.5)) b.emit(ops.Identity, [one.name], {}, cache)
 }

@@ -24,7 +24,7 @@ import {
 } from '../../src/onnx/onnx_pb.ts'
 import { opaqueNode } from '../../src/read/node.ts'
 import { normals, uniforms } from '../inflate.ts'
-import { attention } from './attention-steps.ts'
+import { attention, groupedHeads } from './attention-steps.ts'
 import { branchesOf, loop, scan } from './control-steps.ts'
 import { edgeSteps } from './edge-steps.ts'
 import { branches, copies } from './merge-steps.ts'
@@ -523,7 +523,7 @@ const basic: ReadonlyArray<Apply> = [...plain, recurrence, recurrence]
 
 const ordinary: ReadonlyArray<Apply> = [
   ...basic,
-  ...[attention, attention, roundedLayers, integerLayers, dynamicLayers, blockLayers, integerAttention],
+  ...[attention, attention, groupedHeads, roundedLayers, integerLayers, dynamicLayers, blockLayers, integerAttention],
   ...[either, loop, scan],
 ]
 
