@@ -590,7 +590,7 @@ export const attention: Apply = (b, { choices: [p, q, r, s] }, given, other) => 
 
 /** Attention over groups in one operator, with new keys and values as results or not, of which heads and groups are zero or not read. */
 export const groupedHeads: Apply = (b, { choices: [p, q, r, s] }, given) => {
-  const x = sequence(b, given)
+  const x = b.dtype === 'float32' ? sequence(b, given) : undefined
   if (x === undefined) return
   const [n = 1, places = 1, ins = 1] = x.shape
   const [groups, perGroup] = [choose([2, 1, 3], p), choose([2, 3, 1], q)]

@@ -193,18 +193,31 @@ export const GroupQueryAttention = defineOp<'com.microsoft.GroupQueryAttention',
     const node = { ...ctx.node, inputs: [...parts, ...more] }
     return { nodes: [split, node], constants: new Map([[sizes, int64s([heads, groups, groups].map((n) => n * size))]]) }
   },
-  // Over new keys alone: a prompt, its embedding done before.
+  // Over new keys alone, of a prompt.
   evaluate: (ctx, [q, k, v, ...more]) => {
     const found = headsOf(ctx)
-    const [, , last, total] = more
+    const [, , last, total, cos, sin] = more
     const { softcap, local_window_size: window, do_rotary: isTurned, smooth_softmax: isSmooth, scale } = ctx.attrs
-    const isPlain = softcap === 0 && window === -1 && isTurned === 0 && isSmooth !== 1 && isFloat(q?.dtype ?? 'bool')
+    const isHalved = isTurned === 0 || (ctx.attrs.rotary_interleaved === 0 && cos !== undefined && sin !== undefined)
+    const isPlain = softcap === 0 && window === -1 && isHalved && isSmooth !== 1 && isFloat(q?.dtype ?? 'bool')
     if (E.isLeft(found) || !q || !k || !v || !last || !total || !isPlain) return undefined
     const [batch = 0, places = 0] = q.shape
-    if (more.some((given, i) => given !== undefined && i !== 2 && i !== 3) || numbersOf(total)[0] !== places)
+    if (more.some((given, i) => given !== undefined && ![2, 3, 4, 5].includes(i)) || numbersOf(total)[0] !== places)
       return undefined
     const { heads, groups, size } = found.right
-    const [queries, keys, values, lasts] = [numbersOf(q), numbersOf(k), numbersOf(v), numbersOf(last)]
+    const lasts = numbersOf(last)
+    const [cosines, sines] = isTurned !== 0 && cos && sin ? [numbersOf(cos), numbersOf(sin)] : []
+    const half = cos?.shape[1] ?? 0
+    /** Numbers of so many heads, turned by their places. */
+    const turned = (numbers: ArrayLike<number>, count: number): Float64Array =>
+      Float64Array.from(numbers, (x, i) => {
+        const [d, place] = [i % size, Math.floor(i / size / count) % places]
+        if (cosines === undefined || sines === undefined || d >= 2 * half) return x
+        const angle = place * half + (d % half)
+        const other = numbers[d < half ? i + half : i - half] ?? 0
+        return x * (cosines[angle] ?? 0) + (d < half ? -other : other) * (sines[angle] ?? 0)
+      })
+    const [queries, keys, values] = [turned(numbersOf(q), heads), turned(numbersOf(k), groups), numbersOf(v)]
     const factor = scale === 0 ? 1 / Math.sqrt(size) : scale
     /** Where what a head has of a place begins, among so many heads. */
     const at = (b: number, place: number, head: number, count: number): number =>
