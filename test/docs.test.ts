@@ -17,7 +17,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
@@ -26,8 +26,10 @@ import { isRecord } from '../src/ir/record.ts'
 import { type Command, commandsOf, type Fence, fencesOf, fileNameOf, missingFrom, sessionOf } from './docs/fences.ts'
 import { writeFixtures } from './docs/fixtures.ts'
 import { browser, usePage } from './docs/page.ts'
+import { startPrograms } from './docs/programs.ts'
 import { recipePage } from './docs/recipe-page.ts'
 import { compileFiles } from './docs/typescript.ts'
+import { browserHere, faultsOf } from './web/browser.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const main = join(root, 'dist', 'cli', 'main.js')
@@ -97,17 +99,17 @@ const modulesMissing = (text: string): string => {
   return missing.length === 0 ? '' : `${python} has no ${missing.join(', ')}; PYTHON names another`
 }
 
+const env = {
+  PATH: `${bin}:${process.env['PATH'] ?? ''}`,
+  HOME: process.env['HOME'] ?? '',
+  PYTHONPATH: join(root, 'python'),
+  CHASEC: `${process.execPath} ${main}`,
+}
+
+const programs = startPrograms(env)
+
 const ran = (command: string, args: ReadonlyArray<string>, cwd: string): string => {
-  const { status, stdout, stderr, error } = spawnSync(command, args, {
-    cwd,
-    encoding: 'utf8',
-    env: {
-      PATH: `${bin}:${process.env['PATH'] ?? ''}`,
-      HOME: process.env['HOME'] ?? '',
-      PYTHONPATH: join(root, 'python'),
-      CHASEC: `${process.execPath} ${main}`,
-    },
-  })
+  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, encoding: 'utf8', env })
   if (error !== undefined) throw error
   if (status !== 0) throw new Error(`exit code ${status}\n${stderr}\n${stdout}`)
   return `${stdout}\n${stderr}`
@@ -123,9 +125,10 @@ const notRun: ReadonlyArray<readonly [pattern: RegExp, reason: string]> = [
   [/--build-tfjs-node|tensorflow-cpu|and-cuda/, 'builds with a C++ compiler for minutes; CI does'],
 ]
 
-/** What is made smaller where a command is run: photographs and epochs. */
+/** What is made smaller where a command is run: photographs, epochs and the network that learns them. */
 const shorter: ReadonlyArray<readonly [pattern: RegExp, replacement: string]> = [
   [/--data (cifar10|images):\S+/, '--data images:DIR'],
+  [/--model resnet20\b/, '--model mlp:32,16'],
   [/(--resume.*)--epochs \d+/, '$1--epochs 3'],
   [/^((?!.*--resume).*)--epochs \d+/, '$1--epochs 2'],
 ]
@@ -207,9 +210,10 @@ const testFence = (document: (typeof documents)[number], fence: Fence, after: Fe
       return
     case 'ts':
       if (fileNameOf(fence) !== undefined) return
-      it(`${title}: TypeScript runs`, { timeout: 0 }, () => {
+      it(`${title}: TypeScript runs`, { timeout: 0 }, async () => {
         expect(problems).toEqual([])
-        ran(process.execPath, [programOf(fence).replace(/ts$/, 'js')], prepared(document))
+        const cwd = prepared(document)
+        await programs.run(cwd, join(cwd, programOf(fence).replace(/ts$/, 'js')))
       })
       return
     case 'python': {
@@ -244,9 +248,16 @@ describe.each(documents.filter(({ fences }) => fences.length > 0))('$name', (doc
   for (const [i, fence] of document.fences.entries()) testFence(document, fence, document.fences[i + 1])
 })
 
+describe('programs of the documents', () => {
+  it('end by themselves', { timeout: 0 }, async () => {
+    expect(await programs.end()).toBe(0)
+  })
+})
+
 describe('npm run docs', () => {
+  const site = join(folder, 'site')
+
   it('makes a site without warnings that loads nothing from elsewhere', { timeout: 0 }, () => {
-    const site = join(folder, 'site')
     ran(process.execPath, [join(root, 'node_modules', 'typedoc', 'bin', 'typedoc'), '--out', site], root)
     const pages = readdirSync(site, { recursive: true, encoding: 'utf8' }).filter((name) => /\.(html|css)$/.test(name))
     expect(pages).toContain(join('documents', 'recipe.html'))
@@ -254,6 +265,23 @@ describe('npm run docs', () => {
       /<(?:script|link|img|iframe|source)\b[^>]*(?:src|href|srcset)="(?:https?:)?\/\/|(?:@import|url\()\s*["']?(?:https?:)?\/\//
     expect(pages.filter((name) => loads.test(readFileSync(join(site, name), 'utf8')))).toEqual([])
   })
+
+  it('calls guides by their titles', () => {
+    const guide = readFileSync(join(site, 'documents', 'exactness.html'), 'utf8')
+    expect(guide).toContain('<title>How exactness works |')
+  })
+
+  it.skipIf(browserHere === undefined)(
+    `makes pages without accessibility errors, no wider than a phone${browserHere === undefined ? ' (skipped: no Chromium)' : ''}`,
+    { timeout: 0 },
+    async () => {
+      const pages = ['index', 'documents/recipe', 'functions/chasec.compile']
+      const addresses = pages.map((name) => pathToFileURL(join(site, `${name}.html`)).href)
+      // Both are TypeDoc's own: links in what folds a list, and a heading of parameters two levels below a page's title.
+      const known = ['nested-interactive', 'heading-order']
+      expect(await faultsOf(browserHere ?? '', addresses, known)).toEqual([])
+    },
+  )
 })
 
 /** Without what a formatter does: spaces that align tables, lengths of lines. */

@@ -110,8 +110,8 @@ export const writeFixtures = async (folder: string, root: string): Promise<void>
     for (const [k, kind] of ['cat', 'dog'].entries()) {
       mkdirSync(join(folder, 'DIR', split, kind), { recursive: true })
       for (let i = 0; i < 8; i++) {
-        const data = randomBytes(32 * 32 * 3, 10 * k + i)
-        const png = encode({ width: 32, height: 32, data, channels: 3, depth: 8 })
+        const data = randomBytes(8 * 8 * 3, 10 * k + i)
+        const png = encode({ width: 8, height: 8, data, channels: 3, depth: 8 })
         writeFileSync(join(folder, 'DIR', split, kind, `${i}.png`), png)
       }
     }
