@@ -481,15 +481,15 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     guard: 'what goes only with its head or its place comes back with them',
     file: 'src/passes/channel-elimination/draft.ts',
-    from: 'if (!isCovered && covers.isBound(cell))',
-    to: 'if (!isCovered && covers.isBound(cell) && cell < 0)',
+    from: 'if (isCovered || !covers.isBound(cell)) continue',
+    to: 'if (cell >= 0) continue',
     tests: attention,
   },
   {
     guard: 'what covers a channel that stays stays',
     file: 'src/passes/channel-elimination/draft.ts',
-    from: 'for (const cell of covers.cellsOf(at)) waiting.push(...covers.waysOf(cell))',
-    to: '',
+    from: 'for (const way of covers.waysOf(cell)) waiting.push({ at: way, why: reason })',
+    to: 'void cell',
     tests: attention,
   },
   {
