@@ -1,4 +1,6 @@
 /** The environment variables that chasec knows, read once. */
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 
 export interface Environment {
   /** CHASEC_DEBUG: 1 lists passes, 2 also checks the graph after each, 3 also dumps it. */
@@ -11,6 +13,8 @@ export interface Environment {
   readonly colour: boolean | undefined
   /** COLUMNS, for a terminal that does not say how wide it is. */
   readonly columns: number | undefined
+  /** XDG_CACHE_HOME: the folder of what is measured once; `~/.cache` where it is not set. */
+  readonly cache: string
 }
 
 type Variables = Readonly<Record<string, string | undefined>>
@@ -21,6 +25,7 @@ export const readEnvironment = (variables: Variables): Environment => ({
   why: variables['CHASEC_WHY'] || undefined,
   colour: colourOf(variables),
   columns: positive(variables['COLUMNS']),
+  cache: join(variables['XDG_CACHE_HOME'] || join(variables['HOME'] || homedir(), '.cache'), 'chasec'),
 })
 
 const debugLevel = (text: string | undefined): Environment['debug'] => {

@@ -81,6 +81,11 @@ const commands: ReadonlyArray<CommandEntry> = [
     load: async () => (await import('./commands/drive.ts')).driveCommand,
   },
   {
+    name: 'tune',
+    summary: 'measure what layers take on this machine, for widths that it runs fast',
+    load: async () => (await import('./commands/tune.ts')).tuneCommand,
+  },
+  {
     name: 'doctor',
     summary: 'tell what this machine can train and run models with, and how to get the rest',
     load: async () => (await import('./commands/doctor.ts')).doctorCommand,

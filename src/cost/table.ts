@@ -51,8 +51,12 @@ const kernelTime = (kernel: string, terms: ReadonlyArray<number>, table: CostTab
   return { work: all - node, node }
 }
 
-/** Nanoseconds of a multiply-accumulate of a convolution that runs as fast as it can. */
-export const timeOfMacs = (table: CostTable): number => table.kernels['blocked']?.[0] ?? 1
+/** Nanoseconds of a multiply-accumulate of a large product of matrices: what work is compared with. */
+export const timeOfMacs = (table: CostTable): number => {
+  const [rows, inner, columns] = [1024, 1024, 1024]
+  const time = timeOf({ kind: 'product', batch: 1, rows, inner, columns, isConstant: true }, table)
+  return (time?.work ?? 1) / (rows * inner * columns)
+}
 
 /** The names under which reordering is in a table, as if they were operators. */
 export const reorderings = { in: 'ReorderInput', out: 'ReorderOutput' } as const

@@ -4,9 +4,11 @@
  */
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
+import type { CostTable } from '../cost/table.ts'
 import { type Bindings, bindInputs } from '../ir/bind.ts'
 import { isFloat } from '../ir/dtype.ts'
 import { readingFiles } from '../ir/external-failure.ts'
+import { failure } from '../ir/failure.ts'
 import { channelsOf } from '../ir/families/contraction.ts'
 import { contextOf, type Graph, labelOf } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
@@ -37,6 +39,8 @@ export interface CompileOptions {
   readonly target?: Target
   /** Whether widths are rounded up to what the target runs fast (`planned`, the default) or cut as far as they can (`raw`). */
   readonly widths?: 'planned' | 'raw'
+  /** What work takes on the target, measured there by `chasec tune`; for `cpu` only. */
+  readonly costs?: CostTable
   /** Sizes of symbolic input dimensions, for counting multiplications only; the model stays as general as it was. */
   readonly sizes?: Bindings
   readonly observer?: Observer
@@ -121,13 +125,19 @@ export interface Compiled {
  * cannot do its work, a file that tensors are in has changed, or an option is none; nothing else.
  */
 export const compile = (model: Graph, masks: Masks, options: CompileOptions = {}): E.Either<PassError, Compiled> => {
-  const wrong = wrongOption('OptionError', options, optionChoices)
+  const wrong = wrongOption('OptionError', options, optionChoices) ?? wrongCosts(options)
   return wrong === undefined ? readingFiles(() => compileRead(model, masks, options)) : E.left(wrong)
 }
+
+const wrongCosts = ({ target = 'cpu', costs }: CompileOptions): PassError | undefined =>
+  costs === undefined || target === 'cpu'
+    ? undefined
+    : failure('OptionError', 'costs', 'none, since they are those of a CPU', `target ${target}`, 'Leave them out.')
 
 const optionChoices: Readonly<Record<keyof CompileOptions, Choice>> = {
   target: targets,
   widths: ['planned', 'raw'],
+  costs: 'any',
   sizes: 'any',
   observer: 'any',
   subgraphs: 'any',
@@ -155,6 +165,7 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
   const steps = pipeline({
     subgraphs: options.subgraphs,
     target,
+    costs: options.costs,
     planWidths: options.widths !== 'raw',
     observe: (elimination) => {
       rounds.push(explain(elimination))
@@ -217,10 +228,11 @@ const adviseOn = (
     const { weight, outputs } = found
     return outputs.after === count ? { weight, channelOf: (o) => outputs.kept?.[o] ?? o } : undefined
   }
-  const { target, widths, sizes, subgraphs } = options
+  const { target, widths, costs, sizes, subgraphs } = options
   const again = {
     ...(target === undefined ? {} : { target }),
     ...(widths === undefined ? {} : { widths }),
+    ...(costs === undefined ? {} : { costs }),
     ...(sizes === undefined ? {} : { sizes }),
     ...(subgraphs === undefined ? {} : { subgraphs }),
   }

@@ -1,16 +1,16 @@
 /** What a package is to run on, and the widths that it runs fast. */
+import type { CostTable } from '../cost/table.ts'
+import { cpuOf16 } from '../cost/tables/cpu-16.ts'
 import { bitsOf, type DType } from '../ir/dtype.ts'
 import type { Reads } from '../ir/families/contraction.ts'
-
-import { cpuOf16 } from '../cost/tables/cpu-16.ts'
-import type { CostTable } from '../cost/table.ts'
 
 export const targets = ['cpu', 'cuda', 'webgpu'] as const
 
 export type Target = (typeof targets)[number]
 
-/** What is known of the times of a target; undefined where nothing was measured. */
-export const costOf = (target: Target | undefined): CostTable | undefined => (target === 'cpu' ? cpuOf16 : undefined)
+/** What is known of the times of a target: what was measured there, or else elsewhere; undefined where nothing was. */
+export const costsOf = (target: Target | undefined, measured?: CostTable): CostTable | undefined =>
+  target === 'cpu' ? (measured ?? cpuOf16) : undefined
 
 /** The next widths that a target with blocks of channels may be faster at, ascending. */
 export const widthsAbove = (width: number, block: number): ReadonlyArray<number> =>
@@ -19,7 +19,7 @@ export const widthsAbove = (width: number, block: number): ReadonlyArray<number>
     .filter((w, i, all) => w > width && w !== all[i - 1])
 
 /** ` (not measured)` behind what is said of widths for a target that nothing was measured of. */
-export const widthsNote = (target: Target): string => (costOf(target) === undefined ? ' (not measured)' : '')
+export const widthsNote = (target: Target): string => (costsOf(target) === undefined ? ' (not measured)' : '')
 
 /**
  * The multiple of input channels that makes a contraction fast: what tensor cores load at once (8 half-width or 4

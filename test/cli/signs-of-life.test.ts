@@ -106,7 +106,7 @@ describe('alive', () => {
       interactive,
       style: plainStyle,
       noteStyle: plainStyle,
-      environment: { debug: 0, stopAfter: undefined, why: undefined, colour: undefined, columns: undefined },
+      environment: { debug: 0, stopAfter: undefined, why: undefined, colour: undefined, columns: undefined, cache: '' },
     }
     const life = alive(terminal, always, () => ({
       tell: (sign) => seen.push(sign.kind === 'doing' ? `doing ${sign.text}` : 'wrote'),

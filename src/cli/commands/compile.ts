@@ -46,6 +46,7 @@ import {
   whyOption,
 } from '../flags.ts'
 import { uninterrupted } from '../interrupt.ts'
+import { costsOption, readCosts } from '../costs.ts'
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn, runProgress, type Say } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
@@ -59,6 +60,7 @@ import { dryRunJson, fileOf, notWritten, type WriteFlags } from '../write-file.t
 interface CompileFlags extends CommonFlags, MaskFlags, Pick<WriteFlags, 'dryRun'> {
   readonly output: string
   readonly target: Target
+  readonly costs?: string
   readonly verify: boolean
   readonly advice?: boolean
   readonly tolerance?: number
@@ -112,6 +114,7 @@ export const compileCommand = (run: RunCommand): Command =>
     .addOption(weightsOption())
     .addOption(maskMapOption())
     .addOption(targetOption())
+    .addOption(costsOption())
     .option('--advice', 'try what masking further channels would bring, however large the model is')
     .option('--no-advice', 'do not try it (by default it is tried unless the model is large)')
     .option('--no-verify', 'publish without running the masked and the compiled model')
@@ -181,9 +184,12 @@ const compileModel = async (
   )
   const triton = tritonOf(flags)
   const { target } = flags
+  const costs = readCosts(flags, terminal.environment)
+  if (E.isLeft(costs)) return costs
   const { matching } = inputs.right
   const compiled = compile(inputs.right.graph, inputs.right.masks, {
     target,
+    ...(costs.right === undefined ? {} : { costs: costs.right }),
     sizes: sizes.right,
     observer,
     advise: flags.advice ?? 'small',

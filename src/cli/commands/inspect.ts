@@ -23,6 +23,7 @@ import {
   weightsOption,
   whyOption,
 } from '../flags.ts'
+import { costsOption, readCosts } from '../costs.ts'
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn } from '../progress.ts'
 import { bindSizes } from '../sizes.ts'
@@ -34,6 +35,7 @@ import { explainName, renderFates, watchElimination } from '../why.ts'
 
 interface InspectFlags extends CommonFlags, MaskFlags {
   readonly target: Target
+  readonly costs?: string
   readonly shape: Bindings
   readonly why?: string
 }
@@ -60,6 +62,7 @@ export const inspectCommand = (run: RunCommand): Command =>
     .addOption(weightsOption())
     .addOption(maskMapOption())
     .addOption(targetOption())
+    .addOption(costsOption())
     .addOption(shapeOption())
     .addOption(whyOption())
     .addOption(jsonOption())
@@ -80,11 +83,18 @@ const inspectModel = async (
   const sizes = bindSizes(graph, flags.shape)
   if (E.isLeft(sizes)) return sizes
   const { target } = flags
+  const costs = readCosts(flags, terminal.environment)
+  if (E.isLeft(costs)) return costs
   const why = flags.why ?? terminal.environment.why
   const watch = watchElimination()
   say('analysing')
   const observer = observers(watch.observer, ...debugObservers(terminal))
-  const found = inspect(graph, masks, { target, sizes: sizes.right, observer })
+  const found = inspect(graph, masks, {
+    target,
+    ...(costs.right === undefined ? {} : { costs: costs.right }),
+    sizes: sizes.right,
+    observer,
+  })
   if (E.isLeft(found)) return found
   const fates = why === undefined ? E.right(undefined) : explainName(watch.seen, why, target)
   if (E.isLeft(fates)) return fates

@@ -3,10 +3,11 @@
  * classes are put back until the result is exact and well-formed: groups of equal size, a carrier for constants that meet
  * padding, no operator without channels, widths that the target runs fast. Only ever putting back, it ends.
  */
+import type { CostTable } from '../../cost/table.ts'
 import { producersOf } from '../../ir/analysis.ts'
 import { type Graph, labelOf } from '../../ir/graph.ts'
 import type { Node, ValueId } from '../../ir/op.ts'
-import type { Target } from '../target.ts'
+import { costsOf, type Target } from '../target.ts'
 import type { ChannelFacts } from './analyse.ts'
 import { type Draft, startDraft } from './draft.ts'
 import { inWords } from './needed-by.ts'
@@ -29,11 +30,17 @@ export interface Decision {
 }
 
 /** Without a target whatever saves a multiplication goes: widths are not rounded up. Nothing is gathered for it, though. */
-export const decide = (graph: Graph, facts: ChannelFacts, classes: Classes, target: Target | undefined): Decision => {
+export const decide = (
+  graph: Graph,
+  facts: ChannelFacts,
+  classes: Classes,
+  target: Target | undefined,
+  measured?: CostTable,
+): Decision => {
   const views = viewsOf(graph)
   const worklist = makeWorklist(views)
   const settleAll = (): void => settle(views, worklist, draft, rules.length)
-  const draft: Draft = startDraft(graph, facts, classes, target, worklist.add, settleAll)
+  const draft: Draft = startDraft(graph, facts, classes, target, costsOf(target, measured), worklist.add, settleAll)
   for (const rule of rules.keys()) settle(views, worklist, draft, rule + 1)
   economise(views, draft, target)
   return {

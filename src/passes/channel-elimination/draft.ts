@@ -9,7 +9,7 @@ import { countOf } from '../../ir/links.ts'
 import type { Contraction, Node, NodeContext, ValueId } from '../../ir/op.ts'
 import { growthInAll, growthPerValue } from '../growth.ts'
 import type { CostTable } from '../../cost/table.ts'
-import { costOf, type Target } from '../target.ts'
+import type { Target } from '../target.ts'
 import type { ChannelFacts } from './analyse.ts'
 import type { Classes, Reason } from './relate.ts'
 import type { Joint } from './joints.ts'
@@ -76,6 +76,7 @@ export const startDraft = (
   facts: ChannelFacts,
   classes: Classes,
   target: Target | undefined,
+  cost: CostTable | undefined,
   touched: (node: Node) => void,
   settle: () => void,
 ): Draft => {
@@ -219,7 +220,7 @@ export const startDraft = (
     graph,
     facts,
     target,
-    cost: costOf(target),
+    cost,
     goes: (value, axis, index) => removed[classAt(value, axis, index) ?? -1] === 1,
     kept,
     vanished: (value) =>

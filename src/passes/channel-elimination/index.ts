@@ -2,6 +2,7 @@
  * Channel elimination: analyse, relate, decide, shrink. Each phase is pure and none names an operator.
  */
 import * as E from 'fp-ts/lib/Either.js'
+import type { CostTable } from '../../cost/table.ts'
 import type { Graph } from '../../ir/graph.ts'
 import type { Pass } from '../pass.ts'
 import type { Target } from '../target.ts'
@@ -27,6 +28,8 @@ export interface Elimination {
 
 export interface EliminationOptions {
   readonly target: Target
+  /** What work takes there, where that was measured; absent: the table that is committed for it. */
+  readonly costs?: CostTable | undefined
   /** Whether dead channels stay where the target runs the rounded width faster; the default. */
   readonly planWidths?: boolean
   /** Whether a layer may select channels in front of it that others need and it does not; the default. */
@@ -44,7 +47,8 @@ export const decideChannels = (
   const alive: Endangered[] = []
   for (let facts = known; ; facts = analyse(graph, alive)) {
     const classes = relate(graph, facts)
-    const decision = decide(graph, facts, classes, options.planWidths === false ? undefined : options.target)
+    const target = options.planWidths === false ? undefined : options.target
+    const decision = decide(graph, facts, classes, target, options.costs)
     const endangered = decision.changes ? endangeredBy(graph, facts, decision) : []
     if (endangered.length === 0) return { facts, decision }
     alive.push(...endangered)

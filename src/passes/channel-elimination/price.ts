@@ -114,10 +114,12 @@ const contractionPrice = (view: NodeView, draft: Draft, macs: number, isFinal: b
     }
   }
   const work = workOf(view)
+  const perMac = timeOfMacs(cost)
   return (inputs, outputs, groups) => {
+    const products = macsOf(inputs, outputs, groups)
     const widths = isFinal ? [inputs] : [inputs, ...widthsAbove(inputs, cost.block)]
-    const times = widths.map((width) => timeWith(work, cost, width, outputs, groups))
-    return Math.min(...times) / timeOfMacs(cost) + savedPrice * macsOf(inputs, outputs, groups)
+    const times = widths.map((width) => timeWith(work, cost, width, outputs, groups) ?? products * perMac)
+    return Math.min(...times) / perMac + savedPrice * products
   }
 }
 
@@ -134,11 +136,11 @@ const timeWith = (
   inputs: number,
   outputs: number,
   groups: number,
-): number =>
+): number | undefined =>
   timeOf(
     work.kind === 'product' ? { ...work, inner: inputs, columns: outputs } : { ...work, inputs, outputs, groups },
     cost,
-  )?.work ?? 0
+  )?.work
 
 /** A contraction with all its channels. */
 const workOf = (view: NodeView): Convolution | Product => {
