@@ -45,6 +45,27 @@ const carried = 'test/passes/narrow-carried-state.test.ts'
 
 const mutants: ReadonlyArray<Mutant> = [
   {
+    guard: 'a width that saves next to nothing is not rounded up',
+    file: 'src/passes/channel-elimination/decide.ts',
+    from: 'draft.attempt(put, cost(true), leastGain(draft))',
+    to: 'draft.attempt(put, cost(true), 0)',
+    tests: elimination,
+  },
+  {
+    guard: 'what is added between convolutions in blocks of channels is reordered',
+    file: 'src/passes/channel-elimination/price.ts',
+    from: '(draft.cost === undefined ? 1 : unblocked)',
+    to: '1',
+    tests: 'test/golden.test.ts',
+  },
+  {
+    guard: 'layers of half precision are not split into two',
+    file: 'src/passes/split-rank.ts',
+    from: 'bitsOf(reads.weight.dtype) < leastBits',
+    to: 'bitsOf(reads.weight.dtype) < 0',
+    tests: ranks,
+  },
+  {
     guard: 'half precision: an operator that says so stays in float32',
     file: 'src/passes/float16/plan.ts',
     from: 'if (op.float32 !== undefined && op.float32.inputs === undefined) return op.float32.because',
@@ -1097,8 +1118,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     guard: 'a width is rounded up only where that is cheaper',
     file: 'src/passes/channel-elimination/draft.ts',
-    from: 'if (after <= cost(nodes)) redo(changes)',
-    to: 'if (after <= Infinity) redo(changes)',
+    from: 'if (after + leastGain <= cost(nodes)) redo(changes)',
+    to: 'if (after + leastGain <= Infinity) redo(changes)',
     tests: elimination,
   },
   {
