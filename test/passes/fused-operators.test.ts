@@ -124,6 +124,15 @@ output y: uint8[N,3]`,
     ],
   ],
   [
+    'GroupQueryAttention',
+    `input x: float32[1,3,64]
+     const last: int32[1] = [2]
+     const total: int32[1] = [3]
+     y = com.microsoft.GroupQueryAttention(x, _, _, _, _, last, total) { num_heads: 4, kv_num_heads: 2 }
+     output y: float32[1,3,32]`,
+    ['Split', 'com.microsoft.GroupQueryAttention'],
+  ],
+  [
     'EmbedLayerNormalization',
     `input x: int32[N,S]
      const zero: int32[1] = [0]
@@ -137,8 +146,12 @@ output y: uint8[N,3]`,
   ],
 ]
 
-test.each(cases)('%s is taken apart', (_, body, nodes) => {
-  expect(runLawful(simplify, parsed(body)).nodes.map(({ op }) => op)).toEqual(nodes)
+/** Those that are compared in ONNX Runtime alone, by tests of their own. */
+const unevaluated = ['GroupQueryAttention']
+
+test.each(cases)('%s is taken apart', (name, body, nodes) => {
+  const found = runLawful(simplify, parsed(body), { unevaluated: unevaluated.includes(name) })
+  expect(found.nodes.map(({ op }) => op)).toEqual(nodes)
 })
 
 /** What Attention of two heads becomes, with a mask. */
