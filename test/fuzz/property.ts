@@ -84,8 +84,11 @@ export interface Outcome {
   readonly worst: number
 }
 
-/** Runs of the masked model with moved roundings: first a few, and many before a difference counts as a mismatch. */
-const [fewRuns, manyRuns] = [6, 60]
+/**
+ * Runs of the masked model with moved roundings: first a few, and many before a difference counts as a mismatch. What is quantised
+ * jumps by a whole step, which one run in a hundred may show.
+ */
+const [fewRuns, ...moreRuns] = [6, 60, 600] as const
 
 /** Differences of this many units of a channel's largest number pass without asking for more. */
 const units = 8
@@ -208,7 +211,7 @@ export const compare = async (
     const [a, b] = [await reference.run(feeds), await candidate.run(feeds)]
     const compared = [...a.values()].some((y) => elements(y).some((v) => Number.isFinite(Number(v)) && Number(v) !== 0))
     let difference = largest(a, b, dtype, undefined)
-    for (const runs of [fewRuns, manyRuns]) {
+    for (const runs of [fewRuns, ...moreRuns]) {
       if (difference.share <= 1) break
       // A model that is not finite within, and swallows it, is not one of which anything is promised.
       if (runs === fewRuns && (meetsInfinity(masked, feeds) || !(await isFiniteWithin(masked, feeds, dtype))))
