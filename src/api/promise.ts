@@ -51,6 +51,9 @@ export const compile = fromEither(api.compile)
  */
 export const toFloat16 = fromEither(api.toFloat16)
 
+/** The table of what work takes on a machine, from the text that `chasec tune` wrote; the second argument is what errors call it. */
+export const parseCosts = fromEither(api.parseCosts)
+
 /** The graph with every weight multiplied by its mask, and nothing else changed. */
 export const applyMasks = fromEither(api.applyMasks)
 

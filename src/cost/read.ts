@@ -8,7 +8,7 @@ export type CostError = Failure<'CostError'>
 
 export const printCosts = (table: CostTable): string => `${JSON.stringify(table, undefined, 2)}\n`
 
-/** The table that {@link printCosts} wrote; `name` is what errors call it. */
+/** The table that `chasec tune` wrote, from its text; `name` is what errors call it. */
 export const parseCosts = (text: string, name: string): E.Either<CostError, CostTable> => {
   const parsed = E.tryCatch((): unknown => JSON.parse(text), String)
   if (E.isLeft(parsed)) return E.left(costError(name, 'JSON', parsed.left))

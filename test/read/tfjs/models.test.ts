@@ -76,7 +76,7 @@ test('a MobileNet with a third of its filters masked shrinks to what TensorFlow.
   const dense = loadStripped('nsfwjs-mobilenet-v2')
   const graph = orThrow(read(dense))
   const { saved, masks } = withoutFilters(dense)
-  const { graph: compiled, report } = orThrow(compile(graph, masks))
+  const { graph: compiled, report } = orThrow(compile(graph, masks, { widths: 'raw' }))
   const feeds = feedsFor(graph)
   const [expected, found] = [await runTensorFlowJs(saved, feeds), await runOnnx(compiled, feeds)]
   expect(differenceOf(expected, found)).toBeLessThan(2e-5)
