@@ -34,12 +34,10 @@ export const benchCost = async (options: CostOptions): Promise<BenchResult> => {
   const table = made ?? cpuTables.find(({ block }) => block === test.block)
   if (table === undefined) throw new Error(`there is no table for blocks of ${test.block} channels`)
   if (options.table !== undefined) await writeFile(options.table, moduleOf(table))
-  const layers = test.layers.filter(({ kernel }) => !kernel.startsWith('Reorder'))
-  const rows = [['all', layers] as const, ...byKernel(layers)].map(([kernel, some]) => ({
-    kernel,
-    layers: some.length,
-    ...quantiles(errorsOf(table, some)),
-  }))
+  const rows = [['all', test.layers] as const, ...byKernel(test.layers)].flatMap(([kernel, some]) => {
+    const errors = errorsOf(table, some)
+    return errors.length === 0 ? [] : [{ kernel, layers: errors.length, ...quantiles(errors) }]
+  })
   const text = renderTable(
     [
       { title: '' },

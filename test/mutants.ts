@@ -45,9 +45,16 @@ const carried = 'test/passes/narrow-carried-state.test.ts'
 
 const mutants: ReadonlyArray<Mutant> = [
   {
+    guard: 'times count an open size as often as multiply-accumulates and moved elements do',
+    file: 'src/passes/channel-elimination/price.ts',
+    from: 'return made === 0 ? 1 : likelyCount(outputShape(view.ctx)) / made',
+    to: 'return 1',
+    tests: cuts,
+  },
+  {
     guard: 'a width that saves next to nothing is not rounded up',
     file: 'src/passes/channel-elimination/decide.ts',
-    from: 'draft.attempt(put, cost(true), leastGain(draft))',
+    from: 'draft.attempt(put, cost(true), leastGain(view, draft))',
     to: 'draft.attempt(put, cost(true), 0)',
     tests: elimination,
   },

@@ -35,25 +35,25 @@ const convolution = (c: Contraction, weight: Tensor, from: Shape, to: Shape, cha
   const isTransposed = c.grouped === 'output'
   const axes = weight.shape.slice(2).map((size, i) => {
     const sampling = isTransposed ? undefined : c.sampling?.[i]
-    const [read, made] = [sizeAt(from[i + 2] ?? 1, i + 2), sizeAt(to[i + 2] ?? 1, i + 2)]
+    const [read, made] = [from[i + 2] ?? 1, sizeAt(to[i + 2] ?? 1, i + 2)]
     const step = sampling?.step ?? 1
-    const isOpen = !isStatic(from[i + 2] ?? 1)
     return {
-      from: read,
-      to: isOpen ? Math.ceil(read / step) : made,
+      from: isStatic(read) ? read : made * step,
+      to: made,
       size,
       step,
       gap: sampling?.gap ?? 1,
       before: sampling?.before ?? Math.floor((size - 1) / 2),
     }
   })
-  const isBlocked = !isTransposed && weight.dtype === 'float32'
+  // Integers that stand for floats are not computed in blocks.
+  const isBlocked = !isTransposed && weight.dtype === 'float32' && weight.tag !== 'Held'
   const window = windowWork(sizeAt(from[0] ?? 1, 0), axes, isBlocked)
   return { kind: 'convolution', inputs: channels.inputs, outputs: channels.outputs, groups: c.groups, window }
 }
 
 /** A product of two computed operands: the matrices of the last two axes, for each index of those in front. */
-export const pairWork = (ctx: NodeContext<unknown>, macs: number): Product => {
+const pairWork = (ctx: NodeContext<unknown>, macs: number): Product => {
   const to = outputShape(ctx) ?? []
   const [rows, columns] = [to.at(-2) ?? 1, to.at(-1) ?? 1].map((dim) => sizeAt(dim, 1))
   const made = likelyCount(to)

@@ -12,57 +12,37 @@ export interface CostTable {
   readonly kernels: Readonly<Record<string, ReadonlyArray<number>>>
 }
 
-/** Nanoseconds of a node. */
-export interface Time {
-  /** What grows with the sizes, what is reordered around the node counted. */
-  readonly work: number
-  /** What the node takes besides, however small it is. */
-  readonly node: number
-}
+/** Nanoseconds of a kernel; undefined where nothing stands in the table for it. */
+export const predict = ({ kernel, terms }: Terms, table: CostTable): number | undefined =>
+  table.kernels[kernel]?.reduce((sum, coefficient, i) => sum + coefficient * (terms[i] ?? 0), 0)
 
-/** Nanoseconds of a kernel, of what stands in the table for it; undefined where nothing does. */
-export const predict = ({ kernel, terms }: Terms, table: CostTable): number | undefined => {
-  const time = kernelTime(kernel, terms, table)
-  return time && time.work + time.node
-}
-
-/** What a node takes, as if all around it were in blocks of channels; undefined where the table does not say. */
-export const timeOf = (work: Work, table: CostTable): Time | undefined => {
+/**
+ * Nanoseconds of a node that grow with its sizes, as if all around it were in blocks of channels: what is reordered for it
+ * is counted, what a node takes however small it is is not. Undefined where the table does not say.
+ */
+export const workTime = (work: Work, table: CostTable): number | undefined => {
   const { kernel, terms } = termsOf(work, table.block)
-  const own = kernelTime(kernel, terms, table)
+  const own = predict({ kernel, terms: growing(terms) }, table)
   if (own === undefined || work.kind !== 'convolution') return own
   const { read, made } = work.window
-  const before = readsPlain(kernel) ? elementsTime(reorderings.out, 2 * read * work.inputs, table) : none
-  const behind = isPlain(kernel) ? elementsTime(reorderings.in, 2 * made * work.outputs, table) : none
-  return sumOf([own, before, behind])
+  const before = readsPlain(kernel) ? reorderTime('ReorderOutput', read * work.inputs, table) : 0
+  const behind = isPlain(kernel) ? reorderTime('ReorderInput', made * work.outputs, table) : 0
+  return own + before + behind
 }
 
-export const sumOf = (times: ReadonlyArray<Time>): Time =>
-  times.reduce((sum, { work, node }) => ({ work: sum.work + work, node: sum.node + node }), none)
+/** The operators that reorder what convolutions in blocks of channels read and make. */
+export const reorderings = ['ReorderInput', 'ReorderOutput'] as const
 
-const none: Time = { work: 0, node: 0 }
+/** The time of reading so many elements and writing them in another order. */
+const reorderTime = (op: (typeof reorderings)[number], elements: number, table: CostTable): number =>
+  workTime({ kind: 'elements', op, elements: 2 * elements }, table) ?? 0
 
-const kernelTime = (kernel: string, terms: ReadonlyArray<number>, table: CostTable): Time | undefined => {
-  const coefficients = table.kernels[kernel]
-  if (coefficients === undefined) return undefined
-  const all = terms.reduce((sum, term, i) => sum + term * (coefficients[i] ?? 0), 0)
-  // The last term is 1 for all kernels.
-  const node = coefficients.at(-1) ?? 0
-  return { work: all - node, node }
-}
+/** The last term of all kernels is 1: what a node takes however small it is. */
+const growing = (terms: ReadonlyArray<number>): ReadonlyArray<number> => terms.slice(0, -1)
 
 /** Nanoseconds of a multiply-accumulate of a large product of matrices: what work is compared with. */
 export const timeOfMacs = (table: CostTable): number => {
   const [rows, inner, columns] = [1024, 1024, 1024]
-  const time = timeOf({ kind: 'product', batch: 1, rows, inner, columns, isConstant: true }, table)
-  return (time?.work ?? 1) / (rows * inner * columns)
-}
-
-/** The names under which reordering is in a table, as if they were operators. */
-export const reorderings = { in: 'ReorderInput', out: 'ReorderOutput' } as const
-
-/** What an operator takes that reads and makes so many elements; as much as an addition for one that is not in the table. */
-export const elementsTime = (op: string, elements: number, table: CostTable): Time => {
-  const terms = termsOf({ kind: 'elements', op, elements }, table.block).terms
-  return kernelTime(op, terms, table) ?? kernelTime('Add', terms, table) ?? none
+  const time = workTime({ kind: 'product', batch: 1, rows, inner, columns, isConstant: true }, table)
+  return (time ?? 1) / (rows * inner * columns)
 }

@@ -67,9 +67,16 @@ export const tableOf = (
 /** Three digits: more are not measured. */
 const rounded = (x: number): number => (x < 1e-9 ? 0 : Number(x.toPrecision(3)))
 
-/** How far off a table is for layers that it was not made of: `|predicted / measured - 1|` of each. */
+/**
+ * How far off a table is for layers that it was not made of: `|predicted / measured - 1|` of each. What was reordered around them
+ * is left out.
+ */
 export const errorsOf = (table: CostTable, layers: ReadonlyArray<MeasuredLayer>): ReadonlyArray<number> =>
-  layers.map((layer) => Math.abs((predict(layer, table) ?? 0) / layer.time - 1))
+  layers
+    .filter(({ kernel }) => !isReordering(kernel))
+    .map((layer) => Math.abs((predict(layer, table) ?? 0) / layer.time - 1))
+
+const isReordering = (kernel: string): boolean => reorderings.some((op) => op === kernel)
 
 const profileOf = (graph: Graph, threads: number): TE.TaskEither<RunError | WriteError, ReadonlyArray<NodeTime>> =>
   pipe(
@@ -86,7 +93,7 @@ const measured = ({ work }: Sample, times: ReadonlyArray<NodeTime>, block: Block
     if (microseconds < leastMicroseconds) return []
     const time = 1000 * microseconds
     if (name.startsWith(layerName)) return [{ ...termsOf(work, block), time }]
-    if (op !== reorderings.in && op !== reorderings.out) return []
+    if (!isReordering(op)) return []
     const elements = [...inputs, ...outputs].reduce((sum, shape) => sum + shape.reduce((p, x) => p * x, 1), 0)
     return [{ ...termsOf({ kind: 'elements', op, elements }, block), time }]
   })

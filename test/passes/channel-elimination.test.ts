@@ -624,7 +624,7 @@ describe('groups', () => {
 
 describe('widths', () => {
   /** How many of `all` channels stay of which `left` are not masked, in front of a kernel of some size. */
-  const width = (kernel: number, left: number, all = 32, size = 56): number | undefined => {
+  const width = (kernel: number, left: number, all = 32, size: number | string = 56): number | undefined => {
     const graph = buildGraph({ x: ['N', 4, size, size] }, (b) => {
       const y = b.op(ops.Relu, [conv(b, 'a', 'x', [all, 4, 1], { rows: range(all - left) })])
       return [conv(b, 'b', y, [32, all, kernel])]
@@ -637,6 +637,11 @@ describe('widths', () => {
     expect([8, 12, 13, 15].map((left) => width(3, left))).toEqual([8, 12, 13, 16])
     // Beyond one block only multiples of 4 are computed in blocks.
     expect([17, 20, 21, 30].map((left) => width(3, left))).toEqual([20, 20, 24, 32])
+  })
+  test('are the same for images of an open size as for 32x32', () => {
+    const all = (kernel: number, size: number | string) => range(32).map((left) => width(kernel, left + 1, 32, size))
+    expect(all(1, 'S')).toEqual(all(1, 32))
+    expect(all(3, 'S')).toEqual(all(3, 32))
   })
   test('are never more than there were', () => {
     expect([13, 15].map((left) => width(1, left, 15))).toEqual([13, 15])

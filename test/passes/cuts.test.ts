@@ -41,8 +41,8 @@ const image = { x: ['N', 4, 8, 8] as const }
 
 describe('in front of a reader', () => {
   /** A stream of 64 channels, of which `inner` reads some and the head all. */
-  const residual = (columns: ReadonlyArray<number>, kernel = 3): Graph =>
-    buildGraph(image, (b) => {
+  const residual = (columns: ReadonlyArray<number>, kernel = 3, size: number | string = 8): Graph =>
+    buildGraph({ x: ['N', 4, size, size] }, (b) => {
       const stream = b.op(ops.Relu, [conv(b, 'stem', 'x', [64, 4, 3])])
       const inner = b.op(ops.Relu, [conv(b, 'inner', stream, [64, 64, kernel], { columns })])
       return [conv(b, 'head', b.op(ops.Add, [stream, conv(b, 'outer', inner, [64, 64, 3])]), [8, 64, 1])]
@@ -63,6 +63,14 @@ describe('in front of a reader', () => {
       'input: is not needed by Conv conv1, but to leave it out there would take longer than it saves',
     ])
     expect((await compiled(residual([3]), 'raw')).width('inner')).toBe('63 -> 64')
+  })
+  test.each([8, 'S'])('as far as that takes longer for images of %s', (size) => {
+    // A 3x3 convolution is worth a gather from some number of channels on, whatever is known of the image.
+    const isSelected = (count: number, kernel: number): boolean =>
+      orThrow(compile(residual(range(count), kernel, size), noMasks)).graph.nodes.some(({ op }) => op === 'Gather')
+    expect([1, 4, 16, 32].map((count) => isSelected(count, 3))).toEqual([false, false, true, true])
+    // One of one place is worth it later.
+    expect([1, 4, 16, 32].map((count) => isSelected(count, 1))).toEqual([false, false, false, true])
   })
   test('once for all readers that need the same', async () => {
     const graph = buildGraph({ x: ['N', 16] }, (b) => {

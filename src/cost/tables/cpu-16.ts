@@ -1,8 +1,8 @@
-/** Measured with ONNX Runtime 1.30 on one thread of an AMD EPYC of family 26 (AVX-512), load below 1 */
+/** Measured with ONNX Runtime 1.30 on one thread of an AMD EPYC of family 26 (AVX-512), load 1.3 to 1.8 */
 import type { CostTable } from '../table.ts'
 
 export const cpuOf16: CostTable = {
-  about: 'Measured with ONNX Runtime 1.30 on one thread of an AMD EPYC of family 26 (AVX-512), load below 1',
+  about: 'Measured with ONNX Runtime 1.30 on one thread of an AMD EPYC of family 26 (AVX-512), load 1.3 to 1.8',
   block: 16,
   threads: 1,
   kernels: {

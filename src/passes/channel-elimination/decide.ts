@@ -108,7 +108,7 @@ const economise = (views: ReadonlyArray<NodeView>, draft: Draft, target: Target 
         const put = (): void => {
           for (const at of classes) draft.putClass(at, reason)
         }
-        draft.attempt(put, cost(true), leastGain(draft))
+        draft.attempt(put, cost(true), leastGain(view, draft))
         if (draft.count() === before) refused.add(key)
         else {
           refused.clear()

@@ -48,7 +48,7 @@ export interface Draft {
   readonly detours: Detours
   /** Takes a node off a detour. */
   readonly straighten: (detour: keyof Detours, view: NodeView) => void
-  /** Does what `change` does and what follows from it, unless the nodes that it touches cost more then than they do without it, less a gain. */
+  /** Does what `change` does and what follows from it, where the nodes that it touches cost less for it by `leastGain` or more. */
   readonly attempt: (change: () => void, cost: (nodes: ReadonlySet<Node>) => number, leastGain?: number) => void
 }
 

@@ -2,11 +2,10 @@
  * What a node costs in the making of a decision, in multiply-accumulates. Moving one float through memory (a gather, an
  * addition) and a width that the target is slow at are counted as what they take of its time.
  */
-import { contractionWork } from '../../cost/node-work.ts'
-import { timeOfMacs, timeOf, type CostTable } from '../../cost/table.ts'
-import type { Convolution, Product } from '../../cost/work.ts'
+import { contractionWork, likelyCount } from '../../cost/node-work.ts'
+import { timeOfMacs, workTime } from '../../cost/table.ts'
+import type { Convolution } from '../../cost/work.ts'
 import { memoized, onlyReader, soleProducer } from '../../ir/analysis.ts'
-import { invariant } from '../../ir/failure.ts'
 import { planGroups } from '../../ir/families/groups.ts'
 import { countOf, inputShape, outputShape, shapeOf } from '../../ir/links.ts'
 import type { Node, NodeContext, Pair, ValueId } from '../../ir/op.ts'
@@ -100,11 +99,11 @@ const savedPrice = 0.02
 
 /** The price of a contraction for so many channels in so many groups. */
 const contractionPrice = (view: NodeView, draft: Draft, macs: number, isFinal: boolean): ContractionPrice => {
-  const { contraction: c, reads } = view
+  const { reads } = view
   const { target, cost } = draft
   const whole = reads === undefined ? 1 : reads.inputsPerGroup * reads.outputs
   const macsOf: ContractionPrice = (inputs, outputs, groups) => (macs * inputs * outputs) / groups / whole
-  if (c === undefined || reads === undefined || target === undefined) return macsOf
+  if (reads === undefined || target === undefined) return macsOf
   if (cost === undefined) {
     const multiple = widthMultiple(reads, target)
     return (inputs, outputs, groups) => {
@@ -113,47 +112,36 @@ const contractionPrice = (view: NodeView, draft: Draft, macs: number, isFinal: b
       return macsOf(inputs, outputs, groups) * slow
     }
   }
-  const work = workOf(view)
-  const perMac = timeOfMacs(cost)
+  const work = convolutionOf(view)
+  if (work === undefined) return macsOf
+  const perMac = timeOfMacs(cost) * openness(view)
   return (inputs, outputs, groups) => {
     const products = macsOf(inputs, outputs, groups)
     const widths = isFinal ? [inputs] : [inputs, ...widthsAbove(inputs, cost.block)]
-    const times = widths.map((width) => timeWith(work, cost, width, outputs, groups) ?? products * perMac)
-    return Math.min(...times) / perMac + savedPrice * products
+    const times = widths.map((width) => workTime({ ...work, inputs: width, outputs, groups }, cost))
+    const known = times.filter((time) => time !== undefined)
+    return known.length < times.length ? products : Math.min(...known) / perMac + savedPrice * products
   }
 }
 
 /** Nanoseconds of a run for which no channel stays that could go. */
 const leastNanoseconds = 1000
 
-/** What a rounded width has to save, so that small networks are as small as they can be. */
-export const leastGain = ({ cost }: Draft): number => (cost === undefined ? 0 : leastNanoseconds / timeOfMacs(cost))
+/** What the rounding of a width that a node reads has to save, so that small networks are as small as they can be. */
+export const leastGain = (view: NodeView, { cost }: Draft): number =>
+  cost === undefined ? 0 : leastNanoseconds / timeOfMacs(cost) / openness(view)
 
-/** Nodes are taken to cost nothing of themselves: they would outweigh the work of small networks. */
-const timeWith = (
-  work: Convolution | Product,
-  cost: CostTable,
-  inputs: number,
-  outputs: number,
-  groups: number,
-): number | undefined =>
-  timeOf(
-    work.kind === 'product' ? { ...work, inner: inputs, columns: outputs } : { ...work, inputs, outputs, groups },
-    cost,
-  )?.work
-
-/** A contraction with all its channels. */
-const workOf = (view: NodeView): Convolution | Product => {
-  const known = works.get(view)
-  if (known !== undefined) return known
-  const { ctx, contraction, reads } = view
-  invariant(contraction !== undefined && reads !== undefined, 'the work of a contraction without one')
-  const work = contractionWork(ctx, contraction, reads.weight)
-  works.set(view, work)
-  return work
+/** A convolution with all its channels; products are counted by their multiply-accumulates. */
+const convolutionOf = ({ ctx, contraction, reads }: NodeView): Convolution | undefined => {
+  const work = contraction && reads && contractionWork(ctx, contraction, reads.weight)
+  return work?.kind === 'convolution' ? work : undefined
 }
 
-const works = new WeakMap<NodeView, Convolution | Product>()
+/** How many times the work counts in a time that counts once in multiply-accumulates, which take sizes that are open as 1. */
+const openness = (view: NodeView): number => {
+  const made = countOf(outputShape(view.ctx))
+  return made === 0 ? 1 : likelyCount(outputShape(view.ctx)) / made
+}
 
 /** Elements moved by a cut: none where it still selects all that is left. */
 const movedAtCut = (view: NodeView, draft: Draft): number | undefined => {

@@ -39,6 +39,14 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true }))
 
+const tensorflow = {
+  folder: '/site/tensorflow',
+  wheel: 'tensorflow-cpu',
+  version: '2.21.0',
+  nvidia: undefined,
+  lacks: [],
+} as const
+
 const complete: BuildFacts = {
   backend: 'tfjs-node',
   platform: 'linux',
@@ -47,13 +55,7 @@ const complete: BuildFacts = {
   pythonName: 'python3',
   python: {
     program: '/bin/python3',
-    tensorflow: {
-      folder: '/site/tensorflow',
-      wheel: 'tensorflow-cpu',
-      version: '2.21.0',
-      nvidia: undefined,
-      lacks: [],
-    },
+    tensorflow,
   },
   compilerName: 'g++',
   compiler: '/bin/g++',
@@ -74,13 +76,7 @@ describe('planning', () => {
       backend: 'tfjs-node',
       packageFolder: '/project/node_modules/@tensorflow/tfjs-node',
       python: '/bin/python3',
-      tensorflow: {
-        folder: '/site/tensorflow',
-        wheel: 'tensorflow-cpu',
-        version: '2.21.0',
-        nvidia: undefined,
-        lacks: [],
-      },
+      tensorflow,
       nodeGyp: '/npm/node-gyp.js',
       headers: '/usr',
     }
