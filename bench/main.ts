@@ -8,6 +8,7 @@ import { toJson } from '../src/report/json.ts'
 import { backendNames } from '../src/train/backend/index.ts'
 import { version } from '../src/package/version.ts'
 import { benchBound, boundMasks, type BoundOptions } from './bound.ts'
+import { benchBudgets, type BudgetsOptions } from './budgets.ts'
 import { benchComparison, type ComparisonOptions } from './comparison.ts'
 import { methodNames } from './comparison-runs.ts'
 import { benchCompile } from './compile.ts'
@@ -242,5 +243,25 @@ program
   .option('--about <text>', 'what it was measured on')
   .option('--out <file>', 'write the result as JSON')
   .action(({ out, ...options }: CostOptions & { out?: string }) => finish(benchCost(options), watchMachine(), out))
+
+program
+  .command('budgets')
+  .description(
+    'random budgets: compiled against dense and planned against raw widths, one thread, and what was predicted',
+  )
+  .option('--models <names...>', 'graphs of test/models', [
+    'mobilenet_v2',
+    'efficientnet_b0',
+    'densenet121',
+    'resnet50',
+    'googlenet',
+  ])
+  .option('--count <budgets>', 'budgets of each model', count, 40)
+  .option('--seed <seed>', 'decides which budgets', Number, 1)
+  .option('--repeats <count>', 'measurements of each model', count, 7)
+  .option('--out <file>', 'write the result as JSON')
+  .action(({ out, ...options }: BudgetsOptions & { out?: string }) =>
+    finish(benchBudgets(options), watchMachine(), out),
+  )
 
 await program.parseAsync()

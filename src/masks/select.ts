@@ -28,6 +28,29 @@ export interface Selection {
   readonly missing: number
 }
 
+/**
+ * A selection of which every group keeps a multiple of so many channels, or all that it has: whichever is nearest to what it would
+ * keep, the more at equal distance, and no less than its floor. Groups that would keep fewer stay as they were selected.
+ */
+export const inMultiples = (groups: ReadonlyArray<Group>, selection: Selection, multiple: number): Selection => {
+  const removed = groups.map((group, g) => {
+    const taken = selection.removed[g] ?? new Uint8Array(group.alive.length)
+    const living = countOf(group.alive)
+    const kept = living - countOf(taken)
+    if (kept < multiple || kept % multiple === 0) return taken
+    const fewer = kept - (kept % multiple)
+    const more = Math.min(fewer + multiple, living)
+    const isEnough = fewer >= (selection.floors[g] ?? 0)
+    const width = isEnough && kept - fewer < more - kept ? fewer : more
+    const out = new Uint8Array(group.alive.length)
+    for (const i of takeLowest([group], [0], living - width).get(0) ?? []) out[i] = 1
+    return out
+  })
+  return { ...selection, removed }
+}
+
+const countOf = (marks: Uint8Array): number => marks.reduce((n, mark) => n + mark, 0)
+
 /** What rounding of a product may take from a whole number. */
 const slack = 1e-9
 
@@ -38,7 +61,7 @@ const slack = 1e-9
  */
 export const selectChannels = (groups: ReadonlyArray<Group>, options: SelectOptions): Selection => {
   const all = groups.reduce((n, group) => n + group.alive.length, 0)
-  const living = groups.map((group) => group.alive.reduce((n, alive) => n + alive, 0))
+  const living = groups.map(({ alive }) => countOf(alive))
   const gone = all - living.reduce((n, alive) => n + alive, 0)
   const wanted = Math.max(0, Math.round(options.channels * all) - gone)
   const floors = groups.map((group) => Math.floor(group.alive.length * options.floor + slack))

@@ -99,7 +99,7 @@ const measured = ({ work }: Sample, times: ReadonlyArray<NodeTime>, block: Block
   })
 
 /** Channels in a block, as a convolution of one output shows them. */
-const blockOf = (threads: number): TE.TaskEither<RunError | WriteError, Block> =>
+export const blockOf = (threads: number): TE.TaskEither<RunError | WriteError, Block> =>
   pipe(
     profileOf(probe(), threads),
     TE.map((times) => {

@@ -4,6 +4,7 @@
  */
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
+import { graphTime } from '../cost/graph-time.ts'
 import type { CostTable } from '../cost/table.ts'
 import { type Bindings, bindInputs } from '../ir/bind.ts'
 import { isFloat } from '../ir/dtype.ts'
@@ -32,7 +33,7 @@ import { type Observer, type PassError, type Refusal, refusalsOf, runPipeline, t
 import { cleanUpWith, pipeline } from './pipeline.ts'
 import type { Float16Report } from './float16/report.ts'
 import type { Subgraphs } from './subgraphs.ts'
-import { type Target, targets } from './target.ts'
+import { costsOf, type Target, targets } from './target.ts'
 
 export interface CompileOptions {
   /** What the package will run on; decides which widths are rounded up. */
@@ -90,12 +91,22 @@ export interface Totals {
   readonly nodes: number
 }
 
+/** What one run of a model takes on one thread, by a table of what its parts take, in milliseconds. */
+export interface Predicted {
+  readonly before: number
+  readonly after: number
+  /** What the table was measured on. */
+  readonly about: string
+}
+
 export interface CompileReport {
   readonly target: Target
   /** Sizes that multiplications were counted for. */
   readonly sizes: Readonly<Record<string, number>>
   readonly before: Totals
   readonly after: Totals
+  /** Absent for targets that nothing was measured of, where most of the work is of a kind that was not measured, and for tiny models. */
+  readonly predicted?: Predicted
   /** Multiply-accumulates if every layer could shrink regardless of its neighbours. */
   readonly alone: number
   readonly layers: ReadonlyArray<LayerReport>
@@ -160,7 +171,8 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
   if (E.isLeft(start)) return start
   const tooLarge = tooManyChannels(start.right)
   if (tooLarge !== undefined) return E.left(tooLarge)
-  const before = survey(start.right, bindings, options.subgraphs)
+  const costs = costsOf(target, options.costs)
+  const before = survey(start.right, bindings, options.subgraphs, costs)
   const rounds: Array<ReadonlyArray<LayerChange>> = []
   const steps = pipeline({
     subgraphs: options.subgraphs,
@@ -173,7 +185,7 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
   })
   const end = runPipeline(steps, start.right, observer)
   if (E.isLeft(end)) return end
-  const after = survey(end.right, bindings, options.subgraphs)
+  const after = survey(end.right, bindings, options.subgraphs, costs)
   // Some layers are ones only now: of weights that were computed.
   const whole = pipe(runPipeline(joiningOf(model), end.right, observer), E.map(nameLayers))
   if (E.isLeft(whole)) return whole
@@ -187,6 +199,7 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
       sizes: Object.fromEntries(before.sizes),
       before: { ...before.totals, nodes: model.nodes.length },
       after: after.totals,
+      ...predictedOf(before, after, costs),
       alone: layers.reduce((sum, { macs }) => sum - macs.before + macs.alone, before.totals.macs),
       layers,
       passes: Object.fromEntries(changes),
@@ -260,12 +273,22 @@ export interface Survey {
   readonly totals: Totals
   readonly sizes: Bindings
   readonly layers: ReadonlyArray<LayerSize>
+  /** Nanoseconds of a run; undefined where these are not known. */
+  readonly time: number | undefined
 }
+
+/** What a run takes besides its nodes counts for more in shorter ones: nanoseconds. */
+const leastTime = 1e5
+
+const predictedOf = (before: Survey, after: Survey, costs: CostTable | undefined): Pick<CompileReport, 'predicted'> =>
+  costs === undefined || before.time === undefined || after.time === undefined || before.time < leastTime
+    ? {}
+    : { predicted: { before: before.time / 1e6, after: after.time / 1e6, about: costs.about } }
 
 /** A graph as it is, symbolic sizes as a report takes them. */
 export const surveyOf = (graph: Graph): Survey => survey(graph, new Map(), undefined)
 
-const survey = (graph: Graph, bindings: Bindings, subgraphs: Subgraphs | undefined): Survey => {
+const survey = (graph: Graph, bindings: Bindings, subgraphs: Subgraphs | undefined, costs?: CostTable): Survey => {
   const inputs = bindInputs(graph, bindings)
   const { graph: bound, sizes } = E.isRight(inputs) ? inputs.right : { graph, sizes: bindings }
   const sized = subgraphs?.sized(bound) ?? bound
@@ -282,7 +305,7 @@ const survey = (graph: Graph, bindings: Bindings, subgraphs: Subgraphs | undefin
     const name = node.inputs[c?.weightPort ?? mixing?.layer.weightPort ?? -1] ?? ''
     return [{ layer: node.name, op: node.op, weight: name, inputs, outputs, macs: op.macs?.(ctx) ?? 0 }]
   })
-  return { totals: totalsOf(sized, subgraphs), sizes, layers }
+  return { totals: totalsOf(sized, subgraphs), sizes, layers, time: costs && graphTime(sized, costs) }
 }
 
 /** Multiply-accumulates of the whole graph, those in subgraphs where these can be read; symbolic sizes count as 1. */

@@ -13,7 +13,7 @@ import { channelMask, inputMask } from '../masks/channel-mask.ts'
 import { intersectMask, type Mask, type Masks } from '../masks/mask.ts'
 import { drawsFrom, seededRandom } from '../ir/random.ts'
 import { type ChannelScore, channelScores, scoreChannels } from '../masks/scores.ts'
-import { type Group, selectChannels } from '../masks/select.ts'
+import { type Group, inMultiples, selectChannels } from '../masks/select.ts'
 import { type Layer, layersOf, resolveWeights } from '../masks/weights.ts'
 import { applyMasks } from './apply-masks.ts'
 import { bundlesOf } from './channel-elimination/mixing.ts'
@@ -38,6 +38,11 @@ export interface PruneOptions {
    * share, more than 1 may leave fewer channels to go than asked for. Default 0.2.
    */
   readonly floor?: number
+  /**
+   * Layers keep a multiple of so many channels, or all of them, whichever is nearest to what they would keep, unless that is fewer:
+   * runtimes compute such widths faster. About as many channels as asked for are gone then. Default 1.
+   */
+  readonly multiple?: number
   /** For the score `random`; default 1. */
   readonly seed?: number
 }
@@ -51,7 +56,12 @@ export const rankingChoices: Readonly<Record<'score' | 'scope' | 'seed', Choice>
   seed: 'any',
 }
 
-const optionChoices: Readonly<Record<keyof PruneOptions, Choice>> = { channels: 'any', ...rankingChoices, floor: 'any' }
+const optionChoices: Readonly<Record<keyof PruneOptions, Choice>> = {
+  channels: 'any',
+  ...rankingChoices,
+  floor: 'any',
+  multiple: 'any',
+}
 
 /** Channels that compete under one floor: those made by the same layers. */
 export interface PrunedGroup {
@@ -103,17 +113,18 @@ export type PruneError = Failure
 /** Channels with their scores, from which any number can be selected: that takes no time. */
 export interface Ranking {
   /** Masks the least valuable ones. Fails where an option is out of range. */
-  readonly select: (options: Pick<Settings, 'channels' | 'floor'>) => E.Either<PruneError, Pruned>
+  readonly select: (options: Pick<Settings, 'channels' | 'floor' | 'multiple'>) => E.Either<PruneError, Pruned>
 }
 
 /**
  * Masks the least valuable channels of `graph` under `masks`. Pure and deterministic. Exactly
- * `round(channels · all prunable channels)` are gone afterwards, unless floors forbid it, which is noted, not an error.
+ * `round(channels · all prunable channels)` are gone afterwards, unless floors forbid it, which is noted, not an error, or
+ * widths are rounded to multiples.
  * Fails where the masks do not fit the graph, an option is out of range, or a weight holds no finite number.
  */
 export const pruneChannels = (graph: Graph, masks: Masks, given: PruneOptions): E.Either<PruneError, Pruned> => {
-  const { channels, score = 'umm', scope = 'block', floor = 0.2, seed = 1 } = given
-  const options: Settings = { channels, score, scope, floor, seed }
+  const { channels, score = 'umm', scope = 'block', floor = 0.2, multiple = 1, seed = 1 } = given
+  const options: Settings = { channels, score, scope, floor, multiple, seed }
   const wrong = wrongOption('PruneError', given, optionChoices) ?? checkOptions(options)
   if (wrong !== undefined) return E.left(wrong)
   const ranking = rankChannels(graph, masks, options)
@@ -137,10 +148,11 @@ export const rankChannels = (
   const families = groupClasses(network, options.scope)
   const scored = scoreFamilies(network, families, known, options)
   if (E.isLeft(scored)) return scored
-  const select: Ranking['select'] = ({ channels, floor }) => {
-    const wrong = checkOptions({ channels, floor, seed: options.seed })
+  const select: Ranking['select'] = (selected) => {
+    const settings = { ...options, ...selected }
+    const wrong = checkOptions(settings)
     if (wrong !== undefined) return E.left(wrong)
-    return E.right(selectRanked(network, families, scored.right, known, { ...options, channels, floor }))
+    return E.right(selectRanked(network, families, scored.right, known, settings))
   }
   return E.right({ select })
 }
@@ -152,11 +164,9 @@ const selectRanked = (
   known: ReadonlyMap<ValueId, Mask>,
   options: Settings,
 ): Pruned => {
-  const selection = selectChannels(scored, {
-    channels: options.channels,
-    floor: (1 - options.channels) * options.floor,
-  })
-
+  const { channels, floor, multiple } = options
+  const chosen = selectChannels(scored, { channels, floor: (1 - channels) * floor })
+  const selection = inMultiples(scored, chosen, multiple)
   const outputs = network.layers.map((layer) => new Uint8Array(layer.outputs).fill(1))
   const inputs = network.layers.map((layer) => new Uint8Array(layer.inputs).fill(1))
   families.forEach((family, g) => {
@@ -190,13 +200,13 @@ const selectRanked = (
     })),
     kept: keptLayers(network, families, options.scope),
     wanted: selection.wanted,
-    removed: selection.wanted - selection.missing,
+    removed: selection.removed.reduce((sum, marks) => sum + countOnes(marks), 0),
     note: noteOn(families.length, selection.missing, selection.wanted, options),
   }
 }
 
-const checkOptions = (options: Pick<Settings, 'channels' | 'floor' | 'seed'>): PruneError | undefined => {
-  const { channels, floor, seed } = options
+const checkOptions = (options: Settings): PruneError | undefined => {
+  const { channels, floor, multiple, seed } = options
   if (!(channels >= 0 && channels < 1)) {
     const help = 'Give the fraction of channels to remove, for example 0.4.'
     return failure('PruneError', 'channels', 'a number from 0 to less than 1', `${channels}`, help)
@@ -205,6 +215,8 @@ const checkOptions = (options: Pick<Settings, 'channels' | 'floor' | 'seed'>): P
     const help = 'Give the fraction of its even share that a layer keeps at least, for example 0.2.'
     return failure('PruneError', 'floor', 'a number of 0 or more', `${floor}`, help)
   }
+  if (!Number.isSafeInteger(multiple) || multiple < 1)
+    return failure('PruneError', 'multiple', 'a whole number, 1 or more', `${multiple}`, 'Give for example 8.')
   if (!Number.isSafeInteger(seed))
     return failure('PruneError', 'seed', 'a whole number', `${seed}`, 'Give for example 1.')
   return undefined

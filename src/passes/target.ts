@@ -18,6 +18,10 @@ export const widthsAbove = (width: number, block: number): ReadonlyArray<number>
     .map((multiple) => Math.ceil(width / multiple) * multiple)
     .filter((w, i, all) => w > width && w !== all[i - 1])
 
+/** What the widths of a model that is to be pruned should be multiples of: blocks of channels of a CPU, what tensor cores load at once. */
+export const fastMultiple = (target: Target, measured?: CostTable): number =>
+  costsOf(target, measured)?.block ?? { cpu: 1, cuda: 8, webgpu: 4 }[target]
+
 /** ` (not measured)` behind what is said of widths for a target that nothing was measured of. */
 export const widthsNote = (target: Target): string => (costsOf(target) === undefined ? ' (not measured)' : '')
 

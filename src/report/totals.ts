@@ -1,6 +1,6 @@
 /** The figures every rendering of a compile report starts with. */
-import type { CompileReport, Totals } from '../passes/compile.ts'
-import { formatBytes, formatCount, formatPercent } from './units.ts'
+import type { CompileReport, Predicted, Totals } from '../passes/compile.ts'
+import { formatBytes, formatCount, formatMilliseconds, formatPercent, formatRatio } from './units.ts'
 
 interface Total {
   readonly name: string
@@ -33,6 +33,10 @@ export const describeReached = (report: CompileReport, macs: string): string => 
   const left = formatCount(report.after.macs)
   return `${alone}; there are ${left}, fewer than that, because layers were joined or products between them shrank too.`
 }
+
+/** How fast the model should be, by what its parts were measured to take. */
+export const describePredicted = ({ before, after, about }: Predicted): string =>
+  `Predicted: ${formatMilliseconds(before)} → ${formatMilliseconds(after)} a run, ${formatRatio(before / after)} as fast. ${about}.`
 
 /** `Sizes N = 1, H = 224`, for reports; empty without open dimensions. */
 export const describeSizes = (sizes: Readonly<Record<string, number>>): string =>

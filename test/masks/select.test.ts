@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Group, selectChannels, type Selection } from '../../src/masks/select.ts'
+import { type Group, inMultiples, selectChannels, type Selection } from '../../src/masks/select.ts'
 
 const group = (name: string, scores: ReadonlyArray<number>, dead: ReadonlyArray<number> = []): Group => ({
   name,
@@ -139,6 +139,33 @@ describe('selection of channels', () => {
           const lowestLeft = Math.min(Infinity, ...pool.flatMap((at) => scoresWhere(at, 0)))
           expect(highestGone).toBeLessThanOrEqual(lowestLeft)
         }
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  it('in multiples leaves every group a multiple or all, nearest to its own width, its lowest scores gone', () => {
+    fc.assert(
+      fc.property(groups, fraction, unit, fc.integer({ min: 1, max: 9 }), (given, channels, floor, multiple) => {
+        const chosen = selectChannels(given, { channels, floor })
+        const rounded = inMultiples(given, chosen, multiple)
+        if (multiple === 1) expect(rounded).toEqual(chosen)
+        given.forEach(({ alive, scores }, g) => {
+          const [before, after] = [chosen.removed[g] ?? alive, rounded.removed[g] ?? alive]
+          const living = ones(alive)
+          const [wanted, kept] = [living - ones(before), living - ones(after)]
+          if (wanted < multiple) expect(after).toEqual(before)
+          else {
+            const widths = Array.from({ length: living }, (_, i) => i + 1).filter(
+              (w) => (w % multiple === 0 && w >= (chosen.floors[g] ?? 0)) || w === living,
+            )
+            const least = Math.min(...widths.map((w) => Math.abs(w - wanted)))
+            expect(widths).toContain(kept)
+            expect(kept).toBe(Math.max(...widths.filter((w) => Math.abs(w - wanted) === least)))
+          }
+          const worth = (mark: number): number[] => [...scores].filter((_, i) => alive[i] === 1 && after[i] === mark)
+          expect(Math.max(-Infinity, ...worth(1))).toBeLessThanOrEqual(Math.min(Infinity, ...worth(0)))
+        })
       }),
       { numRuns: 1000 },
     )

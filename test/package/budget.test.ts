@@ -9,6 +9,7 @@ import { type Budget, type Budgeted, type BudgetOptions, pruneToBudget } from '.
 import { compile } from '../../src/package/compile.ts'
 import { lowerCompiled } from '../../src/package/contents.ts'
 import { pruneChannels } from '../../src/passes/prune.ts'
+import { fastMultiple } from '../../src/passes/target.ts'
 import { orThrow } from '../fuzz/differential.ts'
 
 const built = (name: string): Graph =>
@@ -18,21 +19,29 @@ const resnet = built('resnet20')
 const mobile = built('mobilenet-v2:0.25')
 
 /** What a budget counts of a selection, and how much it may be. */
-const counted = (budget: Budget, { before, after, bytes }: Budgeted): readonly [left: number, limit: number] =>
-  budget.macs !== undefined
-    ? [after.macs, budget.macs * before.macs]
-    : budget.parameters !== undefined
-      ? [after.parameters, budget.parameters * before.parameters]
-      : [bytes, budget.bytes ?? NaN]
+const counted = (
+  budget: Budget,
+  { before, after, predicted, bytes }: Pick<Budgeted, 'before' | 'after' | 'predicted' | 'bytes'>,
+): readonly [left: number, limit: number] =>
+  budget.latency !== undefined
+    ? [predicted?.after ?? NaN, budget.latency * (predicted?.before ?? NaN)]
+    : budget.macs !== undefined
+      ? [after.macs, budget.macs * before.macs]
+      : budget.parameters !== undefined
+        ? [after.parameters, budget.parameters * before.parameters]
+        : [bytes, budget.bytes ?? NaN]
 
 describe.each<[string, Graph, BudgetOptions]>([
   ['half of the multiply-accumulates', resnet, { macs: 0.5 }],
+  ['half of them, widths as they come', resnet, { macs: 0.5, multiple: 1 }],
+  ['half of the time', mobile, { latency: 0.5, scope: 'all' }],
   ['a fifth of them, streams included', resnet, { macs: 0.2, scope: 'all', score: 'l2' }],
   ['a third of the parameters', mobile, { parameters: 1 / 3, target: 'cuda' }],
   ['400 kB', mobile, { bytes: 400_000, scope: 'all', score: 'random', seed: 4, floor: 1 }],
 ])('%s', (_name, graph, options) => {
   const budgeted = orThrow(pruneToBudget(graph, noMasks, options))
-  const { target = 'cpu', macs: _m, parameters: _p, bytes: _b, ...how } = options
+  const { target = 'cpu', macs: _m, parameters: _p, bytes: _b, latency: _l, ...given } = options
+  const how = { ...given, multiple: options.multiple ?? fastMultiple(target) }
   test('is kept, and 99.5 % of it used, or one channel less would exceed it', () => {
     const [left, limit] = counted(options, budgeted)
     expect(left).toBeLessThanOrEqual(limit)
@@ -41,9 +50,10 @@ describe.each<[string, Graph, BudgetOptions]>([
     const channels = (Math.round(budgeted.channels * all) - 1) / all
     const { masks } = orThrow(pruneChannels(graph, noMasks, { ...how, channels }))
     const compiled = orThrow(compile(graph, masks, { target }))
-    const { before, after } = compiled.report
+    const { before, after, predicted } = compiled.report
     const bytes = orThrow(lowerCompiled(compiled)).model.byteLength
-    expect(counted(options, { ...budgeted, before, after, bytes })[0]).toBeGreaterThan(limit)
+    const found = { before, after, bytes, ...(predicted === undefined ? {} : { predicted }) }
+    expect(counted(options, found)[0]).toBeGreaterThan(limit)
   })
   test('is what compiling with the masks leaves', () => {
     const compiled = orThrow(compile(graph, budgeted.masks, { target }))
@@ -73,7 +83,7 @@ test('what cannot be met is refused, with what is left at least', () => {
 })
 
 test('one budget, in its range', () => {
-  const one = 'budget: expected one of macs, parameters, bytes, found'
+  const one = 'budget: expected one of macs, parameters, bytes, latency, found'
   expect(refused({})).toContain(`${one} none`)
   expect(refused({ macs: 0.5, bytes: 1e6 })).toContain(`${one} macs and bytes`)
   for (const macs of [0, -1, 1.01, NaN]) {

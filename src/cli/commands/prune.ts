@@ -1,12 +1,14 @@
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
+import type { CostTable } from '../../cost/table.ts'
 import { type Failure, failure } from '../../ir/failure.ts'
 import { encodeMasks } from '../../masks/files.ts'
 import { channelScores } from '../../masks/scores.ts'
 import { type Budgeted, pruneToBudget } from '../../package/budget.ts'
 import { pruneChannels, type Pruned, type PruneOptions } from '../../passes/prune.ts'
 import type { Target } from '../../passes/target.ts'
+import { describePredicted } from '../../report/totals.ts'
 import { formatRanges } from '../../report/ranges.ts'
 import { renderPruned } from '../../report/terminal/prune-table.ts'
 import { formatBytes, formatCount, formatPercent } from '../../report/units.ts'
@@ -27,6 +29,7 @@ import {
   targetOption,
   weightsOption,
 } from '../flags.ts'
+import { type CostsFlags, costsOption, readCosts } from '../costs.ts'
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
@@ -35,11 +38,14 @@ import { type Inputs, readInputs } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
 import { dryRunJson, fileOf, notWritten, type WriteFlags, writeFileWhole } from '../write-file.ts'
 
-interface PruneFlags extends CommonFlags, MaskFlags, WriteFlags, Required<Omit<PruneOptions, 'channels'>> {
+interface PruneFlags
+  extends CommonFlags, MaskFlags, CostsFlags, WriteFlags, Required<Omit<PruneOptions, 'channels' | 'multiple'>> {
   readonly channels?: number
   readonly macs?: number
   readonly params?: number
   readonly bytes?: number
+  readonly latency?: number
+  readonly multiple?: number
   readonly target: Target
   readonly output: string
 }
@@ -53,6 +59,9 @@ Examples:
   $ chasec prune resnet50.onnx --macs 0.5 -o masks.safetensors
   $ chasec prune mobilenet.onnx --bytes 4MB --scope all -o masks.safetensors
       As few channels as leave half of the multiply-accumulates, or a model of 4 MB, once compiled.
+
+  $ chasec prune resnet50.onnx --latency 0.5 -o masks.safetensors
+      As few channels as halve the time of a run on one thread, as far as it can be predicted.
 
   $ chasec prune model.onnx --channels 0.5 --scope all --score l2 --floor 0.1 -o masks.safetensors
       Also masks the channels that several layers make together, as the streams of residual networks.
@@ -87,6 +96,13 @@ export const pruneCommand = (run: RunCommand): Command =>
     .addOption(
       new AlternativeOption('--bytes <size>', 'size of the compiled model: 4MB, 500kB', budget).argParser(byteCount),
     )
+    .addOption(
+      new AlternativeOption(
+        '--latency <fraction>',
+        'fraction of the predicted time of a run to leave',
+        budget,
+      ).argParser(share),
+    )
     .requiredOption('-o, --output <file>', 'safetensors file for the masks')
     .addOption(
       new Option('--score <score>', 'what a channel is worth').choices([...channelScores, 'random']).default('umm'),
@@ -97,8 +113,14 @@ export const pruneCommand = (run: RunCommand): Command =>
         .default('block'),
     )
     .option('--floor <fraction>', 'fraction of its even share that a layer keeps at least', between(0, 1), 0.2)
+    .option(
+      '--multiple <count>',
+      'widths that are multiples of so many channels; 1 with --channels, else what the target runs fast',
+      atLeast(1),
+    )
     .option('--seed <number>', 'for --score random', atLeast(0), 1)
     .addOption(targetOption())
+    .addOption(costsOption())
     .addOption(masksOption())
     .addOption(weightsOption())
     .addOption(maskMapOption())
@@ -127,7 +149,9 @@ const pruneModel = async (
     const help = 'Export the model with one initializer for each weight.'
     return E.left(failure('MaskError', 'masks', 'one constant for each weight', 'equal weights in one constant', help))
   }
-  const pruned = select(inputs.right, flags, say)
+  const costs = readCosts(flags, terminal.environment)
+  if (E.isLeft(costs)) return costs
+  const pruned = select(inputs.right, flags, costs.right, say)
   if (E.isLeft(pruned)) return pruned
   say(`writing ${output}`)
   const written = await writeFileWhole(output, encodeMasks(pruned.right.masks), flags)
@@ -150,10 +174,11 @@ const pruneModel = async (
 /** A selection, with what compiling leaves where a budget was given for that. */
 const select = (
   { graph, masks }: Pick<Inputs, 'graph' | 'masks'>,
-  { channels, macs, params, bytes, score, scope, floor, seed, target }: PruneFlags,
+  { channels, macs, params, bytes, latency, multiple, score, scope, floor, seed, target }: PruneFlags,
+  costs: CostTable | undefined,
   say: (text: string) => void,
 ): E.Either<Failure, Pruned | Budgeted> => {
-  const how = { score, scope, floor, seed }
+  const how = { score, scope, floor, seed, ...(multiple === undefined ? {} : { multiple }) }
   if (channels !== undefined) {
     say('ranking channels')
     return pruneChannels(graph, masks, { channels, ...how })
@@ -165,13 +190,15 @@ const select = (
     ...(macs === undefined ? {} : { macs }),
     ...(params === undefined ? {} : { parameters: params }),
     ...(bytes === undefined ? {} : { bytes }),
+    ...(latency === undefined ? {} : { latency }),
+    ...(costs === undefined ? {} : { costs }),
   })
 }
 
-const renderLeft = ({ channels, before, after, bytes }: Budgeted): string => {
+const renderLeft = ({ channels, before, after, predicted, bytes }: Budgeted): string => {
   const [macs, parameters] = [after.macs / before.macs, after.parameters / before.parameters]
-  return (
+  const left =
     `With ${formatPercent(channels)} of the channels gone, compiling leaves ${formatCount(after.macs)} multiply-accumulates ` +
     `(${formatPercent(macs)}), ${formatCount(after.parameters)} parameters (${formatPercent(parameters)}), ${formatBytes(bytes)}.`
-  )
+  return predicted === undefined ? left : `${left} ${describePredicted(predicted)}`
 }

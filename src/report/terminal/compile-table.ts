@@ -5,7 +5,7 @@ import { renderFloat16 } from './float16-table.ts'
 import type { Style } from './style.ts'
 import { renderTable } from './table.ts'
 import { adviceLeftOutLine, adviceLine } from '../reasons.ts'
-import { describeReached, describeSizes, totalRows } from '../totals.ts'
+import { describePredicted, describeReached, describeSizes, totalRows } from '../totals.ts'
 import { formatChange, formatCount, formatRelativeChange, plural } from '../units.ts'
 
 /** Opaque nodes beyond this many are counted, not listed. */
@@ -44,7 +44,8 @@ const renderTotals = (report: CompileReport, style: Style): string => {
     rows,
     style,
   )
-  const notes = [describeReached(report, 'MACs'), sizesNote(report)].filter((note) => note !== '')
+  const predicted = report.predicted === undefined ? '' : describePredicted(report.predicted)
+  const notes = [describeReached(report, 'MACs'), sizesNote(report), predicted].filter((note) => note !== '')
   return [table, ...notes.map(style.dim)].join('\n')
 }
 

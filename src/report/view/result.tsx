@@ -9,7 +9,7 @@ import { formatRanges } from '../ranges.ts'
 import { adviceLeftOutLine, fullReason, meaningOf, totalReasons } from '../reasons.ts'
 import type { Results } from '../results.ts'
 import { againstDense } from '../training.ts'
-import { describeReached, describeSizes, totalRows } from '../totals.ts'
+import { describePredicted, describeReached, describeSizes, totalRows } from '../totals.ts'
 import { formatChange, formatCount, formatError, formatPercent, formatRelativeChange, plural } from '../units.ts'
 import { widthsNote } from '../../passes/target.ts'
 import { DensityMaps } from './density.tsx'
@@ -112,9 +112,12 @@ const Widths = ({ results: { report } }: Props): VNode | null => {
   )
 }
 
-const MeasuredSpeed = ({ results: { measured } }: Props): VNode | null => {
+const MeasuredSpeed = ({ results: { report, measured } }: Props): VNode | null => {
   const groups = byPlace(measured?.speed ?? [])
-  return groups.length === 0 ? null : (
+  const predicted = report.predicted && <Text>{printable(describePredicted(report.predicted))}</Text>
+  if (groups.length === 0)
+    return predicted === undefined ? null : <Section title="Predicted speed">{predicted}</Section>
+  return (
     <Section title="Measured speed" words={['quartiles', 'noise']}>
       {groups.map(([place, measurements]) => (
         <Fragment key={place}>
@@ -122,6 +125,7 @@ const MeasuredSpeed = ({ results: { measured } }: Props): VNode | null => {
           <Speed measurements={measurements} />
         </Fragment>
       ))}
+      {predicted}
     </Section>
   )
 }
