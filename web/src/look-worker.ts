@@ -45,7 +45,7 @@ const select = ({ selection }: Extract<LookRequest, { kind: 'select' }>): void =
   if (read === undefined) return
   const ranked = rankedFor(read, selection)
   if (E.isLeft(ranked)) return fail(ranked.left)
-  const pruned = ranked.right.select(selection)
+  const pruned = ranked.right.select({ ...selection, multiple: 1 })
   if (E.isLeft(pruned)) return fail(pruned.left)
   const { widths, wanted, removed, note } = pruned.right
   say({
