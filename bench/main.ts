@@ -15,6 +15,7 @@ import { benchCompile } from './compile.ts'
 import { benchFullSize, fullSizeNames, type FullSizeOptions, whyNotFullSize } from './full-size.ts'
 import { benchGpu, type GpuOptions, precisions, scopes, whyNotGpu } from './gpu.ts'
 import { watchMachine } from './machine.ts'
+import { benchPeerSpeed, peerSpeedModels, type PeerSpeedOptions, whyNotPeerSpeed } from './peer-speed.ts'
 import { benchPeers, peerModels, type PeerOptions, whyNotPeers } from './peers.ts'
 import type { BenchResult } from './result.ts'
 import { benchCost, type CostOptions } from './cost.ts'
@@ -30,6 +31,8 @@ const count = (text: string): number => {
   return value
 }
 
+const commandLine = (): string => ['npm run bench --', ...process.argv.slice(2)].join(' ')
+
 const finish = async (
   bench: Promise<BenchResult>,
   machineAfter: () => object,
@@ -39,8 +42,7 @@ const finish = async (
   const machine = machineAfter()
   process.stdout.write(`${text}\n\n${toJson(machine)}\n`)
   if (out === undefined) return
-  const command = ['npm run bench --', ...process.argv.slice(2)].join(' ')
-  await writeFile(out, `${toJson({ command, chasec: version, machine, ...json })}\n`)
+  await writeFile(out, `${toJson({ command: commandLine(), chasec: version, machine, ...json })}\n`)
 }
 
 const program = new Command('bench').description('Benchmarks of chasec.')
@@ -209,6 +211,42 @@ program
     if (why !== undefined) program.error(why, { exitCode: 2 })
     await finish(benchPeers(options), watchMachine(), out)
   })
+
+program
+  .command('peer-speed')
+  .description('how fast networks run with half of their multiply-accumulates gone, beside what peers make of them')
+  .addOption(
+    new Option('--models <names...>', 'only these; PYTHON=path runs the peers once')
+      .choices(peerSpeedModels)
+      .default(peerSpeedModels),
+  )
+  .option('--threads <counts...>', 'threads of one operator; 1 and all unless told otherwise', counts)
+  .option('--batches <counts...>', 'items per run; 1 and 16 unless told otherwise', counts)
+  .option('--repeats <count>', 'measurements of each model', count, 9)
+  .option('--seconds <seconds>', 'least running time of one measurement', Number, 0.3)
+  .option('--folder <folder>', 'where what the peers made is kept', '.cache/peer-speed')
+  .option('--out <file>', 'write the result as JSON')
+  .option('--markdown <file>', 'write the table for people, with the machine')
+  .action(async ({ out, markdown, ...options }: PeerSpeedOptions & { out?: string; markdown?: string }) => {
+    const why = await whyNotPeerSpeed(options)
+    if (why !== undefined) program.error(why, { exitCode: 2 })
+    const [bench, machineAfter] = [benchPeerSpeed(options), watchMachine()]
+    await finish(bench, machineAfter, out)
+    if (markdown !== undefined) await writeFile(markdown, pageOf((await bench).text, machineAfter()))
+  })
+
+/** A table with what it was made on. */
+const pageOf = (text: string, machine: object): string =>
+  `# Speed beside peers
+
+Made by \`${commandLine()}\`.
+
+${text}
+
+\`\`\`json
+${toJson(machine)}
+\`\`\`
+`
 
 const numbers = (text: string, before: ReadonlyArray<number> | undefined): ReadonlyArray<number> => [
   ...(before ?? []),
