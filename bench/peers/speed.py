@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -69,46 +69,61 @@ class Drawn(tp.importance.Importance):
         return torch.rand(len(group[0].idxs), generator=self.generator)
 
 
-def pruned(model: nn.Module, x: torch.Tensor, network: Network, share: float) -> tuple[nn.Module, nn.Module]:
-    """Without that share of the channels, and of full size with these channels zero."""
-    small, masked = copy.deepcopy(model), copy.deepcopy(model)
-    last = [m for m in small.modules() if isinstance(m, nn.Linear)][-1]
-    roots = network.roots and set(map(id, network.roots(small)))
-    layers = [m for m in small.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+def groups_of(model: nn.Module, x: torch.Tensor, network: Network, share: float) -> Iterator[tp.Group]:
+    """What goes with that share of the channels, in the numbering of the model as it is when a group is asked for."""
+    layers = [m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+    last = [m for m in layers if isinstance(m, nn.Linear)][-1]
+    roots = network.roots and set(map(id, network.roots(model)))
     ignored = [m for m in layers if m is last or (roots is not None and id(m) not in roots)]
-    names = {id(m): name for name, m in small.named_modules()}
     pruner = tp.pruner.BasePruner(
-        small, x, importance=Drawn(), pruning_ratio=share, global_pruning=True, max_pruning_ratio=0.9, ignored_layers=ignored
+        model, x, importance=Drawn(), pruning_ratio=share, global_pruning=True, max_pruning_ratio=0.9, ignored_layers=ignored
     )
-    with torch.no_grad():
-        for group in pruner.step(interactive=True):
-            for dependency, indices in group:
-                module = masked.get_submodule(names.get(id(dependency.target.module), ""))
-                makes = dependency.handler in (tp.prune_conv_out_channels, tp.prune_linear_out_channels)
-                if makes or dependency.handler in (tp.prune_batchnorm_out_channels, tp.prune_depthwise_conv_out_channels):
-                    module.weight[indices] = 0
-                    if module.bias is not None:
-                        module.bias[indices] = 0
-            group.prune()
-    return small.eval(), masked.eval()
+    yield from pruner.step(interactive=True)
 
 
-def halved(model: nn.Module, x: torch.Tensor, network: Network) -> tuple[nn.Module, nn.Module]:
+MAKERS = (
+    tp.prune_conv_out_channels,
+    tp.prune_depthwise_conv_out_channels,
+    tp.prune_linear_out_channels,
+    tp.prune_batchnorm_out_channels,
+)
+
+
+def pruned(model: nn.Module, x: torch.Tensor, network: Network, share: float) -> nn.Module:
+    small = copy.deepcopy(model)
+    for group in groups_of(small, x, network, share):
+        group.prune()
+    return small.eval()
+
+
+def masked(model: nn.Module, x: torch.Tensor, network: Network, share: float) -> nn.Module:
+    """Of full size, with the channels zero that `pruned` takes out."""
+    full = copy.deepcopy(model)
+    for group in groups_of(full, x, network, share):
+        for dependency, indices in group:
+            if dependency.handler not in MAKERS:
+                continue
+            module = dependency.target.module
+            module.weight.data[indices] = 0
+            if module.bias is not None:
+                module.bias.data[indices] = 0
+    return full.eval()
+
+
+def halving(model: nn.Module, x: torch.Tensor, network: Network) -> float:
     """The least share of the channels that leaves no more than half of the multiply-accumulates."""
     whole, _ = tp.utils.count_ops_and_params(model, x)
     low, high = 0.0, 0.95
-    found = pruned(model, x, network, high)
     for _ in range(12):
         share = (low + high) / 2
-        tried = pruned(model, x, network, share)
-        left = tp.utils.count_ops_and_params(tried[0], x)[0] / whole
+        left = tp.utils.count_ops_and_params(pruned(model, x, network, share), x)[0] / whole
         if left > LEFT:
             low = share
-            continue
-        high, found = share, tried
-        if left > LEFT - CLOSE:
-            break
-    return found
+        else:
+            high = share
+            if left > LEFT - CLOSE:
+                break
+    return high
 
 
 def make(name: str, folder: Path) -> None:
@@ -117,16 +132,17 @@ def make(name: str, folder: Path) -> None:
     model = network.build().eval()
     randomise(model)
     x = torch.randn(1, 3, 224, 224)
-    small, masked = halved(model, x, network)
+    share = halving(model, x, network)
+    small, full = pruned(model, x, network, share), masked(model, x, network, share)
     entry = Entry(name, "", network.build, {"x": x}, lambda _: [], dynamic={"x": {0: "N"}})
-    for kind, one in (("masked", masked), ("torch-pruning", small)):
+    for kind, one in (("masked", full), ("torch-pruning", small)):
         proto = export(one, entry)
         onnx.save(proto, folder / f"{name}-{kind}.onnx")
         with quiet():
             onnx.save(onnxsim.simplify(proto)[0], folder / f"{name}-{kind}-onnxsim.onnx")
             onnx.save(onnxslim.slim(proto), folder / f"{name}-{kind}-onnxslim.onnx")
     with torch.no_grad():
-        difference = float((small(x) - masked(x)).abs().max() / masked(x).abs().max())
+        difference = float((small(x) - full(x)).abs().max() / full(x).abs().max())
     tools = ("torch", "torchvision", "torch-pruning", "onnxsim", "onnxslim")
     told = {"versions": {tool: version(tool) for tool in tools}, "difference": difference}
     (folder / f"{name}.json").write_text(json.dumps(told, indent=1))
