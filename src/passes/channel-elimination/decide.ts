@@ -96,28 +96,34 @@ const economise = (views: ReadonlyArray<NodeView>, draft: Draft, target: Target 
     }
   }
   if (target === undefined) return
-  // One width rounded may make another odd or even. What did not pay does not pay for another reader of the same channels.
-  const refused = new Set<string>()
+  // One width rounded may make another odd or even. What did not pay does not pay for another reader of the same channels, nor
+  // later, unless something was put back around the same nodes.
+  const refused = new Map<string, ReadonlySet<Node>>()
   for (let changed = true; changed;) {
     changed = false
     for (const view of views) {
       for (const { classes, reason } of roundingsOf(view, draft, target)) {
         const key = classes.join(' ')
         if (refused.has(key)) continue
-        const before = draft.count()
         const put = (): void => {
           for (const at of classes) draft.putClass(at, reason)
         }
-        draft.attempt(put, cost(true), leastGain(view, draft))
-        if (draft.count() === before) refused.add(key)
-        else {
-          refused.clear()
-          changed = true
-          break
+        const { isDone, nodes } = draft.attempt(put, cost(true), leastGain(view, draft))
+        if (!isDone) {
+          refused.set(key, nodes)
+          continue
         }
+        for (const [other, around] of refused) if (meet(around, nodes)) refused.delete(other)
+        changed = true
+        break
       }
     }
   }
+}
+
+const meet = (a: ReadonlySet<Node>, b: ReadonlySet<Node>): boolean => {
+  for (const node of a) if (b.has(node)) return true
+  return false
 }
 
 /** For each rule the nodes that it has to look at: at first all, then those around what was put back. */

@@ -48,8 +48,15 @@ export interface Draft {
   readonly detours: Detours
   /** Takes a node off a detour. */
   readonly straighten: (detour: keyof Detours, view: NodeView) => void
-  /** Does what `change` does and what follows from it, where the nodes that it touches cost less for it by `leastGain` or more. */
-  readonly attempt: (change: () => void, cost: (nodes: ReadonlySet<Node>) => number, leastGain?: number) => void
+  /**
+   * Does what `change` does and what follows from it, where the nodes that it touches cost less for it by `leastGain` or more.
+   * Whether it does depends on nothing but what goes around these nodes.
+   */
+  readonly attempt: (
+    change: () => void,
+    cost: (nodes: ReadonlySet<Node>) => number,
+    leastGain?: number,
+  ) => { readonly isDone: boolean; readonly nodes: ReadonlySet<Node> }
 }
 
 /** Nodes around which something is done instead of putting channels back. */
@@ -257,15 +264,17 @@ export const startDraft = (
       change()
       settle()
       journal = undefined
-      if (changes.length === 0) return
       const nodes = new Set<Node>()
+      if (changes.length === 0) return { isDone: false, nodes }
       for (const one of changes) {
         if (one.kind === 'detour') nodes.add(one.node)
         else around(one.at, (node) => nodes.add(node))
       }
       const after = cost(nodes)
       undo(changes)
-      if (after + leastGain <= cost(nodes)) redo(changes)
+      const isDone = after + leastGain <= cost(nodes)
+      if (isDone) redo(changes)
+      return { isDone, nodes }
     },
   }
 }
