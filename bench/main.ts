@@ -35,11 +35,11 @@ const commandLine = (): string => ['npm run bench --', ...process.argv.slice(2)]
 
 const finish = async (
   bench: Promise<BenchResult>,
-  machineAfter: () => object,
+  machineAfter: () => Promise<object>,
   out: string | undefined,
 ): Promise<void> => {
   const { json, text } = await bench
-  const machine = machineAfter()
+  const machine = await machineAfter()
   process.stdout.write(`${text}\n\n${toJson(machine)}\n`)
   if (out === undefined) return
   await writeFile(out, `${toJson({ command: commandLine(), chasec: version, machine, ...json })}\n`)
@@ -232,7 +232,7 @@ program
     if (why !== undefined) program.error(why, { exitCode: 2 })
     const [bench, machineAfter] = [benchPeerSpeed(options), watchMachine()]
     await finish(bench, machineAfter, out)
-    if (markdown !== undefined) await writeFile(markdown, pageOf((await bench).text, machineAfter()))
+    if (markdown !== undefined) await writeFile(markdown, pageOf((await bench).text, await machineAfter()))
   })
 
 /** A table with what it was made on. */

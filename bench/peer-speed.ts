@@ -66,7 +66,7 @@ interface Row {
   /** Largest difference of the compiled model from the masked one, in parts of the largest number. */
   readonly error: number
   /** Of the network of full size over itself: the noise. */
-  readonly again: Measurement['speedup']
+  readonly noise: Measurement['speedup']
   readonly chasec: Measurement['speedup']
   readonly predicted?: number
   readonly peers: Readonly<Record<string, Measurement['speedup']>>
@@ -84,7 +84,6 @@ const rowsOf = (model: string, options: PeerSpeedOptions): Promise<Row[]> =>
     const peers = [torchPruning, ...optimised]
     const sources = [
       { name: 'dense', path: masked },
-      { name: 'again', path: masked },
       { name: 'chasec', path: own },
       ...peers.map((name) => ({ name, path: join(folder, `${model}-${name}.onnx`) })),
     ]
@@ -93,11 +92,12 @@ const rowsOf = (model: string, options: PeerSpeedOptions): Promise<Row[]> =>
       for (const batch of batches) {
         process.stderr.write(`${model}, ${count} threads, batch ${batch}\n`)
         const measured = await measure(sources, { provider: 'cpu', threads: count, batch, repeats, seconds })
-        const [, again, chasec, ...others] = measured.map(({ speedup }) => speedup)
-        if (again === undefined || chasec === undefined) continue
+        const noise = measured[0]?.noise
+        const [, chasec, ...others] = measured.map(({ speedup }) => speedup)
+        if (noise === undefined || chasec === undefined) continue
         rows.push({
           ...{ model, threads: count, batch, macs: { before: report.before.macs, after: report.after.macs } },
-          ...{ error: worst?.output.relative ?? NaN, again, chasec },
+          ...{ error: worst?.output.relative ?? NaN, noise, chasec },
           ...(report.predicted === undefined ? {} : { predicted: report.predicted.before / report.predicted.after }),
           peers: Object.fromEntries(others.map((speedup, i) => [peers[i] ?? '', speedup])),
         })
@@ -130,7 +130,7 @@ const cellsOf = (row: Row): ReadonlyArray<string> => {
     ...[row.model, String(row.threads), String(row.batch), `${formatCount(before)} → ${formatCount(after)}`],
     ...[speed(row.chasec), share === undefined ? '' : formatPercent(share)],
     ...[pruned === undefined ? 'fails' : speed(pruned), other === undefined ? '' : speed(other[1]), other?.[0] ?? ''],
-    `${formatRatio(row.again.q1)} to ${formatRatio(row.again.q3)}`,
+    `${formatRatio(row.noise.q1)} to ${formatRatio(row.noise.q3)}`,
     isPredicted ? formatRatio(row.predicted ?? NaN) : '',
     formatError(row.error),
   ]

@@ -6,15 +6,25 @@ import { formatRatio } from './units.ts'
 /** Whether the quartiles of a ratio leave open which of the two is faster. */
 export const isNoise = ({ q1, q3 }: Measurement['speedup']): boolean => q1 <= 1 && q3 >= 1
 
-/** What a measurement says of the first: faster or slower where the quartiles of the ratio leave no doubt, else neither. */
+/**
+ * What a measurement says of the first: faster or slower where the quartiles of the ratio leave no doubt and it is more than what the
+ * first one differs from itself by, else neither.
+ */
 export const speedSentence = ({ name, speedup }: Measurement, reference: Measurement): string => {
   const range = `${formatRatio(speedup.q1)} to ${formatRatio(speedup.q3)}`
-  if (speedup.q1 > 1)
+  const { q1 = 1, q3 = 1 } = reference.noise ?? {}
+  if (speedup.q1 > 1 && speedup.median > q3)
     return `${name} runs ${formatRatio(speedup.median)} as fast as ${reference.name} (quartiles ${range}).`
-  if (speedup.q3 < 1)
+  if (speedup.q3 < 1 && speedup.median < q1)
     return `${name} runs slower than ${reference.name}: ${formatRatio(speedup.median)} (quartiles ${range}).`
   return `${name} runs neither faster nor slower than ${reference.name} beyond the noise: ${formatRatio(speedup.median)} (quartiles ${range}).`
 }
+
+/** How far the first model was from itself; empty where there was nothing to compare. */
+export const describeNoise = ({ noise }: Measurement): string =>
+  noise === undefined
+    ? ''
+    : `Against itself the first was ${formatRatio(noise.q1)} to ${formatRatio(noise.q3)} as fast.`
 
 /** Names of a dimension that says no more than how large a batch is. */
 const batchNames = /^(n|b|batch|batch_size)$/i

@@ -63,6 +63,8 @@ export interface Measurement {
   readonly throughput: Quartiles
   /** How many times faster than the first model: quartiles of the ratios of neighbouring measurements. */
   readonly speedup: Quartiles
+  /** Of the first of several models: how many times faster than itself it was, loaded twice. What lies within means nothing. */
+  readonly noise?: Quartiles
   /** Milliseconds per run of each measurement, in order of time. */
   readonly repeats: ReadonlyArray<number>
   /** Runs over all measurements. */
@@ -159,9 +161,11 @@ const measureWith = async (
   const { repeats = 9, warmup = 3, seconds = 0.2 } = options
   const report = options.onProgress ?? (() => undefined)
   const models: Ready[] = []
-  for (const source of sources) {
+  // The first one once more, against itself.
+  const loaded = sources.length > 1 ? [...sources, ...sources.slice(0, 1)] : sources
+  for (const source of loaded) {
     const name = typeof source === 'string' ? source : `model ${models.length + 1}`
-    report({ phase: 'load', done: models.length, total: sources.length, note: name })
+    report({ phase: 'load', done: models.length, total: loaded.length, note: name })
     const next = await ready(runner, source, options)
     if (E.isLeft(next)) return next
     models.push(next.right)
@@ -187,8 +191,11 @@ const measureWith = async (
   report({ phase: 'measure', done: repeats * models.length, total: repeats * models.length, note: 'done' })
   const first = times[0] ?? []
   const { provider, why, runtime } = runner
+  const speedupOf = (own: ReadonlyArray<number>): Quartiles =>
+    quartiles(own.map((ms, round) => (first[round] ?? NaN) / ms))
+  const again = times.slice(sources.length).map((own) => ({ noise: speedupOf(own) }))
   return E.right(
-    models.map(({ model, sizes, batch }, i): Measurement => {
+    models.slice(0, sources.length).map(({ model, sizes, batch }, i): Measurement => {
       const own = times[i] ?? []
       return {
         name: model.name,
@@ -200,7 +207,8 @@ const measureWith = async (
         sizes,
         latency: quartiles(own),
         throughput: quartiles(own.map((ms) => (batch * 1000) / ms)),
-        speedup: quartiles(own.map((ms, round) => (first[round] ?? NaN) / ms)),
+        speedup: speedupOf(own),
+        ...again[i],
         repeats: own,
         iterations: iterations[i] ?? 0,
       }
@@ -210,7 +218,8 @@ const measureWith = async (
 
 /**
  * Measures models side by side in one process: all are loaded and warmed up, then measured in turn (A B A B …), each
- * time for at least `seconds`. Only `session.run` on inputs that lie ready is timed.
+ * time for at least `seconds`. Of several models the first is measured twice, which tells the noise. Only `session.run` on inputs
+ * that lie ready is timed.
  *
  * Errors: no model at all, a model that is missing, does not load, crashes or hangs; sizes that it refuses; a batch
  * that it does not take; a provider that does not work here.

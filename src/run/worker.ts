@@ -100,15 +100,19 @@ const supported = <A>(result: E.Either<string, A>): A => {
 const toFeeds = (feeds: WireTensors): Readonly<Record<string, Tensor>> =>
   Object.fromEntries(feeds.map(([name, tensor]) => [name, supported(toTensor(runtime(), name, tensor))]))
 
+/** Threads of a session that has ended a run do not look for work, which would take time of other sessions. */
+const quiet = { force_spinning_stop: '1' } as const
+
 const sessionOptions = (options: WireSessionOptions): SessionOptions => ({
   logSeverityLevel: 3,
+  extra: { session: quiet },
   ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
   ...(options.graphOptimizationLevel === undefined ? {} : { graphOptimizationLevel: options.graphOptimizationLevel }),
   ...(options.freeDimensions === undefined ? {} : { freeDimensionOverrides: options.freeDimensions }),
 })
 
 /** Makes ONNX Runtime refuse a session of which any node would run on the CPU. */
-const withoutFallback = { extra: { session: { disable_cpu_ep_fallback: '1' } } } as const
+const withoutFallback = { extra: { session: { ...quiet, disable_cpu_ep_fallback: '1' } } } as const
 
 /** Size of what this process has written to its log so far; undefined when the log is not a file. */
 const logSize = (): number | undefined => {

@@ -277,6 +277,20 @@ describe('the page', () => {
     ])
     expect(speedSentence(close, first)).toMatch('neither faster nor slower than dense beyond the noise')
     expect(speedSentence({ ...second, speedup: { q1: 0.8, median: 0.9, q3: 0.95 } }, first)).toMatch('runs slower')
+    // Less than what the first one differs from itself by is no difference.
+    const noisy = { ...first, noise: { q1: 0.85, median: 1, q3: 1.2 } }
+    for (const median of [0.9, 1.15])
+      expect(speedSentence({ ...second, speedup: { q1: median, median, q3: median } }, noisy)).toMatch(
+        'beyond the noise',
+      )
+    for (const [median, word] of [
+      [0.8, 'slower'],
+      [1.25, 'as fast'],
+    ] as const)
+      expect(speedSentence({ ...second, speedup: { q1: median, median, q3: median } }, noisy)).toMatch(word)
+    expect(renderPage({ ...results, measured: { speed: [noisy, second] } })).toMatch(
+      'Against itself the first was 0.85x to 1.20x as fast.',
+    )
   })
 })
 

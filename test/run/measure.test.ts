@@ -48,8 +48,12 @@ describe('measure', () => {
       expect(m.iterations * m.latency.q3).toBeGreaterThan(7 * 30 * 0.5)
     }
     expect(result.right.map((m) => m.name)).toEqual(['chain of 1', 'chain of 1', 'chain of 12'])
-    const order = steps.filter((s) => s.phase === 'measure').slice(0, 6)
-    expect(order.map((s) => s.note)).toEqual([...'112112'].map((c) => (c === '1' ? 'chain of 1' : 'chain of 12')))
+    // The first one is measured once more at the end of each round, against itself.
+    expect(result.right.map(({ noise }) => noise !== undefined)).toEqual([true, false, false])
+    expect(first.noise?.median).toBeGreaterThan(0.4)
+    expect(first.noise?.median).toBeLessThan(2.5)
+    const order = steps.filter((s) => s.phase === 'measure').slice(0, 8)
+    expect(order.map((s) => s.note)).toEqual([...'11211121'].map((c) => (c === '1' ? 'chain of 1' : 'chain of 12')))
     const lastLoad = steps.findLastIndex((s) => s.phase === 'load')
     expect(lastLoad).toBeLessThan(steps.findIndex((s) => s.phase === 'warm-up'))
   })

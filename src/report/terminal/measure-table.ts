@@ -4,7 +4,7 @@ import type { Measurement } from '../../run/measure.ts'
 import type { Quartiles } from '../../run/statistics.ts'
 import type { Style } from './style.ts'
 import { renderTable } from './table.ts'
-import { describePlace } from '../speeds.ts'
+import { describeNoise, describePlace } from '../speeds.ts'
 import { formatCount, formatMilliseconds, formatPercent, formatRatio } from '../units.ts'
 
 const spread = ({ q1, q3 }: Quartiles, format: (value: number) => string): string => `${format(q1)} – ${format(q3)}`
@@ -34,7 +34,7 @@ export const renderMeasurements = (measurements: ReadonlyArray<Measurement>, sty
   const [first] = measurements
   if (first === undefined) return table
   const where = `${describePlace(first)}, median of ${first.repeats.length} interleaved repeats`
-  return `${table}\n${style.dim(`${where}.`)}`
+  return `${table}\n${style.dim(`${where}. ${describeNoise(first)}`.trimEnd())}`
 }
 
 /** One line on what became of the multiplications saved: how many fewer, how much faster, which share turned into time. */

@@ -2,7 +2,7 @@
 import type { VNode } from 'preact'
 import { printable } from '../../ir/printable.ts'
 import type { Measurement } from '../../run/measure.ts'
-import { describePlace, speedSentence } from '../speeds.ts'
+import { describeNoise, describePlace, speedSentence } from '../speeds.ts'
 import { formatCount, formatMilliseconds, plural } from '../units.ts'
 import { Text, tied } from './parts.tsx'
 import { niceScaleOf } from './scale.ts'
@@ -21,7 +21,8 @@ export const Speed = ({
   const x = niceScaleOf(0, slowest, 4, [0, 100])
   const isLong = slowest >= 1000
   const at = (ms: number): string => x.at(ms).toFixed(2)
-  const where = `${describePlace(first)}; ${plural(first.repeats.length, 'repeat')} of each, in turn.`
+  const where =
+    `${describePlace(first)}; ${plural(first.repeats.length, 'repeat')} of each, in turn. ${describeNoise(first)}`.trimEnd()
   return (
     <>
       {(sentences ? others : []).map((measurement, place) => (
