@@ -54,8 +54,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     guard: 'a width that saves next to nothing is not rounded up',
     file: 'src/passes/channel-elimination/decide.ts',
-    from: 'draft.attempt(put, cost(true), leastGain(view, draft))',
-    to: 'draft.attempt(put, cost(true), 0)',
+    from: 'gain: leastGain(view, draft) }',
+    to: 'gain: 0 }',
     tests: elimination,
   },
   {
@@ -1125,8 +1125,8 @@ const mutants: ReadonlyArray<Mutant> = [
   {
     guard: 'a width is rounded up only where that is cheaper',
     file: 'src/passes/channel-elimination/draft.ts',
-    from: 'if (after + leastGain <= cost(nodes)) redo(changes)',
-    to: 'if (after + leastGain <= Infinity) redo(changes)',
+    from: 'const isDone = after + leastGain <= cost(nodes)',
+    to: 'const isDone = after + leastGain <= Infinity',
     tests: elimination,
   },
   {

@@ -120,15 +120,20 @@ export const makeGraph = (
  * could never work, which shows only now that more is known of its operands: it becomes opaque, as when a model is read.
  */
 export const withParts = (graph: Graph, changed: Partial<GraphParts>): Graph => {
-  const { types: _types, contents: _contents, ...parts } = graph
-  const whole = { ...parts, ...changed }
-  const made = makeGraph(whole)
-  const next = E.isRight(made) ? made : withMisfits(graph, whole)
+  const next = tryParts(graph, changed)
   invariant(
     E.isRight(next),
     E.isLeft(next) ? `${next.left.subject}: expected ${next.left.expected}, found ${next.left.found}` : '',
   )
   return next.right
+}
+
+/** {@link withParts} of parts that need not fit together. */
+export const tryParts = (graph: Graph, changed: Partial<GraphParts>): E.Either<GraphError, Graph> => {
+  const { types: _types, contents: _contents, ...parts } = graph
+  const whole = { ...parts, ...changed }
+  const made = makeGraph(whole)
+  return E.isRight(made) ? made : withMisfits(graph, whole)
 }
 
 /** A graph in which nodes that fit what `before` knows of their operands, but not what is known now, are opaque. */

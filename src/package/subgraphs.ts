@@ -4,7 +4,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { lower } from '../export/lower.ts'
 import { restore } from '../export/restore.ts'
 import { memoized } from '../ir/analysis.ts'
-import { contextOf, type Graph, makeGraph, withParts } from '../ir/graph.ts'
+import { contextOf, type Graph, makeGraph, tryParts } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
 import { isOpaque } from '../ir/registry.ts'
 import { sizeInBytes } from '../ir/tensor.ts'
@@ -63,11 +63,13 @@ const read = (proto: GraphProto, node: OpaqueNode, graph: Graph): Graph | undefi
     const tensor = graph.constants.get(name)
     if (tensor !== undefined) constants.set(name, tensor)
   }
-  return withParts(made.right, {
+  // What is captured may be known to fit no node that reads it, where sizes are only supposed.
+  const fitted = tryParts(made.right, {
     constants,
     inputs: made.right.inputs.filter(({ name }) => !constants.has(name)),
     preserved: { ...made.right.preserved, uses: namesAround(graph, node, new Set(defines)) },
   })
+  return E.isRight(fitted) ? fitted.right : undefined
 }
 
 /** The subgraph that a graph made by {@link read} is now; undefined where it does not fit into a message. */

@@ -90,33 +90,60 @@ const economise = (views: ReadonlyArray<NodeView>, draft: Draft, target: Target 
       }
       return sum
     }
-  for (const view of views) {
-    for (const detour of detoursTaken) {
-      if (draft.detours[detour].has(view.node)) draft.attempt(() => draft.straighten(detour, view), cost(false))
+  // Channels that come back for one detour may take away what another one was for.
+  attemptAll(draft, cost(false), function* () {
+    for (const [place, view] of views.entries()) {
+      for (const detour of detoursTaken) {
+        if (!draft.detours[detour].has(view.node)) continue
+        yield { key: `${detour} ${place}`, change: () => draft.straighten(detour, view), gain: 0 }
+      }
     }
-  }
+  })
   if (target === undefined) return
-  // One width rounded may make another odd or even. What did not pay does not pay for another reader of the same channels, nor
-  // later, unless something was put back around the same nodes.
+  // One width rounded may make another odd or even. What did not pay does not pay for another reader of the same channels either.
+  attemptAll(draft, cost(true), function* () {
+    for (const view of views) {
+      const before = draft.count()
+      for (const { classes, reason } of roundingsOf(view, draft, target)) {
+        const change = (): void => {
+          for (const at of classes) draft.putClass(at, reason)
+        }
+        yield { key: classes.join(' '), change, gain: leastGain(view, draft) }
+        if (draft.count() !== before) break
+      }
+    }
+  })
+}
+
+interface Attempt {
+  /** Equal where the change is. */
+  readonly key: string
+  readonly change: () => void
+  /** What it has to save. */
+  readonly gain: number
+}
+
+/**
+ * Makes all attempts that pay, and again until none does. What did not pay is tried again only where something was put back around
+ * the nodes that it touches.
+ */
+const attemptAll = (
+  draft: Draft,
+  cost: (nodes: ReadonlySet<Node>) => number,
+  attempts: () => Iterable<Attempt>,
+): void => {
   const refused = new Map<string, ReadonlySet<Node>>()
   for (let changed = true; changed;) {
     changed = false
-    for (const view of views) {
-      for (const { classes, reason } of roundingsOf(view, draft, target)) {
-        const key = classes.join(' ')
-        if (refused.has(key)) continue
-        const put = (): void => {
-          for (const at of classes) draft.putClass(at, reason)
-        }
-        const { isDone, nodes } = draft.attempt(put, cost(true), leastGain(view, draft))
-        if (!isDone) {
-          refused.set(key, nodes)
-          continue
-        }
-        for (const [other, around] of refused) if (meet(around, nodes)) refused.delete(other)
-        changed = true
-        break
+    for (const { key, change, gain } of attempts()) {
+      if (refused.has(key)) continue
+      const { isDone, nodes } = draft.attempt(change, cost, gain)
+      if (!isDone) {
+        refused.set(key, nodes)
+        continue
       }
+      for (const [other, around] of refused) if (meet(around, nodes)) refused.delete(other)
+      changed = true
     }
   }
 }

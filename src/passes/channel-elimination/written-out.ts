@@ -70,11 +70,16 @@ export const gatherNormalisations = (graph: Graph): Gathered => {
   const nodes = graph.nodes.flatMap((node) => ends.get(node)?.node ?? (gone.has(node) ? [] : [node]))
   return {
     graph: withParts(graph, { nodes, constants }),
-    writeOut: (shrunk) => writeOut(shrunk, written, fresh),
+    writeOut: (shrunk) => writeOut(graph, shrunk, written, fresh),
   }
 }
 
-const writeOut = (shrunk: Graph, written: ReadonlyMap<ValueId, Written>, fresh: (hint: string) => ValueId): Graph => {
+const writeOut = (
+  graph: Graph,
+  shrunk: Graph,
+  written: ReadonlyMap<ValueId, Written>,
+  fresh: (hint: string) => ValueId,
+): Graph => {
   const constants = new Map(shrunk.constants)
   const hints = new Map(shrunk.hints)
   // Names that were free in the graph with all nodes may have been taken since.
@@ -83,36 +88,40 @@ const writeOut = (shrunk: Graph, written: ReadonlyMap<ValueId, Written>, fresh: 
     while (shrunk.types.has(name)) name = fresh(hint)
     return name
   }
+  /**
+   * Nodes written out for `node`. What they make between them, and constants that they alone read of the graph as it was, have other
+   * names where `shrunk` has given theirs to others: no reader was seen of them there.
+   */
+  const withOtherNames = (made: ReadonlyArray<Node>, node: Node): ReadonlyArray<Node> => {
+    const names = new Map<ValueId, ValueId>()
+    for (const name of made.flatMap(({ outputs }) => outputs)) {
+      if (shrunk.types.has(name) && !node.outputs.includes(name)) names.set(name, unused(name))
+    }
+    for (const name of new Set(made.flatMap(({ inputs }) => inputs))) {
+      const tensor = graph.constants.get(name)
+      if (tensor === undefined || node.inputs.includes(name) || constants.get(name) === tensor) continue
+      const other = shrunk.types.has(name) ? unused(name) : name
+      constants.set(other, tensor)
+      names.set(name, other)
+    }
+    const rename = (name: ValueId): ValueId => names.get(name) ?? name
+    return names.size === 0
+      ? made
+      : made.map((one) => ({ ...one, inputs: one.inputs.map(rename), outputs: one.outputs.map(rename) }))
+  }
   const nodes = shrunk.nodes.flatMap((node) => {
     const found = written.get(node.name)
     if (found?.node.op !== node.op) return [node]
-    if (node === found.node) return withOtherNames(found.nodes, node, shrunk, unused)
+    if (node === found.node) return withOtherNames(found.nodes, node)
     const rewrite = found.write(node, shrunk, unused)
     for (const [name, tensor] of rewrite.constants) constants.set(name, tensor)
     for (const one of found.nodes) for (const name of one.outputs) if (!node.outputs.includes(name)) hints.delete(name)
-    return withOtherNames(rewrite.nodes, node, shrunk, unused)
+    return withOtherNames(rewrite.nodes, node)
   })
   const read = new Set(nodes.flatMap((node) => node.inputs))
   for (const one of written.values())
     for (const name of one.constants.keys()) if (!read.has(name)) constants.delete(name)
   return withParts(shrunk, { nodes, constants, hints })
-}
-
-/** Nodes written out for `node`, values between them renamed whose names `shrunk` has given to others. */
-const withOtherNames = (
-  nodes: ReadonlyArray<Node>,
-  node: Node,
-  shrunk: Graph,
-  unused: (hint: string) => ValueId,
-): ReadonlyArray<Node> => {
-  const names = new Map<ValueId, ValueId>()
-  for (const name of nodes.flatMap(({ outputs }) => outputs)) {
-    if (shrunk.types.has(name) && !node.outputs.includes(name)) names.set(name, unused(name))
-  }
-  const rename = (name: ValueId): ValueId => names.get(name) ?? name
-  return names.size === 0
-    ? nodes
-    : nodes.map((one) => ({ ...one, inputs: one.inputs.map(rename), outputs: one.outputs.map(rename) }))
 }
 
 /** The node that makes an input of another one, if that is of operator `op`. */
