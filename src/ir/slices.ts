@@ -1,7 +1,8 @@
 /** What the slices of a constant tensor hold. Scans are remembered per tensor. */
 import { digestOf } from './digest.ts'
 import { bitsOf, byteLength, isFloat } from './dtype.ts'
-import { elementReader, elements, gather, isNumeric, materialize, pieces, type Tensor } from './tensor.ts'
+import { numbersOf } from './evaluate.ts'
+import { elements, gather, isNumeric, materialize, pieces, scannedBytes, type Tensor } from './tensor.ts'
 import { sizeOf } from './type.ts'
 
 const uniforms = new WeakMap<Tensor, { readonly value: number | undefined }>()
@@ -207,20 +208,37 @@ const scanBlocks = (tensor: Tensor, outputAxis: number, inputAxis: number): Bloc
   const result = noBlocks(tensor.shape[outputAxis] ?? 0, tensor.shape[inputAxis] ?? 0)
   const block = sizeOf(tensor.shape.slice(2))
   const columns = tensor.shape[1] ?? 0
-  for (const { first, rows } of pieces(tensor)) {
-    const valueAt = elementReader(rows)
-    const count = rows.shape[0] ?? 0
-    let start = 0
-    for (let row = first; row < first + count; row++) {
-      for (let column = 0; column < columns; column++) {
-        let k = start
-        start += block
-        while (k < start && valueAt(k) === 0) k += 1
-        if (k < start) setNonZero(result, outputAxis === 0 ? row : column, outputAxis === 0 ? column : row)
+  // Bits of up to 32 rows for each column: rows that are inputs share words.
+  const waiting = new Int32Array(outputAxis === 0 ? 0 : columns)
+  const { nonZero, words } = result
+  for (const { first, rows } of pieces(tensor, scannedBytes)) {
+    const values = numbersOf(rows)
+    const end = first + (rows.shape[0] ?? 0)
+    for (let row = first, start = 0; row < end; row++, start += columns * block) {
+      if (outputAxis === 0) {
+        for (let column = 0, at = start; column < columns; column += 32) {
+          let word = 0
+          const next = Math.min(columns, column + 32)
+          for (let c = column; c < next; c++, at += block) word |= holdsNonZero(values, at, block) << (c & 31)
+          nonZero[row * words + (column >>> 5)] = word
+        }
+        continue
       }
+      for (let c = 0, at = start; c < columns; c++, at += block) {
+        waiting[c] = (waiting[c] ?? 0) | (holdsNonZero(values, at, block) << (row & 31))
+      }
+      if ((row & 31) !== 31 && row !== result.inputs - 1) continue
+      for (let c = 0; c < columns; c++) nonZero[c * words + (row >>> 5)] = waiting[c] ?? 0
+      waiting.fill(0)
     }
   }
   return result
+}
+
+/** 1 where one of `count` elements from `start` on is not zero. */
+const holdsNonZero = (values: Float32Array | Float64Array, start: number, count: number): number => {
+  for (let k = start; k < start + count; k++) if (values[k] !== 0) return 1
+  return 0
 }
 
 /** Sum of the elements of block (o, c) of a weight whose elements `valueAt` reads. */

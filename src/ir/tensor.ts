@@ -162,6 +162,9 @@ const recentBytes = 2 ** 27
 /** Bytes of a tensor that are in memory at once while it is read piece by piece, where its rows are not longer. */
 const pieceBytes = 2 ** 24
 
+/** Bytes of rows that are looked at at once where all of them are. */
+export const scannedBytes = 2 ** 20
+
 /** Bytes of a tensor's elements; 0 for strings, which are never written as raw bytes. */
 export const sizeInBytes = ({ dtype, shape }: TensorShape): number => byteLength(dtype, sizeOf(shape))
 

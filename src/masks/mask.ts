@@ -97,9 +97,24 @@ export const expandMask = (mask: Mask): Uint8Array => {
   if (given !== undefined && mask.axes.every((kept) => kept === undefined)) return given
   const isOwn = given !== undefined && given !== mask.elements
   const out = isOwn ? given : (given?.slice() ?? new Uint8Array(sizeOf(mask.shape)).fill(1))
-  for (const [axis, kept] of mask.axes.entries()) {
+  const [rows, ...others] = mask.axes
+  const inner = mask.shape.length === 0 ? 1 : sizeOf(mask.shape.slice(1))
+  // All rows have the same along the other axes.
+  const row = others.some((kept) => kept !== undefined) ? maskAxes(mask.shape.slice(1), others) : undefined
+  for (let start = 0, i = 0; start < out.length; start += inner, i++) {
+    if (rows?.[i] === 0) out.fill(0, start, start + inner)
+    else if (row !== undefined && given === undefined) out.set(row, start)
+    else if (row !== undefined) for (let k = 0; k < inner; k++) out[start + k] = (out[start + k] ?? 0) & (row[k] ?? 0)
+  }
+  return out
+}
+
+/** One byte per element of what the axes keep. */
+const maskAxes = (shape: Mask['shape'], axes: Mask['axes']): Uint8Array => {
+  const out = new Uint8Array(sizeOf(shape)).fill(1)
+  for (const [axis, kept] of axes.entries()) {
     if (kept === undefined) continue
-    const inner = sizeOf(mask.shape.slice(axis + 1))
+    const inner = sizeOf(shape.slice(axis + 1))
     const period = inner * kept.length
     for (const [i, keep] of kept.entries()) {
       if (keep === 1) continue
@@ -131,9 +146,19 @@ export const maskRows = (mask: Mask, first: number, end: number): Mask => {
 /** How many elements a mask keeps. */
 export const keptCount = (mask: Mask): number => {
   if (mask.elements === undefined && mask.within === undefined) {
-    return mask.shape.reduce((n, d, axis) => n * (mask.axes[axis]?.reduce((sum, kept) => sum + kept, 0) ?? d), 1)
+    return mask.shape.reduce((n, d, axis) => {
+      const kept = mask.axes[axis]
+      return n * (kept === undefined ? d : onesIn(kept))
+    }, 1)
   }
-  return expandMask(mask).reduce((sum, kept) => sum + kept, 0)
+  return onesIn(expandMask(mask))
+}
+
+/** How many of some bytes, each 0 or 1, are 1. */
+export const onesIn = (bytes: Uint8Array): number => {
+  let count = 0
+  for (const one of bytes) count += one
+  return count
 }
 
 /** Whether two masks of a weight keep the same elements. */

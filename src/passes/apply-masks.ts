@@ -125,12 +125,13 @@ const hidesAny = (bytes: Uint8Array, kept: Uint8Array, width: number): boolean =
 
 /** Writes zeros to the masked elements of `width` bytes. */
 const hide = (bytes: Uint8Array, kept: Uint8Array, width: number): Uint8Array => {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  for (let i = 0; i < kept.length; i++) {
-    if (kept[i] !== 0) continue
-    if (width === 4) view.setUint32(4 * i, 0)
-    else bytes.fill(0, i * width, (i + 1) * width)
+  if (width === 4 && bytes.byteOffset % 4 === 0) {
+    const words = new Int32Array(bytes.buffer, bytes.byteOffset, kept.length)
+    // All ones where an element is kept, which is 1, else all zeros.
+    for (let i = 0; i < kept.length; i++) words[i] = (words[i] ?? 0) & -(kept[i] ?? 0)
+    return bytes
   }
+  for (let i = 0; i < kept.length; i++) if (kept[i] === 0) bytes.fill(0, i * width, (i + 1) * width)
   return bytes
 }
 

@@ -2,7 +2,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Graph } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
-import { elements, pieces } from '../ir/tensor.ts'
+import { numbersOf } from '../ir/evaluate.ts'
+import { pieces, scannedBytes } from '../ir/tensor.ts'
 import { sizeOf } from '../ir/type.ts'
 import type { Masks } from '../masks/mask.ts'
 import { blockLayout, type Layer, readersOfWeights } from '../masks/weights.ts'
@@ -48,37 +49,44 @@ export const picturesOf = (model: Graph, masks: Masks): E.Either<MaskError, Pict
 }
 
 const pictureOf = (layer: Layer): Picture => {
-  const { tensor, outputs, inputsPerGroup: inputs } = layer
+  const { tensor, outputs, inputsPerGroup: inputs, contraction } = layer
   const { columns: across, block, outputOf, inputOf } = blockLayout(layer)
   const [rows, columns] = [Math.min(outputs, finest), Math.min(inputs, finest)]
   const cells = new Float64Array(rows * columns)
   const sizes = new Float64Array(rows * columns)
-  let kept = 0
-  let row = 0
-  let column = 0
-  let within = 0
-  let cell = 0
-  const enter = (): void => {
+  const cellOf = (row: number, column: number): number => {
     const down = Math.floor((outputOf(row, column) * rows) / outputs)
-    cell = down * columns + Math.floor(((inputOf(row, column) % inputs) * columns) / inputs)
-    sizes[cell] = (sizes[cell] ?? 0) + block
+    return down * columns + Math.floor(((inputOf(row, column) % inputs) * columns) / inputs)
   }
-  if (sizeOf(tensor.shape) > 0) enter()
-  for (const piece of pieces(tensor)) {
-    for (const value of elements(piece.rows)) {
-      if (within === block) {
-        within = 0
-        column += 1
-        if (column === across) [row, column] = [row + 1, 0]
-        enter()
-      }
-      within += 1
-      if (Number(value) === 0) continue
-      kept += 1
-      cells[cell] = (cells[cell] ?? 0) + 1
+  /** Columns of a row whose blocks begin another cell, and the number of columns. */
+  const boundsOf = (row: number): ReadonlyArray<number> => {
+    const bounds: number[] = []
+    for (let column = 0, last = -1; column < across; column++) {
+      const cell = cellOf(row, column)
+      if (cell !== last) bounds.push(column)
+      last = cell
     }
+    return [...bounds, across]
   }
   const weights = sizeOf(tensor.shape)
+  let kept = 0
+  let bounds: ReadonlyArray<number> = []
+  for (const piece of weights === 0 ? [] : pieces(tensor, scannedBytes)) {
+    const values = numbersOf(piece.rows)
+    const end = piece.first + (piece.rows.shape[0] ?? 0)
+    for (let row = piece.first, start = 0; row < end; row++, start += across * block) {
+      // Of one group all rows have the same.
+      if (row === 0 || contraction.groups > 1) bounds = boundsOf(row)
+      for (let b = 1; b < bounds.length; b++) {
+        const [from, to] = [bounds[b - 1] ?? 0, bounds[b] ?? 0]
+        const cell = cellOf(row, from)
+        const count = nonZerosIn(values, start + from * block, start + to * block)
+        sizes[cell] = (sizes[cell] ?? 0) + (to - from) * block
+        cells[cell] = (cells[cell] ?? 0) + count
+        kept += count
+      }
+    }
+  }
   return {
     outputs,
     inputs,
@@ -87,4 +95,10 @@ const pictureOf = (layer: Layer): Picture => {
     columns,
     cells: cells.map((n, at) => (sizes[at] === 0 ? 0 : n / (sizes[at] ?? 1))),
   }
+}
+
+const nonZerosIn = (values: Float32Array | Float64Array, from: number, end: number): number => {
+  let count = 0
+  for (let k = from; k < end; k++) if (values[k] !== 0) count += 1
+  return count
 }

@@ -190,15 +190,23 @@ const findMultiples = (reads: Reads, side: Side): Multiples | undefined => {
     return at((side === 'outputs' ? start(i, other) : start(other, i)) + tap)
   }
   const step = Math.max(1, Math.floor(length / sampled))
-  const ratios = Float64Array.from({ length: count }, (_, i) => {
-    let [a, b] = [0, 0]
-    for (let k = 0; k < length; k += step) {
-      const size = Math.abs(element(i, k))
-      a += size * (1 + ((k * 0.6180339887498949) % 1))
-      b += size * (1 + ((k * 0.7548776662466927) % 1))
-    }
-    return a / b
+  const looked = Int32Array.from({ length: Math.ceil(length / step) }, (_, s) => s * step)
+  // Of one group, elements are as far apart in all rows.
+  const offsets = looked.map((k) => {
+    const [other, tap] = [Math.floor(k / taps), k % taps]
+    return (side === 'outputs' ? start(0, other) : start(other, 0)) + tap
   })
+  const stride = side === 'outputs' ? start(1, 0) : start(0, 1)
+  /** The sum of a few elements' sizes in row `i`, each weighted by something between 1 and 2. */
+  const sumsOf = (turn: number): ((i: number) => number) => {
+    const shares = Float64Array.from(looked, (k) => 1 + ((k * turn) % 1))
+    return (i) => {
+      let sum = 0
+      for (let s = 0; s < offsets.length; s++) sum += Math.abs(at(i * stride + (offsets[s] ?? 0))) * (shares[s] ?? 0)
+      return sum
+    }
+  }
+  const [first, second, third] = [sumsOf(0.6180339887498949), sumsOf(0.7548776662466927), sumsOf(0.5698402909980532)]
   const sizeAt = (i: number): number => {
     let largest = 0
     for (let k = 0; k < length; k++) largest = Math.max(largest, Math.abs(element(i, k)))
@@ -223,18 +231,15 @@ const findMultiples = (reads: Reads, side: Side): Multiples | undefined => {
   }
   /** Whether inputs may be added up in front of weights of which `largest` is the largest: the sum grows by as much at most. */
   const mayAdd = (largest: number): boolean => side === 'outputs' || largest * growthLimit(precision) >= 1
-  const order = [...ratios.keys()].filter((i) => Number.isFinite(ratios[i] ?? NaN))
-  order.sort((i, j) => (ratios[i] ?? 0) - (ratios[j] ?? 0))
   const factors = new Float64Array(count).fill(1)
   const base = new Int32Array(count).map((_, i) => i)
   const near = precision.digits < 24 ? ratioTolerance : 2 ** -18
-  for (let first = 0; first < order.length;) {
-    let end = first + 1
-    while (end < order.length && (ratios[order[end] ?? 0] ?? 0) <= (ratios[order[end - 1] ?? 0] ?? 0) * (1 + near))
-      end++
-    const run = order.slice(first, end)
-    first = end
-    if (run.length < 2) continue
+  const rows = Array.from({ length: count }, (_, i) => i)
+  // Multiples have the same ratios; of rows that have one in common by chance few have two.
+  const runs = runsOf(rows, (i) => first(i) / second(i), near).flatMap((run) =>
+    runsOf(run, (i) => first(i) / third(i), near),
+  )
+  for (const run of runs) {
     // The largest is the base, so that nothing grows.
     const sizes = new Map(run.map((i) => [i, sizeAt(i)]))
     const left = run.toSorted((i, j) => (sizes.get(j) ?? 0) - (sizes.get(i) ?? 0) || i - j)
@@ -249,6 +254,26 @@ const findMultiples = (reads: Reads, side: Side): Multiples | undefined => {
   if (bases.length === count) return undefined
   const places = new Map(Array.from(bases, (i, place) => [i, place]))
   return { bases, of: base.map((i) => places.get(i) ?? 0), factors }
+}
+
+/** Runs of two or more rows of which each has about the ratio of the next; rows whose ratio is no finite number are in none. */
+const runsOf = (
+  rows: ReadonlyArray<number>,
+  ratioOf: (row: number) => number,
+  near: number,
+): ReadonlyArray<ReadonlyArray<number>> => {
+  const ratios = Float64Array.from(rows, ratioOf)
+  const order = [...ratios.keys()].filter((at) => Number.isFinite(ratios[at] ?? NaN))
+  order.sort((a, b) => (ratios[a] ?? 0) - (ratios[b] ?? 0))
+  const runs: Array<ReadonlyArray<number>> = []
+  for (let begin = 0; begin < order.length;) {
+    let end = begin + 1
+    while (end < order.length && (ratios[order[end] ?? 0] ?? 0) <= (ratios[order[end - 1] ?? 0] ?? 0) * (1 + near))
+      end++
+    if (end - begin > 1) runs.push(order.slice(begin, end).map((at) => rows[at] ?? 0))
+    begin = end
+  }
+  return runs
 }
 
 /** Weights of which rows or columns are multiples of each other, as two layers that together take less work. */

@@ -94,8 +94,8 @@ export const constantOutputs = (r: Reads, inputs: Float64Array | undefined, inpu
     const [first, end] = r.inputsOf(o)
     let sum = 0
     let error = 0
-    for (let i = first; i < end && !Number.isNaN(sum); i++) {
-      if (!r.reads(o, i)) continue
+    const readAfter = channelsRead(r, o)
+    for (let i = readAfter(first); i < end && !Number.isNaN(sum); i = readAfter(i + 1)) {
       const held = inputs?.[i] ?? NaN
       const value = counts === undefined ? held : counts(held)
       if (value === 0) continue
@@ -109,6 +109,24 @@ export const constantOutputs = (r: Reads, inputs: Float64Array | undefined, inpu
     errors[o] = makes === undefined ? error + (error > 0 ? unit * Math.abs(bias) : 0) : 0
   }
   return { values, errors }
+}
+
+/** The first input channel from `i` on that output `o` has a non-zero weight for; past its last one where there is none. */
+const channelsRead = (r: Reads, o: number): ((i: number) => number) => {
+  const { nonZero, words } = r.blocks
+  const [first, end] = r.inputsOf(o)
+  const shift = r.columnOf(o, first) - first
+  const row = r.rowOf(o) * words
+  return (from) => {
+    let i = from
+    while (i < end) {
+      const column = i + shift
+      const rest = (nonZero[row + (column >>> 5)] ?? 0) >>> (column & 31)
+      if (rest !== 0) return i + 31 - Math.clz32(rest & -rest)
+      i += 32 - (column & 31)
+    }
+    return end
+  }
 }
 
 /** Input channels that some output in `wanted` reads. 1 is read. */

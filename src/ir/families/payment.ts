@@ -125,10 +125,20 @@ const owedBy = (r: Reads, { constants, patterns, ...removal }: Removal): Readonl
       if (isOwed && !removal.keepsInput(i)) gone.push(i)
     }
     if (gone.length === 0) continue
-    for (let o = group * r.outputsPerGroup; o < (group + 1) * r.outputsPerGroup; o++) {
+    const start = group * r.outputsPerGroup
+    const { nonZero, words } = r.blocks
+    const columns = Int32Array.from(gone, (i) => r.columnOf(start, i))
+    const marks = new Uint32Array(words)
+    for (const column of columns) marks[column >>> 5] = (marks[column >>> 5] ?? 0) | (1 << (column & 31))
+    for (let o = start; o < start + r.outputsPerGroup; o++) {
       if (!removal.keepsOutput(o) || !removal.isExact(o)) continue
-      const channels = gone.filter((i) => r.reads(o, i))
-      if (channels.length > 0) owed.push({ output: o, channels })
+      const row = r.rowOf(o) * words
+      const bitsOf = (word: number): number => (nonZero[row + word] ?? 0) & (marks[word] ?? 0)
+      if (marks.every((mark, word) => bitsOf(word) >>> 0 === mark)) owed.push({ output: o, channels: gone })
+      else {
+        const channels = gone.filter((_, k) => (bitsOf((columns[k] ?? 0) >>> 5) >>> ((columns[k] ?? 0) & 31)) & 1)
+        if (channels.length > 0) owed.push({ output: o, channels })
+      }
     }
   }
   return owed

@@ -1,12 +1,23 @@
 /** New weights for a contraction: selected, scaled, composed and with constants moved onto a carrier. */
 import * as E from 'fp-ts/lib/Either.js'
 import { isFloat } from '../dtype.ts'
+import { numbersOf } from '../evaluate.ts'
 import { invariant } from '../failure.ts'
 import { fits, growthLimit, type Precision, precisionOf, type Refusal } from '../numerics.ts'
 import type { Contraction } from '../op.ts'
 import { keepBlocks } from '../slices.ts'
 import { editElements } from '../edits.ts'
-import { elementBuffer, elementReader, elements, gather, type Tensor, tensorOf } from '../tensor.ts'
+import {
+  elementBuffer,
+  elementReader,
+  elements,
+  gather,
+  pieces,
+  scannedBytes,
+  type Tensor,
+  tensorOf,
+  type TensorShape,
+} from '../tensor.ts'
 import { sizeOf } from '../type.ts'
 import { type Channels, channelsOf, type Reads } from './contraction.ts'
 import { planGroups } from './groups.ts'
@@ -57,10 +68,14 @@ export const scaleWeight = (weight: Tensor, c: Contraction, factors: Factors): E
   const channels = channelsOf(weight, c)
   const refusal = scalingRefused(weight, c, channels, factors)
   if (refusal !== undefined) return E.left(refusal)
-  const scaled = editBlocks(weight, c, (row, column, values, begin, taps) => {
-    const [o, i] = channelsAt(c, channels, row, column)
-    const factor = (factors.outputs?.[o] ?? 1) * (factors.inputs?.[i] ?? 1)
-    for (let k = begin; k < begin + taps; k++) values[k] = (values[k] ?? NaN) * factor
+  const scaled = editElements(weight, (values, first) => {
+    forEachRow(weight, c, channels, first, values.length, ({ outputs, inputs }, begin, taps) => {
+      let k = begin
+      for (let b = 0; b < outputs.length; b++) {
+        const factor = (factors.outputs?.[outputs[b] ?? 0] ?? 1) * (factors.inputs?.[inputs[b] ?? 0] ?? 1)
+        for (const end = k + taps; k < end; k++) values[k] = (values[k] ?? NaN) * factor
+      }
+    })
   })
   if (!factors.outputs?.includes(0) && !factors.inputs?.includes(0)) keepBlocks(weight, scaled)
   return E.right(scaled)
@@ -77,7 +92,41 @@ export const channelsAt = (
     ? [row, Math.floor(row / outputsPerGroup) * inputsPerGroup + column]
     : [Math.floor(column / inputsPerGroup) * outputsPerGroup + row, column]
 
-const scalingRefused = (weight: Tensor, c: Contraction, channels: Channels, factors: Factors): Refusal | undefined => {
+/**
+ * Why a weight must not be scaled; undefined where it may be. A look at all elements in the order in which they lie answers for most
+ * weights; where it meets anything to be doubted, outputs are looked at one by one, and the first that is refused is told.
+ */
+const scalingRefused = (weight: Tensor, c: Contraction, channels: Channels, factors: Factors): Refusal | undefined =>
+  isPlainlyScaled(weight, c, channels, factors) ? undefined : firstRefused(weight, c, channels, factors)
+
+const isPlainlyScaled = (weight: Tensor, c: Contraction, channels: Channels, factors: Factors): boolean => {
+  const { normal, largest } = precisionOf(weight.dtype)
+  const limit = growthLimit(precisionOf(weight.dtype))
+  const sums = new Float64Array(channels.outputs)
+  let plain = true
+  for (const { first, rows } of pieces(weight, scannedBytes)) {
+    const values = numbersOf(rows)
+    forEachRow(weight, c, channels, first, values.length, ({ outputs, inputs }, begin, taps) => {
+      let k = begin
+      for (let b = 0; b < outputs.length; b++) {
+        const o = outputs[b] ?? 0
+        const factor = (factors.outputs?.[o] ?? 1) * (factors.inputs?.[inputs[b] ?? 0] ?? 1)
+        let sum = sums[o] ?? 0
+        for (const end = k + taps; k < end; k++) {
+          const w = values[k] ?? NaN
+          const size = Math.abs(w * factor)
+          sum += size
+          if (!(size >= normal && size <= largest) && w !== 0) plain = false
+        }
+        sums[o] = sum
+      }
+    })
+    if (!plain) return false
+  }
+  return !factors.outputs?.some((factor, o) => Math.abs(factor) > limit && (sums[o] ?? 0) > 1)
+}
+
+const firstRefused = (weight: Tensor, c: Contraction, channels: Channels, factors: Factors): Refusal | undefined => {
   const precision = precisionOf(weight.dtype)
   const { inputsPerGroup, outputsPerGroup } = channels
   const { taps, start } = layoutOf(weight.shape, c, channels)
@@ -105,6 +154,42 @@ const scalingRefused = (weight: Tensor, c: Contraction, channels: Channels, fact
     if (Math.abs(byOutput) > limit && sum > 1) return `the factor ${byOutput} might overflow before sums cancel`
   }
   return undefined
+}
+
+/** Output and input channels, counted over all groups, of the blocks of one index along axis 0 of a weight. */
+interface RowChannels {
+  readonly outputs: Int32Array
+  readonly inputs: Int32Array
+}
+
+/**
+ * Calls `visit` for the indices along axis 0 of a weight from `first` on, whose elements `length` says, with the channels of their
+ * blocks, the place of their first element among these, and the elements of a block.
+ */
+const forEachRow = (
+  { shape }: TensorShape,
+  c: Contraction,
+  channels: Channels,
+  first: number,
+  length: number,
+  visit: (row: RowChannels, begin: number, taps: number) => void,
+): void => {
+  const taps = sizeOf(shape.slice(2))
+  const second = shape[1] ?? 0
+  const [outputs, inputs] = [new Int32Array(second), new Int32Array(second)]
+  const [ofRow, ofColumn] = c.weightOutputAxis === 0 ? [outputs, inputs] : [inputs, outputs]
+  if (c.groups === 1) ofColumn.forEach((_, b) => (ofColumn[b] = b))
+  const size = second * taps
+  for (let row = first, begin = 0; begin < length; row++, begin += size) {
+    if (c.groups === 1) ofRow.fill(row)
+    else {
+      for (let b = 0; b < second; b++) {
+        const [o, i] = c.weightOutputAxis === 0 ? channelsAt(c, channels, row, b) : channelsAt(c, channels, b, row)
+        ;[outputs[b], inputs[b]] = [o, i]
+      }
+    }
+    visit({ outputs, inputs }, begin, taps)
+  }
 }
 
 /** Calls `visit` with the output row, the input column and the place of each block in some rows of a weight. */
@@ -139,17 +224,17 @@ export const editBlocks = (
 
 /** Σ|W[o, i, ...]| of each output. */
 export const rowSums = (r: Reads): Float64Array => {
-  const { taps, start } = layoutOf(r.weight.shape, r.contraction, r)
-  const at = elementReader(r.weight)
   const out = new Float64Array(r.outputs)
-  for (let o = 0; o < r.outputs; o++) {
-    const [first, end] = r.inputsOf(o)
-    let sum = 0
-    for (let i = first; i < end; i++) {
-      const begin = start(o, i)
-      for (let k = begin; k < begin + taps; k++) sum += Math.abs(at(k))
-    }
-    out[o] = sum
+  for (const { first, rows } of pieces(r.weight, scannedBytes)) {
+    const values = numbersOf(rows)
+    forEachRow(r.weight, r.contraction, r, first, values.length, ({ outputs }, begin, taps) => {
+      let k = begin
+      for (const o of outputs) {
+        let sum = out[o] ?? 0
+        for (const end = k + taps; k < end; k++) sum += Math.abs(values[k] ?? NaN)
+        out[o] = sum
+      }
+    })
   }
   return out
 }

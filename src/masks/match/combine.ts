@@ -9,7 +9,7 @@ import { elementMask, expandMask, type Mask, type Masks, sameMask } from '../mas
 import type { Assignment } from './assignment.ts'
 import type { MaskError } from './error.ts'
 import { isGenerated, isSameName, sameTokens } from './parameter-name.ts'
-import { forEachPair } from './region.ts'
+import { forEachPair, isWhole } from './region.ts'
 import { isCalledAgain, type Slot, slotsByRoot } from './slots.ts'
 import { areTied } from './tied.ts'
 import { resolveWeights } from '../weights.ts'
@@ -28,8 +28,14 @@ const maskOf = (slot: Slot, assignments: ReadonlyArray<Assignment>): E.Either<Ma
   if (first?.layout.kind === 'channels' && slot.layer !== undefined && assignments.length === 1) {
     return E.right(channelMask(slot.layer, first.mask.kept))
   }
+  const size = sizeOf(slot.tensor.shape)
+  const [region] = first?.layout.kind === 'channels' ? [] : (first?.layout.regions ?? [])
+  const isAlone = assignments.length === 1 && first?.layout.regions.length === 1 && first.mask.kept.length === size
+  if (isAlone && region !== undefined && isWhole(region, size)) {
+    return E.right(elementMask(slot.tensor.shape, first.mask.kept))
+  }
   const unset = 2
-  const out = new Uint8Array(sizeOf(slot.tensor.shape)).fill(unset)
+  const out = new Uint8Array(size).fill(unset)
   for (const { mask, layout } of assignments) {
     let clash = false
     const write = (to: number, kept: number): void => {

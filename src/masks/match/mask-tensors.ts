@@ -102,12 +102,17 @@ const decodeMask = (entry: FileEntry, limit: number, expected: string): E.Either
 
 /** A tensor of 0 and 1 as bytes, or the first element that is neither. */
 const bits = (tensor: Dense): E.Either<{ readonly at: number; readonly value: string }, Uint8Array> => {
-  const values = tensor.dtype === 'bool' || tensor.dtype === 'uint8' ? tensor.bytes : elements(tensor)
+  if (tensor.dtype === 'bool' || tensor.dtype === 'uint8') {
+    const { bytes } = tensor
+    for (let i = 0; i < bytes.length; i++) if ((bytes[i] ?? 0) > 1) return E.left({ at: i, value: String(bytes[i]) })
+    return E.right(bytes)
+  }
+  const values = elements(tensor)
   for (let i = 0; i < values.length; i++) {
     const value = Number(values[i])
     if (value !== 0 && value !== 1) return E.left({ at: i, value: String(values[i]) })
   }
-  return E.right(values instanceof Uint8Array ? values : Uint8Array.from(values, Number))
+  return E.right(Uint8Array.from(values, Number))
 }
 
 /** Whether two masks of one shape keep the same. */

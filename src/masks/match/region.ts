@@ -37,6 +37,15 @@ export interface Layout {
   readonly regions: ReadonlyArray<Region>
 }
 
+/** Whether a region is all of two tensors of `size` elements, each of which is at the same place in both. */
+export const isWhole = ({ shape, to, from }: Region, size: number): boolean => {
+  if (to.offset !== 0 || from.offset !== 0 || sizeOf(shape) !== size) return false
+  return shape.every((d, axis) => {
+    const stride = sizeOf(shape.slice(axis + 1))
+    return d === 1 || (to.strides[axis] === stride && from.strides[axis] === stride)
+  })
+}
+
 /** Calls `visit` with the positions of every pair of elements that a region puts together. */
 export const forEachPair = ({ shape, to, from }: Region, visit: (to: number, from: number) => void): void => {
   const size = sizeOf(shape)

@@ -1,5 +1,6 @@
 /** What matching came to, as plain data for reports. */
 import { labelOf } from '../../ir/graph.ts'
+import { onesIn } from '../mask.ts'
 import type { Assignment, Matching, Way } from './assignment.ts'
 import type { LayoutKind } from './region.ts'
 import type { Slot } from './slots.ts'
@@ -39,7 +40,7 @@ export const summariseMatching = ({ assignments, unmasked, notes }: Matching): M
 const summariseAssignment = ({ mask, slot, layout, way }: Assignment): MatchedMask => ({
   mask: mask.label,
   shape: mask.shape,
-  kept: mask.kept.reduce((sum, kept) => sum + kept, 0) / (mask.kept.length === 0 ? 1 : mask.kept.length),
+  kept: onesIn(mask.kept) / (mask.kept.length === 0 ? 1 : mask.kept.length),
   weight: slot.alias,
   weightShape: slot.tensor.shape,
   nodes: nodesOf(slot),
