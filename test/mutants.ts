@@ -1046,6 +1046,27 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: numbers,
   },
   {
+    guard: 'weights whose extremes say nothing are looked at one by one',
+    file: 'src/ir/families/weights.ts',
+    from: 'isPlainlyScaled && !mayOverflow ?',
+    to: '!mayOverflow ?',
+    tests: numbers,
+  },
+  {
+    guard: 'weights that large factors scale are looked at one by one',
+    file: 'src/ir/families/weights.ts',
+    from: 'isPlainlyScaled && !mayOverflow ?',
+    to: 'isPlainlyScaled ?',
+    tests: numbers,
+  },
+  {
+    guard: 'extremes of what was rounded to subnormal numbers are scanned',
+    file: 'src/ir/scan.ts',
+    from: 'return bounds.least >= precisionOf(tensor.dtype).normal ? bounds : undefined',
+    to: 'return bounds',
+    tests: 'test/ir/scan.test.ts',
+  },
+  {
     guard: 'terms grow by a limited factor',
     file: 'src/ir/families/weights.ts',
     from: 'if (Math.abs(byOutput) > limit && sum > 1)',

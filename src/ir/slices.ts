@@ -1,8 +1,8 @@
 /** What the slices of a constant tensor hold. Scans are remembered per tensor. */
 import { digestOf } from './digest.ts'
 import { bitsOf, byteLength, isFloat } from './dtype.ts'
-import { numbersOf } from './evaluate.ts'
-import { elements, gather, isNumeric, materialize, pieces, scannedBytes, type Tensor } from './tensor.ts'
+import { scan } from './scan.ts'
+import { elements, gather, isNumeric, materialize, pieces, type Tensor } from './tensor.ts'
 import { sizeOf } from './type.ts'
 
 const uniforms = new WeakMap<Tensor, { readonly value: number | undefined }>()
@@ -211,9 +211,7 @@ const scanBlocks = (tensor: Tensor, outputAxis: number, inputAxis: number): Bloc
   // Bits of up to 32 rows for each column: rows that are inputs share words.
   const waiting = new Int32Array(outputAxis === 0 ? 0 : columns)
   const { nonZero, words } = result
-  for (const { first, rows } of pieces(tensor, scannedBytes)) {
-    const values = numbersOf(rows)
-    const end = first + (rows.shape[0] ?? 0)
+  for (const { first, end, values } of scan(tensor)) {
     for (let row = first, start = 0; row < end; row++, start += columns * block) {
       if (outputAxis === 0) {
         for (let column = 0, at = start; column < columns; column += 32) {

@@ -162,9 +162,6 @@ const recentBytes = 2 ** 27
 /** Bytes of a tensor that are in memory at once while it is read piece by piece, where its rows are not longer. */
 const pieceBytes = 2 ** 24
 
-/** Bytes of rows that are looked at at once where all of them are. */
-export const scannedBytes = 2 ** 20
-
 /** Bytes of a tensor's elements; 0 for strings, which are never written as raw bytes. */
 export const sizeInBytes = ({ dtype, shape }: TensorShape): number => byteLength(dtype, sizeOf(shape))
 
@@ -273,6 +270,7 @@ const rowsOf = (tensor: Tensor, first: number, end: number): Uint8Array => {
       const { source, indices, dtype } = tensor
       if (!hasWholeRows(source)) return gatherPacked(tensor).bytes.subarray(first * each, end * each)
       const kept = indices[0]?.subarray(first, end)
+      if (kept !== undefined && kept.length > 1 && isSparse(kept)) return scatteredRows(tensor, first, end)
       const low = kept?.reduce((a, b) => Math.min(a, b), Infinity) ?? first
       const high = kept?.reduce((a, b) => Math.max(a, b), -1) ?? end - 1
       if (high < low) return new Uint8Array(0)
@@ -283,6 +281,21 @@ const rowsOf = (tensor: Tensor, first: number, end: number): Uint8Array => {
       return pack(dtype, pick(unpack(dtype, from, sizeOf(shape)), shape, selected, 1))
     }
   }
+}
+
+/** Whether most rows between the first and the last of a selection are left out. */
+const isSparse = (kept: Int32Array): boolean => {
+  const low = kept.reduce((a, b) => Math.min(a, b), Infinity)
+  const high = kept.reduce((a, b) => Math.max(a, b), -1)
+  return high + 1 - low > 4 * kept.length
+}
+
+/** Rows of a selection one by one: those between them are not read, nor made. */
+const scatteredRows = (tensor: Gather, first: number, end: number): Uint8Array => {
+  const each = byteLength(tensor.dtype, sizeOf(tensor.shape.slice(1)))
+  const out = new Uint8Array((end - first) * each)
+  for (let row = first; row < end; row++) out.set(rowsOf(tensor, row, row + 1), (row - first) * each)
+  return out
 }
 
 /** A selection of strings, or of rows that share bytes. */

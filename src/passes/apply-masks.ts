@@ -5,6 +5,7 @@ import { type Failure, failure } from '../ir/failure.ts'
 import { type Graph, withParts } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
 import { edited, editElements } from '../ir/edits.ts'
+import { noteExtremes } from '../ir/scan.ts'
 import { elements, type Held, isNumeric, pieces, type Tensor, tensorOf } from '../ir/tensor.ts'
 import { sameShape, sizeOf } from '../ir/type.ts'
 import { expandMask, intersectMask, type Mask, maskRows, type Masks } from '../masks/mask.ts'
@@ -75,7 +76,9 @@ const multiplyBy = (tensor: Tensor, mask: Mask): Tensor => {
   const width = bitsOf(tensor.dtype) / 8
   for (const { first, rows } of pieces(tensor)) {
     if (hidesAny(rows.bytes, keptIn(rows.bytes, first), width)) {
-      return edited(tensor, (bytes, at) => hide(bytes, keptIn(bytes, at), width), tensor.meta)
+      const masked = edited(tensor, (bytes, at) => hide(bytes, keptIn(bytes, at), width), tensor.meta)
+      noteExtremes(tensor, masked)
+      return masked
     }
   }
   return tensor

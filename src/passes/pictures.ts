@@ -2,8 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Graph } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
-import { numbersOf } from '../ir/evaluate.ts'
-import { pieces, scannedBytes } from '../ir/tensor.ts'
+import { scan } from '../ir/scan.ts'
 import { sizeOf } from '../ir/type.ts'
 import type { Masks } from '../masks/mask.ts'
 import { blockLayout, type Layer, readersOfWeights } from '../masks/weights.ts'
@@ -71,10 +70,8 @@ const pictureOf = (layer: Layer): Picture => {
   const weights = sizeOf(tensor.shape)
   let kept = 0
   let bounds: ReadonlyArray<number> = []
-  for (const piece of weights === 0 ? [] : pieces(tensor, scannedBytes)) {
-    const values = numbersOf(piece.rows)
-    const end = piece.first + (piece.rows.shape[0] ?? 0)
-    for (let row = piece.first, start = 0; row < end; row++, start += across * block) {
+  for (const { first, end, values } of weights === 0 ? [] : scan(tensor)) {
+    for (let row = first, start = 0; row < end; row++, start += across * block) {
       // Of one group all rows have the same.
       if (row === 0 || contraction.groups > 1) bounds = boundsOf(row)
       for (let b = 1; b < bounds.length; b++) {

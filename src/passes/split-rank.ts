@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { bitsOf } from '../ir/dtype.ts'
-import { type Reads, readsOfContraction } from '../ir/families/contraction.ts'
-import { isPlain, layoutOf } from '../ir/families/weights.ts'
+import { type Channels, type Reads, readsOfContraction } from '../ir/families/contraction.ts'
+import { isPlain, layoutOf, scaledFromOf } from '../ir/families/weights.ts'
 import { contextOf, type Graph } from '../ir/graph.ts'
 import { countOf, inputShape, outputShape } from '../ir/links.ts'
 import { makeNode } from '../ir/make-node.ts'
@@ -177,26 +177,32 @@ const compared = 64
 /** How far the ratios of sums over multiples of the same numbers may be apart. */
 const ratioTolerance = 2 ** -7
 
-const findMultiples = (reads: Reads, side: Side): Multiples | undefined => {
-  const { contraction: c, weight } = reads
-  const count = reads[side]
+/**
+ * Rows that may be multiples of each other: those of a run have about the same ratios of sums over a few of their elements. Of a
+ * weight of which all rows were multiplied by numbers they are those of the weight before.
+ */
+const candidatesOf = (reads: Channels & Pick<Reads, 'contraction'>, weight: Tensor, side: Side): Runs => {
+  const origin = scaledFromOf(weight)
+  if (origin?.side === side) return candidatesOf(reads, origin.weight, side)
+  const { contraction: c } = reads
   const precision = precisionOf(weight.dtype)
-  const { taps, start } = layoutOf(weight.shape, c, reads)
-  const length = count === 0 ? 0 : sizeOf(weight.shape) / count
-  if (count < 2 || length === 0 || precision.digits > 24) return undefined
-  const at = elementReader(weight)
-  const element = (i: number, k: number): number => {
-    const [other, tap] = [Math.floor(k / taps), k % taps]
-    return at((side === 'outputs' ? start(i, other) : start(other, i)) + tap)
-  }
+  const count = reads[side]
+  const length = sizeOf(weight.shape) / count
+  const taps = sizeOf(weight.shape.slice(2))
   const step = Math.max(1, Math.floor(length / sampled))
   const looked = Int32Array.from({ length: Math.ceil(length / step) }, (_, s) => s * step)
-  // Of one group, elements are as far apart in all rows.
-  const offsets = looked.map((k) => {
-    const [other, tap] = [Math.floor(k / taps), k % taps]
-    return (side === 'outputs' ? start(0, other) : start(other, 0)) + tap
+  const others = looked.map((k) => Math.floor(k / taps))
+  const [ownAxis, otherAxis] =
+    side === 'outputs' ? [c.weightOutputAxis, c.weightInputAxis] : [c.weightInputAxis, c.weightOutputAxis]
+  // Of whole rows of what lies in memory only those are made that are looked at.
+  const distinct = otherAxis === 0 ? Int32Array.from(new Set(others)) : undefined
+  const at = elementReader(distinct === undefined ? weight : gather(weight, 0, distinct))
+  const stride = taps * (ownAxis === 0 ? (weight.shape[1] ?? 0) : 1)
+  const rowOf = new Map(distinct && Array.from(distinct, (other, row) => [other, row]))
+  const offsets = looked.map((k, s) => {
+    const other = others[s] ?? 0
+    return (otherAxis === 0 ? (rowOf.get(other) ?? 0) * (weight.shape[1] ?? 0) : other) * taps + (k % taps)
   })
-  const stride = side === 'outputs' ? start(1, 0) : start(0, 1)
   /** The sum of a few elements' sizes in row `i`, each weighted by something between 1 and 2. */
   const sumsOf = (turn: number): ((i: number) => number) => {
     const shares = Float64Array.from(looked, (k) => 1 + ((k * turn) % 1))
@@ -207,6 +213,26 @@ const findMultiples = (reads: Reads, side: Side): Multiples | undefined => {
     }
   }
   const [first, second, third] = [sumsOf(0.6180339887498949), sumsOf(0.7548776662466927), sumsOf(0.5698402909980532)]
+  const near = precision.digits < 24 ? ratioTolerance : 2 ** -18
+  const rows = Array.from({ length: count }, (_, i) => i)
+  // Of rows that have one ratio in common by chance few have two.
+  return runsOf(rows, (i) => first(i) / second(i), near).flatMap((run) => runsOf(run, (i) => first(i) / third(i), near))
+}
+
+const findMultiples = (reads: Reads, side: Side): Multiples | undefined => {
+  const { contraction: c, weight } = reads
+  const count = reads[side]
+  const precision = precisionOf(weight.dtype)
+  const { taps, start } = layoutOf(weight.shape, c, reads)
+  const length = count === 0 ? 0 : sizeOf(weight.shape) / count
+  if (count < 2 || length === 0 || precision.digits > 24) return undefined
+  const runs = candidatesOf(reads, weight, side)
+  if (runs.length === 0) return undefined
+  const at = elementReader(weight)
+  const element = (i: number, k: number): number => {
+    const [other, tap] = [Math.floor(k / taps), k % taps]
+    return at((side === 'outputs' ? start(i, other) : start(other, i)) + tap)
+  }
   const sizeAt = (i: number): number => {
     let largest = 0
     for (let k = 0; k < length; k++) largest = Math.max(largest, Math.abs(element(i, k)))
@@ -233,12 +259,6 @@ const findMultiples = (reads: Reads, side: Side): Multiples | undefined => {
   const mayAdd = (largest: number): boolean => side === 'outputs' || largest * growthLimit(precision) >= 1
   const factors = new Float64Array(count).fill(1)
   const base = new Int32Array(count).map((_, i) => i)
-  const near = precision.digits < 24 ? ratioTolerance : 2 ** -18
-  const rows = Array.from({ length: count }, (_, i) => i)
-  // Multiples have the same ratios; of rows that have one in common by chance few have two.
-  const runs = runsOf(rows, (i) => first(i) / second(i), near).flatMap((run) =>
-    runsOf(run, (i) => first(i) / third(i), near),
-  )
   for (const run of runs) {
     // The largest is the base, so that nothing grows.
     const sizes = new Map(run.map((i) => [i, sizeAt(i)]))
@@ -256,12 +276,10 @@ const findMultiples = (reads: Reads, side: Side): Multiples | undefined => {
   return { bases, of: base.map((i) => places.get(i) ?? 0), factors }
 }
 
+type Runs = ReadonlyArray<ReadonlyArray<number>>
+
 /** Runs of two or more rows of which each has about the ratio of the next; rows whose ratio is no finite number are in none. */
-const runsOf = (
-  rows: ReadonlyArray<number>,
-  ratioOf: (row: number) => number,
-  near: number,
-): ReadonlyArray<ReadonlyArray<number>> => {
+const runsOf = (rows: ReadonlyArray<number>, ratioOf: (row: number) => number, near: number): Runs => {
   const ratios = Float64Array.from(rows, ratioOf)
   const order = [...ratios.keys()].filter((at) => Number.isFinite(ratios[at] ?? NaN))
   order.sort((a, b) => (ratios[a] ?? 0) - (ratios[b] ?? 0))

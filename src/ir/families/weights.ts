@@ -1,23 +1,13 @@
 /** New weights for a contraction: selected, scaled, composed and with constants moved onto a carrier. */
 import * as E from 'fp-ts/lib/Either.js'
 import { isFloat } from '../dtype.ts'
-import { numbersOf } from '../evaluate.ts'
 import { invariant } from '../failure.ts'
 import { fits, growthLimit, type Precision, precisionOf, type Refusal } from '../numerics.ts'
 import type { Contraction } from '../op.ts'
+import { type Extremes, extremesOf, noteExtremes, scan } from '../scan.ts'
 import { keepBlocks } from '../slices.ts'
 import { editElements } from '../edits.ts'
-import {
-  elementBuffer,
-  elementReader,
-  elements,
-  gather,
-  pieces,
-  scannedBytes,
-  type Tensor,
-  tensorOf,
-  type TensorShape,
-} from '../tensor.ts'
+import { elementBuffer, elementReader, elements, gather, type Tensor, tensorOf, type TensorShape } from '../tensor.ts'
 import { sizeOf } from '../type.ts'
 import { type Channels, channelsOf, type Reads } from './contraction.ts'
 import { planGroups } from './groups.ts'
@@ -78,8 +68,22 @@ export const scaleWeight = (weight: Tensor, c: Contraction, factors: Factors): E
     })
   })
   if (!factors.outputs?.includes(0) && !factors.inputs?.includes(0)) keepBlocks(weight, scaled)
+  noteExtremes(weight, scaled, extremesOfFactors(factors))
+  if (factors.inputs === undefined) scaledFrom.set(scaled, { weight, side: 'outputs' })
+  else if (factors.outputs === undefined) scaledFrom.set(scaled, { weight, side: 'inputs' })
   return E.right(scaled)
 }
+
+/** A weight whose outputs, or inputs, were each multiplied by a number, which made another weight. */
+export interface ScaledFrom {
+  readonly weight: Tensor
+  readonly side: 'outputs' | 'inputs'
+}
+
+const scaledFrom = new WeakMap<Tensor, ScaledFrom>()
+
+/** What {@link scaleWeight} has made a weight of, where it scaled one side only. */
+export const scaledFromOf = (weight: Tensor): ScaledFrom | undefined => scaledFrom.get(weight)
 
 /** The output and the input, counted over all groups, of a row and a column of the weight. */
 export const channelsAt = (
@@ -93,37 +97,29 @@ export const channelsAt = (
     : [Math.floor(column / inputsPerGroup) * outputsPerGroup + row, column]
 
 /**
- * Why a weight must not be scaled; undefined where it may be. A look at all elements in the order in which they lie answers for most
- * weights; where it meets anything to be doubted, outputs are looked at one by one, and the first that is refused is told.
+ * Why a weight must not be scaled; undefined where it may be. For most weights their extremes answer; where they do not, outputs are
+ * looked at one by one, and the first that is refused is told.
  */
-const scalingRefused = (weight: Tensor, c: Contraction, channels: Channels, factors: Factors): Refusal | undefined =>
-  isPlainlyScaled(weight, c, channels, factors) ? undefined : firstRefused(weight, c, channels, factors)
+const scalingRefused = (weight: Tensor, c: Contraction, channels: Channels, factors: Factors): Refusal | undefined => {
+  const precision = precisionOf(weight.dtype)
+  const [{ least, largest }, by] = [extremesOf(weight), extremesOfFactors(factors)]
+  // More than what rounding, of the bounds as well, may take.
+  const slack = 1 + 2 ** -6
+  const isPlainlyScaled =
+    least * by.least >= precision.normal * slack && largest * by.largest * slack <= precision.largest
+  const mayOverflow = factors.outputs?.some((factor) => Math.abs(factor) > growthLimit(precision)) === true
+  return isPlainlyScaled && !mayOverflow ? undefined : firstRefused(weight, c, channels, factors)
+}
 
-const isPlainlyScaled = (weight: Tensor, c: Contraction, channels: Channels, factors: Factors): boolean => {
-  const { normal, largest } = precisionOf(weight.dtype)
-  const limit = growthLimit(precisionOf(weight.dtype))
-  const sums = new Float64Array(channels.outputs)
-  let plain = true
-  for (const { first, rows } of pieces(weight, scannedBytes)) {
-    const values = numbersOf(rows)
-    forEachRow(weight, c, channels, first, values.length, ({ outputs, inputs }, begin, taps) => {
-      let k = begin
-      for (let b = 0; b < outputs.length; b++) {
-        const o = outputs[b] ?? 0
-        const factor = (factors.outputs?.[o] ?? 1) * (factors.inputs?.[inputs[b] ?? 0] ?? 1)
-        let sum = sums[o] ?? 0
-        for (const end = k + taps; k < end; k++) {
-          const w = values[k] ?? NaN
-          const size = Math.abs(w * factor)
-          sum += size
-          if (!(size >= normal && size <= largest) && w !== 0) plain = false
-        }
-        sums[o] = sum
-      }
-    })
-    if (!plain) return false
+/** Of the products of a factor of an output and one of an input. */
+const extremesOfFactors = ({ outputs, inputs }: Factors): Extremes => {
+  const of = (factors: Float64Array | undefined): Extremes => {
+    const sizes = (factors ?? Float64Array.of(1)).map(Math.abs)
+    const least = sizes.reduce((low, size) => (size === 0 ? low : Math.min(low, size)), Infinity)
+    return { least, largest: sizes.reduce((high, size) => Math.max(high, size), 0) }
   }
-  return !factors.outputs?.some((factor, o) => Math.abs(factor) > limit && (sums[o] ?? 0) > 1)
+  const [a, b] = [of(outputs), of(inputs)]
+  return { least: a.least * b.least, largest: a.largest * b.largest }
 }
 
 const firstRefused = (weight: Tensor, c: Contraction, channels: Channels, factors: Factors): Refusal | undefined => {
@@ -225,8 +221,7 @@ export const editBlocks = (
 /** Σ|W[o, i, ...]| of each output. */
 export const rowSums = (r: Reads): Float64Array => {
   const out = new Float64Array(r.outputs)
-  for (const { first, rows } of pieces(r.weight, scannedBytes)) {
-    const values = numbersOf(rows)
+  for (const { first, values } of scan(r.weight)) {
     forEachRow(r.weight, r.contraction, r, first, values.length, ({ outputs }, begin, taps) => {
       let k = begin
       for (const o of outputs) {
