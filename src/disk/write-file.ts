@@ -24,21 +24,33 @@ export const giveUp = async (chunks: Chunks, signal: AbortSignal | undefined): P
   return undefined
 }
 
-/** Writes a new file, which must not exist, and forces it to disk. Throws errors of the system, and where it is aborted. */
+/**
+ * Writes a new file, which must not exist, and forces it to disk. Each chunk is written while the next one is made, so that none may
+ * be written to afterwards. Throws errors of the system, and where it is aborted.
+ */
 export const createFile = async (path: string, chunks: Chunks, { fileSystem, signal }: Writing): Promise<void> => {
   const file = await (fileSystem ?? nodeFileSystem).create(path)
+  const write = async (chunk: Uint8Array): Promise<void> => {
+    let rest = chunk
+    while (rest.byteLength > 0) {
+      signal?.throwIfAborted()
+      const written = await file.write(rest.subarray(0, pieceBytes))
+      if (written <= 0) throw Object.assign(new Error(`nothing more could be written to ${path}`), { code: 'EIO' })
+      rest = rest.subarray(written)
+    }
+  }
+  let writing = Promise.resolve()
   try {
     for await (const chunk of chunks) {
-      let rest = chunk
-      while (rest.byteLength > 0) {
-        signal?.throwIfAborted()
-        const written = await file.write(rest.subarray(0, pieceBytes))
-        if (written <= 0) throw Object.assign(new Error(`nothing more could be written to ${path}`), { code: 'EIO' })
-        rest = rest.subarray(written)
-      }
+      await writing
+      writing = write(chunk)
+      // Whoever waits for it is told; it may fail before.
+      writing.catch(() => undefined)
     }
+    await writing
     await file.sync()
   } finally {
+    await writing.catch(() => undefined)
     await file.close()
   }
   signal?.throwIfAborted()

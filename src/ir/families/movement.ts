@@ -67,6 +67,26 @@ const copyRow = <T extends Uint8Array | Uint32Array>(
   }
 }
 
+/** Rows and columns that are transposed at once: those of both sides stay in the cache. */
+const tile = 32
+
+/** `to[t + r · columns + c] = from[f + r + c · step]`, tile by tile. */
+const copyTransposed = (
+  [to, t]: readonly [Uint32Array, number],
+  [from, f]: readonly [Uint32Array, number],
+  [rows, columns, step]: readonly [number, number, number],
+): void => {
+  for (let top = 0; top < rows; top += tile) {
+    const bottom = Math.min(rows, top + tile)
+    for (let left = 0; left < columns; left += tile) {
+      const right = Math.min(columns, left + tile)
+      for (let r = top; r < bottom; r++) {
+        for (let c = left; c < right; c++) to[t + r * columns + c] = from[f + r + c * step] ?? 0
+      }
+    }
+  }
+}
+
 /**
  * The elements at places `start + Σ index · stride` of `x`, under `shape`. Undefined for strings and types under 8 bits.
  */
@@ -79,14 +99,17 @@ export const strided = (
   const width = bitsOf(x.dtype) / 8
   if (x.strings || width < 1) return undefined
   const out = new Uint8Array(sizeOf(shape) * width)
-  const words = width === 4 && x.bytes.byteOffset % 4 === 0
-  const from32 = words ? new Uint32Array(x.bytes.buffer, x.bytes.byteOffset, x.bytes.byteLength / 4) : undefined
-  const to32 = words ? new Uint32Array(out.buffer) : new Uint32Array()
   const [count, step] = [shape.at(-1) ?? 1, strides.at(-1) ?? 0]
-  forEachIndex(shape.slice(0, -1), (index, row) => {
+  const [rows, isTransposed] = [shape.at(-2) ?? 1, strides.at(-2) === 1 && step !== 1]
+  const aligned = width !== 4 || x.bytes.byteOffset % 4 === 0 ? x.bytes : x.bytes.slice()
+  const words = width === 4 ? new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4) : undefined
+  const to = width === 4 ? new Uint32Array(out.buffer) : new Uint32Array()
+  const isTiled = words !== undefined && isTransposed
+  forEachIndex(shape.slice(0, isTiled ? -2 : -1), (index, row) => {
     let at = start
     for (let a = 0; a < index.length; a++) at += (index[a] ?? 0) * (strides[a] ?? 0)
-    if (from32) copyRow([to32, row * count], [from32, at], [count, step, 1])
+    if (isTiled) copyTransposed([to, row * rows * count], [words, at], [rows, count, step])
+    else if (words) copyRow([to, row * count], [words, at], [count, step, 1])
     else copyRow([out, row * count], [x.bytes, at], [count, step, width])
   })
   return dense(x.dtype, shape, out)

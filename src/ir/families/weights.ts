@@ -218,13 +218,25 @@ export const editBlocks = (
     })
   })
 
-/** Σ|W[o, i, ...]| of each output. */
+const sums = new WeakMap<Tensor, Map<string, Float64Array>>()
+
+/** Σ|W[o, i, ...]| of each output. Remembered; not to be written to. */
 export const rowSums = (r: Reads): Float64Array => {
+  const { weightOutputAxis, groups, grouped } = r.contraction
+  const known = sums.get(r.weight) ?? new Map<string, Float64Array>()
+  sums.set(r.weight, known)
+  const key = [weightOutputAxis, groups, grouped].join(' ')
+  const found = known.get(key) ?? sumRows(r)
+  known.set(key, found)
+  return found
+}
+
+const sumRows = (r: Reads): Float64Array => {
   const out = new Float64Array(r.outputs)
   for (const { first, values } of scan(r.weight)) {
     forEachRow(r.weight, r.contraction, r, first, values.length, ({ outputs }, begin, taps) => {
-      let k = begin
-      for (const o of outputs) {
+      for (let b = 0, k = begin; b < outputs.length; b++) {
+        const o = outputs[b] ?? 0
         let sum = out[o] ?? 0
         for (const end = k + taps; k < end; k++) sum += Math.abs(values[k] ?? NaN)
         out[o] = sum
