@@ -16,11 +16,18 @@ export const uniformValue = (tensor: Tensor): number | undefined => {
   return value
 }
 
+/** Bytes that are compared at once. */
+const uniformBytes = 2 ** 16
+
 const findUniform = (tensor: Tensor): number | undefined => {
   if (!isNumeric(tensor.dtype) || sizeOf(tensor.shape) === 0) return undefined
-  const values = elements(tensor)
-  const [first] = values
-  for (const x of values) if (x !== first) return undefined
+  let first: number | bigint | undefined
+  // Most tensors show by their first rows that they are not.
+  for (const { rows } of pieces(tensor, uniformBytes)) {
+    const values = elements(rows)
+    first ??= values[0]
+    for (const x of values) if (x !== first) return undefined
+  }
   const value = Number(first)
   return typeof first === 'bigint' && !Number.isSafeInteger(value) ? undefined : value
 }

@@ -157,7 +157,7 @@ export const keptCount = (mask: Mask): number => {
 /** How many of some bytes, each 0 or 1, are 1. */
 export const onesIn = (bytes: Uint8Array): number => {
   let count = 0
-  for (const one of bytes) count += one
+  for (let i = 0; i < bytes.length; i++) count += bytes[i] ?? 0
   return count
 }
 
