@@ -11,7 +11,7 @@ import { benchBound, boundMasks, type BoundOptions } from './bound.ts'
 import { benchBudgets, type BudgetsOptions } from './budgets.ts'
 import { benchComparison, type ComparisonOptions } from './comparison.ts'
 import { methodNames } from './comparison-runs.ts'
-import { benchCompile } from './compile.ts'
+import { benchCompile, compiledModels } from './compile.ts'
 import { benchFullSize, fullSizeNames, type FullSizeOptions, whyNotFullSize } from './full-size.ts'
 import { benchGpu, type GpuOptions, precisions, scopes, whyNotGpu } from './gpu.ts'
 import { watchMachine } from './machine.ts'
@@ -49,12 +49,13 @@ const program = new Command('bench').description('Benchmarks of chasec.')
 
 program
   .command('compile')
-  .description('time and memory of reading, compiling and writing, beside npm onnxsim')
-  .option('--model <name>', 'a graph of test/models', 'resnet50')
+  .description('time and memory of the command line, beside tools that simplify the same models')
+  .option('--models <names...>', 'graphs of test/models; four of them unless told otherwise')
   .option('--repeats <count>', 'runs of each, each in a fresh process', count, 7)
   .option('--out <file>', 'write the result as JSON')
-  .action(({ model, repeats, out }: { model: string; repeats: number; out?: string }) =>
-    finish(benchCompile(model, repeats), watchMachine(), out),
+  .action(
+    ({ models = compiledModels, repeats, out }: { models?: ReadonlyArray<string>; repeats: number; out?: string }) =>
+      finish(benchCompile(models, repeats), watchMachine(), out),
   )
 
 program

@@ -7,7 +7,7 @@ import { basename, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 
 const runFile = promisify(execFile)
-const python = process.env['PYTHON'] ?? 'python3'
+export const python = process.env['PYTHON'] ?? 'python3'
 
 export interface Exporter {
   /** Makes `NAME.json` and files beside it: `python SCRIPT FOLDER NAME`. */
