@@ -71,6 +71,9 @@ const classes = new WeakMap<Tensor, Map<number, Int32Array | undefined>>()
 /** Elements of a slice that are looked at to see whether it may be equal to another one. */
 const sampled = 16
 
+/** Bytes that are looked at at once. */
+const lookedBytes = 2 ** 20
+
 /** Bytes of slices that are compared at once. */
 const comparedBytes = 2 ** 24
 
@@ -98,8 +101,15 @@ const findClasses = (tensor: Tensor, axis: number): Int32Array | undefined => {
   let isEqual = false
   const each = (byteLength(tensor.dtype, 1) * sizeOf(tensor.shape)) / size
   const step = Math.max(1, Math.floor(comparedBytes / each))
-  for (const bucket of buckets.values()) {
-    if (bucket.length < 2) continue
+  let zeros: Uint8Array | undefined
+  for (const found of buckets.values()) {
+    if (found.length < 2) continue
+    // More than are compared at once are mostly those that a mask leaves zero, which need not be gathered.
+    if (found.length > step) zeros ??= zeroSlices(tensor, axis)
+    const [zero = 0, ...others] = found.filter((i) => zeros?.[i] === 1)
+    for (const i of others) firsts[i] = zero
+    isEqual ||= others.length > 0
+    const bucket = found.filter((i) => zeros?.[i] !== 1)
     const known = new Map<string, number>()
     for (let at = 0; at < bucket.length; at += step) {
       const members = bucket.slice(at, at + step)
@@ -124,6 +134,26 @@ const findClasses = (tensor: Tensor, axis: number): Int32Array | undefined => {
   return isEqual ? firsts : undefined
 }
 
+/** 1 for each slice of which all bytes are zero. */
+const zeroSlices = (tensor: Tensor, axis: number): Uint8Array => {
+  const zero = new Uint8Array(tensor.shape[axis] ?? 0).fill(1)
+  const block = byteLength(tensor.dtype, sizeOf(tensor.shape.slice(axis + 1)))
+  let i = 0
+  for (const { rows } of pieces(tensor, lookedBytes)) {
+    const { bytes } = rows
+    for (let start = 0; start < bytes.byteLength; start += block) {
+      if (zero[i] === 1 && !isZero(bytes, start, block)) zero[i] = 0
+      i = i + 1 === zero.length ? 0 : i + 1
+    }
+  }
+  return zero
+}
+
+const isZero = (bytes: Uint8Array, start: number, count: number): boolean => {
+  for (let k = start; k < start + count; k++) if (bytes[k] !== 0) return false
+  return true
+}
+
 /** A hash of a few elements of each slice, the same ones of all. */
 const sampleHashes = (tensor: Tensor, axis: number): Int32Array => {
   const size = tensor.shape[axis] ?? 0
@@ -131,13 +161,18 @@ const sampleHashes = (tensor: Tensor, axis: number): Int32Array => {
   const count = sizeOf(tensor.shape) / size
   const places = new Set<number>()
   for (let k = 0; k < Math.min(sampled, count); k++) places.add(Math.floor((k * count) / Math.min(sampled, count)))
+  // Of columns only the rows are read, or made, in which elements are looked at.
+  const outers = new Set(Array.from(places, (place) => Math.floor(place / inner)))
+  const isPart = axis === 1 && 4 * outers.size <= (tensor.shape[0] ?? 0)
+  const part = isPart ? gather(tensor, 0, Int32Array.from(outers)) : tensor
+  const rowOf = new Map(Array.from(outers, (outer, row) => [outer, isPart ? row : outer]))
   const [hashes, width] = [new Int32Array(size), byteLength(tensor.dtype, 1)]
   const perRow = sizeOf(tensor.shape.slice(1))
-  for (const { first, rows } of pieces(tensor)) {
+  for (const { first, rows } of pieces(part, lookedBytes)) {
     const start = first * perRow
     const end = start + perRow * (rows.shape[0] ?? 1)
     for (const place of places) {
-      const [outer, rest] = [Math.floor(place / inner), place % inner]
+      const [outer, rest] = [rowOf.get(Math.floor(place / inner)) ?? 0, place % inner]
       for (let i = 0; i < size; i++) {
         const at = (outer * size + i) * inner + rest
         if (at < start || at >= end) continue
