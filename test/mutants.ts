@@ -43,6 +43,10 @@ const cuts = 'test/passes/cuts.test.ts'
 
 const carried = 'test/passes/narrow-carried-state.test.ts'
 
+const singleWeights = 'test/passes/prune-weights.test.ts'
+const refinement = 'test/masks/refine.test.ts'
+const calibration = 'test/package/calibrate.test.ts'
+
 const mutants: ReadonlyArray<Mutant> = [
   {
     guard: 'times count an open size as often as multiply-accumulates and moved elements do',
@@ -1968,6 +1972,83 @@ const mutants: ReadonlyArray<Mutant> = [
     from: 'users.length > 0 && users.every((user) => readers.has(user))',
     to: 'users.length > 0',
     tests: streams,
+  },
+  {
+    guard: "what nodes read in different ways is no layer's weight alone",
+    file: 'src/masks/weights.ts',
+    from: '    for (const name of others) out.add(rootOf.get(name) ?? name)',
+    to: '',
+    tests: singleWeights,
+  },
+  {
+    guard: 'a weight that layers read the other way round has no rows',
+    file: 'src/masks/weights.ts',
+    from: '    if (!isSame) out.add(weight)',
+    to: '',
+    tests: calibration,
+  },
+  {
+    guard: 'statistics of a weight that is read in different ways are none',
+    file: 'src/passes/observe-activations.ts',
+    from: 'uneven.has(weight)',
+    to: 'false',
+    tests: calibration,
+  },
+  {
+    guard: 'statistics of integers take their zero point',
+    file: 'src/passes/observe-activations.ts',
+    from: 'return Number.isNaN(zero) ? undefined : zero',
+    to: 'return Number.isNaN(zero) ? 0 : zero',
+    tests: calibration,
+  },
+  {
+    guard: 'statistics are asked of no operator set in which nothing broadcasts',
+    file: 'src/passes/observe-activations.ts',
+    from: 'opset < oldest',
+    to: 'false',
+    tests: calibration,
+  },
+  {
+    guard: 'layers of one channel an output lose no single weights',
+    file: 'src/passes/prune-weights.ts',
+    from: 'c.groups > 1 && inputsPerGroup === 1',
+    to: 'false',
+    tests: singleWeights,
+  },
+  {
+    guard: 'a pattern divides the input channels of a layer',
+    file: 'src/passes/prune-weights.ts',
+    from: "amount.tag === 'pattern' && inputsPerGroup % amount.of !== 0",
+    to: 'false',
+    tests: singleWeights,
+  },
+  {
+    guard: 'weights under a given mask stay gone',
+    file: 'src/passes/prune-weights.ts',
+    from: 'given[at] === 0 ? untouchable : ',
+    to: '',
+    tests: singleWeights,
+  },
+  {
+    guard: 'no row is off the other way after exchanges in groups',
+    file: 'src/masks/refine.ts',
+    from: 'if (groups !== undefined && Math.sign(next) !== sign) break',
+    to: '',
+    tests: refinement,
+  },
+  {
+    guard: 'what comes back lowers the error of a row',
+    file: 'src/masks/refine.ts',
+    from: 'kept[back] !== 0 || share(back) > 0 !== error > 0',
+    to: 'kept[back] !== 0',
+    tests: refinement,
+  },
+  {
+    guard: 'a channel that only its score makes worth nothing is not gone',
+    file: 'src/passes/prune.ts',
+    from: "const alive = isAlone ? means : meansOf(weighed.right, 'producers')",
+    to: 'const alive = means',
+    tests: 'test/passes/prune.test.ts',
   },
 ]
 

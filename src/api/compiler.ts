@@ -30,6 +30,7 @@ export {
 export { axisMask, elementMask, expandMask, intersectMasks, type Mask, type Masks, noMasks } from '../masks/mask.ts'
 export { zerosOf } from '../masks/zeros.ts'
 export type { ChannelScore } from '../masks/scores.ts'
+export { type ChannelStatistics, decodeStatistics, encodeStatistics, type Statistics } from '../masks/statistics.ts'
 export { decodeSafetensors, encodeSafetensors, type TensorFile } from '../masks/safetensors.ts'
 
 export { compile } from '../package/compile.ts'
@@ -53,7 +54,8 @@ export { applyMasks } from '../passes/apply-masks.ts'
 export { inspect, type Inspection, type LayerFacts } from '../passes/inspect.ts'
 export { observers, type Observer, type Pass, type PassError, stopAfter } from '../passes/pass.ts'
 export { picturesOf, type Picture, type Pictures } from '../passes/pictures.ts'
-export { type Pruned, pruneChannels, type PruneOptions } from '../passes/prune.ts'
+export { type Pruned, pruneChannels, type PruneOptions, type PruneScore } from '../passes/prune.ts'
+export { type PrunedWeights, pruneWeights, type PruneWeightsOptions } from '../passes/prune-weights.ts'
 export { type Budget, type Budgeted, type BudgetOptions, pruneToBudget } from '../package/budget.ts'
 
 export { lower, type Lowered, type LowerOptions } from '../export/lower.ts'

@@ -19,6 +19,7 @@ export { type Package, type PackageOptions, writePackage } from '../package/writ
 export { verify, type Difference, type VerifyOptions } from '../run/verify.ts'
 export { verifyCompiled } from '../package/verify-compiled.ts'
 export { measureFloat16 } from '../package/measure-float16.ts'
+export { calibrate, type CalibrateOptions, type Calibration, type CalibrationSource } from '../package/calibrate.ts'
 export { classify, type Classified, disagreements } from '../package/classify.ts'
 export { measure, type Measurement, type MeasureOptions } from '../run/measure.ts'
 export { type ProviderReport, providers } from '../run/providers.ts'

@@ -72,6 +72,18 @@ export const pruneChannels = fromEither(api.pruneChannels)
  */
 export const pruneToBudget = fromEither(api.pruneToBudget)
 
+/**
+ * Masks the single weights that are worth least (lossy): `sparsity`, a fraction, or a `pattern` like `2:4`. Rejects scores by activations
+ * without statistics.
+ */
+export const pruneWeights = fromEither(api.pruneWeights)
+
+/** What the layers of a graph read on a calibration set, by input channel: the path of a set, or inputs themselves. */
+export const calibrate = fromTask(api.calibrate)
+
+/** The statistics that `encodeStatistics` wrote. */
+export const decodeStatistics = fromEither(api.decodeStatistics)
+
 /** A graph as the bytes of an ONNX model, and of its weights where these go into a file of their own. */
 export const lower = fromEither(api.lower)
 
@@ -149,6 +161,7 @@ export {
   elementMask,
   encodeMasks,
   encodeSafetensors,
+  encodeStatistics,
   expandMask,
   float32View,
   historyLines,

@@ -32,3 +32,28 @@ export const kthSmallest = (values: Float64Array, k: number): number => {
   }
   return candidates[0] ?? 0
 }
+
+/**
+ * The same of numbers of 0 or more that `visit` hands out as often as it is asked, always the same ones, so that none of them is kept: a
+ * digit of 16 bits for each time.
+ */
+export const kthSmallestOf = (visit: (take: (value: number) => void) => void, k: number): number => {
+  const scratch = new DataView(new ArrayBuffer(8))
+  const found = new Uint16Array(4)
+  let rank = k
+  for (let digit = 0; digit < 4; digit++) {
+    const counts = new Float64Array(digits)
+    visit((value) => {
+      scratch.setFloat64(0, value)
+      for (let d = 0; d < digit; d++) if (scratch.getUint16(2 * d) !== found[d]) return
+      const key = scratch.getUint16(2 * digit)
+      counts[key] = (counts[key] ?? 0) + 1
+    })
+    let bucket = 0
+    while (bucket < digits && rank >= (counts[bucket] ?? 0)) rank -= counts[bucket++] ?? 0
+    invariant(bucket < digits, `the smallest but ${k} of fewer numbers`)
+    found[digit] = bucket
+  }
+  found.forEach((bits, d) => scratch.setUint16(2 * d, bits))
+  return scratch.getFloat64(0)
+}

@@ -3,12 +3,13 @@ import { memoized, producersOf, usersOf } from '../ir/analysis.ts'
 import type { DType } from '../ir/dtype.ts'
 import { type Channels, channelsOf } from '../ir/families/contraction.ts'
 import { isQuantized } from '../ir/families/quantization.ts'
-import { contextOf, type Graph, withParts } from '../ir/graph.ts'
+import { contextOf, type Graph, readsOf, withParts } from '../ir/graph.ts'
 import type { Contraction, Holding, IntegerOperand, Node, NodeContext, ValueId } from '../ir/op.ts'
 import { opOf } from '../ir/registry.ts'
 import { uniformValue } from '../ir/slices.ts'
 import { type Held, type Tensor, tensorOf } from '../ir/tensor.ts'
 import { sizeOf, type ValueType } from '../ir/type.ts'
+import { intersectMask, type Mask, type Masks } from './mask.ts'
 
 /** A graph whose layers read their weights directly, and what every name of a weight stands for. */
 export interface ResolvedWeights {
@@ -76,6 +77,18 @@ const constantOf = (graph: Graph, node: Node): Tensor | undefined => {
   return opOf(node).evaluate?.(contextOf(graph, node), [])?.[0]
 }
 
+/** Masks by the constants that their names stand for: what all of them keep. */
+export const masksByRoot = (graph: Graph, masks: Masks): ReadonlyMap<ValueId, Mask> => {
+  const { rootOf } = resolveWeights(graph)
+  const out = new Map<ValueId, Mask>()
+  for (const [name, mask] of masks) {
+    const root = rootOf.get(name) ?? name
+    const known = out.get(root)
+    out.set(root, known === undefined ? mask : intersectMask(known, mask))
+  }
+  return out
+}
+
 /** A layer: a node that sums over channels with a constant weight. */
 export interface Layer extends Channels {
   readonly node: Node
@@ -106,6 +119,33 @@ export const readersOfWeights = memoized((graph): ReadonlyMap<ValueId, ReadonlyA
     const readers = out.get(layer.weight)
     if (readers) readers.push(layer)
     else out.set(layer.weight, [layer])
+  }
+  return out
+})
+
+/** The weights that not all nodes which read them take for the same channels, or that are no weight for one of them. */
+export const unevenlyRead = memoized((original): ReadonlySet<ValueId> => {
+  const { graph, rootOf } = resolveWeights(original)
+  const out = new Set<ValueId>()
+  for (const { name } of graph.outputs) out.add(rootOf.get(name) ?? name)
+  const layers = new Map(layersOf(original).map((layer) => [layer.node, layer]))
+  for (const node of graph.nodes) {
+    // What only gives a constant another name is looked at where that is read.
+    if (node.outputs.some((output) => rootOf.has(output))) continue
+    const layer = layers.get(node)
+    const own = layer === undefined ? -1 : node.inputs.indexOf(layer.weight)
+    const others = readsOf({ ...node, inputs: node.inputs.filter((_, port) => port !== own) })
+    for (const name of others) out.add(rootOf.get(name) ?? name)
+  }
+  for (const [weight, [first, ...more]] of readersOfWeights(original)) {
+    const isSame = more.every(
+      ({ contraction: c, inputs, outputs }) =>
+        inputs === first?.inputs &&
+        outputs === first.outputs &&
+        c.groups === first.contraction.groups &&
+        c.weightInputAxis === first.contraction.weightInputAxis,
+    )
+    if (!isSame) out.add(weight)
   }
   return out
 })
@@ -228,5 +268,37 @@ export const blockLayout = (layer: Layer): BlockLayout => {
     block: kernel.reduce((n, d) => n * d, 1),
     outputOf,
     inputOf,
+  }
+}
+
+/** The weights of each output channel in a row: by input channel, then along the kernel. */
+export interface WeightRows {
+  readonly rows: number
+  /** Weights in a row. */
+  readonly length: number
+  /** Weights in a row for one input channel, next to each other. */
+  readonly kernel: number
+  /** Where a weight of a row lies in the tensor. */
+  readonly indexOf: (row: number, place: number) => number
+  /** The input channel that the weights of a row are multiplied with from place `kernel · i` on, for i = 0. The next follow. */
+  readonly firstInput: (row: number) => number
+}
+
+export const weightRows = ({ contraction: c, tensor, outputs, inputsPerGroup, outputsPerGroup }: Layer): WeightRows => {
+  const kernel = sizeOf(tensor.shape.slice(2))
+  const columns = tensor.shape[1] ?? 0
+  const isTransposed = c.weightOutputAxis === 1
+  const firstInput = (row: number): number => Math.floor(row / outputsPerGroup) * inputsPerGroup
+  return {
+    rows: outputs,
+    length: inputsPerGroup * kernel,
+    kernel,
+    firstInput,
+    indexOf: (row, place) => {
+      const input = Math.floor(place / kernel)
+      const o = c.grouped === 'output' ? row % outputsPerGroup : row
+      const i = c.grouped === 'output' ? firstInput(row) + input : input
+      return (isTransposed ? i * columns + o : o * columns + i) * kernel + (place - input * kernel)
+    },
   }
 }

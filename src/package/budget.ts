@@ -72,11 +72,11 @@ const close = 0.005
 export const pruneToBudget = (graph: Graph, masks: Masks, given: BudgetOptions): E.Either<Failure, Budgeted> => {
   const goal = goalOf(given)
   if (E.isLeft(goal)) return goal
-  const { score = 'umm', scope = 'block', floor = 0.2, seed = 1, target = 'cpu', costs } = given
+  const { score = 'umm', scope = 'block', floor = 0.2, seed = 1, target = 'cpu', costs, statistics } = given
   const multiple = given.multiple ?? fastMultiple(target, costs)
   const options = { target, ...(costs === undefined ? {} : { costs }) }
   return pipe(
-    rankChannels(graph, masks, { score, scope, seed }),
+    rankChannels(graph, masks, { score, scope, seed, ...(statistics && { statistics }) }),
     E.chain((ranking) => search(trial(graph, ranking, { floor, multiple }, options), goal.right)),
   )
 }

@@ -4,17 +4,19 @@
  * a bias or a normalisation shift leaves a constant in a channel that nothing reads any more.
  */
 import * as E from 'fp-ts/lib/Either.js'
-import { type Failure, failure } from '../ir/failure.ts'
+import { type Failure, failure, invariant } from '../ir/failure.ts'
 import { type Graph, labelOf } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
 import { type Choice, wrongOption } from '../ir/options.ts'
 import type { Tensor } from '../ir/tensor.ts'
+import { type ActivationScore, activationScores, scoreInputs, scoreOutputs } from '../masks/activation-scores.ts'
 import { channelMask, inputMask } from '../masks/channel-mask.ts'
 import { intersectMask, type Mask, type Masks } from '../masks/mask.ts'
 import { drawsFrom, seededRandom } from '../ir/random.ts'
 import { type ChannelScore, channelScores, scoreChannels } from '../masks/scores.ts'
 import { type Group, inMultiples, selectChannels } from '../masks/select.ts'
-import { type Layer, layersOf, resolveWeights } from '../masks/weights.ts'
+import { type Statistics, statisticsOf } from '../masks/statistics.ts'
+import { type Layer, layersOf, masksByRoot, resolveWeights } from '../masks/weights.ts'
 import { applyMasks } from './apply-masks.ts'
 import { bundlesOf } from './channel-elimination/mixing.ts'
 import { axesOf, viewsOf } from './channel-elimination/views.ts'
@@ -23,11 +25,16 @@ import { type Classes, relate, tied } from './channel-elimination/relate.ts'
 import { runPipeline } from './pass.ts'
 import { cleanUp } from './pipeline.ts'
 
+/** What channels can be ranked by: their weights, these and activations, or chance. */
+export type PruneScore = ChannelScore | ActivationScore | 'random'
+
 export interface PruneOptions {
   /** Fraction of the prunable channels that shall be gone in the end, those masked already included: 0 to 1, 1 excluded. */
   readonly channels: number
   /** What a channel is worth; default `umm`. */
-  readonly score?: ChannelScore | 'random'
+  readonly score?: PruneScore
+  /** What layers read on a calibration set, for the scores by activations. */
+  readonly statistics?: Statistics
   /**
    * `block`: channels that a single layer makes, as inside residual blocks. `all`: also those that several layers make
    * together, as the streams that residual additions join; they are scored by the mean over these layers. Default `block`.
@@ -47,11 +54,15 @@ export interface PruneOptions {
   readonly seed?: number
 }
 
-type Settings = Required<PruneOptions>
+type Settings = Required<Omit<PruneOptions, 'statistics'>> & Pick<PruneOptions, 'statistics'>
+
+/** All that channels can be ranked by. */
+export const pruneScores: ReadonlyArray<PruneScore> = [...channelScores, ...activationScores, 'random']
 
 /** What the options of a ranking may be. */
-export const rankingChoices: Readonly<Record<'score' | 'scope' | 'seed', Choice>> = {
-  score: [...channelScores, 'random'],
+export const rankingChoices: Readonly<Record<'score' | 'statistics' | 'scope' | 'seed', Choice>> = {
+  score: pruneScores,
+  statistics: 'any',
   scope: ['block', 'all'],
   seed: 'any',
 }
@@ -123,8 +134,8 @@ export interface Ranking {
  * Fails where the masks do not fit the graph, an option is out of range, or a weight holds no finite number.
  */
 export const pruneChannels = (graph: Graph, masks: Masks, given: PruneOptions): E.Either<PruneError, Pruned> => {
-  const { channels, score = 'umm', scope = 'block', floor = 0.2, multiple = 1, seed = 1 } = given
-  const options: Settings = { channels, score, scope, floor, multiple, seed }
+  const { channels, score = 'umm', scope = 'block', floor = 0.2, multiple = 1, seed = 1, statistics } = given
+  const options: Settings = { channels, score, scope, floor, multiple, seed, ...(statistics && { statistics }) }
   const wrong = wrongOption('PruneError', given, optionChoices) ?? checkOptions(options)
   if (wrong !== undefined) return E.left(wrong)
   const ranking = rankChannels(graph, masks, options)
@@ -135,8 +146,13 @@ export const pruneChannels = (graph: Graph, masks: Masks, given: PruneOptions): 
 export const rankChannels = (
   graph: Graph,
   masks: Masks,
-  options: Pick<Settings, 'score' | 'scope' | 'seed'>,
+  options: Pick<Settings, 'score' | 'scope' | 'seed' | 'statistics'>,
 ): E.Either<PruneError, Ranking> => {
+  const isByActivations = activationScores.some((score) => score === options.score)
+  if (isByActivations && options.statistics === undefined) {
+    const help = 'Calibrate the model on a few of its inputs first.'
+    return E.left(failure('PruneError', `score ${options.score}`, 'activation statistics', 'none', help))
+  }
   const masked = applyMasks(graph, masks)
   if (E.isLeft(masked)) return masked
   const known = masksByRoot(graph, masks)
@@ -220,17 +236,6 @@ const checkOptions = (options: Settings): PruneError | undefined => {
   if (!Number.isSafeInteger(seed))
     return failure('PruneError', 'seed', 'a whole number', `${seed}`, 'Give for example 1.')
   return undefined
-}
-
-const masksByRoot = (graph: Graph, masks: Masks): ReadonlyMap<ValueId, Mask> => {
-  const { rootOf } = resolveWeights(graph)
-  const out = new Map<ValueId, Mask>()
-  for (const [name, mask] of masks) {
-    const root = rootOf.get(name) ?? name
-    const known = out.get(root)
-    out.set(root, known === undefined ? mask : intersectMask(known, mask))
-  }
-  return out
 }
 
 /** Channel `channel` on one side of the layer at position `layer`. */
@@ -382,34 +387,76 @@ const scoreFamilies = (
   network: Network,
   families: ReadonlyArray<Family>,
   masks: ReadonlyMap<ValueId, Mask>,
-  options: Pick<Settings, 'score' | 'seed'>,
+  options: Pick<Settings, 'score' | 'seed' | 'statistics'>,
 ): E.Either<PruneError, ReadonlyArray<Group>> => {
   const random = drawsFrom(seededRandom(options.seed)).next
-  const scores: Array<Float64Array | undefined> = []
-  for (const at of new Set(families.flatMap((family) => family.producers))) {
+  const { score } = options
+  const isRead = score === 'wifn' || score === 'wifv'
+  const scored = scoreLayers(network, families, masks, options, isRead ? 'readers' : 'producers')
+  if (E.isLeft(scored)) return scored
+  // Scores by the weights that make a channel are more than 0 exactly where one of them is not 0; for others that is asked for beside.
+  const isAlone = score !== 'random' && !activationScores.some((one) => one === score)
+  const weighed = isAlone ? scored : scoreLayers(network, families, masks, { score: 'weights' }, 'producers')
+  if (E.isLeft(weighed)) return weighed
+  return E.right(
+    families.map((family) => {
+      const meansOf = (scores: LayerScores, side: 'producers' | 'readers'): Float64Array =>
+        Float64Array.from(family.classes, ({ [side]: ports }) => {
+          const sum = ports.reduce((total, { layer, channel }) => total + (scores[layer]?.[channel] ?? 0), 0)
+          return sum / ports.length
+        })
+      const means = meansOf(scored.right, isRead ? 'readers' : 'producers')
+      const alive = isAlone ? means : meansOf(weighed.right, 'producers')
+      return {
+        name: family.producers.map((at) => labelAt(network, at)).join(', '),
+        scores: score === 'random' ? means.map(random) : means,
+        alive: Uint8Array.from(alive, (share) => (share > 0 ? 1 : 0)),
+      }
+    }),
+  )
+}
+
+/** By layer the scores of its output channels, or of its input channels. */
+type LayerScores = ReadonlyArray<Float64Array | undefined>
+
+/** Scores the layers that make, or read, the channels of families. */
+const scoreLayers = (
+  network: Network,
+  families: ReadonlyArray<Family>,
+  masks: ReadonlyMap<ValueId, Mask>,
+  { score, statistics }: Pick<PruneOptions, 'score' | 'statistics'>,
+  side: 'producers' | 'readers',
+): E.Either<PruneError, LayerScores> => {
+  const out: Array<Float64Array | undefined> = []
+  for (const at of new Set(
+    families.flatMap(({ classes }) => classes.flatMap((one) => one[side].map((p) => p.layer))),
+  )) {
     const layer = network.layers[at]
     if (layer === undefined) continue
-    // Every score is more than 0 exactly where a weight is not 0; for random ones that is all it is needed for.
-    const found = scoreChannels(layer, masks.get(layer.weight), options.score === 'random' ? 'weights' : options.score)
-    if (!found.every(Number.isFinite)) {
+    const found = scoreLayer(layer, masks.get(layer.weight), score, statistics)
+    if (E.isLeft(found)) return found
+    if (!found.right.every(Number.isFinite)) {
       const help = 'Channels cannot be ranked by such weights; check the model that was exported.'
       return E.left(failure('PruneError', `weight ${layer.weight}`, 'finite numbers', 'a NaN or an infinity', help))
     }
-    scores[at] = found
+    out[at] = found.right
   }
+  return E.right(out)
+}
+
+const scoreLayer = (
+  layer: Layer,
+  mask: Mask | undefined,
+  score: PruneOptions['score'],
+  statistics: Statistics | undefined,
+): E.Either<PruneError, Float64Array> => {
+  if (score === undefined || score === 'random') return E.right(scoreChannels(layer, mask, 'weights'))
+  if (score !== 'wanda' && score !== 'wifn' && score !== 'wifv') return E.right(scoreChannels(layer, mask, score))
+  invariant(statistics !== undefined, `score ${score} without statistics`)
+  const found = statisticsOf(statistics, layer)
+  if (E.isLeft(found)) return found
   return E.right(
-    families.map((family) => {
-      const means = Float64Array.from(
-        family.classes,
-        ({ producers }) =>
-          producers.reduce((sum, { layer, channel }) => sum + (scores[layer]?.[channel] ?? 0), 0) / producers.length,
-      )
-      return {
-        name: family.producers.map((at) => labelAt(network, at)).join(', '),
-        scores: options.score === 'random' ? means.map(random) : means,
-        alive: Uint8Array.from(means, (score) => (score > 0 ? 1 : 0)),
-      }
-    }),
+    score === 'wanda' ? scoreOutputs(layer, mask, found.right) : scoreInputs(layer, mask, found.right, score),
   )
 }
 

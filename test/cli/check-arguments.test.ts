@@ -61,7 +61,24 @@ describe('a command line', () => {
     [['compile', 'M', '-o', 'out', '--masks', 'zeroes'], 'Did you mean zeros?'],
     [['compile', 'M', '-o', 'out', '--target', 'cdua'], 'Did you mean cuda?'],
     [['prune', 'M', '--channels', '0.5', '-o', 'x', '--score', 'll'], 'Did you mean l1?'],
-    [['prune', 'M', '-o', 'x'], 'how much goes: expected one of --channels, --macs, --params, --bytes, found nothing.'],
+    [
+      ['prune', 'M', '-o', 'x'],
+      'how much goes: expected one of --channels, --macs, --params, --bytes, --latency, --sparsity, --pattern, found nothing.',
+    ],
+    [['prune', 'M', '--pattern', '4:2', '-o', 'x'], '--pattern: expected N:M with N from 1 to less than M, found 4:2.'],
+    [['prune', 'M', '--sparsity', '.5', '-o', 'x', '--scope', 'all'], '--scope: expected --channels or --macs'],
+    [
+      ['prune', 'M', '--sparsity', '.5', '-o', 'x', '--statistics', 's'],
+      '--statistics: expected --calibrate beside it',
+    ],
+    [
+      ['prune', 'M', '--sparsity', '.5', '-o', 'x', '--calibrate', 'cifar10:'],
+      'DIR is the folder that holds the files.',
+    ],
+    [
+      ['prune', 'M', '--sparsity', '.5', '-o', 'x', '--calibrate', 'none.npz'],
+      '--calibrate: expected a file or folder that exists',
+    ],
     [['prune', 'M', '--macs', '1', '--bytes', '1', '-o', 'x'], 'found --macs and --bytes. Leave all but one out.'],
     [['prune', 'M', '--macs', '0', '-o', 'x'], '--macs: expected a number of more than 0 and at most 1, found 0.'],
     [['prune', 'M', '--bytes', '4 MBit', '-o', 'x'], 'Write it like 4MB, 500kB or 3.5MiB.'],

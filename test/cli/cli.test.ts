@@ -13,7 +13,9 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as ops from '../../src/ir/ops/index.ts'
+import { tensorOf } from '../../src/ir/tensor.ts'
 import { buildGraph } from '../builder.ts'
+import { npy, npyHeader } from '../masks/files.ts'
 import { chasec, interrupted, json } from './chasec.ts'
 import { net, netMasks, writeMasks, writeModel } from './nets.ts'
 
@@ -423,6 +425,62 @@ describe('prune', () => {
     const small = run(['prune', 'net.onnx', '--bytes', '0.5kB', '-o', 'never.safetensors'])
     expect([small.code, small.stderr]).toEqual([2, expect.stringContaining('bytes left at least. Allow more')])
     expect(existsSync(at('never.safetensors'))).toBe(false)
+  })
+
+  it('masks single weights by what layers read on a calibration set, and keeps the statistics', () => {
+    const values = Array.from({ length: 2 * 3 * 8 * 8 }, (_, i) => ((i * 37) % 101) / 50 - (i % 3))
+    const { bytes } = tensorOf('float32', [2, 3, 8, 8], values)
+    writeFileSync(at('seen.npy'), npy(npyHeader("'<f4'", '(2, 3, 8, 8)'), [...bytes]))
+    const how = ['prune', 'net.onnx', '--sparsity', '0.5', '--score', 'wanda']
+    const dry = run([
+      ...how,
+      '--calibrate',
+      'seen.npy',
+      '--statistics',
+      'kept',
+      '-o',
+      'by-weight.safetensors',
+      '--dry-run',
+    ])
+    expect([dry.code, dry.stdout]).toEqual([
+      0,
+      expect.stringMatching(/would have been kept \(.*\), by-weight.safetensors \(/),
+    ])
+    expect([existsSync(at('kept')), existsSync(at('by-weight.safetensors'))]).toEqual([false, false])
+    const ran = run([...how, '--calibrate', 'seen.npy', '--statistics', 'kept', '-o', 'by-weight.safetensors'])
+    expect([ran.code, ran.stdout]).toEqual([0, expect.stringMatching(/^496 of 1.01 k weights masked/m)])
+    expect(run([...how, '--calibrate', 'kept', '-o', 'again.safetensors']).code).toBe(0)
+    expect(readFileSync(at('again.safetensors'))).toEqual(readFileSync(at('by-weight.safetensors')))
+    expect(run(['compile', 'net.onnx', '--masks', 'by-weight.safetensors', '-o', 'of-weights']).code).toBe(0)
+    const refined = ['prune', 'net.onnx', '--pattern', '2:4', '--keep', 'a.weight', '--refine', 'dsnot', '--json']
+    expect(json(run([...refined, '--calibrate', 'kept', '-o', 'refined.safetensors']))).toMatchObject({
+      weights: 576,
+      masked: 288,
+      kept: [{ reason: 'it was asked to stay whole' }],
+    })
+    const channels = ['prune', 'net.onnx', '--channels', '0.5', '--score', 'wifv', '--calibrate', 'kept', '--json']
+    expect(json(run([...channels, '-o', 'by-variance.safetensors']))).toMatchObject({ removed: 8 })
+  })
+
+  it('says which score, file or statistics are missing or do not fit', () => {
+    writeFileSync(at('wrong.npy'), npy(npyHeader("'<f4'", '(1, 3)'), new Array<number>(12).fill(0)))
+    const how = ['prune', 'net.onnx', '-o', 'nothing.safetensors', '--sparsity', '0.5', '--score']
+    for (const [args, message] of [
+      [['wifn'], /--score: expected a score of weights: magnitude, wanda, found wifn/],
+      [['wanda'], /score wanda: expected activation statistics, found none/],
+      [
+        ['wanda', '--calibrate', 'wrong.npy'],
+        /array x of wrong.npy: expected float32\[N,3,8,8\], found float32\[1,3\]/,
+      ],
+      [
+        ['wanda', '--calibrate', 'masks.safetensors'],
+        /file of statistics: expected the format chasec activation statistics 1/,
+      ],
+    ] as const) {
+      const ran = run([...how, ...args])
+      expect([ran.code, ran.stderr]).toEqual([2, expect.stringMatching(message)])
+    }
+    expect(existsSync(at('nothing.safetensors'))).toBe(false)
   })
 
   it('replaces a file only with --force, and never the model', () => {

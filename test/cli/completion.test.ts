@@ -57,7 +57,7 @@ describe.skipIf(missing('bash'))('in bash', () => {
   })
 
   it('completes options, and their words', () => {
-    expect(complete('prune', 'net.onnx', '--s')).toEqual(['--score', '--scope', '--seed'])
+    expect(complete('prune', 'net.onnx', '--sc')).toEqual(['--score', '--scope'])
     expect(complete('compile', 'net.onnx', '--target', '')).toEqual(['cpu', 'cuda', 'webgpu'])
     expect(complete('compile', 'net.onnx', '--target', '=', 'c')).toEqual(['cpu', 'cuda'])
     expect(complete('compile', 'net.onnx', '--target', '=')).toEqual(['cpu', 'cuda', 'webgpu'])

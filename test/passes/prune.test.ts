@@ -26,6 +26,8 @@ import { viewsOf } from '../../src/passes/channel-elimination/views.ts'
 import { eliminateChannels } from '../../src/passes/channel-elimination/index.ts'
 import { runPipeline } from '../../src/passes/pass.ts'
 import { cleanUp } from '../../src/passes/pipeline.ts'
+import type { ChannelStatistics, Statistics } from '../../src/masks/statistics.ts'
+import { pruneToBudget } from '../../src/package/budget.ts'
 import { pruneChannels, type Pruned, type PruneOptions } from '../../src/passes/prune.ts'
 import { readModelBytes } from '../../src/read/model.ts'
 import { buildProgram, programs } from '../fuzz/program.ts'
@@ -250,6 +252,47 @@ describe('prune', () => {
     expect(first('weights')).toEqual([1])
     expect(first('kernels')).toEqual([1])
     expect(first('l2')).toEqual([0])
+  })
+
+  it('ranks by activations, of what makes a channel or of the channel where it is read', () => {
+    const seen = (mean: ReadonlyArray<number>, variance: ReadonlyArray<number>): ChannelStatistics => ({
+      count: 3,
+      mean: Float64Array.from(mean),
+      variance: Float64Array.from(variance),
+    })
+    const statistics: Statistics = {
+      samples: 3,
+      layers: new Map([
+        ['inner', seen([0, 5, 0, 0], [0, 0, 0, 0])],
+        ['outer', seen([5, 1, 0, 3], [3, 2, 4, 0])],
+      ]),
+    }
+    const masks = new Map([
+      ['inner', elementMask([4, 4, 1, 1], Uint8Array.of(1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1))],
+    ])
+    const first = (score: NonNullable<PruneOptions['score']>, channels = 0.25) =>
+      good(residual, { score, channels, statistics }, masks).layers[0]?.removed
+    // Channel 2 does not read input 1, the only one that is not 0; its weights are there, so it is not gone.
+    expect(first('wanda')).toEqual([2])
+    // Norms are √28, √3, 2 and 3, variances 3, 2, 4 and 0; all are read by the same weights.
+    expect(first('wifn')).toEqual([1])
+    expect(first('wifv')).toEqual([3])
+    expect(first('wifv', 0.5)).toEqual([1, 3])
+    for (const score of ['wanda', 'wifn', 'wifv'] as const) {
+      const once = good(residual, { score, channels: 0.5, scope: 'block', statistics }, masks)
+      expect(once.removed).toBe(2)
+      expect(good(residual, { score, channels: 0.5, scope: 'block', statistics }, once.masks).removed).toBe(0)
+      expect(bad(residual, { score })).toMatch(`score ${score}: expected activation statistics, found none`)
+    }
+    const other: Statistics = { samples: 3, layers: new Map([['outer', seen([1], [1])]]) }
+    expect(bad(residual, { score: 'wanda', statistics: other })).toMatch(
+      /weight inner: expected statistics of its input/,
+    )
+    expect(bad(residual, { score: 'wifn', statistics: other })).toMatch(
+      /outer: expected statistics of 4 input channels, found 1/,
+    )
+    const budget = pruneToBudget(residual, masks, { macs: 0.9, score: 'wifv', statistics })
+    expect(E.isRight(budget) ? budget.right.layers[0]?.removed : budget).toEqual([3])
   })
 
   it('draws the same random channels for the same seed', () => {

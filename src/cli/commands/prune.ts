@@ -3,21 +3,40 @@ import { Command, Option } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import type { CostTable } from '../../cost/table.ts'
 import { type Failure, failure } from '../../ir/failure.ts'
+import type { Graph } from '../../ir/graph.ts'
 import { encodeMasks } from '../../masks/files.ts'
-import { channelScores } from '../../masks/scores.ts'
+import type { Masks } from '../../masks/mask.ts'
+import type { Statistics } from '../../masks/statistics.ts'
 import { type Budgeted, pruneToBudget } from '../../package/budget.ts'
-import { pruneChannels, type Pruned, type PruneOptions } from '../../passes/prune.ts'
+import { pruneChannels, type Pruned, type PruneScore, pruneScores } from '../../passes/prune.ts'
+import {
+  type Comparison,
+  comparisons,
+  type PrunedWeights,
+  pruneWeights,
+  type WeightScore,
+  weightScores,
+} from '../../passes/prune-weights.ts'
 import type { Target } from '../../passes/target.ts'
 import { describePredicted } from '../../report/totals.ts'
 import { formatRanges } from '../../report/ranges.ts'
 import { renderPruned } from '../../report/terminal/prune-table.ts'
+import { renderPrunedWeights } from '../../report/terminal/prune-weights-table.ts'
 import { formatBytes, formatCount, formatPercent } from '../../report/units.ts'
+import {
+  calibrateOption,
+  type CalibrationFlags,
+  samplesOption,
+  statisticsBy,
+  statisticsOption,
+} from '../calibration.ts'
 import {
   AlternativeOption,
   atLeast,
   between,
   byteCount,
   type CommonFlags,
+  DependentOption,
   dryRunOption,
   jsonOption,
   type MaskFlags,
@@ -33,13 +52,21 @@ import { type CostsFlags, costsOption, readCosts } from '../costs.ts'
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
-import { existing } from '../wrong-argument.ts'
-import { type Inputs, readInputs } from '../sources.ts'
+import { existing, WrongArgument } from '../wrong-argument.ts'
+import { readInputs } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
 import { dryRunJson, fileOf, notWritten, type WriteFlags, writeFileWhole } from '../write-file.ts'
 
-interface PruneFlags
-  extends CommonFlags, MaskFlags, CostsFlags, WriteFlags, Required<Omit<PruneOptions, 'channels' | 'multiple'>> {
+interface PruneFlags extends CommonFlags, MaskFlags, CostsFlags, WriteFlags, CalibrationFlags {
+  readonly score?: PruneScore | WeightScore
+  readonly scope: 'block' | 'all'
+  readonly floor: number
+  readonly seed: number
+  readonly within?: Comparison
+  readonly refine?: 'dsnot'
+  readonly keep?: ReadonlyArray<string>
+  readonly sparsity?: number
+  readonly pattern?: string
   readonly channels?: number
   readonly macs?: number
   readonly params?: number
@@ -66,16 +93,36 @@ Examples:
   $ chasec prune model.onnx --channels 0.5 --scope all --score l2 --floor 0.1 -o masks.safetensors
       Also masks the channels that several layers make together, as the streams of residual networks.
 
+  $ chasec prune model.onnx --sparsity 0.5 --score wanda --calibrate samples.npz -o masks.safetensors
+  $ chasec prune model.onnx --pattern 2:4 --score wanda --refine dsnot --calibrate samples -o masks.safetensors
+      Single weights by what they are multiplied with on inputs of the model: half of each output channel, or 2 of each 4.
+
+  $ chasec prune model.onnx --macs 0.5 --score wifn --calibrate images:photos --statistics seen.safetensors -o masks.safetensors
+      Channels by what they hold on a data set. The next time --calibrate seen.safetensors takes no run of the model.
+
+Scores of channels by their weights: umm, mmm, weights, kernels, l1, l2; by activations, too: wanda, wifn, wifv. Scores of single weights:
+magnitude (the default), wanda. What goes where, chasec's guide to pruning without training tells.
+
 This step loses accuracy: the masked model is another function until it is trained again. Compiling with the masks loses
 nothing more. Masks given with --masks stay; what they mask counts as gone already.`
 
 /** What those options say in one way or another. */
 const budget = 'how much goes'
 
+const patternOf = (text: string): string => {
+  const [, kept = NaN, of = NaN] = (/^(\d+):(\d+)$/.exec(text) ?? []).map(Number)
+  if (!(kept >= 1 && kept < of)) throw new WrongArgument('N:M with N from 1 to less than M', 'Write it like 2:4.')
+  return text
+}
+
+const ofChannels = ['--channels', '--macs', '--params', '--bytes', '--latency'] as const
+
+const ofWeights = ['--sparsity', '--pattern'] as const
+
 export const pruneCommand = (run: RunCommand): Command =>
   new Command('prune')
     .description(
-      'Ranks channels by a score, masks those that are worth least, and writes the masks. Lossy; the model stays as it is.',
+      'Ranks channels, or single weights, by a score, masks those that are worth least, and writes the masks. Lossy; the model stays as it is.',
     )
     .argument('<model>', 'ONNX file', existing('a model'))
     .addOption(
@@ -103,22 +150,70 @@ export const pruneCommand = (run: RunCommand): Command =>
         budget,
       ).argParser(share),
     )
-    .requiredOption('-o, --output <file>', 'safetensors file for the masks')
     .addOption(
-      new Option('--score <score>', 'what a channel is worth').choices([...channelScores, 'random']).default('umm'),
+      new AlternativeOption(
+        '--sparsity <fraction>',
+        'fraction of the single weights to mask, from 0 to 1',
+        budget,
+      ).argParser(between(0, 1)),
     )
     .addOption(
-      new Option('--scope <scope>', 'block: channels made by one layer; all: also those that several layers share')
+      new AlternativeOption(
+        '--pattern <n:m>',
+        'single weights in a pattern: of M in a row along the inputs N stay, as in 2:4',
+        budget,
+      ).argParser(patternOf),
+    )
+    .requiredOption('-o, --output <file>', 'safetensors file for the masks')
+    .addOption(
+      new Option('--score <score>', 'what channels (default: umm) or weights (default: magnitude) are worth').choices([
+        ...new Set([...pruneScores, ...weightScores]),
+      ]),
+    )
+    .addOption(
+      new DependentOption(
+        '--scope <scope>',
+        'block: channels made by one layer; all: also those that several layers share',
+        ...ofChannels,
+      )
         .choices(['block', 'all'])
         .default('block'),
     )
-    .option('--floor <fraction>', 'fraction of its even share that a layer keeps at least', between(0, 1), 0.2)
-    .option(
-      '--multiple <count>',
-      'widths that are multiples of so many channels; 1 with --channels, else what the target runs fast',
-      atLeast(1),
+    .addOption(
+      new DependentOption('--floor <fraction>', 'fraction of its even share that a layer keeps at least', ...ofChannels)
+        .argParser(between(0, 1))
+        .default(0.2),
+    )
+    .addOption(
+      new DependentOption(
+        '--multiple <count>',
+        'widths that are multiples of so many channels; 1 with --channels, else what the target runs fast',
+        ...ofChannels,
+      ).argParser(atLeast(1)),
     )
     .option('--seed <number>', 'for --score random', atLeast(0), 1)
+    .addOption(
+      new DependentOption(
+        '--within <what>',
+        'what weights are compared with (default: row for wanda, else layer); a row makes one output channel',
+        '--sparsity',
+      ).choices(comparisons),
+    )
+    .addOption(
+      new DependentOption(
+        '--refine <how>',
+        'dsnot: exchange masked weights for others so that output channels keep their mean',
+        ...ofWeights,
+      ).choices(['dsnot']),
+    )
+    .addOption(
+      new DependentOption('--keep <name>', 'a layer or weight that stays whole; repeatable', ...ofWeights).argParser(
+        (name: string, before: ReadonlyArray<string> = []) => [...before, name],
+      ),
+    )
+    .addOption(calibrateOption())
+    .addOption(samplesOption())
+    .addOption(statisticsOption())
     .addOption(targetOption())
     .addOption(costsOption())
     .addOption(masksOption())
@@ -149,36 +244,82 @@ const pruneModel = async (
     const help = 'Export the model with one initializer for each weight.'
     return E.left(failure('MaskError', 'masks', 'one constant for each weight', 'equal weights in one constant', help))
   }
+  const { graph, masks } = inputs.right
+  const scores: ReadonlyArray<string> = isOfWeights(flags) ? weightScores : pruneScores
+  if (flags.score !== undefined && !scores.includes(flags.score)) {
+    const what = isOfWeights(flags) ? 'a score of weights' : 'a score of channels'
+    const help = 'Take one of these, or leave it out.'
+    return E.left(failure('UsageError', '--score', `${what}: ${scores.join(', ')}`, flags.score, help))
+  }
   const costs = readCosts(flags, terminal.environment)
   if (E.isLeft(costs)) return costs
-  const pruned = select(inputs.right, flags, costs.right, say)
+  const calibrated = await statisticsBy(graph, flags, flags, say)
+  if (E.isLeft(calibrated)) return calibrated
+  const { statistics, file } = calibrated.right
+  const pruned = isOfWeights(flags)
+    ? selectWeights(graph, masks, statistics, flags, say)
+    : select(graph, masks, statistics, costs.right, flags, say)
   if (E.isLeft(pruned)) return pruned
   say(`writing ${output}`)
   const written = await writeFileWhole(output, encodeMasks(pruned.right.masks), flags)
   if (E.isLeft(written)) return written
-  const { masks: _masks, widths: _widths, layers, ...facts } = pruned.right
-  const left = 'after' in pruned.right ? `\n${renderLeft(pruned.right)}` : ''
   const next =
-    notWritten(flags, fileOf(output, written.right)) ||
-    `Masks are in ${output}. Next: chasec compile ${model} --masks ${output} -o FOLDER`
-  return E.right(
-    done(`${renderPruned(pruned.right, terminal.style)}${left}\n${next}`, {
-      output,
-      ...dryRunJson(flags),
-      ...facts,
-      layers: layers.map((layer) => ({ ...layer, removed: formatRanges(layer.removed) })),
-    }),
-  )
+    notWritten(flags, [...(file === undefined ? [] : [file]), fileOf(output, written.right)].join(', ')) ||
+    `${file === undefined ? '' : `Statistics are in ${flags.statistics}. `}Masks are in ${output}. Next: chasec compile ${model} --masks ${output} -o FOLDER`
+  const { text, json } = shown(pruned.right, terminal)
+  return E.right(done(`${text}\n${next}`, { output, ...dryRunJson(flags), ...json }))
+}
+
+const isOfWeights = ({ sparsity, pattern }: PruneFlags): boolean => sparsity !== undefined || pattern !== undefined
+
+/** A selection as text and as JSON. */
+const shown = (
+  pruned: Pruned | Budgeted | PrunedWeights,
+  { style }: Terminal,
+): { readonly text: string; readonly json: object } => {
+  if ('masked' in pruned) {
+    const { masks: _masks, ...json } = pruned
+    return { text: renderPrunedWeights(pruned, style), json }
+  }
+  const { masks: _masks, widths: _widths, layers, ...facts } = pruned
+  const left = 'after' in pruned ? `\n${renderLeft(pruned)}` : ''
+  return {
+    text: `${renderPruned(pruned, style)}${left}`,
+    json: { ...facts, layers: layers.map((layer) => ({ ...layer, removed: formatRanges(layer.removed) })) },
+  }
+}
+
+const selectWeights = (
+  graph: Graph,
+  masks: Masks,
+  statistics: Statistics | undefined,
+  { sparsity, pattern, score, within, refine, keep }: PruneFlags,
+  say: (text: string) => void,
+): E.Either<Failure, PrunedWeights> => {
+  say('comparing weights')
+  return pruneWeights(graph, masks, {
+    ...(sparsity === undefined ? {} : { sparsity }),
+    ...(pattern === undefined ? {} : { pattern }),
+    ...(score === 'wanda' || score === 'magnitude' ? { score } : {}),
+    ...(within === undefined ? {} : { within }),
+    ...(refine === undefined ? {} : { refine }),
+    ...(keep === undefined ? {} : { keep }),
+    ...(statistics === undefined ? {} : { statistics }),
+  })
 }
 
 /** A selection, with what compiling leaves where a budget was given for that. */
 const select = (
-  { graph, masks }: Pick<Inputs, 'graph' | 'masks'>,
-  { channels, macs, params, bytes, latency, multiple, score, scope, floor, seed, target }: PruneFlags,
+  graph: Graph,
+  masks: Masks,
+  statistics: Statistics | undefined,
   costs: CostTable | undefined,
+  { channels, macs, params, bytes, latency, multiple, score, scope, floor, seed, target }: PruneFlags,
   say: (text: string) => void,
 ): E.Either<Failure, Pruned | Budgeted> => {
-  const how = { score, scope, floor, seed, ...(multiple === undefined ? {} : { multiple }) }
+  const ranked = score === undefined || score === 'magnitude' ? {} : { score }
+  const widths = multiple === undefined ? {} : { multiple }
+  const how = { ...ranked, ...widths, scope, floor, seed, ...(statistics && { statistics }) }
   if (channels !== undefined) {
     say('ranking channels')
     return pruneChannels(graph, masks, { channels, ...how })

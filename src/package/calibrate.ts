@@ -1,0 +1,229 @@
+/** Activation statistics of a model over a calibration set, in ONNX Runtime. Node only. */
+import * as E from 'fp-ts/lib/Either.js'
+import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
+import type { WriteError } from '../disk/error.ts'
+import { lower } from '../export/lower.ts'
+import type { Graph } from '../ir/graph.ts'
+import type { ValueId } from '../ir/op.ts'
+import { type Choice, wrongOption } from '../ir/options.ts'
+import { elements, tensorOf } from '../ir/tensor.ts'
+import { isStatic } from '../ir/type.ts'
+import type { TensorFileError } from '../masks/file-entry.ts'
+import {
+  type ChannelStatistics,
+  mergeStatistics,
+  type Statistics,
+  statisticsError,
+  type StatisticsError,
+} from '../masks/statistics.ts'
+import { observeActivations, type Observation, type ObservedLayer } from '../passes/observe-activations.ts'
+import { type CalibrationError, readCalibration } from '../read/calibration.ts'
+import { fitInputs, type InputBatch, tensorInputs } from '../read/fit-inputs.ts'
+import type { RunError } from '../run/error.ts'
+import { runnerChoices } from '../run/runner-choices.ts'
+import { type RunnerOptions, type Tensors, withRunner } from '../run/runner.ts'
+import { dataKinds, type DataError, loadBatch, openData } from '../train/data/index.ts'
+import { runnable } from './runnable.ts'
+
+export interface CalibrateOptions extends Omit<RunnerOptions, 'freeDimensions' | 'tf32'> {
+  /** Samples that are looked at, at most; default 128. */
+  readonly samples?: number
+  /** Samples that are run at once, where the model leaves that open; default 8. */
+  readonly batch?: number
+  /** Called after each run with the samples seen so far. */
+  readonly onProgress?: (samples: number) => void
+}
+
+const optionChoices: Readonly<Record<keyof CalibrateOptions, Choice>> = {
+  ...runnerChoices,
+  samples: 'any',
+  batch: 'any',
+  onProgress: 'any',
+}
+
+export interface Calibration extends Statistics {
+  /** Layers of which nothing can be said, and why. */
+  readonly unseen: Observation['unseen']
+  /** The package and its version that ran the model. */
+  readonly runtime: string
+}
+
+export type CalibrateError = CalibrationError | DataError | RunError | WriteError | StatisticsError
+
+/**
+ * What calibration takes: the path of a file or folder of arrays (see `readCalibration`), a data set as training names it
+ * (`mnist:DIR`, `images:DIR`), whose training images are normalised as training does, or tensors by the names of inputs.
+ */
+export type CalibrationSource = string | Iterable<Tensors>
+
+/**
+ * Runs `graph` over a calibration set and sums up what each of its layers reads, in float64, by input channel. One file of the set and
+ * the activations of one run are in memory at a time.
+ *
+ * Errors: a set that cannot be read or does not fit the model, which names the file; activations that are not finite; a model that does
+ * not run.
+ */
+export const calibrate =
+  (graph: Graph, source: CalibrationSource, options: CalibrateOptions = {}): TaskEither<CalibrateError, Calibration> =>
+  async () => {
+    const wrong = wrongOption('StatisticsError', options, optionChoices) ?? checkCounts(options)
+    if (wrong !== undefined) return E.left(wrong)
+    const { samples: most = 128, batch = 8, onProgress, ...runner } = options
+    const { graph: observed, layers, unseen } = observeActivations(graph)
+    if (layers.length === 0) {
+      const found = unseen.length === 0 ? 'none' : unseen.map(({ layer, reason }) => `${layer}: ${reason}`).join('; ')
+      const help = 'There is nothing to prune by statistics in this model.'
+      return E.left(statisticsError('model', 'a layer with a constant weight', found, help))
+    }
+    const lowered = lower(observed)
+    if (E.isLeft(lowered)) return lowered
+    return withRunner<Calibration, CalibrateError>(runner, async (opened) => {
+      const loaded = await opened.load(runnable(lowered.right, 'the model with its statistics'))()
+      if (E.isLeft(loaded)) return loaded
+      const sums = new Map<ValueId, ChannelStatistics>()
+      let seen = 0
+      for await (const next of calibrationRuns(graph, source, most, batch)) {
+        if (E.isLeft(next)) return next
+        const outputs = await opened.run(loaded.right, next.right.feeds)()
+        if (E.isLeft(outputs))
+          return E.left({ ...outputs.left, subject: `${outputs.left.subject} on ${next.right.from}` })
+        const failed = addRun(sums, layers, outputs.right, next.right)
+        if (failed !== undefined) return E.left(failed)
+        seen += next.right.samples
+        onProgress?.(seen)
+      }
+      if (seen === 0) {
+        const help = 'Give at least one input of the model.'
+        return E.left(statisticsError('calibration set', 'at least one sample', 'none', help))
+      }
+      return E.right({ samples: seen, layers: sums, unseen, runtime: opened.runtime })
+    })()
+  }
+
+const checkCounts = ({ samples, batch }: CalibrateOptions): StatisticsError | undefined => {
+  for (const [name, value] of [
+    ['samples', samples],
+    ['batch', batch],
+  ] as const) {
+    if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue
+    return statisticsError(name, 'a whole number of at least 1', `${value}`, 'Leave it out for the default.')
+  }
+  return undefined
+}
+
+/**
+ * The runs of a calibration set until `most` samples are seen, at most `batch` of them at once where the model leaves that open. Ends
+ * with the first error.
+ */
+export async function* calibrationRuns(
+  graph: Graph,
+  source: CalibrationSource,
+  most: number,
+  batch: number,
+): AsyncGenerator<E.Either<CalibrationError | DataError, InputBatch>> {
+  let left = most
+  for await (const next of allRuns(graph, source, most, Math.min(batch, most))) {
+    if (E.isLeft(next)) {
+      yield next
+      return
+    }
+    const run = next.right
+    yield next
+    left -= run.samples
+    if (left <= 0) return
+  }
+}
+
+async function* allRuns(
+  graph: Graph,
+  source: CalibrationSource,
+  most: number,
+  batch: number,
+): AsyncGenerator<E.Either<CalibrationError | DataError, InputBatch>> {
+  if (typeof source !== 'string') {
+    let count = 0
+    for (const feeds of source) {
+      const from = `input ${count++}`
+      const runs = fitInputs(feeds, from, tensorInputs(graph), batch)
+      if (E.isLeft(runs)) yield runs
+      else for (const run of runs.right) yield E.right(run)
+    }
+    return
+  }
+  const kind = source.slice(0, Math.max(0, source.indexOf(':')))
+  if (dataKinds.includes(kind)) yield* imageRuns(graph, source, most, batch)
+  else yield* readCalibration(source, graph, batch)
+}
+
+/** Training images of a data set, spread evenly over all of them, as training feeds them. */
+async function* imageRuns(
+  graph: Graph,
+  source: string,
+  most: number,
+  batch: number,
+): AsyncGenerator<E.Either<TensorFileError | DataError, InputBatch>> {
+  const inputs = tensorInputs(graph)
+  const [input] = inputs
+  const height = input?.shape?.[2]
+  const data = await openData(source, { seed: 1, ...(isStatic(height) ? { imageSize: height } : {}) })()
+  if (E.isLeft(data)) {
+    yield data
+    return
+  }
+  const { train, shape } = data.right
+  const count = Math.min(most, train.size)
+  for (let first = 0; first < count; first += batch) {
+    const size = Math.min(batch, count - first)
+    const indices = Uint32Array.from({ length: size }, (_, i) => Math.floor(((first + i) * train.size) / count))
+    const loaded = await loadBatch(data.right, train, { indices })()
+    if (E.isLeft(loaded)) {
+      yield loaded
+      return
+    }
+    const arrays = new Map([[input?.name ?? '', tensorOf('float32', [size, ...shape], loaded.right.images)]])
+    const runs = fitInputs(arrays, `${source} (images ${first} to ${first + size - 1})`, inputs, batch)
+    if (E.isLeft(runs)) {
+      yield runs
+      return
+    }
+    for (const run of runs.right) yield E.right(run)
+  }
+}
+
+/** Adds what a run says of each layer. */
+const addRun = (
+  sums: Map<ValueId, ChannelStatistics>,
+  layers: ReadonlyArray<ObservedLayer>,
+  outputs: Tensors,
+  { from }: InputBatch,
+): StatisticsError | undefined => {
+  for (const observed of layers) {
+    const { weight, layer, inputs } = observed
+    const found = statisticsIn(observed, outputs)
+    if (found.mean.length !== inputs) {
+      const help = 'The model declares other shapes than it computes; export it again.'
+      return statisticsError(`input of ${layer}`, `${inputs} channels`, `${found.mean.length} on ${from}`, help)
+    }
+    if (found.count === 0) continue
+    if (!found.mean.every(Number.isFinite) || !found.variance.every(Number.isFinite)) {
+      const help = 'Leave that input out, or check the model: what is no number cannot be compared.'
+      return statisticsError(`input of ${layer}`, 'finite activations', `a NaN or an infinity on ${from}`, help)
+    }
+    const known = sums.get(weight)
+    sums.set(weight, known === undefined ? found : mergeStatistics(known, found))
+  }
+  return undefined
+}
+
+const statisticsIn = ({ mean, squares, shape, axis, zero }: ObservedLayer, outputs: Tensors): ChannelStatistics => {
+  const numbers = (name: ValueId): Float64Array => {
+    const tensor = outputs.get(name)
+    return Float64Array.from(tensor === undefined ? [] : elements(tensor), Number)
+  }
+  const count = numbers(shape).reduce((n, size, at) => (at === axis ? n : n * size), 1)
+  return {
+    count,
+    mean: numbers(mean).map((x) => x - zero),
+    variance: numbers(squares).map((x) => x / count),
+  }
+}
