@@ -81,6 +81,9 @@ export const pruneWeights = fromEither(api.pruneWeights)
 /** What the layers of a graph read on a calibration set, by input channel: the path of a set, or inputs themselves. */
 export const calibrate = fromTask(api.calibrate)
 
+/** Masks more and more weights of a graph and runs each masked model beside the dense one: at which sparsity it breaks. */
+export const sweepWeights = fromTask(api.sweepWeights)
+
 /** The statistics that `encodeStatistics` wrote. */
 export const decodeStatistics = fromEither(api.decodeStatistics)
 

@@ -62,8 +62,13 @@ const commands: ReadonlyArray<CommandEntry> = [
   },
   {
     name: 'prune',
-    summary: 'choose the channels that are worth least, and write masks (lossy)',
+    summary: 'choose the channels or weights that are worth least, and write masks (lossy)',
     load: async () => (await import('./commands/prune.ts')).pruneCommand,
+  },
+  {
+    name: 'sweep',
+    summary: 'mask more and more weights, and tell at which sparsity a model breaks',
+    load: async () => (await import('./commands/sweep.ts')).sweepCommand,
   },
   {
     name: 'train',

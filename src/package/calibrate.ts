@@ -111,18 +111,24 @@ const checkCounts = ({ samples, batch }: CalibrateOptions): StatisticsError | un
   return undefined
 }
 
+/** What a model reads once, with the classes of its samples where they are known. */
+export interface CalibrationRun extends InputBatch {
+  readonly labels?: ArrayLike<number>
+}
+
 /**
  * The runs of a calibration set until `most` samples are seen, at most `batch` of them at once where the model leaves that open. Ends
- * with the first error.
+ * with the first error. `part` says which images of a data set.
  */
 export async function* calibrationRuns(
   graph: Graph,
   source: CalibrationSource,
   most: number,
   batch: number,
-): AsyncGenerator<E.Either<CalibrationError | DataError, InputBatch>> {
+  part: 'train' | 'validation' = 'train',
+): AsyncGenerator<E.Either<CalibrationError | DataError, CalibrationRun>> {
   let left = most
-  for await (const next of allRuns(graph, source, most, Math.min(batch, most))) {
+  for await (const next of allRuns(graph, source, most, Math.min(batch, most), part)) {
     if (E.isLeft(next)) {
       yield next
       return
@@ -139,7 +145,8 @@ async function* allRuns(
   source: CalibrationSource,
   most: number,
   batch: number,
-): AsyncGenerator<E.Either<CalibrationError | DataError, InputBatch>> {
+  part: 'train' | 'validation',
+): AsyncGenerator<E.Either<CalibrationError | DataError, CalibrationRun>> {
   if (typeof source !== 'string') {
     let count = 0
     for (const feeds of source) {
@@ -151,17 +158,18 @@ async function* allRuns(
     return
   }
   const kind = source.slice(0, Math.max(0, source.indexOf(':')))
-  if (dataKinds.includes(kind)) yield* imageRuns(graph, source, most, batch)
+  if (dataKinds.includes(kind)) yield* imageRuns(graph, source, most, batch, part)
   else yield* readCalibration(source, graph, batch)
 }
 
-/** Training images of a data set, spread evenly over all of them, as training feeds them. */
+/** Images of a part of a data set, spread evenly over all of them, as training feeds them. */
 async function* imageRuns(
   graph: Graph,
   source: string,
   most: number,
   batch: number,
-): AsyncGenerator<E.Either<TensorFileError | DataError, InputBatch>> {
+  part: 'train' | 'validation',
+): AsyncGenerator<E.Either<TensorFileError | DataError, CalibrationRun>> {
   const inputs = tensorInputs(graph)
   const [input] = inputs
   const height = input?.shape?.[2]
@@ -170,23 +178,28 @@ async function* imageRuns(
     yield data
     return
   }
-  const { train, shape } = data.right
-  const count = Math.min(most, train.size)
+  const { [part]: split, shape } = data.right
+  const count = Math.min(most, split.size)
   for (let first = 0; first < count; first += batch) {
     const size = Math.min(batch, count - first)
-    const indices = Uint32Array.from({ length: size }, (_, i) => Math.floor(((first + i) * train.size) / count))
-    const loaded = await loadBatch(data.right, train, { indices })()
+    const indices = Uint32Array.from({ length: size }, (_, i) => Math.floor(((first + i) * split.size) / count))
+    const loaded = await loadBatch(data.right, split, { indices })()
     if (E.isLeft(loaded)) {
       yield loaded
       return
     }
-    const arrays = new Map([[input?.name ?? '', tensorOf('float32', [size, ...shape], loaded.right.images)]])
+    const { images, labels } = loaded.right
+    const arrays = new Map([[input?.name ?? '', tensorOf('float32', [size, ...shape], images)]])
     const runs = fitInputs(arrays, `${source} (images ${first} to ${first + size - 1})`, inputs, batch)
     if (E.isLeft(runs)) {
       yield runs
       return
     }
-    for (const run of runs.right) yield E.right(run)
+    let at = 0
+    for (const run of runs.right) {
+      yield E.right({ ...run, labels: labels.subarray(at, at + run.samples) })
+      at += run.samples
+    }
   }
 }
 

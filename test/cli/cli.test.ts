@@ -43,12 +43,12 @@ describe('help', () => {
   it('names every command and what the exit codes mean', () => {
     const { code, stdout } = run(['--help'])
     expect(code).toBe(0)
-    for (const name of ['compile', 'inspect', 'verify', 'bench', 'prune', 'train', 'doctor'])
+    for (const name of ['compile', 'inspect', 'verify', 'bench', 'prune', 'sweep', 'train', 'doctor'])
       expect(stdout).toMatch(`  ${name} `)
     expect(stdout).toMatch('Exit codes: 0 done, 1 the answer is no')
   })
 
-  it.each(['compile', 'inspect', 'verify', 'bench', 'prune', 'train', 'doctor'])(
+  it.each(['compile', 'inspect', 'verify', 'bench', 'prune', 'sweep', 'train', 'doctor'])(
     'of %s teaches by examples',
     (name) => {
       const { code, stdout } = run([name, '--help'])
@@ -460,6 +460,28 @@ describe('prune', () => {
     })
     const channels = ['prune', 'net.onnx', '--channels', '0.5', '--score', 'wifv', '--calibrate', 'kept', '--json']
     expect(json(run([...channels, '-o', 'by-variance.safetensors']))).toMatchObject({ removed: 8 })
+  })
+
+  it('sweeps over sparsities', () => {
+    const swept = run([
+      'sweep',
+      'net.onnx',
+      '--calibrate',
+      'seen.npy',
+      '--levels',
+      '0,0.9',
+      '--score',
+      'wanda',
+      '--json',
+    ])
+    expect(json(swept)).toMatchObject({ samples: 2, by: 'agreement', points: [{ lost: 0 }, { level: 0.9 }] })
+    const told = run(['sweep', 'net.onnx', '--calibrate', 'seen.npy', '--levels', '0,0.9'])
+    expect([told.code, told.stdout]).toEqual([
+      0,
+      expect.stringMatching(/^Essential sparsity: 0 % .* It breaks behind 0 %/m),
+    ])
+    const kept = run(['sweep', 'net.onnx', '--calibrate', 'kept'])
+    expect([kept.code, kept.stderr]).toEqual([2, expect.stringMatching(/kept: expected files of arrays/)])
   })
 
   it('says which score, file or statistics are missing or do not fit', () => {
