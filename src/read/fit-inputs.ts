@@ -51,7 +51,7 @@ export const fitInputs = (
   from: string,
   inputs: ReadonlyArray<ModelInput>,
   batch: number,
-): E.Either<TensorFileError, ReadonlyArray<InputBatch>> => {
+): E.Either<TensorFileError, Iterable<InputBatch>> => {
   const names = inputs.map(({ name }) => name).join(', ')
   for (const name of arrays.keys()) {
     if (inputs.some((input) => input.name === name)) continue
@@ -89,13 +89,16 @@ export const fitInputs = (
   if (feeds.size === 0 || [...feeds.values()].some(({ shape }) => sizeOf(shape) === 0))
     return E.left(tensorFileError(from, 'at least one sample', 'none', 'Leave the file out.'))
   if (!isSplit) return E.right([{ from, samples: 1, feeds }])
-  const out: InputBatch[] = []
+  return E.right(split(feeds, from, count, size))
+}
+
+/** Some samples at a time, each a view of the arrays. */
+function* split(feeds: InputBatch['feeds'], from: string, count: number, size: number): Iterable<InputBatch> {
   for (let first = 0; first < count; first += size) {
     const end = Math.min(count, first + size)
     const part = new Map(Array.from(feeds, ([name, array]) => [name, rowsOf(array, first, end)]))
-    out.push({ from: `${from} (samples ${first} to ${end - 1})`, samples: end - first, feeds: part })
+    yield { from: `${from} (samples ${first} to ${end - 1})`, samples: end - first, feeds: part }
   }
-  return E.right(out)
 }
 
 const misfit = (input: ModelInput, array: Dense, from: string): TensorFileError =>
