@@ -9,7 +9,7 @@ import { makeNode } from '../ir/make-node.ts'
 import type { Node, ValueId } from '../ir/op.ts'
 import { Cast, ReduceMean, ReduceSumSquare, Shape, Sub } from '../ir/ops/index.ts'
 import { int64s, type Tensor } from '../ir/tensor.ts'
-import { tensorType } from '../ir/type.ts'
+import { tensorType, type ValueType } from '../ir/type.ts'
 import { type Layer, layersOf, unevenlyRead } from '../masks/weights.ts'
 
 /** A layer with the outputs of the observed model that tell of its input. */
@@ -62,11 +62,12 @@ export const observeActivations = (graph: Graph): Observation => {
     const value = node.inputs[c.port] ?? ''
     const type = graph.types.get(value)
     const zero = zeroOf(graph, layer)
-    const rank = type?.kind === 'tensor' ? type.shape?.length : undefined
+    // A layer sums over an axis and leaves another in its place.
+    const rank = rankOf(type) ?? rankOf(graph.types.get(node.outputs[0] ?? ''))
     const reason =
       opset < oldest
         ? `the model is of operator set ${opset}, and statistics take ${oldest} or later`
-        : rank === undefined || rank < 2
+        : type?.kind !== 'tensor' || rank === undefined || rank < 2
           ? 'the axes of its input are not known'
           : zero === undefined
             ? 'its input is integers of which the zero point is computed'
@@ -111,10 +112,13 @@ export const observeActivations = (graph: Graph): Observation => {
   return { graph: withParts(graph, { nodes: [...graph.nodes, ...nodes], constants, outputs }), layers, unseen }
 }
 
+const rankOf = (type: ValueType | undefined): number | undefined =>
+  type?.kind === 'tensor' ? type.shape?.length : undefined
+
 /** What stands for zero in the numbers that a layer reads; undefined where that is not known. */
 const zeroOf = (graph: Graph, { contraction: c, node }: Layer): number | undefined => {
   const type = graph.types.get(node.inputs[c.port] ?? '')
-  if (type?.kind !== 'tensor' || isFloat(type.dtype) || c.counts === undefined) return 0
+  if (c.counts === undefined || (type?.kind === 'tensor' && isFloat(type.dtype))) return 0
   const zero = -c.counts(0)
   return Number.isNaN(zero) ? undefined : zero
 }

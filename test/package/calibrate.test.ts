@@ -13,6 +13,7 @@ import { calibrate, type CalibrateOptions, type Calibration } from '../../src/pa
 import type { Tensors } from '../../src/run/runner.ts'
 import { buildGraph } from '../builder.ts'
 import { normals, uniforms } from '../inflate.ts'
+import { inputsOf, loadZoo } from '../zoo.ts'
 import { withParts } from '../../src/ir/graph.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
@@ -131,6 +132,20 @@ describe('statistics are those of what layers read', () => {
     expect(found.samples).toBe(3)
     expectClose(found.layers, byDefinition(graph, [feedOf(0, 3)]))
   })
+
+  test.each(['vit', 'transformer-encoder', 'llama', 'convnext', 'qdq-cnn'])(
+    'in an exported model, of all layers: %s',
+    async (name) => {
+      const model = loadZoo(name)
+      const feeds = [inputsOf(model, 1)]
+      const found = await calibrated(model.graph, feeds)
+      expect(found.unseen).toEqual([])
+      expect([...found.layers.keys()].sort()).toEqual(
+        [...new Set(layersOf(model.graph).map(({ weight }) => weight))].sort(),
+      )
+      expectClose(found.layers, byDefinition(model.graph, feeds), 1e-4)
+    },
+  )
 
   test('with a mean that is far above the deviation', async () => {
     const graph = buildGraph({ x: ['N', 2] }, (b) => [b.op(ops.MatMul, ['x', b.weight('w', [2, 2])])])
