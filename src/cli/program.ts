@@ -76,6 +76,11 @@ const commands: ReadonlyArray<CommandEntry> = [
     load: async () => (await import('./commands/train.ts')).trainCommand,
   },
   {
+    name: 'methods',
+    summary: 'list the ways to train sparsely, with their papers, or what one of them can be told',
+    load: async () => (await import('./commands/methods.ts')).methodsCommand,
+  },
+  {
     name: 'compare',
     summary: 'put training runs beside each other',
     load: async () => (await import('./commands/compare.ts')).compareCommand,

@@ -14,6 +14,7 @@ import { join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as ops from '../../src/ir/ops/index.ts'
 import { tensorOf } from '../../src/ir/tensor.ts'
+import { methodNames } from '../../src/train/recipe/index.ts'
 import { buildGraph } from '../builder.ts'
 import { npy, npyHeader } from '../masks/files.ts'
 import { chasec, interrupted, json } from './chasec.ts'
@@ -43,12 +44,12 @@ describe('help', () => {
   it('names every command and what the exit codes mean', () => {
     const { code, stdout } = run(['--help'])
     expect(code).toBe(0)
-    for (const name of ['compile', 'inspect', 'verify', 'bench', 'prune', 'sweep', 'train', 'doctor'])
+    for (const name of ['compile', 'inspect', 'verify', 'bench', 'prune', 'sweep', 'train', 'methods', 'doctor'])
       expect(stdout).toMatch(`  ${name} `)
     expect(stdout).toMatch('Exit codes: 0 done, 1 the answer is no')
   })
 
-  it.each(['compile', 'inspect', 'verify', 'bench', 'prune', 'sweep', 'train', 'doctor'])(
+  it.each(['compile', 'inspect', 'verify', 'bench', 'prune', 'sweep', 'train', 'methods', 'doctor'])(
     'of %s teaches by examples',
     (name) => {
       const { code, stdout } = run([name, '--help'])
@@ -63,6 +64,34 @@ describe('help', () => {
     expect(code).toBe(2)
     expect(stdout).toBe('')
     expect(stderr).toMatch('Usage: chasec')
+  })
+})
+
+describe('methods', () => {
+  it('lists all of them with their papers', () => {
+    const { code, stdout } = run(['methods'])
+    expect(code).toBe(0)
+    for (const name of methodNames) expect(stdout).toMatch(new RegExp(`^${name} `, 'm'))
+    expect(stdout).toMatch(/^chase +.*2305\.19454$/m)
+  })
+
+  it('tells what one of them can be told', () => {
+    const { code, stdout } = run(['methods', 'rigl'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch('https://arxiv.org/abs/1911.11134')
+    expect(stdout).toMatch(/^fraction .*0\.3$/m)
+    expect(run(['methods', 'dense']).stdout).toBe('dense: Every weight is kept.\n')
+  })
+
+  it('gives the same to machines', () => {
+    const found: unknown = JSON.parse(run(['methods', 'chase', '--json']).stdout)
+    expect(found).toMatchObject([{ name: 'chase', source: { arxiv: '2305.19454' } }])
+  })
+
+  it('knows what a mistyped one was to be', () => {
+    const { code, stderr } = run(['methods', 'rigll'])
+    expect(code).toBe(2)
+    expect(stderr).toMatch('rigl')
   })
 })
 

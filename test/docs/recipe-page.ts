@@ -3,14 +3,15 @@ import { stringify } from 'yaml'
 import { invariant } from '../../src/ir/failure.ts'
 import { readAugmentation } from '../../src/train/recipe/augmentation.ts'
 import { readLearningRate } from '../../src/train/recipe/learning-rate.ts'
-import { methodNames, presets } from '../../src/train/recipe/index.ts'
-import { readMethod } from '../../src/train/recipe/method.ts'
+import { entriesOfMethod } from '../../src/train/recipe/describe-methods.ts'
+import { methodNames, methods, presets } from '../../src/train/recipe/index.ts'
 import { readRecipe } from '../../src/train/recipe/recipe.ts'
-import { entriesUnder, type FoundEntry } from './recipe-entries.ts'
+import { intervalText, sentences } from '../../src/train/sparse/methods/entries.ts'
+import type { Source } from '../../src/train/sparse/methods/method.ts'
+import { entriesUnder, type FoundEntry } from '../../src/train/recipe/found-entries.ts'
 
 type Prose = Readonly<Record<string, string>>
 
-const interval = 'a number of steps, `{ epochs: n }`, or `{ part: x }` of the training'
 const object = 'an object'
 
 /** What is to be said of an entry that the decoder looks at by itself. */
@@ -18,8 +19,8 @@ const kinds: Prose = {
   method: `${object}, see [Methods](#methods)`,
   learningRate: `${object}, see [Learning rate](#learning-rate)`,
   augmentation: `${object}, see [Augmentation](#augmentation), or \`null\``,
-  every: interval,
-  channelsEvery: interval,
+  every: intervalText,
+  channelsEvery: intervalText,
 }
 
 const ofRecipe: Prose = {
@@ -55,75 +56,6 @@ const ofAugmentation: Prose = {
   scale: 'Area of the part, as a fraction of the image; drawn from this span.',
   ratio: 'Its width over its height; drawn from this span.',
   flip: 'Whether half of the images are mirrored left to right.',
-}
-
-const ofMethods: Prose = {
-  name: '',
-  density: 'Fraction of all weights that is kept in the end.',
-  distribution: 'How the kept weights are shared out among the layers, see [Distributions](#distributions).',
-  last: 'Density of the classifier: at least this under `uniform+`, just this under `erk+`.',
-  every: 'From one update of the masks to the next.',
-  fraction: "Fraction of each layer's kept weights that is exchanged.",
-  until: 'From then on masks stay as they are.',
-  margin: 'How far beyond the density weights are grown at first.',
-  initialDensity: 'The density that training begins with; 1 begins dense. Not below `density`.',
-  begin: 'Until then the network is dense.',
-  scope: '`layer`: the same density everywhere. `global`: one threshold over all layers.',
-  at: 'When the weights are pruned, once.',
-  minimum: 'Fraction of all weights that is left at least to every layer that has as many.',
-  n: 'Of every m weights along the axis n are kept.',
-  m: 'See `n`; not below it.',
-  axis: 'Along the channels that a layer reads, or those that it makes.',
-  decay:
-    'How the pattern comes in between `begin` and `until`. `mask`: masked weights fade out in a line; `mask-exponential`: by exp(-rate · x), x from 0 to 1. `halving`: by way of patterns of m-1, m/2, m/4, … of m; `fine`: of 8n of 8m, 4n of 4m, 2n of 2m.',
-  rate: 'See `decay`.',
-  channels: 'S_c, the fraction of the channels in scope that is gone in the end; 0 removes none.',
-  exploration:
-    '`global`: one threshold over all layers, as for CIFAR; `layer`: the same fraction of each, as for ImageNet.',
-  score:
-    'What a channel is worth. `umm`: mean |w| over all its weights; `mmm`: over those that are not masked; `weights`: fraction of weights that are not 0; `kernels`: fraction of kernels that are not all 0.',
-  floor: 'β: a stream of C channels keeps at least ⌊C · (1 - channels) · floor⌋.',
-  finalMargin: 'What is left of `margin` when the soft bound ends.',
-  channelsEvery: 'From one removal of channels to the next.',
-  softUntil: 'Until then masks grow beyond the density and are pruned back; after that weights are exchanged.',
-  channelsUntil: 'From then on no channel goes.',
-}
-
-const exchangedAtFirst =
-  "Fraction of each layer's kept weights that is exchanged at first; falls by a cosine to the end."
-
-/** What is other of one method. */
-const ofMethod: Readonly<Record<string, Prose>> = {
-  set: { fraction: 'ζ: fraction of the positive and of the negative weights that every layer exchanges.' },
-  rigl: { fraction: "Fraction of each layer's kept weights that is exchanged at first; falls to 0 by a cosine." },
-  'rigl-itop': { fraction: exchangedAtFirst },
-  granet: {
-    fraction: exchangedAtFirst,
-    until: 'From then on the density is reached; weights are exchanged until the end.',
-  },
-  gmp: { until: 'From then on the density is reached, and masks stay.' },
-  'n-of-m': { until: 'From then on masks are plain n of m.', every: 'From one look at the weights to the next.' },
-  chase: {
-    every: 'From one exploration to the next.',
-    scope: '`block`: channels inside blocks, as released; `all`: those of residual streams too.',
-  },
-}
-
-const methodSentences: Readonly<Record<(typeof methodNames)[number], string>> = {
-  dense: 'Every weight is kept.',
-  static: 'Random masks that never change.',
-  set: 'Every layer drops the positive and the negative weights nearest 0 and grows as many anywhere.',
-  rigl: 'Every layer drops its smallest weights and grows as many where the gradient of the dense network is largest.',
-  'rigl-itop': 'RigL with long intervals and a large exchange to the end, so that over time many weights take part.',
-  mest: 'Prunes by weight and gradient, then grows beyond the density at random, by less and less.',
-  granet:
-    'Prunes gradually over all layers; each time every layer drops a further fraction and grows as many by gradient.',
-  gmp: 'Gradual magnitude pruning of a dense network; the density falls by a cubic.',
-  'global-magnitude':
-    'Trains dense, prunes once by one threshold over all layers with a minimum for each, and trains on.',
-  'n-of-m': 'Of every m weights n are kept, a pattern that some hardware computes faster.',
-  chase:
-    'Dynamic sparse training whose sparsity ends up in whole channels, which leave the network while it learns ([arXiv 2305.19454](https://arxiv.org/abs/2305.19454)).',
 }
 
 const distributions: Prose = {
@@ -191,30 +123,34 @@ const tablesBy = (read: Parameters<typeof entriesUnder>[0], key: string, prose: 
   ])
 }
 
+const from = (source: Source | null): string => {
+  if (source === null) return ''
+  const { paper, arxiv, code } = source
+  const paperLink = `[${paper}](https://arxiv.org/abs/${arxiv})`
+  return code === undefined ? ` From ${paperLink}.` : ` From ${paperLink}; [code](https://github.com/${code}).`
+}
+
 const methodSections = (): ReadonlyArray<string> => {
-  const found = methodNames.map((name) => ({ name, entries: entriesUnder(readMethod, { name }) }))
+  const found = methodNames.map((name) => ({ def: methods[name], entries: entriesOfMethod(name) }))
   allUsed(
-    ofMethods,
+    sentences,
     found.flatMap(({ entries }) => entries.map(({ key }) => key)),
   )
-  for (const { name, entries } of found) {
+  return found.flatMap(({ def, entries }) => {
     allUsed(
-      ofMethod[name] ?? {},
+      def.sentences,
       entries.map(({ key }) => key),
     )
-  }
-  return found.flatMap(({ name, entries }) => {
-    const own = entries.filter(({ key }) => key !== 'name')
     return [
-      `### ${name}`,
-      methodSentences[name],
-      own.length === 0 ? 'It has no entries but its name.' : table(own, { ...ofMethods, ...ofMethod[name] }),
+      `### ${def.name}`,
+      def.about + from(def.source),
+      entries.length === 0 ? 'It has no entries but its name.' : table(entries, { ...sentences, ...def.sentences }),
     ]
   })
 }
 
 const distributionRows = (): ReadonlyArray<string> => {
-  const choices = choicesOf(entriesUnder(readMethod, { name: 'static' }), 'distribution')
+  const choices = choicesOf(entriesOfMethod('static'), 'distribution')
   allUsed(distributions, choices)
   return choices.map((choice) => {
     const text = distributions[choice]
@@ -232,7 +168,7 @@ export const recipePage = (): string => {
   )
   return [
     '# Recipes',
-    '<!-- Written by npm run recipes from the decoders in src/train/recipe. -->',
+    '<!-- Written by npm run recipes from the decoders in src/train/recipe and src/train/sparse/methods. -->',
     'A recipe says how a network is trained. `chasec train --recipe FILE` reads one in YAML or JSON, `decodeRecipe` takes one as plain data. It may say as little as',
     '```yaml\nmethod: { name: chase }\n```',
     'Options of the command line (`--method`, `--density`, `--channels`, `--scope`, `--epochs`, `--batch`, `--learning-rate`, `--seed`) go before what the file says. Everything that is wrong with a recipe is told at once, unknown entries included, and nothing is trained. Points in time (`at`, `begin`, `until`, `softUntil`, …) are fractions of the whole training.',

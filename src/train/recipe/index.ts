@@ -1,6 +1,6 @@
+export { type Interval, type Length } from '../sparse/methods/entries.ts'
+export { type Method, methodNames, methods, policyOf } from '../sparse/methods/index.ts'
 export type { RecipeError } from './error.ts'
 export { type LearningRate, learningRateAt } from './learning-rate.ts'
-export { type Interval, type Method, methodNames } from './method.ts'
-export { type Length, policyOf } from './policy.ts'
 export { presets } from './presets.ts'
 export { decodeRecipe, defaultEpochs, type Recipe } from './recipe.ts'

@@ -1,6 +1,6 @@
 /** The learning rate at every step, as plain data. */
 import type { Entries } from './reader.ts'
-import type { Length } from './policy.ts'
+import type { Length } from '../sparse/methods/entries.ts'
 
 /**
  * Rises in a line from 0 to `peak` over `warmup` epochs, then `constant`; `step`: times `factor` at each of the fractions

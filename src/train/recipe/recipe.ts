@@ -6,7 +6,7 @@ import type { Augmentation } from '../data/index.ts'
 import { readAugmentation } from './augmentation.ts'
 import type { RecipeError } from './error.ts'
 import { type LearningRate, readLearningRate } from './learning-rate.ts'
-import { type Method, readMethod } from './method.ts'
+import { type Method, readMethod } from '../sparse/methods/index.ts'
 import { type Entries, entriesOf } from './reader.ts'
 
 export interface Recipe {

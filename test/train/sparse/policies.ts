@@ -1,4 +1,8 @@
-/** Every policy, in intervals short enough to run through in a test. */
+/** Every method by its defaults, and policies by other options, in intervals short enough to run through in a test. */
+import * as E from 'fp-ts/lib/Either.js'
+import { renderError } from '../../../src/ir/failure.ts'
+import { describeMethods } from '../../../src/train/recipe/describe-methods.ts'
+import { decodeRecipe, policyOf } from '../../../src/train/recipe/index.ts'
 import {
   chase,
   type ChaseOptions,
@@ -46,6 +50,14 @@ export const chases: ReadonlyArray<Policy> = [
   atRandom(chase({ ...chaseOptions, scope: 'all' })),
 ]
 
+/** Methods by their defaults, with intervals of 4 steps. */
+const byDefault: ReadonlyArray<Policy> = describeMethods().map(({ name, entries }) => {
+  const intervals = entries.filter(({ key }) => /^every$|Every$/.test(key)).map(({ key }) => [key, 4])
+  const decoded = decodeRecipe({ method: { name, ...Object.fromEntries(intervals) } })
+  if (E.isLeft(decoded)) throw new Error(renderError(decoded.left[0]))
+  return policyOf(decoded.right.method, { steps, stepsPerEpoch: 8 })
+})
+
 export const policies: ReadonlyArray<Policy> = [
   ...chases,
   rigl({ density: 0.2, until: 30, every: 4 }),
@@ -69,4 +81,5 @@ export const policies: ReadonlyArray<Policy> = [
   staticRandom({ density: 0.15 }),
   maskDecay({ n: 2, m: 4, begin: 4, end: 20, steps, every: 4, decay: 'linear', rate: 0.1 }),
   patternDecay({ n: 1, m: 4, begin: 4, end: 20, steps, every: 4 }),
+  ...byDefault,
 ]

@@ -1,5 +1,9 @@
+/** N:M sparsity that comes in little by little. */
+import type { Entries } from '../../recipe/reader.ts'
 import type { Policy } from '../policy.ts'
 import { constant, type Schedule } from '../schedule.ts'
+import { notBelow, readEvery, readSpan, stepAt, stepsOf } from './entries.ts'
+import { defineMethod } from './method.ts'
 
 export interface PatternOptions {
   /** Of every m weights along the axis n are kept in the end. */
@@ -77,3 +81,69 @@ const halvingFrames = (n: number, m: number): ReadonlyArray<{ readonly n: number
 
 const fineFrames = (n: number, m: number): ReadonlyArray<{ readonly n: number; readonly m: number }> =>
   [8, 4, 2].map((k) => ({ n: k * n, m: k * m }))
+
+const decays = ['mask', 'mask-exponential', 'halving', 'fine'] as const
+
+/**
+ * How the pattern comes in between `begin` and `until`. Masked weights fade out: `mask` by 1 - x, `mask-exponential` by
+ * exp(-rate · x) and at once at the end, x from 0 to 1 over that time. Or the pattern comes by way of denser ones: `halving`
+ * and `fine`.
+ */
+type Decay =
+  | { readonly decay: Exclude<(typeof decays)[number], 'mask-exponential'> }
+  | { readonly decay: 'mask-exponential'; readonly rate: number }
+
+const readDecay = (entries: Entries): Decay => {
+  const decay = entries.choice('decay', decays, 'mask', ['rate'])
+  if (decay !== 'mask-exponential') return { decay }
+  return { decay, rate: entries.number('rate', { min: 0, aboveMin: true }, 5) }
+}
+
+/** n, m and the axis of an n:m pattern. */
+export const readPattern = (
+  entries: Entries,
+): { readonly n: number; readonly m: number; readonly axis: 'input' | 'output' } => {
+  const n = entries.number('n', { min: 1, whole: true }, 2)
+  return {
+    n,
+    m: notBelow(entries, 'm', entries.number('m', { min: 1, whole: true }, Math.max(4, n)), n, 'n'),
+    axis: entries.choice('axis', ['input', 'output'], 'input'),
+  }
+}
+
+export const method = defineMethod({
+  name: 'n-of-m',
+  about: 'Of every m weights n are kept, a pattern that some hardware computes faster.',
+  source: {
+    paper: 'Progressive Gradient Flow for Robust N:M Sparsity Training in Transformers',
+    arxiv: '2402.04744',
+    code: 'abhibambhaniya/progressive_gradient_flow_nm_sparsity',
+  },
+  sentences: {
+    until: 'From then on masks are plain n of m.',
+    every: 'From one look at the weights to the next.',
+    decay:
+      'How the pattern comes in between `begin` and `until`. `mask`: masked weights fade out in a line; `mask-exponential`: by exp(-rate · x), x from 0 to 1. `halving`: by way of patterns of m-1, m/2, m/4, … of m; `fine`: of 8n of 8m, 4n of 4m, 2n of 2m.',
+    rate: 'See `decay`.',
+  },
+  read: (entries) => ({
+    ...readPattern(entries),
+    ...readDecay(entries),
+    ...readSpan(entries, 0.1, 0.7),
+    ...readEvery(entries, 1),
+  }),
+  policy: (entry, length) => {
+    const { n, m, axis } = entry
+    const [begin, end] = [stepAt(entry.begin, length), stepAt(entry.until, length)]
+    const common = { n, m, axis, begin, end, steps: length.steps, every: stepsOf(entry.every, length) }
+    const perStep = 1 / Math.max(1, end - begin)
+    switch (entry.decay) {
+      case 'mask':
+        return maskDecay({ ...common, decay: 'linear', rate: perStep })
+      case 'mask-exponential':
+        return maskDecay({ ...common, decay: 'exponential', rate: entry.rate * perStep })
+      default:
+        return patternDecay({ ...common, frames: entry.decay })
+    }
+  },
+})

@@ -1,8 +1,20 @@
+/** Chase. */
 import type { ChannelScore } from '../../../masks/scores.ts'
 import type { Distribution } from '../distribution.ts'
 import type { Move, Phase } from '../phase.ts'
 import type { Policy } from '../policy.ts'
 import { constant, type Schedule } from '../schedule.ts'
+import {
+  distributionOf,
+  readEvery,
+  readInterval,
+  readSparse,
+  share,
+  stepAt,
+  stepsOf,
+  usualInterval,
+} from './entries.ts'
+import { defineMethod } from './method.ts'
 
 export interface ChaseOptions {
   /** Fraction of all weights that is kept. */
@@ -120,3 +132,52 @@ const exchangeMoves = (options: ChaseOptions): ReadonlyArray<Move> => {
     },
   ]
 }
+
+export const method = defineMethod({
+  name: 'chase',
+  about: 'Dynamic sparse training whose sparsity ends up in whole channels, which leave the network while it learns.',
+  source: {
+    paper: 'Dynamic Sparsity Is Channel-Level Sparsity Learner',
+    arxiv: '2305.19454',
+    code: 'luuyin/chase',
+  },
+  sentences: {
+    every: 'From one exploration to the next.',
+    channels: 'S_c, the fraction of the channels in scope that is gone in the end; 0 removes none.',
+    scope: '`block`: channels inside blocks, as released; `all`: those of residual streams too.',
+    exploration:
+      '`global`: one threshold over all layers, as for CIFAR; `layer`: the same fraction of each, as for ImageNet.',
+    score:
+      'What a channel is worth. `umm`: mean |w| over all its weights; `mmm`: over those that are not masked; `weights`: fraction of weights that are not 0; `kernels`: fraction of kernels that are not all 0.',
+    floor: 'β: a stream of C channels keeps at least ⌊C · (1 - channels) · floor⌋.',
+    margin: 'How far beyond the density weights are grown at first.',
+    finalMargin: 'What is left of `margin` when the soft bound ends.',
+    channelsEvery: 'From one removal of channels to the next.',
+    softUntil: 'Until then masks grow beyond the density and are pruned back; after that weights are exchanged.',
+    channelsUntil: 'From then on no channel goes.',
+  },
+  read: (entries) => ({
+    ...readSparse(entries),
+    ...readEvery(entries, usualInterval),
+    channels: entries.number('channels', { min: 0, max: 1, belowMax: true }, 0.5),
+    scope: entries.choice('scope', ['block', 'all'], 'block'),
+    exploration: entries.choice('exploration', ['global', 'layer'], 'global'),
+    score: entries.choice('score', ['umm', 'mmm', 'weights', 'kernels'], 'umm'),
+    floor: entries.number('floor', share, 0.5),
+    margin: entries.number('margin', share, 0.05),
+    finalMargin: entries.number('finalMargin', share, 0),
+    channelsEvery: readInterval(entries, 'channelsEvery', usualInterval),
+    softUntil: entries.number('softUntil', share, 130 / 160),
+    channelsUntil: entries.number('channelsUntil', share, 130 / 160),
+  }),
+  policy: (entry, length) =>
+    chase({
+      ...entry,
+      steps: length.steps,
+      softUntil: stepAt(entry.softUntil, length),
+      channelsUntil: stepAt(entry.channelsUntil, length),
+      every: stepsOf(entry.every, length),
+      channelsEvery: stepsOf(entry.channelsEvery, length),
+      distribution: distributionOf(entry),
+    }),
+})

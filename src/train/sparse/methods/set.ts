@@ -1,6 +1,9 @@
+/** SET. */
 import type { Distribution } from '../distribution.ts'
 import type { Policy } from '../policy.ts'
 import { constant } from '../schedule.ts'
+import { distributionOf, readEvery, readFraction, readSparse, share, stepAt, stepsOf } from './entries.ts'
+import { defineMethod } from './method.ts'
 
 export interface SetOptions {
   readonly density: number
@@ -35,4 +38,28 @@ export const set = ({ density, until, every, fraction = 0.3, distribution = { ki
     },
   ],
   masked: 'zeroed',
+})
+
+export const method = defineMethod({
+  name: 'set',
+  about: 'Every layer drops the positive and the negative weights nearest 0 and grows as many anywhere.',
+  source: {
+    paper: 'Scalable Training of Artificial Neural Networks with Adaptive Sparse Connectivity',
+    arxiv: '1707.04780',
+    code: 'dcmocanu/sparse-evolutionary-artificial-neural-networks',
+  },
+  sentences: { fraction: 'ζ: fraction of the positive and of the negative weights that every layer exchanges.' },
+  read: (entries) => ({
+    ...readSparse(entries, 'er'),
+    ...readEvery(entries, { epochs: 1 }),
+    ...readFraction(entries, 0.3),
+    until: entries.number('until', share, 1),
+  }),
+  policy: (entry, length) =>
+    set({
+      ...entry,
+      until: stepAt(entry.until, length),
+      every: stepsOf(entry.every, length),
+      distribution: distributionOf(entry),
+    }),
 })

@@ -1,6 +1,9 @@
+/** MEST. */
 import type { Distribution } from '../distribution.ts'
 import type { Policy } from '../policy.ts'
 import { constant } from '../schedule.ts'
+import { distributionOf, readEvery, readSparse, share, stepAt, stepsOf } from './entries.ts'
+import { defineMethod } from './method.ts'
 
 export interface MestOptions {
   readonly density: number
@@ -57,4 +60,33 @@ export const mest = ({
     },
   ],
   masked: 'zeroed',
+})
+
+export const method = defineMethod({
+  name: 'mest',
+  about: 'Prunes by weight and gradient, then grows beyond the density at random, by less and less.',
+  source: {
+    paper: 'MEST: Accurate and Fast Memory-Economic Sparse Training Framework on the Edge',
+    arxiv: '2110.14032',
+    code: 'boone891214/MEST',
+  },
+  sentences: { margin: 'How far beyond the density weights are grown at first.' },
+  read: (entries) => ({
+    ...readSparse(entries, 'uniform'),
+    ...readEvery(entries, { epochs: 5 }),
+    margin: entries.number('margin', share, 0.05),
+    until: entries.number('until', share, 0.9),
+  }),
+  policy: (entry, length) => {
+    const { density, margin } = entry
+    const [until, every] = [stepAt(entry.until, length), stepsOf(entry.every, length)]
+    const last = Math.max(0, Math.ceil(until / every) - 1) * every
+    const high = Math.min(1, density + margin)
+    const growTo = [
+      { step: 0, value: high },
+      { step: Math.floor(last / 2), value: (high + density) / 2 },
+      { step: last, value: density },
+    ]
+    return mest({ density, until, every, growTo, distribution: distributionOf(entry) })
+  },
 })

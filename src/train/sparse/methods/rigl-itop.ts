@@ -1,5 +1,8 @@
+/** RigL-ITOP. */
 import type { Distribution } from '../distribution.ts'
 import type { Policy } from '../policy.ts'
+import { distributionOf, readEvery, readFraction, readSparse, stepsOf, usualInterval } from './entries.ts'
+import { defineMethod } from './method.ts'
 
 export interface RigLItopOptions {
   readonly density: number
@@ -46,4 +49,29 @@ export const riglItop = ({
     },
   ],
   masked: 'zeroed',
+})
+
+export const method = defineMethod({
+  name: 'rigl-itop',
+  about: 'RigL with long intervals and a large exchange to the end, so that over time many weights take part.',
+  source: {
+    paper: 'Do We Actually Need Dense Over-Parameterization? In-Time Over-Parameterization in Sparse Training',
+    arxiv: '2102.02887',
+    code: 'Shiweiliuiiiiiii/In-Time-Over-Parameterization',
+  },
+  sentences: {
+    fraction: "Fraction of each layer's kept weights that is exchanged at first; falls by a cosine to the end.",
+  },
+  read: (entries) => ({
+    ...readSparse(entries),
+    ...readEvery(entries, usualInterval),
+    ...readFraction(entries, 0.5),
+  }),
+  policy: (entry, length) =>
+    riglItop({
+      ...entry,
+      steps: length.steps,
+      every: stepsOf(entry.every, length),
+      distribution: distributionOf(entry),
+    }),
 })

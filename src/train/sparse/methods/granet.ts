@@ -1,6 +1,20 @@
+/** GraNet. */
 import type { Distribution } from '../distribution.ts'
 import type { Policy } from '../policy.ts'
 import { offsetTo } from './ending.ts'
+import {
+  distributionOf,
+  kept,
+  notBelow,
+  readEvery,
+  readFraction,
+  readSparse,
+  share,
+  stepAt,
+  stepsOf,
+  usualInterval,
+} from './entries.ts'
+import { defineMethod } from './method.ts'
 
 export interface GraNetOptions {
   readonly density: number
@@ -61,4 +75,40 @@ export const granet = ({
     },
   ],
   masked: 'zeroed',
+})
+
+export const method = defineMethod({
+  name: 'granet',
+  about:
+    'Prunes gradually over all layers; each time every layer drops a further fraction and grows as many by gradient.',
+  source: {
+    paper: 'Sparse Training via Boosting Pruning Plasticity with Neuroregeneration',
+    arxiv: '2106.10404',
+    code: 'VITA-Group/GraNet',
+  },
+  sentences: {
+    fraction: "Fraction of each layer's kept weights that is exchanged at first; falls by a cosine to the end.",
+    initialDensity: 'The density that training begins with; 1 begins dense. Not below `density`.',
+    until: 'From then on the density is reached; weights are exchanged until the end.',
+  },
+  read: (entries) => {
+    const shared = readSparse(entries)
+    const initialDensity = entries.number('initialDensity', kept, Math.max(0.5, shared.density))
+    return {
+      ...shared,
+      ...readEvery(entries, usualInterval),
+      ...readFraction(entries, 0.5),
+      initialDensity: notBelow(entries, 'initialDensity', initialDensity, shared.density, 'the density'),
+      until: entries.number('until', share, 0.7),
+    }
+  },
+  policy: (entry, length) =>
+    granet({
+      ...entry,
+      begin: 0,
+      end: stepAt(entry.until, length),
+      steps: length.steps,
+      every: stepsOf(entry.every, length),
+      distribution: distributionOf(entry),
+    }),
 })

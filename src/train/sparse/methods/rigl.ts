@@ -1,5 +1,8 @@
+/** RigL. */
 import type { Distribution } from '../distribution.ts'
 import type { Policy } from '../policy.ts'
+import { distributionOf, readEvery, readFraction, readSparse, share, stepAt, stepsOf } from './entries.ts'
+import { defineMethod } from './method.ts'
 
 export interface RigLOptions {
   readonly density: number
@@ -44,4 +47,30 @@ export const rigl = ({
     },
   ],
   masked: 'zeroed',
+})
+
+export const method = defineMethod({
+  name: 'rigl',
+  about: 'Every layer drops its smallest weights and grows as many where the gradient of the dense network is largest.',
+  source: {
+    paper: 'Rigging the Lottery: Making All Tickets Winners',
+    arxiv: '1911.11134',
+    code: 'google-research/rigl',
+  },
+  sentences: {
+    fraction: "Fraction of each layer's kept weights that is exchanged at first; falls to 0 by a cosine.",
+  },
+  read: (entries) => ({
+    ...readSparse(entries),
+    ...readEvery(entries, 100),
+    ...readFraction(entries, 0.3),
+    until: entries.number('until', share, 0.75),
+  }),
+  policy: (entry, length) =>
+    rigl({
+      ...entry,
+      until: stepAt(entry.until, length),
+      every: stepsOf(entry.every, length),
+      distribution: distributionOf(entry),
+    }),
 })

@@ -1,5 +1,8 @@
+/** Global magnitude pruning, once. */
 import type { Policy } from '../policy.ts'
 import { constant } from '../schedule.ts'
+import { readDensity, share, stepAt } from './entries.ts'
+import { defineMethod } from './method.ts'
 
 export interface GlobalMagnitudeOptions {
   readonly density: number
@@ -31,4 +34,24 @@ export const globalMagnitude = ({ density, at, minimum = 0.0005 }: GlobalMagnitu
     },
   ],
   masked: 'zeroed',
+})
+
+export const method = defineMethod({
+  name: 'global-magnitude',
+  about: 'Trains dense, prunes once by one threshold over all layers with a minimum for each, and trains on.',
+  source: {
+    paper: 'Is Complexity Required for Neural Network Pruning? A Case Study on Global Magnitude Pruning',
+    arxiv: '2209.14624',
+    code: 'manasgupta-1/GlobalMP',
+  },
+  sentences: {
+    at: 'When the weights are pruned, once.',
+    minimum: 'Fraction of all weights that is left at least to every layer that has as many.',
+  },
+  read: (entries) => ({
+    ...readDensity(entries),
+    at: entries.number('at', share, 0.5),
+    minimum: entries.number('minimum', share, 0.0005),
+  }),
+  policy: (entry, length) => globalMagnitude({ ...entry, at: Math.max(1, stepAt(entry.at, length)) }),
 })

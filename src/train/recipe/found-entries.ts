@@ -1,7 +1,7 @@
 /** The entries of recipes, found by running the decoders of `src/train/recipe` on no data and noting what they ask for. */
-import { invariant } from '../../src/ir/failure.ts'
-import { isRecord } from '../../src/ir/record.ts'
-import { type Entries, rangeText } from '../../src/train/recipe/reader.ts'
+import { invariant } from '../../ir/failure.ts'
+import { isRecord } from '../../ir/record.ts'
+import { type Entries, rangeText } from './reader.ts'
 
 export interface FoundEntry {
   readonly key: string
