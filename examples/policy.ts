@@ -12,7 +12,8 @@ const weights = [fc1, fc2].map(({ shape }) => new Float32Array(shape.reduce((n, 
 const policy = sparse.rigl({ density: 0.1, until: 750, every: 100 })
 let state = await sparse.init({ layers: [fc1, fc2], streams: [] }, policy, 1)
 for (let step = 1; step <= 1000; step++) {
-  // Here your loop takes a step: forwards with `weights` times `state.masks`, backwards, and on.
+  // Here your loop takes a step: forwards with `weights` times `state.masks`, backwards, and, unless `sparse.skipsStep(policy,
+  // step)`, on.
   if (sparse.needs(policy, step) === 'nothing') continue
   const gradients = weights.map((array) => array.map(() => Math.random() - 0.5))
   const updated = await sparse.update(state, { weights, gradients }, step)

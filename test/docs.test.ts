@@ -53,7 +53,7 @@ const documents = [
 const readers: Readonly<Record<string, string>> = {
   yourStep: `const yourWeights = new Float32Array(300 * 784).fill(0.1)
 const yourGradients = Float32Array.from(yourWeights, (_, i) => Math.sin(i))
-const yourStep = (_: ReadonlyArray<Uint8Array>) => ({ weights: [yourWeights], gradients: [yourGradients] })`,
+const yourStep = (_: ReadonlyArray<Uint8Array>, _optimise: boolean) => ({ weights: [yourWeights], gradients: [yourGradients] })`,
 }
 
 const programOf = (fence: Fence): string => fileNameOf(fence) ?? `line-${fence.line}.ts`

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -152,7 +153,15 @@ class SparseTraining:
         self._take_out()
         self._stepped = False
         arguments = () if closure is None else (evaluate,)
-        if scaler is None:
+        if due and self._next is not None and self._next["skips"]:
+            # The policy wants the gradients of this step, not the step. A scaler is told what it would have seen.
+            if closure is not None:
+                evaluate()
+            if scaler is not None:
+                with contextlib.suppress(RuntimeError):  # the loop has unscaled them already
+                    scaler.unscale_(self.optimizer)
+            self._stepped = True
+        elif scaler is None:
             self.optimizer.step(*arguments)
         else:
             scaler.step(self.optimizer, *arguments)

@@ -184,7 +184,7 @@ const carriedBy = ({ masks }: sparse.State, event: sparse.Event | undefined): Re
   })
 
 /**
- * The next step after which to ask for an update, and what masked weights are multiplied by in every step up to that one; the
+ * The next step after which to ask for an update, whether the optimiser leaves that step out, and what masked weights are multiplied by in every step up to that one; the
  * last of these numbers holds on where there are fewer.
  */
 const upcoming = ({ policy, start }: Session, step: number): Readonly<Record<string, unknown>> => {
@@ -194,7 +194,8 @@ const upcoming = ({ policy, start }: Session, step: number): Readonly<Record<str
   for (let done = step; done < next; done++) multipliers.push(sparse.maskedMultiplier(policy, done))
   while (multipliers.length > 1 && multipliers.at(-1) === multipliers.at(-2)) multipliers.pop()
   const gradients = sparse.needs(policy, next) === 'weights and gradients'
-  return { next: next > start.steps ? null : { step: next, gradients }, multipliers }
+  const skips = sparse.skipsStep(policy, next)
+  return { next: next > start.steps ? null : { step: next, gradients, skips }, multipliers }
 }
 
 /** Writes bits as booleans in the shapes of the other program; nobody reads half of a file. */

@@ -5,7 +5,7 @@ import type { Tensor } from '../backend/backend.ts'
 import { type Batch, type DataSet } from '../data/index.ts'
 import type { DeviceTensors } from '../executor/executor.ts'
 import { sgdStep, type SgdOptions } from '../executor/sgd.ts'
-import { needs } from '../sparse/index.ts'
+import { needs, skipsStep } from '../sparse/index.ts'
 import { trainError, type TrainError } from './error.ts'
 import type { UpdateEntry } from './history.ts'
 import { type Length, learningRateAt, type Recipe } from '../recipe/index.ts'
@@ -28,7 +28,7 @@ const optionsOf = ({ executor }: Run, recipe: Recipe, learningRate: number): Sgd
 }
 
 /**
- * Trains on one batch, and does what the policy does after that step. Gradients of masked weights are masked before the
+ * Trains on one batch, and does what the policy does after that step, of which the optimiser's may be left out. Gradients of masked weights are masked before the
  * optimiser sees them, so that these weights and their momenta stay 0; a topology update sees them whole.
  */
 export const trainStep = async (
@@ -48,15 +48,13 @@ export const trainStep = async (
   if (E.isLeft(result)) return result
   const { loss: lossTensor, logits, gradients } = result.right
   const wanted = due === 'weights and gradients' ? await readLayers(executor, sparse.network, gradients) : undefined
-  const masked = maskGradients(run, gradients)
-  sgdStep(
-    executor.backend,
-    device.parameters,
-    moments,
-    masked,
-    optionsOf(run, recipe, learningRateAt(recipe.learningRate, step, length)),
-  )
-  disposeAll(masked)
+  if (skipsStep(sparse.policy, step)) disposeAll(gradients)
+  else {
+    const masked = maskGradients(run, gradients)
+    const options = optionsOf(run, recipe, learningRateAt(recipe.learningRate, step, length))
+    sgdStep(executor.backend, device.parameters, moments, masked, options)
+    disposeAll(masked)
+  }
   const [loss = NaN] = await lossTensor.data()
   const { correct } = countRows(await logits.data(), batch.labels)
   lossTensor.dispose()

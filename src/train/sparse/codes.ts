@@ -16,11 +16,13 @@ export const code = {
   restarted: 32,
   /** As `active`, set apart for a moment because the weight is below zero. */
   negative: 64,
+  /** As `pruned`, by a prune that is carried out before what grows next: grown again, it starts anew from 0. */
+  forgotten: 128,
 } as const
 
 /** The bits of weights that are kept, and of those that can grow. */
 export const kept = code.active | code.grown | code.restarted
-export const growable = code.inactive | code.pruned
+export const growable = code.inactive | code.pruned | code.forgotten
 
 /** 1 for a kept weight, else 0; without a branch, because a scan over a mask cannot foresee it. */
 export const isKept = (from: number): number => ((from & kept) + 63) >> 6
@@ -30,11 +32,13 @@ export const hasRestarted = (from: number): number => (from >> 5) & 1
 
 /** What pruning makes of a kept weight. */
 export const prunedCode = (from: number): number => (from === code.grown ? code.inactive : code.pruned)
+export const forgottenCode = (from: number): number => (from === code.grown ? code.inactive : code.forgotten)
 
 /** What growing makes of a masked weight: one pruned by the same update starts anew, or goes on with its value. */
 export const grownCode =
   (regrown: 'restarts' | 'continues') =>
   (from: number): number => {
+    if (from === code.forgotten) return code.restarted
     if (from !== code.pruned) return code.grown
     return regrown === 'restarts' ? code.restarted : code.active
   }

@@ -67,6 +67,9 @@ const recode = (codes: Uint8Array, i: number, keep: boolean): void => {
     case code.pruned:
       if (keep) codes[i] = code.active
       return
+    case code.forgotten:
+      if (keep) codes[i] = code.restarted
+      return
     case code.inactive:
       if (keep) codes[i] = code.grown
       return

@@ -10,6 +10,8 @@ import { type GrowCriterion, needsGradients, type PruneCriterion } from './score
  * fraction of what is kept. Scope `global` compares the weights of all layers; scope `layer` takes the same fraction of every
  * layer's kept weights. `minimum` (a fraction of all weights of the dense network) is left to every layer that has
  * as many, as in GlobalMP's MT, even where that keeps more than asked.
+ *
+ * `forgets`: a weight that it masks and a later move of the same update unmasks starts anew from 0, whatever that move says.
  */
 export interface Prune {
   readonly kind: 'prune'
@@ -17,6 +19,7 @@ export interface Prune {
   readonly scope: 'global' | 'layer'
   readonly by: PruneCriterion
   readonly minimum?: number
+  readonly forgets?: boolean
 }
 
 /**

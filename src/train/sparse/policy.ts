@@ -17,6 +17,8 @@ export interface Policy {
    * masked network (straight through); the forward pass multiplies them by this number.
    */
   readonly masked: 'zeroed' | Schedule
+  /** Whether a step after which an update is due is taken by no optimiser: its gradients are for the update alone. */
+  readonly skipsSteps?: boolean
 }
 
 /** What a policy does after `step` training steps, in order. */
@@ -25,6 +27,10 @@ export const movesAt = (policy: Policy, step: number): ReadonlyArray<Move> =>
 
 /** What has to leave the device for the update after `step` training steps; mostly nothing. */
 export const needs = (policy: Policy, step: number): Needs => needsOf(movesAt(policy, step))
+
+/** Whether the optimiser leaves out the step before the update after `step` training steps. */
+export const skipsStep = (policy: Policy, step: number): boolean =>
+  policy.skipsSteps === true && movesAt(policy, step).length > 0
 
 /** What the forward pass multiplies masked weights by at `step`. */
 export const maskedMultiplier = (policy: Policy, step: number): number =>

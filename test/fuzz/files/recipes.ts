@@ -1,7 +1,7 @@
 /** Recipes: entries that exist with values that do not, entries that do not exist, and text that is no data. */
 import * as E from 'fp-ts/lib/Either.js'
 import { decodeAll, parseRecipe } from '../../../src/cli/train/settings.ts'
-import { policyOf, presets } from '../../../src/train/recipe/index.ts'
+import { methodNames, policyOf, presets } from '../../../src/train/recipe/index.ts'
 import { fromArrays } from '../../../src/train/sparse/index.ts'
 import { utf8 } from '../../masks/files.ts'
 import { type Draw, edgeInteger, edgeName, edgeNumbers, mutateText } from './draw.ts'
@@ -37,21 +37,7 @@ const keys = [
   ...['crop', 'mehtod', 'epoch', 'learning_rate'],
 ] as const
 
-const words = [
-  'chase',
-  'rigl',
-  'set',
-  'mest',
-  'granet',
-  'dense',
-  'static-random',
-  'cosine',
-  'steps',
-  'erk',
-  'er',
-  'all',
-  'block',
-]
+const words = [...methodNames, 'static-random', 'cosine', 'steps', 'erk', 'er', 'all', 'block']
 
 const value = (draw: Draw, depth: number): unknown => {
   switch (draw.below(depth > 3 ? 6 : 9)) {

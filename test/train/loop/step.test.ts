@@ -53,6 +53,40 @@ describe('trainStep', () => {
   })
 })
 
+describe('rigl', () => {
+  it.each([true, false])('leaves the step out where weights are exchanged, if skipStep is %s', async (skipStep) => {
+    const backend = right(await openBackend(backendName)())
+    const recipe = recipeOf({ name: 'rigl', density: 0.3, every: 2, until: 1, skipStep })
+    const length = { steps: 6, stepsPerEpoch: 7 }
+    const run = right(startRun(right(trainableOf(tinyResNet(), backend)), policyOf(recipe.method, length), 1))
+    const statistics: string[] = []
+    for (let step = 1; step <= length.steps; step++) {
+      const before = await readHeld(run)
+      const masks = run.sparse.masks
+      const drawn = drawBatch(tinyData.train.size, run.cursor, { batch: 8 })
+      run.cursor = drawn.next
+      const batch = right(await loadBatch(tinyData, tinyData.train, drawn)())
+      const { update } = right(await trainStep(run, tinyData, batch, recipe, length))
+      const after = await readHeld(run)
+      expect(update !== undefined).toBe(step % 2 === 0 && step < 6)
+      const skipped = skipStep && update !== undefined
+      for (const [name, values] of after.parameters) {
+        const l = run.sparse.network.layers.findIndex((layer) => layer.name === name)
+        const [was, is] = [masks[l], run.sparse.masks[l]]
+        // Of a weight that was exchanged only the mask says anything: one that comes back goes on with its value.
+        const same = values.every(
+          (w, i) => (was?.[i] ?? 1) !== (is?.[i] ?? 1) || w === before.parameters.get(name)?.[i],
+        )
+        expect(same, `${name} at step ${step}`).toBe(skipped)
+      }
+      statistics.push(JSON.stringify([...after.statistics].map(([name, values]) => [name, Array.from(values)])))
+    }
+    // The batch is seen by the normalisation all the same.
+    expect(new Set(statistics).size).toBe(length.steps)
+    disposeRun(run)
+  })
+})
+
 describe('n-of-m', () => {
   it.each(['mask', 'mask-exponential', 'halving', 'fine'] as const)(
     '%s: trains masked weights on, computes without them in the end',

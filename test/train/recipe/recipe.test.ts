@@ -26,7 +26,15 @@ const problems = (data: unknown): ReadonlyArray<string> => {
 describe('decodeRecipe', () => {
   it('fills in everything but the method', () => {
     expect(decoded({ method: { name: 'rigl', density: 0.2 } })).toEqual({
-      method: { name: 'rigl', density: 0.2, distribution: 'erk', every: 100, fraction: 0.3, until: 0.75 },
+      method: {
+        name: 'rigl',
+        density: 0.2,
+        distribution: 'erk',
+        every: 100,
+        fraction: 0.3,
+        until: 0.75,
+        skipStep: true,
+      },
       epochs: 30,
       batch: 128,
       partial: true,

@@ -269,6 +269,29 @@ describe('growing', () => {
     }
   })
 
+  it('lets start anew what a prune that forgets took, and go on what another one took', () => {
+    // GraNet: a global prune and an exchange in each layer. Gradients that rise as weights fall bring back whatever went.
+    const network = chain([4, 6, 3])
+    const prune = (scope: 'global' | 'layer', fraction: number): Move => ({
+      kind: 'prune',
+      to: { fraction: constant(fraction) },
+      scope,
+      by: { kind: 'magnitude' },
+      ...(scope === 'global' ? { forgets: true } : {}),
+    })
+    const moves = [prune('global', 0.25), prune('layer', 0.5)]
+    const grow: Move = { kind: 'grow', density: constant(1), scope: 'global', by: 'gradient', regrown: 'continues' }
+    const before = right(init(network, policyOf([...moves, grow], 1), 3))
+    const weights = [24, 18].map((size, l) => new Float32Array(size).map((_, i) => (i + 1) * (l === 0 ? 1 : -100)))
+    const { event } = right(update(before, { weights, gradients: weights }, 1))
+    // A quarter of 42 weights, all of them in the first layer: those of 1 to 11.
+    expect(event?.layers.map(({ restarted }) => [...restarted])).toEqual([[...Array(11).keys()], []])
+    expect(event?.layers.map(({ pruned, grown, live }) => [pruned.length, grown.length, live])).toEqual([
+      [0, 0, 24],
+      [0, 0, 18],
+    ])
+  })
+
   it('fills everything when there is no room for more', () => {
     const c = one(
       chain([3, 4, 2]),

@@ -1,4 +1,6 @@
+import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, it } from 'vitest'
+import { decodeRecipe, policyOf } from '../../../src/train/recipe/index.ts'
 import {
   chase,
   type ChaseOptions,
@@ -166,6 +168,37 @@ describe('gradual policies', () => {
     const exchanging = phaseOf(granet({ density: 0.1, begin: 0, end: 2030, steps: 4000, every: 200 }), 0)
     expect(dueSteps(exchanging, 5000)).toContain(2030)
     expect(dueSteps(exchanging, 5000).at(-1)).toBe(3830)
+  })
+
+  it('MEST has the bounds of the released scripts: 160 epochs, updates every 5', () => {
+    const decoded = decodeRecipe({ method: { name: 'mest', density: 0.1 } })
+    if (E.isLeft(decoded)) throw new Error(decoded.left[0].subject)
+    for (const stepsPerEpoch of [1, 7, 500]) {
+      const phase = phaseOf(policyOf(decoded.right.method, { steps: 160 * stepsPerEpoch, stepsPerEpoch }), 0)
+      const grow = scheduleOf(phase, 'grow', 'density')
+      const steps = dueSteps(phase, 160 * stepsPerEpoch)
+      expect(steps).toEqual(Array.from({ length: 24 }, (_, i) => 5 * (i + 1) * stepsPerEpoch))
+      const bounds = steps.map((step) => valueAt(grow, step))
+      const expected = steps.map((step) =>
+        step < 90 * stepsPerEpoch ? 0.15 : step < 120 * stepsPerEpoch ? 0.125 : 0.1,
+      )
+      for (const [i, bound] of bounds.entries()) expect(bound).toBeCloseTo(expected[i] ?? NaN, 12)
+    }
+  })
+
+  it.each([0, 0.01, 0.3, 0.75, 0.99, 1])('MEST ends at its density, until %d', (until) => {
+    for (const [steps, every] of [
+      [100, 7],
+      [100, 100],
+      [3, 1],
+      [50, 25],
+    ] as const) {
+      const decoded = decodeRecipe({ method: { name: 'mest', density: 0.2, every, until } })
+      if (E.isLeft(decoded)) throw new Error(decoded.left[0].subject)
+      const phase = phaseOf(policyOf(decoded.right.method, { steps, stepsPerEpoch: steps }), 0)
+      const last = dueSteps(phase, steps).at(-1) ?? NaN
+      expect(valueAt(scheduleOf(phase, 'grow', 'density'), last)).toBe(0.2)
+    }
   })
 
   it('N:M fades in by its multiplier or by its patterns', () => {

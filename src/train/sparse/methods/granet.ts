@@ -34,7 +34,11 @@ export interface GraNetOptions {
 
 /**
  * GraNet: prunes gradually by one |w| threshold over all layers; after each time every layer drops a further fraction and grows as many
- * by gradient, which lets damaged connections recover at no cost. The density is reached exactly at `end`.
+ * by gradient, which lets damaged connections recover at no cost. What the global threshold takes is gone at once: grown again
+ * in the same update, it starts from 0; what a layer drops and grows again goes on with its value.
+ *
+ * Unlike the released code, counts are met exactly (there, thresholds lose ties), and the density is reached at `end`, not one
+ * update short of it.
  */
 export const granet = ({
   density,
@@ -63,6 +67,7 @@ export const granet = ({
           to: { density: { kind: 'cubic', from: initialDensity, to: density, begin, end } },
           scope: 'global',
           by: { kind: 'magnitude' },
+          forgets: true,
         },
         {
           kind: 'prune',

@@ -11,18 +11,24 @@ export interface RigLOptions {
   readonly every?: number
   /** The fraction of each layer's weights that is exchanged at first; falls to 0 by a cosine. */
   readonly fraction?: number
+  /** Whether the optimiser's step is left out where weights are exchanged. */
+  readonly skipStep?: boolean
   readonly distribution?: Distribution
 }
 
 /**
  * RigL: every layer drops its smallest |w| and grows as many where the dense gradient is largest. A weight that is
- * dropped may come back at once and then goes on with its value.
+ * dropped may come back at once and then goes on with its value. As in the original, a step that exchanges weights is not one
+ * of the optimiser.
+ *
+ * Unlike the original, ties are broken by position, not by noise, and a skipped step counts as one of the training.
  */
 export const rigl = ({
   density,
   until,
   every = 100,
   fraction = 0.3,
+  skipStep = true,
   distribution = { kind: 'erk' },
 }: RigLOptions): Policy => ({
   name: 'rigl',
@@ -47,6 +53,7 @@ export const rigl = ({
     },
   ],
   masked: 'zeroed',
+  skipsSteps: skipStep,
 })
 
 export const method = defineMethod({
@@ -58,6 +65,7 @@ export const method = defineMethod({
     code: 'google-research/rigl',
   },
   sentences: {
+    skipStep: "Whether the optimiser's step is left out where weights are exchanged, as in the original.",
     fraction: "Fraction of each layer's kept weights that is exchanged at first; falls to 0 by a cosine.",
   },
   read: (entries) => ({
@@ -65,6 +73,7 @@ export const method = defineMethod({
     ...readEvery(entries, 100),
     ...readFraction(entries, 0.3),
     until: entries.number('until', share, 0.75),
+    skipStep: entries.flag('skipStep', true),
   }),
   policy: (entry, length) =>
     rigl({
