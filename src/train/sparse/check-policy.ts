@@ -89,6 +89,11 @@ const moveProblem = (move: Move, subject: string): SparseError | undefined => {
         'Every stream has to keep something.',
       )
     }
+    case 'exchange fan-in':
+      if (!(move.salient >= 0 && move.salient <= 1)) {
+        return sparseError(subject, 'a salient part from 0 to 1', String(move.salient), 'It is a part of the fan-in.')
+      }
+      return fractions(move.fraction, subject)
     case 'keep pattern': {
       const good = move.patterns.every(
         ({ n, m }) => Number.isSafeInteger(n) && Number.isSafeInteger(m) && n >= 1 && m >= n,

@@ -66,7 +66,19 @@ export interface KeepPattern {
   readonly patterns: ReadonlyArray<{ readonly step: number; readonly n: number; readonly m: number }>
 }
 
-export type Move = Prune | Grow | Regrow | RemoveChannels | KeepPattern
+/**
+ * Under constant fan-in, in each layer that the distribution does not make dense: keeps all but a fraction of the weights by
+ * magnitude, takes all weights from neurons with few that are salient (ablation), and brings the others to the same number by
+ * gradient. Salient are the weights kept, and as many as were dropped by gradient; few is less than the part `salient` of the
+ * fan-in; 0 ablates none. The last layer has no neuron ablated. A weight that is dropped may return, with its value.
+ */
+export interface ExchangeFanIn {
+  readonly kind: 'exchange fan-in'
+  readonly fraction: Schedule
+  readonly salient: number
+}
+
+export type Move = Prune | Grow | Regrow | RemoveChannels | KeepPattern | ExchangeFanIn
 
 /** Moves made one after the other at every step s with from ≤ s < until and (s + offset) divisible by `every`. */
 export interface Phase {
@@ -103,6 +115,8 @@ export const needsOf = (moves: ReadonlyArray<Move>): Needs => {
       case 'grow':
       case 'regrow':
         return move.by === 'gradient'
+      case 'exchange fan-in':
+        return true
       case 'remove channels':
       case 'keep pattern':
         return false

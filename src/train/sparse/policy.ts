@@ -8,8 +8,11 @@ export interface Policy {
   /** Kept fraction of all weights that the distribution is for; also when it is computed anew on smaller shapes. */
   readonly density: number
   readonly distribution: Distribution
-  /** `exact`: every layer starts with exactly its share; `bernoulli`: every weight is kept with its layer's density. */
-  readonly start: 'exact' | 'bernoulli'
+  /**
+   * `exact`: every layer starts with exactly its share; `bernoulli`: every weight is kept with its layer's density; `fan-in`:
+   * every neuron of a layer starts with as many weights.
+   */
+  readonly start: 'exact' | 'bernoulli' | 'fan-in'
   /** In the order in which they act when several are due. */
   readonly phases: ReadonlyArray<Phase>
   /**

@@ -6,7 +6,8 @@ import { policyProblem } from './check-policy.ts'
 import { code, grownCode } from './codes.ts'
 import { densitiesOf } from './distribution.ts'
 import type { SparseError } from './error.ts'
-import { type Network, sizeOfLayer } from './network.ts'
+import { fanInOf, rowsOf } from './fan-in.ts'
+import { type Layer, type Network, sizeOfLayer } from './network.ts'
 import type { Policy } from './policy.ts'
 import { type Draws, drawsFrom, type RandomState, seededRandom } from '../../ir/random.ts'
 import { selectAtRandom } from './sample.ts'
@@ -40,11 +41,7 @@ export const init = (network: Network, policy: Policy, seed: number): E.Either<S
   if (problem !== undefined) return E.left(problem)
   const densities = densitiesOf(policy.distribution, counted, policy.density)
   const draws = drawsFrom(seededRandom(seed))
-  const sizes = counted.map(sizeOfLayer)
-  const made =
-    policy.start === 'bernoulli'
-      ? sizes.map((size, l) => bernoulliMask(size, densities[l] ?? 0, draws))
-      : exactCounts(sizes, densities).map((count, l) => exactMask(sizes[l] ?? 0, count, draws))
+  const made = startMasks(policy.start, counted, densities, draws)
   const masks = new Map(counted.map((layer, l) => [layer.name, made[l]]))
   return E.right({
     policy,
@@ -56,6 +53,23 @@ export const init = (network: Network, policy: Policy, seed: number): E.Either<S
     random: draws.state(),
     updates: 0,
   })
+}
+
+const startMasks = (
+  start: Policy['start'],
+  layers: ReadonlyArray<Layer>,
+  densities: ReadonlyArray<number>,
+  draws: Draws,
+): ReadonlyArray<Uint8Array> => {
+  const sizes = layers.map(sizeOfLayer)
+  switch (start) {
+    case 'bernoulli':
+      return sizes.map((size, l) => bernoulliMask(size, densities[l] ?? 0, draws))
+    case 'fan-in':
+      return layers.map((layer, l) => fanInMask(layer, densities[l] ?? 0, draws))
+    case 'exact':
+      return exactCounts(sizes, densities).map((count, l) => exactMask(sizes[l] ?? 0, count, draws))
+  }
 }
 
 /** Whole numbers of weights for densities, their sum rounded once. */
@@ -76,6 +90,16 @@ const exactMask = (size: number, count: number, draws: Draws): Uint8Array => {
   selectAtRandom([codes], code.inactive, count, grownCode('restarts'), draws)
   for (let i = 0; i < size; i++) codes[i] = codes[i] === code.grown ? 1 : 0
   return codes
+}
+
+const fanInMask = (layer: Layer, density: number, draws: Draws): Uint8Array => {
+  const mask = new Uint8Array(sizeOfLayer(layer))
+  const rows = rowsOf(layer)
+  for (const row of rows) {
+    const kept = exactMask(row.length, Math.min(row.length, fanInOf(layer, density, rows.length)), draws)
+    for (const [j, i] of row.entries()) mask[i] = kept[j] ?? 0
+  }
+  return mask
 }
 
 const bernoulliMask = (size: number, density: number, draws: Draws): Uint8Array => {

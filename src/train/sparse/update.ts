@@ -2,6 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { type SparseError, sparseError } from './error.ts'
 import { closeLayer, type Event, eventOf } from './event.ts'
+import { exchangeFanIn } from './exchange-fan-in.ts'
 import { grow, regrow } from './grow.ts'
 import { keepPattern } from './keep-pattern.ts'
 import { type Network, sizeOfLayer } from './network.ts'
@@ -59,6 +60,8 @@ const carryOut = (work: Work, move: Move): void => {
       return removeChannels(work, move)
     case 'keep pattern':
       return keepPattern(work, move)
+    case 'exchange fan-in':
+      return exchangeFanIn(work, move)
   }
 }
 

@@ -21,7 +21,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 describe('trainStep', () => {
   const length = { steps: 14, stepsPerEpoch: 7 }
 
-  const methods = ['static', 'set', 'rigl', 'mest', 'granet', 'gmp', 'global-magnitude', 'chase'] as const
+  const methods = ['static', 'set', 'rigl', 'srigl', 'mest', 'granet', 'gmp', 'global-magnitude', 'chase'] as const
 
   it.each(methods)('%s: masked weights and their momenta are 0 after every step, others move', async (name) => {
     const backend = right(await openBackend(backendName)())

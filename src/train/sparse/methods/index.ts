@@ -14,6 +14,7 @@ import { method as nOfM } from './n-of-m.ts'
 import { method as riglItop } from './rigl-itop.ts'
 import { method as rigl } from './rigl.ts'
 import { method as set } from './set.ts'
+import { method as srigl } from './srigl.ts'
 import { method as staticRandom } from './static.ts'
 
 export const methods = {
@@ -22,6 +23,7 @@ export const methods = {
   set,
   rigl,
   'rigl-itop': riglItop,
+  srigl,
   mest,
   granet,
   gmp,

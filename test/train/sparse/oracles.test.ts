@@ -1,0 +1,74 @@
+/**
+ * What the authors' code makes of the same weights, gradients and masks: `oracles/NAME.json`, recorded by
+ * `oracles/record.py`, compared to the weight.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import * as E from 'fp-ts/lib/Either.js'
+import { describe, expect, it } from 'vitest'
+import { decodeRecipe, policyOf } from '../../../src/train/recipe/index.ts'
+import { init, type Network, update } from '../../../src/train/sparse/index.ts'
+import { right } from './networks.ts'
+import { carryOver } from './simulate.ts'
+
+interface Oracle {
+  readonly from: string
+  readonly scale: number
+  readonly cases: ReadonlyArray<{
+    /** As in a recipe. */
+    readonly method: Readonly<Record<string, unknown>>
+    readonly length: { readonly steps: number; readonly stepsPerEpoch: number }
+    readonly step: number
+    /** Numbers are in units of 1 / scale, masks one digit for each weight; where momenta are not said to be 0 they stay. */
+    readonly layers: ReadonlyArray<{
+      readonly shape: ReadonlyArray<number>
+      readonly weights: ReadonlyArray<number>
+      readonly gradients: ReadonlyArray<number>
+      readonly mask: string
+      readonly maskAfter: string
+      readonly weightsAfter: ReadonlyArray<number>
+      readonly momentaAfter: string
+    }>
+  }>
+}
+
+const folder = new URL('oracles/', import.meta.url)
+const names = readdirSync(folder).filter((name) => name.endsWith('.json'))
+
+describe.each(names)('%s', (name) => {
+  const oracle: Oracle = JSON.parse(readFileSync(new URL(name, folder), 'utf8'))
+  const numbers = (list: ReadonlyArray<number>): Float32Array => Float32Array.from(list, (n) => n / oracle.scale)
+  const bitsOf = (text: string): Uint8Array => Uint8Array.from(text, Number)
+
+  it('says where it is from, and has more than one case', () => {
+    expect(oracle.from).toMatch(/^https:\/\/github\.com\/[\w.-]+\/[\w.-]+\/tree\/[0-9a-f]{40}$/)
+    expect(oracle.cases.length).toBeGreaterThan(1)
+  })
+
+  it.each(oracle.cases)('case %#', ({ method, length, step, layers }) => {
+    const network: Network = {
+      layers: layers.map(({ shape }, l) => ({ name: `layer${l}`, shape, outputAxis: 0, inputAxis: 1 })),
+      streams: [],
+    }
+    const recipe = decodeRecipe({ method })
+    if (E.isLeft(recipe)) throw new Error(recipe.left[0].found)
+    const initial = right(init(network, policyOf(recipe.right.method, length), 1))
+    const before = { ...initial, masks: layers.map(({ mask }) => bitsOf(mask)) }
+    const weights = layers.map((layer) => numbers(layer.weights))
+    const gradients = layers.map((layer) => numbers(layer.gradients))
+    const { state, event } = right(update(before, { weights, gradients }, step))
+    if (event === undefined) throw new Error('nothing was due')
+    const after = carryOver(weights, event)
+    const momenta = carryOver(
+      weights.map((w, l) => w.map((_, i) => before.masks[l]?.[i] ?? 0)),
+      event,
+    )
+    for (const [l, layer] of layers.entries()) {
+      expect(state.masks[l]?.join('')).toBe(layer.maskAfter)
+      expect(after[l]?.map((w) => w + 0)).toEqual(numbers(layer.weightsAfter))
+      // Those of weights that were masked are 0 here all along; in PyTorch only where the mask is multiplied with.
+      for (const [i, bit] of bitsOf(layer.momentaAfter).entries()) {
+        if (layer.mask[i] === '1') expect(momenta[l]?.[i]).toBe(bit)
+      }
+    }
+  })
+})

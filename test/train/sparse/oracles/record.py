@@ -1,0 +1,276 @@
+"""Runs what the authors of training methods have released on numbers of ours, and writes down what came of it.
+
+    python3 test/train/sparse/oracles/record.py METHOD [CODE]
+
+METHOD is a name below; CODE a checkout of the authors' repository, else it is cloned into a temporary folder. Writes
+METHOD.json beside this file, which test/train/sparse/oracles.test.ts compares with what chasec does.
+
+Numbers are whole multiples of 1/1024, all of other magnitudes, so that no tie has to be broken. Deviations that a method's file
+states are kept out of the cases, here and in what is said of each.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import random
+import subprocess
+import sys
+import tempfile
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
+
+import torch
+
+SCALE = 1024
+
+
+def distinct(shape: list[int], seed: int) -> torch.Tensor:
+    """Numbers of both signs with as many magnitudes as there are numbers."""
+    draw = random.Random(seed)
+    size = torch.Size(shape).numel()
+    numbers = [draw.choice((-1, 1)) * n for n in draw.sample(range(1, size + 1), size)]
+    return torch.tensor(numbers, dtype=torch.float32).reshape(shape) / SCALE
+
+
+def bits(mask: torch.Tensor) -> str:
+    return "".join(str(int(bit)) for bit in (mask != 0).flatten().tolist())
+
+
+def whole(numbers: torch.Tensor) -> list[int]:
+    scaled = (numbers.detach() * SCALE).flatten().tolist()
+    assert all(n == int(n) for n in scaled)
+    return [int(n) for n in scaled]
+
+
+def stub(*names: str) -> None:
+    """Modules that the code imports and these runs do not need."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            module = MagicMock(name=name)
+            module.__path__, module.__spec__ = [], ModuleSpec(name, None)
+            sys.modules[name] = module
+
+
+def srigl(code: Path) -> list[dict]:
+    """`RigLConstFanScheduler._rigl_step`; cases in which a neuron is trimmed, or a weight of 0 kept, are left out."""
+    sys.path.insert(0, str(code / "src"))
+    stub("wandb", "omegaconf", "hydra", "dotenv", "tqdm", "pycocotools", "pycocotools.coco", "pycocotools.cocoeval")
+    from rigl_torch.rigl_constant_fan import RigLConstFanScheduler
+
+    density, end, alpha, salient = 0.25, 100, 0.3, 0.3
+
+    class Watched(RigLConstFanScheduler):
+        def _get_drop_mask(self, score_drop, n_keep, neurons_to_ablate, n_fan_in):
+            kept = (score_drop > 0) if neurons_to_ablate == [] else (score_drop > 0).clone()
+            for neuron in neurons_to_ablate:
+                kept[neuron] = False
+            if int(kept.sum()) < n_keep:
+                self.deviates = True
+            top = torch.zeros(score_drop.numel(), dtype=torch.bool)
+            top[torch.where(kept, score_drop, -1).flatten().topk(n_keep).indices] = True
+            if int(top.reshape(score_drop.shape).flatten(1).sum(1).max()) > n_fan_in:
+                self.deviates = True
+            return super()._get_drop_mask(score_drop, n_keep, neurons_to_ablate, n_fan_in)
+
+    cases = []
+    for seed in range(40):
+        shapes = [[6, 4, 2, 2], [12, 16], [4, 12]]
+        weights = [distinct(shape, 10 * seed + l) for l, shape in enumerate(shapes)]
+        gradients = [distinct(shape, 10 * seed + 5 + l) for l, shape in enumerate(shapes)]
+        draw = random.Random(seed)
+        masks = []
+        for l, shape in enumerate(shapes):
+            inputs = torch.Size(shape[1:]).numel()
+            mask = torch.zeros(shape[0], inputs, dtype=torch.bool)
+            for row in mask:
+                row[draw.sample(range(inputs), int(inputs * density))] = True
+            masks.append(mask.reshape(shape))
+        if seed % 2 == 1:
+            # A neuron with next to nothing worth keeping, whose numbers stay apart from all others.
+            for tensors in (weights, gradients):
+                tensors[1][3] = torch.sign(tensors[1][3]) * torch.arange(1, 17) / SCALE
+                others = [r for r in range(12) if r != 3]
+                tensors[1][others] += torch.sign(tensors[1][others]) * 32 / SCALE
+        before = [w * m for w, m in zip(weights, masks)]
+        step = draw.choice([10, 30, 50, 90])
+        scheduler = Watched.__new__(Watched)
+        parameters = [torch.nn.Parameter(w.clone()) for w in before]
+        for parameter, gradient in zip(parameters, gradients):
+            parameter.grad = gradient.clone()
+        optimizer = SimpleNamespace(state={w: {"momentum_buffer": torch.ones_like(w)} for w in parameters})
+        names = [f"layer{l}" for l in range(len(shapes))]
+        scheduler.__dict__.update(
+            W=parameters,
+            S=[1 - density] * len(shapes),
+            module_names=names,
+            no_ablation_module_names=[names[-1]],
+            backward_masks=[mask.clone() for mask in masks],
+            backward_hook_objects=[SimpleNamespace(dense_grad=gradient) for gradient in gradients],
+            static_ablated_filters=[0] * len(shapes),
+            static_ablation=False,
+            dynamic_ablation=True,
+            use_sparse_const_fan_in_for_ablation=True,
+            min_salient_weights_per_neuron=salient,
+            initialize_grown_weights=0,
+            optimizer=optimizer,
+            alpha=alpha,
+            step=step,
+            T_end=end,
+            _logger=MagicMock(),
+            deviates=False,
+        )
+        scheduler._rigl_step()
+        if scheduler.deviates:
+            continue
+        cases.append(
+            {
+                "method": {
+                    "name": "srigl",
+                    "density": density,
+                    "distribution": "uniform",
+                    "every": 10,
+                    "fraction": alpha,
+                    "salient": salient,
+                    "until": 1,
+                },
+                "length": {"steps": end, "stepsPerEpoch": end},
+                "step": step,
+                "layers": [
+                    {
+                        "shape": shape,
+                        "weights": whole(before[l]),
+                        "gradients": whole(gradients[l]),
+                        "mask": bits(masks[l]),
+                        "maskAfter": bits(scheduler.backward_masks[l]),
+                        "weightsAfter": whole(parameters[l]),
+                        "momentaAfter": bits(optimizer.state[parameters[l]]["momentum_buffer"]),
+                    }
+                    for l, shape in enumerate(shapes)
+                ],
+            }
+        )
+    ablating = [case for case in cases if "0" * 16 in case["layers"][1]["maskAfter"]]
+    return [case for case in cases if case not in ablating][:2] + ablating[:2]
+
+
+def granet(code: Path) -> list[dict]:
+    """
+    `Masking.pruning` and `Masking.truncate_weights`. The released threshold keeps one weight fewer than it is to, so chasec is
+    given the density that came of it; a layer exchanges one weight more where the fraction is not whole and below a half, and
+    such cases are left out.
+    """
+    sys.path.insert(0, str(code / "CIFAR"))
+    stub("matplotlib", "matplotlib.pyplot")
+    from sparselearning.core import Masking
+
+    cases = []
+    for seed in range(60):
+        shapes = [[6, 4, 3, 3], [10, 12], [5, 10]]
+        total = sum(torch.Size(shape).numel() for shape in shapes)
+        flat = distinct([total], seed)
+        draw = random.Random(seed)
+        masks, before, at = [], [], 0
+        gradients = [distinct(shape, 100 + 10 * seed + l) for l, shape in enumerate(shapes)]
+        for shape in shapes:
+            size = torch.Size(shape).numel()
+            mask = torch.tensor([float(draw.random() < 0.7) for _ in range(size)]).reshape(shape)
+            before.append(flat[at : at + size].reshape(shape) * mask)
+            masks.append(mask)
+            at += size
+        # Gradients that rise as magnitudes fall bring back what went.
+        for w, g in zip(before, gradients):
+            g += torch.sign(g) * (w != 0) * (1 - w.abs())
+        module = torch.nn.ParameterList([torch.nn.Parameter(w.clone()) for w in before])
+        for parameter, gradient in zip(module, gradients):
+            parameter.grad = gradient.clone()
+        step = 30 + 20 * (seed % 3)
+        rate = 0.005 + 0.495 * (1 + math.cos(math.pi * step / 100)) / 2
+        masking = Masking.__new__(Masking)
+        masking.__dict__.update(
+            args=SimpleNamespace(init_density=0.8, final_density=0.2, final_prune_epoch=10, init_prune_epoch=0, multiplier=1),
+            loader=range(10),
+            prune_every_k_steps=10,
+            prune_rate=rate,
+            modules=[module],
+            masks={str(l): mask.clone() for l, mask in enumerate(masks)},
+            optimizer=SimpleNamespace(state={w: {"momentum_buffer": torch.ones_like(w)} for w in module}),
+            pruning_rate={},
+            name2variance={},
+            name2zeros={},
+            name2nonzeros={},
+            total_variance=0,
+            total_removed=0,
+            total_zero=0,
+            total_nonzero=0,
+        )
+        masking.pruning(step)
+        kept = sum(int(mask.sum()) for mask in masking.masks.values())
+        masking.truncate_weights(step)
+        if any(math.ceil(rate * n) != math.floor(rate * n + 0.5) for n in masking.name2nonzeros.values()):
+            continue
+        cases.append(
+            {
+                "method": {
+                    "name": "granet",
+                    "density": kept / total,
+                    "initialDensity": kept / total,
+                    "distribution": "uniform",
+                    "every": 10,
+                    "fraction": 0.5,
+                    "until": 1,
+                },
+                "length": {"steps": 100, "stepsPerEpoch": 10},
+                "step": step,
+                "layers": [
+                    {
+                        "shape": shape,
+                        "weights": whole(before[l]),
+                        "gradients": whole(gradients[l]),
+                        "mask": bits(masks[l]),
+                        "maskAfter": bits(masking.masks[str(l)]),
+                        "weightsAfter": whole(module[l]),
+                        "momentaAfter": bits(masking.optimizer.state[module[l]]["momentum_buffer"]),
+                    }
+                    for l, shape in enumerate(shapes)
+                ],
+            }
+        )
+    return cases[:3]
+
+
+# The function, the repository, and the commit that was run.
+methods = {
+    "srigl": (srigl, "calgaryml/condensed-sparsity", "3052bb8bd708918576df4e6e66f273e37c960b24"),
+    "granet": (granet, "VITA-Group/GraNet", "f338a2479758ba35660c3d64422ee9c83abb02a5"),
+}
+
+
+def cloned(repository: str, commit: str) -> Path:
+    folder = tempfile.mkdtemp()
+    for command in (
+        ["init", "-q"],
+        ["fetch", "-q", "--depth", "1", f"https://github.com/{repository}", commit],
+        ["checkout", "-q", "FETCH_HEAD"],
+    ):
+        subprocess.run(["git", "-C", folder, *command], check=True)
+    return Path(folder)
+
+
+if __name__ == "__main__":
+    name = sys.argv[1]
+    run, repository, commit = methods[name]
+    code = Path(sys.argv[2]) if len(sys.argv) > 2 else cloned(repository, commit)
+    header = {
+        "from": f"https://github.com/{repository}/tree/{commit}",
+        "command": f"python3 test/train/sparse/oracles/record.py {name}",
+        "of": " ".join((run.__doc__ or "").split()),
+        "scale": SCALE,
+    }
+    text = json.dumps({**header, "cases": run(code)}, separators=(",", ":"))
+    Path(__file__).with_name(f"{name}.json").write_text(text.replace('{"method"', '\n{"method"') + "\n")
