@@ -138,6 +138,8 @@ class SparseTraining:
         def prepare() -> None:
             if due and self._next is not None and self._next["gradients"]:
                 kept.update({name: _gradient_of(weight).clone() for name, weight in self._weights.items()})
+            if self._masked_decay > 0:
+                self._unscale(scaler)
             self._mask_gradients()
 
         def evaluate() -> Any:
@@ -157,9 +159,7 @@ class SparseTraining:
             # The policy wants the gradients of this step, not the step. A scaler is told what it would have seen.
             if closure is not None:
                 evaluate()
-            if scaler is not None:
-                with contextlib.suppress(RuntimeError):  # the loop has unscaled them already
-                    scaler.unscale_(self.optimizer)
+            self._unscale(scaler)
             self._stepped = True
         elif scaler is None:
             self.optimizer.step(*arguments)
@@ -251,6 +251,7 @@ class SparseTraining:
         parameters = dict(self.model.named_parameters())
         self._weights: dict[str, nn.Parameter] = {name: parameters[name] for name in answer["tensors"]}
         self._zeroed: bool = answer["masked"] == "zeroed"
+        self._masked_decay: float = answer["maskedDecay"]
         self.steps_done = answer["step"]
         self._plan(answer)
         self._masks = self._received("masks")
@@ -300,12 +301,22 @@ class SparseTraining:
                     if isinstance(value, Tensor) and value.shape == weight.shape:
                         value.mul_(factors[name])
 
+    def _unscale(self, scaler: Any) -> None:
+        """Unscales gradients, unless the loop has done so already."""
+        if scaler is not None:
+            with contextlib.suppress(RuntimeError):
+                scaler.unscale_(self.optimizer)
+
     def _mask_gradients(self) -> None:
-        if not self._zeroed:
-            return
-        for name, weight in self._weights.items():
-            if weight.grad is not None:
-                weight.grad.mul_(self._masks[name])
+        """Makes of the gradients what the optimizer is given."""
+        with torch.no_grad():
+            for name, weight in self._weights.items():
+                if weight.grad is None:
+                    continue
+                if self._zeroed:
+                    weight.grad.mul_(self._masks[name])
+                elif self._masked_decay > 0:
+                    weight.grad.add_(self._dense[name] * ~self._masks[name], alpha=self._masked_decay)
 
     def _mask_weights(self) -> None:
         if not self._zeroed:

@@ -185,6 +185,9 @@ METHODS: list[dict[str, Any]] = [
     {"name": "set", "density": 0.3, "every": 2},
     {"name": "granet", "density": 0.3, "every": 2, "until": 1},
     {"name": "n-of-m", "n": 1, "m": 4, "decay": "mask", "begin": 0.1, "until": 0.8, "every": 2},
+    # At a density of 0.3 two gradients come so near to each other that rounding decides.
+    {"name": "srigl", "density": 0.25, "every": 2, "until": 1},
+    {"name": "sr-ste", "n": 1, "m": 4, "maskedDecay": 0.02},
 ]
 
 

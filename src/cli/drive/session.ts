@@ -73,6 +73,7 @@ const begin = async (folder: string, start: Start): Promise<E.Either<Failure, An
       answer: 'start',
       policy: policy.right.name,
       masked: policy.right.masked === 'zeroed' ? 'zeroed' : 'trained',
+      maskedDecay: policy.right.maskedDecay ?? 0,
       tensors: tensors.map(({ name }) => name),
       streams: network.streams.map(({ name, channels, scope }) => ({ name, channels, scope })),
       step,

@@ -1,7 +1,7 @@
 /** One step of training. */
 import * as E from 'fp-ts/lib/Either.js'
 import type { ValueId } from '../../ir/op.ts'
-import type { Tensor } from '../backend/backend.ts'
+import type { Backend, Tensor } from '../backend/backend.ts'
 import { type Batch, type DataSet } from '../data/index.ts'
 import type { DeviceTensors } from '../executor/executor.ts'
 import { sgdStep, type SgdOptions } from '../executor/sgd.ts'
@@ -69,14 +69,38 @@ export const trainStep = async (
   return E.isLeft(update) ? update : E.right({ loss, correct, update: update.right })
 }
 
-/** Gradients times masks, unless masked weights are trained on; takes over the given tensors. */
-const maskGradients = ({ executor, masks, sparse }: Run, gradients: DeviceTensors): DeviceTensors => {
+/**
+ * What the optimiser is given: gradients times masks, or, where masked weights are trained on, with what draws these to 0.
+ * Takes over the given tensors.
+ */
+const maskGradients = ({ executor, device, masks, sparse }: Run, gradients: DeviceTensors): DeviceTensors => {
+  const { ops } = executor.backend
+  const { masked, maskedDecay = 0 } = sparse.policy
   const out = new Map<ValueId, Tensor>()
-  const zeroed = sparse.policy.masked === 'zeroed'
   for (const [name, gradient] of gradients) {
-    const mask = zeroed ? masks.get(name) : undefined
-    out.set(name, mask === undefined ? gradient : executor.backend.ops.mul(gradient, mask))
-    if (mask !== undefined) gradient.dispose()
+    const [mask, weight] = [masks.get(name), device.parameters.get(name)]
+    const plain = mask === undefined || weight === undefined || (masked !== 'zeroed' && maskedDecay === 0)
+    if (plain) {
+      out.set(name, gradient)
+      continue
+    }
+    out.set(name, masked === 'zeroed' ? ops.mul(gradient, mask) : decayed(ops, gradient, weight, mask, maskedDecay))
+    gradient.dispose()
   }
   return out
+}
+
+/** g + λ · (1 - mask) · w. */
+const decayed = (
+  { add, affine, mul }: Backend['ops'],
+  gradient: Tensor,
+  weight: Tensor,
+  mask: Tensor,
+  decay: number,
+): Tensor => {
+  const factor = affine(mask, -decay, decay)
+  const more = mul(weight, factor)
+  const sum = add(gradient, more)
+  for (const tensor of [factor, more]) tensor.dispose()
+  return sum
 }

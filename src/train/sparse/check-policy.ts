@@ -20,7 +20,13 @@ export const policyProblem = (policy: Policy, layers: number): SparseError | und
     const problem = phaseProblem(phase, at(`phase ${p + 1}`))
     if (problem !== undefined) return problem
   }
-  return policy.masked === 'zeroed' ? undefined : fractions(policy.masked, at('multiplier of masked weights'))
+  const { masked, maskedDecay = 0 } = policy
+  if (!(maskedDecay >= 0 && maskedDecay < Infinity) || (maskedDecay > 0 && masked === 'zeroed')) {
+    const found = `${maskedDecay}, masked weights ${masked === 'zeroed' ? 'zeroed' : 'trained on'}`
+    const help = 'It is for policies that train masked weights on.'
+    return sparseError(at('decay of masked weights'), 'a number of at least 0, where there are such', found, help)
+  }
+  return masked === 'zeroed' ? undefined : fractions(masked, at('multiplier of masked weights'))
 }
 
 const distributionProblem = ({ distribution }: Policy, layers: number, subject: string): SparseError | undefined => {

@@ -20,6 +20,11 @@ export interface Policy {
    * masked network (straight through); the forward pass multiplies them by this number.
    */
   readonly masked: 'zeroed' | Schedule
+  /**
+   * λ: where masked weights are trained on, what is added to their gradients: λ · w. It draws them to 0, so that the masks come
+   * to rest. Absent: nothing.
+   */
+  readonly maskedDecay?: number
   /** Whether a step after which an update is due is taken by no optimiser: its gradients are for the update alone. */
   readonly skipsSteps?: boolean
 }

@@ -87,6 +87,44 @@ describe('rigl', () => {
   })
 })
 
+describe('sr-ste', () => {
+  it('takes the step of n-of-m, and masked weights that much nearer to 0', async () => {
+    const backend = right(await openBackend(backendName)())
+    const [rate, decay] = [0.1, 0.05]
+    const length = { steps: 10, stepsPerEpoch: 10 }
+    const more = { weightDecay: 0, momentum: 0, learningRate: { schedule: 'constant', peak: rate } }
+    const stepOf = async (maskedDecay: number) => {
+      const recipe = recipeOf({ name: 'sr-ste', n: 1, m: 2, maskedDecay }, more)
+      const run = right(startRun(right(trainableOf(tinyResNet(), backend)), policyOf(recipe.method, length), 1))
+      for (const last of [false, true]) {
+        const before = await readHeld(run)
+        const masks = run.sparse.masks
+        const batch = right(await loadBatch(tinyData, tinyData.train, { indices: Uint32Array.of(1, 5, 9) })())
+        right(await trainStep(run, tinyData, batch, recipe, length))
+        if (!last) continue
+        const after = await readHeld(run)
+        const layers = run.sparse.network.layers.map(({ name }, l) => ({ name, mask: masks[l] ?? new Uint8Array(0) }))
+        disposeRun(run)
+        return { before, after, layers }
+      }
+      throw new Error('two steps were taken')
+    }
+    // The first step has no masks yet, so both are the same until the second.
+    const [plain, drawn] = [await stepOf(0), await stepOf(decay)]
+    expect(drawn.before).toEqual(plain.before)
+    let masked = 0
+    for (const { name, mask } of drawn.layers) {
+      const [w, without, withDecay] = [drawn.before, plain.after, drawn.after].map((held) => held.parameters.get(name))
+      for (const [i, bit] of mask.entries()) {
+        const expected = (without?.[i] ?? NaN) - (bit === 0 ? rate * decay * (w?.[i] ?? NaN) : 0)
+        expect(withDecay?.[i]).toBeCloseTo(expected, 6)
+        if (bit === 0 && Math.abs((withDecay?.[i] ?? 0) - (without?.[i] ?? 0)) > 1e-5) masked += 1
+      }
+    }
+    expect(masked).toBeGreaterThan(100)
+  })
+})
+
 describe('n-of-m', () => {
   it.each(['mask', 'mask-exponential', 'halving', 'fine'] as const)(
     '%s: trains masked weights on, computes without them in the end',

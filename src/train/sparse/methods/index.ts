@@ -15,6 +15,7 @@ import { method as riglItop } from './rigl-itop.ts'
 import { method as rigl } from './rigl.ts'
 import { method as set } from './set.ts'
 import { method as srigl } from './srigl.ts'
+import { method as srSte } from './sr-ste.ts'
 import { method as staticRandom } from './static.ts'
 
 export const methods = {
@@ -29,6 +30,7 @@ export const methods = {
   gmp,
   'global-magnitude': globalMagnitude,
   'n-of-m': nOfM,
+  'sr-ste': srSte,
   chase,
 }
 

@@ -244,9 +244,46 @@ def granet(code: Path) -> list[dict]:
     return cases[:3]
 
 
+def sr_ste(code: Path) -> list[dict]:
+    """
+    `Sparse` and `Sparse_NHWC`, forward and backward; widths are multiples of m. Weights are trained on, so they stay; what the
+    backward pass adds to the gradient of a masked weight is compared with 2e-4 of the weight here.
+    """
+    sys.path.insert(0, str(code / "devkit" / "sparse_ops"))
+    stub("torch._six")
+    from sparse_ops import Sparse, Sparse_NHWC
+
+    cases = []
+    for seed, (n, m) in enumerate([(2, 4), (1, 4), (2, 8)]):
+        shapes = [[3, 8, 2, 2], [6, 16]]
+        weights = [distinct(shape, 10 * seed + l) for l, shape in enumerate(shapes)]
+        layers = []
+        for weight in weights:
+            parameter = torch.nn.Parameter(weight.clone())
+            output = (Sparse_NHWC if weight.dim() == 4 else Sparse).apply(parameter, n, m)
+            output.sum().backward()
+            assert torch.allclose(parameter.grad - 1, 2e-4 * weight * (output == 0), rtol=0, atol=1e-7)
+            size = weight.numel()
+            layers.append(
+                {
+                    "shape": list(weight.shape),
+                    "weights": whole(weight),
+                    "gradients": [0] * size,
+                    "mask": "1" * size,
+                    "maskAfter": bits(output),
+                    "weightsAfter": whole(weight),
+                    "momentaAfter": "1" * size,
+                }
+            )
+        method = {"name": "sr-ste", "n": n, "m": m}
+        cases.append({"method": method, "length": {"steps": 10, "stepsPerEpoch": 10}, "step": 1, "layers": layers})
+    return cases
+
+
 # The function, the repository, and the commit that was run.
 methods = {
     "srigl": (srigl, "calgaryml/condensed-sparsity", "3052bb8bd708918576df4e6e66f273e37c960b24"),
+    "sr-ste": (sr_ste, "NM-sparsity/NM-sparsity", "3cebd6be99052ef3e5e216299069d6ca066757d7"),
     "granet": (granet, "VITA-Group/GraNet", "f338a2479758ba35660c3d64422ee9c83abb02a5"),
 }
 
