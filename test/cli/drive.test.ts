@@ -194,6 +194,10 @@ describe('chasec drive', () => {
       [{ ...start, method: { name: 'chase', densty: 1 } }, { subject: 'recipe entry method.densty' }],
       [{ ...start, method: { name: 'rigl', every: 99 } }, { subject: 'every of method rigl' }],
       [{ ...start, method: { name: 'rigl', every: 2, distribution: 'snip' } }, { found: 'snip' }],
+      [
+        { ...start, method: { name: 'iss-p' } },
+        { subject: 'method', found: 'iss-p' },
+      ],
       [{ ...start, resume: 'yes' }, { subject: 'entry resume' }],
       [{ ...start, resume: true }, { subject: join(folder, 'state.safetensors') }],
       [

@@ -42,8 +42,11 @@ export const updateTopology = async (
   const { state, event } = updated.right
   if (event === undefined) return E.right(undefined)
   run.sparse = state
-  disposeAll(run.masks)
-  run.masks = masksOnDevice(executor, state)
+  if (state.masks.some((mask, l) => mask !== sparse.masks[l])) {
+    disposeAll(run.masks)
+    run.masks = masksOnDevice(executor, state)
+  }
+  multiplyWeights(run, event)
   if (state.policy.masked === 'zeroed') zeroChanged(run, event)
   if (slim && event.channels.length > 0) {
     const slimmed = await slimRun(run)
@@ -64,6 +67,19 @@ const entryOf = (event: Event, channels: number): UpdateEntry => {
     removed: event.channels.reduce((n, stream) => n + stream.channels.length, 0),
     channels,
   }
+}
+
+/** Multiplies weights, and not their momenta, by what the event says. */
+const multiplyWeights = ({ executor, device }: Run, { layers }: Event): void => {
+  const named = layers.flatMap(({ layer, factors }) => (factors === undefined ? [] : [[layer, factors] as const]))
+  const factors = executor.writeParameters(new Map(named))
+  for (const [layer, factor] of factors) {
+    const tensor = device.parameters.get(layer)
+    if (tensor === undefined) continue
+    device.parameters.set(layer, executor.backend.ops.mul(tensor, factor))
+    tensor.dispose()
+  }
+  disposeAll(factors)
 }
 
 /** Multiplies weights and momenta of changed layers by 0 where an update masked them or has them start anew. */

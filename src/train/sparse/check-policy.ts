@@ -100,6 +100,11 @@ const moveProblem = (move: Move, subject: string): SparseError | undefined => {
         return sparseError(subject, 'a salient part from 0 to 1', String(move.salient), 'It is a part of the fan-in.')
       }
       return fractions(move.fraction, subject)
+    case 'shrink':
+      if (!(move.factor >= 0 && move.factor <= 1)) {
+        return sparseError(subject, 'a factor from 0 to 1', String(move.factor), 'Weights are brought nearer to 0.')
+      }
+      return fractions(move.fraction, subject)
     case 'keep pattern': {
       const good = move.patterns.every(
         ({ n, m }) => Number.isSafeInteger(n) && Number.isSafeInteger(m) && n >= 1 && m >= n,

@@ -78,7 +78,14 @@ export interface ExchangeFanIn {
   readonly salient: number
 }
 
-export type Move = Prune | Grow | Regrow | RemoveChannels | KeepPattern | ExchangeFanIn
+/** Multiplies the smallest kept weights of every layer, a fraction of them, by `factor`; which these are is found anew each time. */
+export interface Shrink {
+  readonly kind: 'shrink'
+  readonly fraction: Schedule
+  readonly factor: number
+}
+
+export type Move = Prune | Grow | Regrow | RemoveChannels | KeepPattern | ExchangeFanIn | Shrink
 
 /** Moves made one after the other at every step s with from ≤ s < until and (s + offset) divisible by `every`. */
 export interface Phase {
@@ -119,6 +126,7 @@ export const needsOf = (moves: ReadonlyArray<Move>): Needs => {
         return true
       case 'remove channels':
       case 'keep pattern':
+      case 'shrink':
         return false
     }
   })

@@ -10,6 +10,7 @@ import { type Move, needsOf } from './phase.ts'
 import { movesAt } from './policy.ts'
 import { prune } from './prune.ts'
 import { removeChannels } from './remove-channels.ts'
+import { shrink } from './shrink.ts'
 import type { State } from './state.ts'
 import { openWork, type Sample, type Work } from './workspace.ts'
 
@@ -62,6 +63,8 @@ const carryOut = (work: Work, move: Move): void => {
       return keepPattern(work, move)
     case 'exchange fan-in':
       return exchangeFanIn(work, move)
+    case 'shrink':
+      return shrink(work, move)
   }
 }
 

@@ -19,6 +19,8 @@ export interface WorkLayer {
   /** How many weights are kept, and how many there are in surviving channels. */
   live: number
   capacity: number
+  /** What weights are multiplied by; undefined while nothing has said so. */
+  factors?: Float32Array
 }
 
 export interface Work {

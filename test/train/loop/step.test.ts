@@ -21,12 +21,23 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 describe('trainStep', () => {
   const length = { steps: 14, stepsPerEpoch: 7 }
 
-  const methods = ['static', 'set', 'rigl', 'srigl', 'mest', 'granet', 'gmp', 'global-magnitude', 'chase'] as const
+  const methods = [
+    'static',
+    'set',
+    'rigl',
+    'srigl',
+    'mest',
+    'granet',
+    'gmp',
+    'global-magnitude',
+    'iss-p',
+    'chase',
+  ] as const
 
   it.each(methods)('%s: masked weights and their momenta are 0 after every step, others move', async (name) => {
     const backend = right(await openBackend(backendName)())
     const before = backend.core.memory().numTensors
-    const times = name === 'static' || name === 'global-magnitude' ? {} : { every: 3 }
+    const times = ['static', 'global-magnitude', 'iss-p'].includes(name) ? {} : { every: 3 }
     const recipe = recipeOf({ name, density: 0.3, ...times, ...(name === 'chase' ? { channelsEvery: 5 } : {}) })
     const run = right(startRun(right(trainableOf(tinyResNet(), backend)), policyOf(recipe.method, length), 1))
     let [updates, moved] = [0, 0]

@@ -60,7 +60,8 @@ describe.each(names)('%s', (name) => {
     const carried = (values: ReadonlyArray<Float32Array>): ReadonlyArray<Float32Array> =>
       state.policy.masked === 'zeroed' ? carryOver(values, event) : values
     const after = carried(weights)
-    const momenta = carried(weights.map((w, l) => w.map((_, i) => before.masks[l]?.[i] ?? 0)))
+    const ones = weights.map((w, l) => w.map((_, i) => before.masks[l]?.[i] ?? 0))
+    const momenta = carried(ones).map((list) => list.map((x) => (x === 0 ? 0 : 1)))
     for (const [l, layer] of layers.entries()) {
       expect(state.masks[l]?.join('')).toBe(layer.maskAfter)
       expect(after[l]?.map((w) => w + 0)).toEqual(numbers(layer.weightsAfter))

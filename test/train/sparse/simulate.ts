@@ -56,7 +56,8 @@ const mask = (weights: Float32Array, bits: Uint8Array | undefined): void => {
 export const carryOver = (weights: ReadonlyArray<Float32Array>, event: Event): ReadonlyArray<Float32Array> =>
   weights.map((w, l) => {
     const out = w.slice()
-    const { pruned, grown, restarted } = event.layers[l] ?? { pruned: [], grown: [], restarted: [] }
+    const { pruned, grown, restarted, factors } = event.layers[l] ?? { pruned: [], grown: [], restarted: [] }
+    for (const [i, factor] of factors?.entries() ?? []) out[i] = (out[i] ?? 0) * factor
     for (const positions of [pruned, grown, restarted]) for (const i of positions) out[i] = 0
     return out
   })

@@ -8,6 +8,7 @@ import type { Length } from './entries.ts'
 import { method as globalMagnitude } from './global-magnitude.ts'
 import { method as gmp } from './gmp.ts'
 import { method as granet } from './granet.ts'
+import { method as issP } from './iss-p.ts'
 import { method as mest } from './mest.ts'
 import type { MethodDef } from './method.ts'
 import { method as nOfM } from './n-of-m.ts'
@@ -29,6 +30,7 @@ export const methods = {
   granet,
   gmp,
   'global-magnitude': globalMagnitude,
+  'iss-p': issP,
   'n-of-m': nOfM,
   'sr-ste': srSte,
   chase,

@@ -280,10 +280,75 @@ def sr_ste(code: Path) -> list[dict]:
     return cases
 
 
+def iss_p(code: Path) -> list[dict]:
+    """
+    `Pruner._iht` of ist_pruner.py at 1/2 in place of 0.95, which keeps numbers whole; layers in which the fraction is a whole
+    number of weights. The optimiser's momentum is not looked at there, so it stays.
+    """
+    stub("matplotlib", "matplotlib.pyplot", "tqdm", "basicsr", "basicsr.utils", "basicsr.utils_ASSL", "basicsr.layer")
+    package = code / "basicsr" / "pruner"
+    pruner = MagicMock(name="pruner")
+    pruner.__path__, pruner.__spec__ = [str(package)], ModuleSpec("pruner", None, is_package=True)
+    sys.modules["pruner"] = pruner
+    module = importlib.import_module("pruner.ist_pruner")
+    torch.Tensor.cuda = lambda self: self  # no GPU is needed
+    cases = []
+    for seed, density in enumerate([0.25, 0.5, 0.125]):
+        shapes = [[4, 4, 2, 2], [8, 10]]
+        weights = [distinct(shape, 10 * seed + l) * 2 for l, shape in enumerate(shapes)]
+        modules = [torch.nn.Conv2d(4, 4, 2, bias=False), torch.nn.Linear(10, 8, bias=False)]
+        for one, weight in zip(modules, weights):
+            one.weight.data.copy_(weight)
+        network = torch.nn.ModuleList(modules)
+        names = ["0", "1"]
+        owner = module.Pruner.__new__(module.Pruner)
+        owner.__dict__.update(
+            args=SimpleNamespace(
+                wg="weight",
+                prune_criterion="l1-norm",
+                compare_mode="local",
+                pick_pruned="min",
+                prune_method="IST",
+                ist_ratio=0.5,
+                mask_save_iters=10,
+                param_save_iters=10,
+            ),
+            model=SimpleNamespace(net_g=network),
+            layers={name: SimpleNamespace(shape=one.weight.shape, score=None) for name, one in zip(names, modules)},
+            pr={name: 1 - density for name in names},
+            pruned_wg={},
+            kept_wg={},
+            N2M_granularity=None,
+            total_iter=1,
+        )
+        owner._iht()
+        cases.append(
+            {
+                "method": {"name": "iss-p", "density": density, "factor": 0.5, "until": 0.5},
+                "length": {"steps": 10, "stepsPerEpoch": 10},
+                "step": 3,
+                "layers": [
+                    {
+                        "shape": shape,
+                        "weights": whole(weights[l]),
+                        "gradients": [0] * weights[l].numel(),
+                        "mask": "1" * weights[l].numel(),
+                        "maskAfter": "1" * weights[l].numel(),
+                        "weightsAfter": whole(modules[l].weight),
+                        "momentaAfter": "1" * weights[l].numel(),
+                    }
+                    for l, shape in enumerate(shapes)
+                ],
+            }
+        )
+    return cases
+
+
 # The function, the repository, and the commit that was run.
 methods = {
     "srigl": (srigl, "calgaryml/condensed-sparsity", "3052bb8bd708918576df4e6e66f273e37c960b24"),
     "sr-ste": (sr_ste, "NM-sparsity/NM-sparsity", "3cebd6be99052ef3e5e216299069d6ca066757d7"),
+    "iss-p": (iss_p, "Jiamian-Wang/Iterative-Soft-Shrinkage-SR", "6e11c433afe0a9907f164d172cc4d3a556557e5f"),
     "granet": (granet, "VITA-Group/GraNet", "f338a2479758ba35660c3d64422ee9c83abb02a5"),
 }
 
