@@ -15,6 +15,8 @@ export interface Draws {
   readonly below: (limit: number) => number
   /** A standard normal number. */
   readonly normal: () => number
+  /** An exponential number of mean 1, above 0. */
+  readonly exponential: () => number
   /** Where the generator stands now. */
   readonly state: () => RandomState
 }
@@ -60,6 +62,12 @@ export const drawsFrom = (state: RandomState): Draws => {
         const v = 2 * next() - 1
         const square = u * u + v * v
         if (square > 0 && square < 1) return u * Math.sqrt((-2 * logarithm(square)) / square)
+      }
+    },
+    exponential: () => {
+      for (;;) {
+        const u = next()
+        if (u > 0) return -logarithm(u)
       }
     },
     state: () => Uint32Array.of(a, b, c, d),

@@ -16,6 +16,10 @@ export const policyProblem = (policy: Policy, layers: number): SparseError | und
   }
   const distribution = distributionProblem(policy, layers, at('distribution'))
   if (distribution !== undefined) return distribution
+  if (policy.layers === 'matrices' && layers === 0) {
+    const help = 'Choose another method: this one is for linear layers and 1x1 convolutions.'
+    return sparseError(at('layers'), 'a weight that is a matrix', 'none', help)
+  }
   for (const [p, phase] of policy.phases.entries()) {
     const problem = phaseProblem(phase, at(`phase ${p + 1}`))
     if (problem !== undefined) return problem
@@ -83,6 +87,7 @@ const moveProblem = (move: Move, subject: string): SparseError | undefined => {
     case 'grow':
       return fractions(move.density, subject)
     case 'regrow':
+    case 'prune idle':
       return undefined
     case 'remove channels': {
       const { final, floor, fraction } = move

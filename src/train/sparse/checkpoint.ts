@@ -4,7 +4,7 @@ import { networkProblem } from './check-network.ts'
 import { policyProblem } from './check-policy.ts'
 import { type SparseError, sparseError } from './error.ts'
 import { type Network, sizeOfLayer } from './network.ts'
-import type { Policy } from './policy.ts'
+import { networkUnder, type Policy } from './policy.ts'
 import { slim } from './slim.ts'
 import type { State } from './state.ts'
 
@@ -29,7 +29,8 @@ export const toArrays = (state: State): StateArrays => {
  * The state that `toArrays` gave for a training run of this network (as it was at the start) under this policy: goes on exactly as
  * that one. Fails where an array is missing or does not fit.
  */
-export const fromArrays = (network: Network, policy: Policy, arrays: StateArrays): E.Either<SparseError, State> => {
+export const fromArrays = (whole: Network, policy: Policy, arrays: StateArrays): E.Either<SparseError, State> => {
+  const network = networkUnder(policy, whole)
   const counted = network.layers.filter((layer) => layer.exempt !== true)
   const problem = networkProblem(network) ?? policyProblem(policy, counted.length)
   if (problem !== undefined) return E.left(problem)

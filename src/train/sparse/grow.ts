@@ -1,10 +1,12 @@
 /** Unmasks weights in surviving channels. */
 import { apportion } from './apportion.ts'
-import { growable, grownCode } from './codes.ts'
+import { growable, grownCode, isKept } from './codes.ts'
 import { densitiesOf } from './distribution.ts'
+import { missingLinkScores } from './epitopology.ts'
 import { survivingLayers } from './network.ts'
 import type { Grow, Regrow } from './phase.ts'
 import { valueAt } from './schedule.ts'
+import { drawnScores, type GrowCriterion } from './scores.ts'
 import { selectAtRandom } from './sample.ts'
 import { selectByMagnitude } from './select.ts'
 import { capacitiesOf, liveOf, type Work, type WorkLayer } from './workspace.ts'
@@ -78,7 +80,7 @@ const add = (work: Work, layers: ReadonlyArray<WorkLayer>, move: Grow | Regrow, 
     move.by === 'random'
       ? selectAtRandom(codes, growable, count, to, work.draws)
       : selectByMagnitude(
-          layers.map((layer) => ({ codes: layer.codes, scores: layer.gradients })),
+          layers.map((layer) => ({ codes: layer.codes, scores: growScores(work, layer, move.by, count) })),
           growable,
           count,
           'highest',
@@ -86,3 +88,18 @@ const add = (work: Work, layers: ReadonlyArray<WorkLayer>, move: Grow | Regrow, 
         )
   for (const [l, layer] of layers.entries()) layer.live += taken[l] ?? 0
 }
+
+/** Worth of growing each weight. Where links have too few worths, all that are missing get one next to nothing. */
+const growScores = (work: Work, layer: WorkLayer, by: GrowCriterion, count: number): Float32Array => {
+  if (by !== 'links' && by !== 'drawn links') return layer.gradients
+  const { shape, outputAxis, inputAxis } = layer.layer
+  const [rows = 1, columns = 1] = [Math.min(outputAxis, inputAxis), Math.max(outputAxis, inputAxis)].map(
+    (a) => shape[a],
+  )
+  const worths = missingLinkScores(layer.codes.map(isKept), rows, columns)
+  const positive = worths.reduce((n, worth) => n + (worth > 0 ? 1 : 0), 0)
+  if (positive < count) for (let i = 0; i < worths.length; i++) worths[i] = (worths[i] ?? 0) + leastWorth
+  return by === 'links' ? worths : drawnScores(worths, work.draws)
+}
+
+const leastWorth = 1e-5

@@ -85,7 +85,12 @@ export interface Shrink {
   readonly factor: number
 }
 
-export type Move = Prune | Grow | Regrow | RemoveChannels | KeepPattern | ExchangeFanIn | Shrink
+/** Masks the weights of channels that have none on one side: nothing reads them, or they read nothing. They count as pruned. */
+export interface PruneIdle {
+  readonly kind: 'prune idle'
+}
+
+export type Move = Prune | Grow | Regrow | RemoveChannels | KeepPattern | ExchangeFanIn | Shrink | PruneIdle
 
 /** Moves made one after the other at every step s with from ≤ s < until and (s + offset) divisible by `every`. */
 export interface Phase {
@@ -127,6 +132,7 @@ export const needsOf = (moves: ReadonlyArray<Move>): Needs => {
       case 'remove channels':
       case 'keep pattern':
       case 'shrink':
+      case 'prune idle':
         return false
     }
   })

@@ -1,5 +1,6 @@
 /** A way of training sparsely, as plain data: which masks it starts with, and what it does to them when. */
 import type { Distribution } from './distribution.ts'
+import type { Layer, Network } from './network.ts'
 import { isDue, type Move, type Needs, needsOf, type Phase } from './phase.ts'
 import { constant, type Schedule, valueAt } from './schedule.ts'
 
@@ -8,6 +9,8 @@ export interface Policy {
   /** Kept fraction of all weights that the distribution is for; also when it is computed anew on smaller shapes. */
   readonly density: number
   readonly distribution: Distribution
+  /** `matrices`: only layers that are matrices carry masks; others keep all of their weights and count towards no density. */
+  readonly layers?: 'matrices'
   /**
    * `exact`: every layer starts with exactly its share; `bernoulli`: every weight is kept with its layer's density; `fan-in`:
    * every neuron of a layer starts with as many weights.
@@ -28,6 +31,15 @@ export interface Policy {
   /** Whether a step after which an update is due is taken by no optimiser: its gradients are for the update alone. */
   readonly skipsSteps?: boolean
 }
+
+const isMatrix = ({ shape, outputAxis, inputAxis }: Layer): boolean =>
+  shape.every((size, axis) => size === 1 || axis === outputAxis || axis === inputAxis)
+
+/** The network with the layers exempt that the policy leaves alone. */
+export const networkUnder = ({ layers }: Policy, network: Network): Network =>
+  layers === undefined
+    ? network
+    : { ...network, layers: network.layers.map((layer) => (isMatrix(layer) ? layer : { ...layer, exempt: true })) }
 
 /** What a policy does after `step` training steps, in order. */
 export const movesAt = (policy: Policy, step: number): ReadonlyArray<Move> =>

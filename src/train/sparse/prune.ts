@@ -3,7 +3,7 @@ import { apportion } from './apportion.ts'
 import { code, forgottenCode, kept, prunedCode } from './codes.ts'
 import type { Prune } from './phase.ts'
 import { valueAt } from './schedule.ts'
-import { pruneScores } from './scores.ts'
+import { type Chance, pruneScores } from './scores.ts'
 import { selectByMagnitude } from './select.ts'
 import { liveOf, type Work, type WorkLayer } from './workspace.ts'
 
@@ -11,10 +11,10 @@ import { liveOf, type Work, type WorkLayer } from './workspace.ts'
 export const prune = (work: Work, move: Prune): void => {
   const { layers } = work
   const before = layers.map((layer) => layer.live)
-  if (move.scope === 'global' && move.minimum === undefined) drop(layers, move, countToDrop(work, move))
+  if (move.scope === 'global' && move.minimum === undefined) drop(work, layers, move, countToDrop(work, move))
   else {
     const counts = layerCounts(work, move)
-    for (const [l, layer] of layers.entries()) drop([layer], move, counts[l] ?? 0)
+    for (const [l, layer] of layers.entries()) drop(work, [layer], move, counts[l] ?? 0)
   }
   work.pruned = layers.map((layer, l) => (before[l] ?? 0) - layer.live)
   work.target = liveOf(layers)
@@ -39,7 +39,7 @@ const layerCounts = (work: Work, move: Prune): ReadonlyArray<number> => {
     return live.map((n, l) => Math.min(Math.round(fraction * n), spare[l] ?? 0))
   }
   const count = countToDrop(work, move)
-  const wish = move.scope === 'layer' ? live : globalCounts(work.layers, move, count)
+  const wish = move.scope === 'layer' ? live : globalCounts(work, move, count)
   return apportion(
     count,
     wish,
@@ -49,17 +49,21 @@ const layerCounts = (work: Work, move: Prune): ReadonlyArray<number> => {
 }
 
 /** What a prune over all layers would take from each. */
-const globalCounts = (layers: ReadonlyArray<WorkLayer>, move: Prune, count: number): ReadonlyArray<number> => {
+const globalCounts = (work: Work, move: Prune, count: number): ReadonlyArray<number> => {
+  const { layers } = work
   const trial = layers.map((layer) => ({ ...layer, codes: layer.codes.slice() }))
-  drop(trial, move, count)
+  drop(work, trial, move, count)
   return layers.map((layer, l) => layer.live - (trial[l]?.live ?? 0))
 }
 
 /** Masks `count` kept weights of the layers taken together. */
-const drop = (layers: ReadonlyArray<WorkLayer>, { by, forgets }: Prune, count: number): void => {
+const drop = (chance: Chance, layers: ReadonlyArray<WorkLayer>, { by, forgets }: Prune, count: number): void => {
   if (count <= 0) return
   const to = forgets === true ? forgottenCode : prunedCode
-  const pools = layers.map(({ codes, weights, gradients }) => ({ codes, scores: pruneScores(by, weights, gradients) }))
+  const pools = layers.map(({ codes, weights, gradients }) => ({
+    codes,
+    scores: pruneScores(by, weights, gradients, chance),
+  }))
   const take = (eligible: number, n: number): void => {
     const taken = selectByMagnitude(pools, eligible, n, 'lowest', to)
     for (const [l, layer] of layers.entries()) layer.live -= taken[l] ?? 0

@@ -8,7 +8,7 @@ import { densitiesOf } from './distribution.ts'
 import type { SparseError } from './error.ts'
 import { fanInOf, rowsOf } from './fan-in.ts'
 import { type Layer, type Network, sizeOfLayer } from './network.ts'
-import type { Policy } from './policy.ts'
+import { networkUnder, type Policy } from './policy.ts'
 import { type Draws, drawsFrom, type RandomState, seededRandom } from '../../ir/random.ts'
 import { selectAtRandom } from './sample.ts'
 
@@ -35,7 +35,8 @@ export const totalWeights = ({ origin }: Pick<State, 'origin'>): number =>
   origin.layers.reduce((n, layer) => n + (layer.exempt === true ? 0 : sizeOfLayer(layer)), 0)
 
 /** Masks to start training with. The same seed gives the same masks on every machine. */
-export const init = (network: Network, policy: Policy, seed: number): E.Either<SparseError, State> => {
+export const init = (whole: Network, policy: Policy, seed: number): E.Either<SparseError, State> => {
+  const network = networkUnder(policy, whole)
   const counted = network.layers.filter((layer) => layer.exempt !== true)
   const problem = networkProblem(network) ?? policyProblem(policy, counted.length)
   if (problem !== undefined) return E.left(problem)

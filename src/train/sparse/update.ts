@@ -8,6 +8,7 @@ import { keepPattern } from './keep-pattern.ts'
 import { type Network, sizeOfLayer } from './network.ts'
 import { type Move, needsOf } from './phase.ts'
 import { movesAt } from './policy.ts'
+import { pruneIdle } from './prune-idle.ts'
 import { prune } from './prune.ts'
 import { removeChannels } from './remove-channels.ts'
 import { shrink } from './shrink.ts'
@@ -63,6 +64,8 @@ const carryOut = (work: Work, move: Move): void => {
       return keepPattern(work, move)
     case 'exchange fan-in':
       return exchangeFanIn(work, move)
+    case 'prune idle':
+      return pruneIdle(work)
     case 'shrink':
       return shrink(work, move)
   }

@@ -31,6 +31,12 @@ interface Oracle {
   }>
 }
 
+const between = (l: number) => ({
+  name: `layer${l}`,
+  producers: [{ layer: `layer${l}`, axis: 0 }],
+  consumers: [{ layer: `layer${l + 1}`, axis: 1 }],
+})
+
 const folder = new URL('oracles/', import.meta.url)
 const names = readdirSync(folder).filter((name) => name.endsWith('.json'))
 
@@ -47,7 +53,12 @@ describe.each(names)('%s', (name) => {
   it.each(oracle.cases)('case %#', ({ method, length, step, layers }) => {
     const network: Network = {
       layers: layers.map(({ shape }, l) => ({ name: `layer${l}`, shape, outputAxis: 0, inputAxis: 1 })),
-      streams: [],
+      // Each layer reads what the one before makes.
+      streams: layers
+        .slice(1)
+        .flatMap(({ shape }, l) =>
+          shape[1] === layers[l]?.shape[0] ? [{ ...between(l), channels: shape[1] ?? 0, scope: 'block' }] : [],
+        ),
     }
     const recipe = decodeRecipe({ method })
     if (E.isLeft(recipe)) throw new Error(recipe.left[0].found)

@@ -3,6 +3,7 @@ import { invariant } from '../../../ir/failure.ts'
 import type { Entries } from '../../recipe/reader.ts'
 import type { Policy } from '../policy.ts'
 import { method as chase } from './chase.ts'
+import { method as chts } from './chts.ts'
 import { method as dense } from './dense.ts'
 import type { Length } from './entries.ts'
 import { method as globalMagnitude } from './global-magnitude.ts'
@@ -27,6 +28,7 @@ export const methods = {
   'rigl-itop': riglItop,
   srigl,
   mest,
+  chts,
   granet,
   gmp,
   'global-magnitude': globalMagnitude,

@@ -344,11 +344,101 @@ def iss_p(code: Path) -> list[dict]:
     return cases
 
 
+def chts(code: Path) -> list[dict]:
+    """
+    `DSTScheduler._dst_step` of Transformer/dst_scheduler.py with chain removal, without chance: by `weight_magnitude` and
+    `CH2_L3n`; cases in which links of equal scores lie on both sides of the threshold are left out.
+    """
+    sys.path.insert(0, str(code / "Transformer"))
+    stub("CH_scores", "scipy", "scipy.sparse", "scipy.io", "torchvision", "networkx", "sparse_topology_initialization")
+    from dst_scheduler import DSTScheduler
+
+    alpha, density = 0.5, 0.25
+    cases = []
+    for seed in range(3000):
+        draw = random.Random(seed)
+        step = draw.randrange(10, 100, 10)
+        shapes = [[18, 16], [12, 18]]
+        weights = [distinct(shape, 10 * seed + l) for l, shape in enumerate(shapes)]
+        masks = []
+        for shape in shapes:
+            size = torch.Size(shape).numel()
+            mask = torch.zeros(size, dtype=torch.bool)
+            mask[draw.sample(range(size), int(size * density))] = True
+            masks.append(mask.reshape(shape))
+        before = [w * m for w, m in zip(weights, masks)]
+        parameters = [torch.nn.Parameter(w.clone()) for w in before]
+        for parameter in parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        states = {w: {"exp_avg": torch.ones_like(w)} for w in parameters}
+        scheduler = DSTScheduler.__new__(DSTScheduler)
+        scheduler.__dict__.update(
+            W=parameters,
+            N=[w.numel() for w in parameters],
+            S=[1 - density] * 2,
+            dense_allocation=density,
+            backward_masks=[mask.clone() for mask in masks],
+            optimizer=SimpleNamespace(_optimizer=SimpleNamespace(state=states)),
+            alpha=alpha,
+            step=step,
+            T_end=100,
+            chain_list=[[0, 1]],
+            qk_chain_list=[],
+            args=SimpleNamespace(
+                adaptive_zeta=True,
+                chain_removal=True,
+                EM_S=False,
+                remove_method="weight_magnitude",
+                regrow_method="CH2_L3n",
+                tiedrank=False,
+                early_stop=False,
+                itop=False,
+            ),
+        )
+        fraction = scheduler.cosine_annealing()
+        counts = [int(mask.sum()) for mask in masks]
+        if any(int(n * fraction) != math.floor(n * fraction + 0.5) for n in counts):
+            continue
+        scheduler._dst_step()
+        if [int(mask.sum()) for mask in scheduler.backward_masks] != counts:
+            continue
+        method = {
+            "name": "chts",
+            "density": density,
+            "every": 10,
+            "fraction": alpha,
+            "removal": "smallest",
+            "growth": "best",
+            "until": 1,
+        }
+        layers = [
+            {
+                "shape": shape,
+                "weights": whole(before[l]),
+                "gradients": [0] * before[l].numel(),
+                "mask": bits(masks[l]),
+                "maskAfter": bits(scheduler.backward_masks[l]),
+                "weightsAfter": whole(parameters[l]),
+                "momentaAfter": bits(states[parameters[l]]["exp_avg"]),
+            }
+            for l, shape in enumerate(shapes)
+        ]
+        cases.append({"method": method, "length": {"steps": 100, "stepsPerEpoch": 10}, "step": step, "layers": layers})
+        if len(cases) == 4:
+            break
+    return cases
+
+
 # The function, the repository, and the commit that was run.
 methods = {
     "srigl": (srigl, "calgaryml/condensed-sparsity", "3052bb8bd708918576df4e6e66f273e37c960b24"),
     "sr-ste": (sr_ste, "NM-sparsity/NM-sparsity", "3cebd6be99052ef3e5e216299069d6ca066757d7"),
     "iss-p": (iss_p, "Jiamian-Wang/Iterative-Soft-Shrinkage-SR", "6e11c433afe0a9907f164d172cc4d3a556557e5f"),
+    "chts": (
+        chts,
+        "biomedical-cybernetics/Cannistraci-Hebb-training",
+        "d1677b55a42c7b10be777ea9ab64dab4bdf35626",
+    ),
     "granet": (granet, "VITA-Group/GraNet", "f338a2479758ba35660c3d64422ee9c83abb02a5"),
 }
 
