@@ -19,8 +19,6 @@ const kinds: Prose = {
   method: `${object}, see [Methods](#methods)`,
   learningRate: `${object}, see [Learning rate](#learning-rate)`,
   augmentation: `${object}, see [Augmentation](#augmentation), or \`null\``,
-  every: intervalText,
-  channelsEvery: intervalText,
 }
 
 const ofRecipe: Prose = {
@@ -77,7 +75,10 @@ const rounded = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value), (_, x: unknown) => (typeof x === 'number' ? Number(x.toPrecision(4)) : x))
 
 const mayBe = ({ key, may, choices }: FoundEntry): string => {
-  const text = choices.length > 0 ? choices.map((choice) => `\`${choice}\``).join(', ') : (may ?? kinds[key])
+  const text =
+    choices.length > 0
+      ? choices.map((choice) => `\`${choice}\``).join(', ')
+      : (may ?? kinds[key] ?? (/every$/i.test(key) ? intervalText : undefined))
   invariant(text !== undefined, `what the entry ${key} may be is not said`)
   return text.replace('4294967295', '2^32 - 1')
 }

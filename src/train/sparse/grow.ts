@@ -1,14 +1,13 @@
 /** Unmasks weights in surviving channels. */
 import { apportion } from './apportion.ts'
 import { growable, grownCode, isKept } from './codes.ts'
-import { densitiesOf } from './distribution.ts'
 import { missingLinkScores } from './epitopology.ts'
-import { survivingLayers } from './network.ts'
 import type { Grow, Regrow } from './phase.ts'
 import { valueAt } from './schedule.ts'
 import { drawnScores, type GrowCriterion } from './scores.ts'
 import { selectAtRandom } from './sample.ts'
 import { selectByMagnitude } from './select.ts'
+import { sharesOf, survivingDensities } from './shares.ts'
 import { capacitiesOf, liveOf, type Work, type WorkLayer } from './workspace.ts'
 
 /**
@@ -20,7 +19,7 @@ export const grow = (work: Work, move: Grow): void => {
   const target = Math.round(valueAt(move.density, work.step) * work.total)
   work.target = target
   if (move.scope === 'global') return add(work, layers, move, target - liveOf(layers))
-  const counts = move.scope === 'proportional' ? proportional(work, target) : byDistribution(work, target)
+  const counts = move.scope === 'proportional' ? proportional(work, target) : shares(work, target)
   for (const [l, layer] of layers.entries()) add(work, [layer], move, (counts[l] ?? 0) - layer.live)
 }
 
@@ -31,14 +30,6 @@ export const regrow = (work: Work, move: Regrow): void => {
   work.target = liveOf(layers) + count
   if (move.scope === 'global') return add(work, layers, move, count)
   for (const [l, layer] of layers.entries()) add(work, [layer], move, pruned[l] ?? 0)
-}
-
-/** The distribution on the shapes that survive, for as many weights as the policy's density makes of the dense network. */
-const survivingDensities = ({ state, layers, removed, total }: Work): ReadonlyArray<number> => {
-  const shapes = survivingLayers(state.network, removed).filter((layer) => layer.exempt !== true)
-  const capacity = capacitiesOf(layers).reduce((n, size) => n + size, 0)
-  const density = capacity === 0 ? 0 : Math.min(1, (state.policy.density * total) / capacity)
-  return densitiesOf(state.policy.distribution, shapes, density)
 }
 
 /** Weights per layer: dense layers are filled first, then all others grow by the same fraction as far as they have room. */
@@ -59,17 +50,13 @@ const proportional = (work: Work, target: number): ReadonlyArray<number> => {
 }
 
 /** Weights per layer: its share by the distribution, but no fewer than it has. */
-const byDistribution = (work: Work, target: number): ReadonlyArray<number> => {
-  const capacity = capacitiesOf(work.layers)
-  const densities = survivingDensities(work)
-  const wish = capacity.map((size, l) => size * (densities[l] ?? 0))
-  return apportion(
+const shares = (work: Work, target: number): ReadonlyArray<number> =>
+  sharesOf(
+    work,
     target,
-    wish,
     work.layers.map((layer) => layer.live),
-    capacity,
+    capacitiesOf(work.layers),
   )
-}
 
 /** Unmasks `count` weights of the layers taken together. */
 const add = (work: Work, layers: ReadonlyArray<WorkLayer>, move: Grow | Regrow, count: number): void => {

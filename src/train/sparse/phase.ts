@@ -8,7 +8,7 @@ import { type GrowCriterion, needsGradients, type PruneCriterion } from './score
  *
  * `to.density`: until the density is down to that fraction of all weights of the dense network; `to.fraction`: that
  * fraction of what is kept. Scope `global` compares the weights of all layers; scope `layer` takes the same fraction of every
- * layer's kept weights. `minimum` (a fraction of all weights of the dense network) is left to every layer that has
+ * layer's kept weights; `distribution` leaves every layer its share by the distribution. `minimum` (a fraction of all weights of the dense network) is left to every layer that has
  * as many, as in GlobalMP's MT, even where that keeps more than asked.
  *
  * `forgets`: a weight that it masks and a later move of the same update unmasks starts anew from 0, whatever that move says.
@@ -16,7 +16,7 @@ import { type GrowCriterion, needsGradients, type PruneCriterion } from './score
 export interface Prune {
   readonly kind: 'prune'
   readonly to: { readonly density: Schedule } | { readonly fraction: Schedule }
-  readonly scope: 'global' | 'layer'
+  readonly scope: 'global' | 'layer' | 'distribution'
   readonly by: PruneCriterion
   readonly minimum?: number
   readonly forgets?: boolean

@@ -5,6 +5,7 @@ import type { Prune } from './phase.ts'
 import { valueAt } from './schedule.ts'
 import { type Chance, pruneScores } from './scores.ts'
 import { selectByMagnitude } from './select.ts'
+import { sharesOf } from './shares.ts'
 import { liveOf, type Work, type WorkLayer } from './workspace.ts'
 
 /** Carries out a prune; exact to the weight. Where fewer are kept already than it is to leave, nothing happens. */
@@ -39,6 +40,15 @@ const layerCounts = (work: Work, move: Prune): ReadonlyArray<number> => {
     return live.map((n, l) => Math.min(Math.round(fraction * n), spare[l] ?? 0))
   }
   const count = countToDrop(work, move)
+  if (move.scope === 'distribution') {
+    const left = sharesOf(
+      work,
+      live.reduce((n, one) => n + one, 0) - count,
+      live.map((n, l) => n - (spare[l] ?? 0)),
+      live,
+    )
+    return live.map((n, l) => n - (left[l] ?? 0))
+  }
   const wish = move.scope === 'layer' ? live : globalCounts(work, move, count)
   return apportion(
     count,

@@ -10,6 +10,15 @@ export type Schedule =
       readonly begin: number
       readonly end: number
     }
+  /** `low` up to `high` and back, `count` times between the steps, each time by a whole cosine; `low` before and after. */
+  | {
+      readonly kind: 'cycles'
+      readonly low: number
+      readonly high: number
+      readonly begin: number
+      readonly end: number
+      readonly count: number
+    }
   /** max(0, 1 - rate · (step - begin)), or exp(-rate · (step - begin)); 1 before `begin`, 0 from `end` on. */
   | {
       readonly kind: 'linear decay' | 'exponential decay'
@@ -47,6 +56,11 @@ export const valueAt = (schedule: Schedule, step: number): number => {
       for (const entry of schedule.values) if (entry.step <= step) value = entry.value
       return value
     }
+    case 'cycles': {
+      const { low, high, begin, end, count } = schedule
+      if (step <= begin || step >= end) return low
+      return low + ((high - low) * (1 - Math.cos((2 * Math.PI * count * (step - begin)) / (end - begin)))) / 2
+    }
     case 'linear decay':
     case 'exponential decay': {
       const { begin, end, rate } = schedule
@@ -73,6 +87,8 @@ export const rangeOf = (schedule: Schedule): readonly [low: number, high: number
       for (const { value } of schedule.values) [low, high] = [Math.min(low, value), Math.max(high, value)]
       return [low, high]
     }
+    case 'cycles':
+      return [Math.min(schedule.low, schedule.high), Math.max(schedule.low, schedule.high)]
     case 'linear decay':
     case 'exponential decay':
       return [0, 1]

@@ -280,6 +280,29 @@ describe('growing', () => {
     for (const ratio of ratios) expect(Math.abs(ratio - (ratios[0] ?? 0))).toBeLessThan(0.01)
   })
 
+  it('by the distribution, prunes every layer to its share, and counts what no layer has to others', () => {
+    const network = resnet50(3, 100, 8)
+    const by = { kind: 'magnitude' } as const
+    const c = one(network, [{ kind: 'prune', to: { density: constant(0.25) }, scope: 'distribution', by }], 9)
+    expect(c.event.live).toBe(Math.round(0.25 * c.event.total))
+    // ERK at the density of the policy, brought down by one factor where layers are not dense there.
+    const densities = densitiesOf({ kind: 'erk' }, network.layers, 0.4)
+    const ratios = c.event.layers.map((layer, l) => layer.live / (layer.capacity * (densities[l] ?? NaN)))
+    for (const [l, ratio] of ratios.entries()) {
+      if ((c.event.layers[l]?.live ?? 0) > 500) expect(Math.abs(ratio - 0.25 / 0.4)).toBeLessThan(0.002)
+    }
+    for (const [l, { pruned }] of c.event.layers.entries()) {
+      const gone = new Set(pruned)
+      const sizes = (keep: boolean) =>
+        [...(c.before.masks[l] ?? []).entries()].flatMap(([i, bit]) =>
+          bit === 1 && gone.has(i) !== keep ? [Math.abs(c.weights[l]?.[i] ?? NaN)] : [],
+        )
+      expect(sizes(false).reduce((a, b) => Math.max(a, b), 0)).toBeLessThanOrEqual(
+        sizes(true).reduce((a, b) => Math.min(a, b), Infinity),
+      )
+    }
+  })
+
   it('by the distribution, brings every layer to its share', () => {
     const network = resnet50(3, 100, 8)
     const moves: ReadonlyArray<Move> = [

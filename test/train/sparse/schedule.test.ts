@@ -170,6 +170,27 @@ describe('gradual policies', () => {
     expect(dueSteps(exchanging, 5000).at(-1)).toBe(3830)
   })
 
+  it('EAST goes up and down twice in the first two fifths, and ends its cycles at the density', () => {
+    const decoded = decodeRecipe({ method: { name: 'east', density: 0.01, every: { epochs: 1 } } })
+    if (E.isLeft(decoded)) throw new Error(decoded.left[0].subject)
+    const length = { steps: 250 * 40, stepsPerEpoch: 40 }
+    const policy = policyOf(decoded.right.method, length)
+    const density = scheduleOf(phaseOf(policy, 0), 'grow', 'density')
+    const steps = dueSteps(phaseOf(policy, 0), length.steps)
+    expect([steps.length, steps.at(-1)]).toEqual([100, 100 * 40])
+    for (const [i, step] of steps.entries()) {
+      // The authors' formula: low + (high - low) · ½ (1 - cos 2πp), p the place in the cycle of 50 epochs.
+      const place = ((i + 1) % 50) / 50
+      expect(valueAt(density, step)).toBeCloseTo(0.01 + 0.02 * 0.5 * (1 - Math.cos(2 * Math.PI * place)), 12)
+    }
+    expect([25, 75].map((epoch) => valueAt(density, epoch * 40))).toEqual([0.03, 0.03])
+    expect([50, 100, 101, 250].map((epoch) => valueAt(density, epoch * 40).toFixed(12))).toEqual(
+      Array(4).fill('0.010000000000'),
+    )
+    // Exchanges begin after that.
+    expect(dueSteps(phaseOf(policy, 1), length.steps)[0]).toBe(4400)
+  })
+
   it('MEST has the bounds of the released scripts: 160 epochs, updates every 5', () => {
     const decoded = decodeRecipe({ method: { name: 'mest', density: 0.1 } })
     if (E.isLeft(decoded)) throw new Error(decoded.left[0].subject)

@@ -5,6 +5,7 @@ import type { Policy } from '../policy.ts'
 import { method as chase } from './chase.ts'
 import { method as chts } from './chts.ts'
 import { method as dense } from './dense.ts'
+import { method as east } from './east.ts'
 import type { Length } from './entries.ts'
 import { method as globalMagnitude } from './global-magnitude.ts'
 import { method as gmp } from './gmp.ts'
@@ -29,6 +30,7 @@ export const methods = {
   srigl,
   mest,
   chts,
+  east,
   granet,
   gmp,
   'global-magnitude': globalMagnitude,
