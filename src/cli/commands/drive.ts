@@ -17,7 +17,8 @@ of stdin ends the process. Tensors go through files of FOLDER.
       method is that of a recipe (see chasec train --help). Writes masks.safetensors, booleans. The answer names the
       tensors that carry masks, and in next the first step after which to ask for an update and whether gradients are
       looked at then. masked tells what becomes of masked weights: they are zeroed, or trained on, and then multiplied by
-      multipliers[i] in the i-th step from here (the last one holds on).
+      multipliers[i] in the i-th step from here (the last one holds on); maskedDecay times the weight goes to their
+      gradients. Where next.skips is true, the optimiser leaves out that step: its gradients are for the update alone.
 
   {"request":"update","step":40}
       Reads weights.safetensors, float32, as step 40 left them, and where asked for gradients.safetensors, of the loss by

@@ -88,7 +88,9 @@ const policyFor = (start: Start): E.Either<Failure, sparse.Policy> => {
   if (idle !== undefined) return E.left(idle)
   if (policy.phases.some(({ moves }) => moves.some(({ kind }) => kind === 'shrink'))) {
     const expected = 'a method of masks alone'
-    return E.left(requestError('method', expected, policy.name, 'chasec train can do it; others are in chasec methods.'))
+    return E.left(
+      requestError('method', expected, policy.name, 'chasec train can do it; others are in chasec methods.'),
+    )
   }
   if (policy.distribution.kind !== 'given') return E.right(policy)
   const expected = 'a distribution that goes by shapes alone'

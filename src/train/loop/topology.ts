@@ -28,7 +28,8 @@ export const readLayers = async (
 
 /**
  * Does what the policy does after the step that was just taken; `gradients` are those of that step where they are needed.
- * Weights and momenta that are masked from now on, or start anew, become 0. With `slim`, removed channels leave the network.
+ * Weights and momenta that are masked from now on, or start anew, become 0. With `slim`, removed channels leave the network. Gives
+ * what to tell of it, if anything.
  */
 export const updateTopology = async (
   run: Run,
@@ -42,7 +43,8 @@ export const updateTopology = async (
   const { state, event } = updated.right
   if (event === undefined) return E.right(undefined)
   run.sparse = state
-  if (state.masks.some((mask, l) => mask !== sparse.masks[l])) {
+  const unchanged = state.masks.every((mask, l) => mask === sparse.masks[l])
+  if (!unchanged) {
     disposeAll(run.masks)
     run.masks = masksOnDevice(executor, state)
   }
@@ -52,6 +54,8 @@ export const updateTopology = async (
     const slimmed = await slimRun(run)
     if (E.isLeft(slimmed)) return slimmed
   }
+  // Weights that only shrink are no news.
+  if (unchanged && event.layers.some(({ factors }) => factors !== undefined)) return E.right(undefined)
   return E.right(entryOf(event, channelsOf(run.sparse).left))
 }
 

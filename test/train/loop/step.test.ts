@@ -64,6 +64,39 @@ describe('trainStep', () => {
   })
 })
 
+describe('iss-p', () => {
+  it('shrinks the smallest weights after each step, not their momenta, and masks them in the end', async () => {
+    const backend = right(await openBackend(backendName)())
+    const length = { steps: 4, stepsPerEpoch: 7 }
+    const start = async (factor: number) => {
+      const recipe = recipeOf({ name: 'iss-p', density: 0.25, factor, until: 0.75 })
+      const run = right(startRun(right(trainableOf(tinyResNet(), backend)), policyOf(recipe.method, length), 1))
+      return { recipe, run }
+    }
+    const batch = right(await loadBatch(tinyData, tinyData.train, { indices: Uint32Array.of(1, 5, 9) })())
+    // A factor of 1 changes nothing, so that the first step is the same but for the shrinking.
+    const [plain, shrunk] = [await start(1), await start(0.5)]
+    for (const { run, recipe } of [plain, shrunk]) {
+      expect(right(await trainStep(run, tinyData, batch, recipe, length)).update).toBeUndefined()
+    }
+    const [before, after] = [await readHeld(plain.run), await readHeld(shrunk.run)]
+    expect(after.moments).toEqual(before.moments)
+    for (const { name } of shrunk.run.sparse.network.layers) {
+      const [w, v] = [before.parameters.get(name), after.parameters.get(name)]
+      const halved = [...(w ?? [])].filter((x, i) => v?.[i] === Math.fround(x / 2)).length
+      const same = [...(w ?? [])].filter((x, i) => v?.[i] === x).length
+      expect(halved).toBe(Math.round(0.75 * (w?.length ?? NaN)))
+      expect(same).toBe((w?.length ?? NaN) - halved)
+    }
+    const told = []
+    for (let step = 2; step <= 4; step++) {
+      told.push(right(await trainStep(shrunk.run, tinyData, batch, shrunk.recipe, length)).update?.density)
+    }
+    expect(told.map((density) => density?.toFixed(2))).toEqual([undefined, '0.25', undefined])
+    for (const { run } of [plain, shrunk]) disposeRun(run)
+  })
+})
+
 describe('rigl', () => {
   it.each([true, false])('leaves the step out where weights are exchanged, if skipStep is %s', async (skipStep) => {
     const backend = right(await openBackend(backendName)())
