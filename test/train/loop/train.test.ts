@@ -17,6 +17,7 @@ import {
   type TrainOptions,
 } from '../../../src/train/index.ts'
 import { countRows } from '../../../src/train/loop/score.ts'
+import { describeMethods } from '../../../src/train/recipe/describe-methods.ts'
 import { learningRateAt, policyOf } from '../../../src/train/recipe/index.ts'
 import { dueSteps } from '../../../src/train/sparse/index.ts'
 import { runGraph } from '../../models-ir/run.ts'
@@ -134,6 +135,30 @@ describe('checkpoints', () => {
     const again = await run({ checkpoint: { path, resume: true } })
     expect(weightsOf(again.graph)).toEqual(weightsOf(whole.graph))
     expect(readdirSync(folder)).toEqual(['stopped.safetensors'])
+  })
+
+  it.each(describeMethods())('of $name, stopped and resumed, ends with the same bits', async ({ name, entries }) => {
+    const path = join(folder, `method-${name}.safetensors`)
+    const intervals = entries.filter(({ key }) => /^every$|Every$/.test(key)).map(({ key }) => [key, 3])
+    const [method, others] = [{ name, ...Object.fromEntries(intervals) }, { epochs: 2 }]
+    const whole = await run({}, method, others)
+    for (const stop of [4, 9]) {
+      const controller = new AbortController()
+      const onProgress = ({ step }: Progress): void => {
+        if (step === stop) controller.abort()
+      }
+      const part = await run(
+        { checkpoint: { path, resume: true }, signal: controller.signal, onProgress },
+        method,
+        others,
+      )
+      expect(part.completed).toBe(false)
+    }
+    const rest = await run({ checkpoint: { path, resume: true } }, method, others)
+    expect(weightsOf(rest.graph)).toEqual(weightsOf(whole.graph))
+    expect(rest.masks).toEqual(whole.masks)
+    expect(timeless(rest.history)).toEqual(timeless(whole.history))
+    rmSync(path)
   })
 
   it('a run stopped while it is evaluated, resumed, ends like one that was not', async () => {
