@@ -1,4 +1,5 @@
 /** What every method of the registry must be; a new one is tested by being there. */
+import { readFileSync } from 'node:fs'
 import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, it } from 'vitest'
 import { describeMethods } from '../../../src/train/recipe/describe-methods.ts'
@@ -16,6 +17,10 @@ describe.each(describeMethods())('$name', ({ name, about, source, entries }) => 
     expect(source.arxiv).toMatch(/^\d{4}\.\d{4,5}$/)
     expect(source.paper).not.toBe('')
     if (source.code !== undefined) expect(source.code).toMatch(/^[\w.-]+\/[\w.-]+$/)
+  })
+
+  it('is documented', () => {
+    expect(readFileSync('docs/recipe.md', 'utf8')).toContain(`\n### ${name}\n\n${about}`)
   })
 
   it('says something of all of its entries, of no other, and no sentence twice', () => {
