@@ -66,9 +66,9 @@ const commands: ReadonlyArray<CommandEntry> = [
     load: async () => (await import('./commands/prune.ts')).pruneCommand,
   },
   {
-    name: 'sweep',
+    name: 'knee',
     summary: 'mask more and more weights, and tell at which sparsity a model breaks',
-    load: async () => (await import('./commands/sweep.ts')).sweepCommand,
+    load: async () => (await import('./commands/knee.ts')).kneeCommand,
   },
   {
     name: 'train',

@@ -65,8 +65,8 @@ describe('a command line', () => {
       ['prune', 'M', '-o', 'x'],
       'how much goes: expected one of --channels, --macs, --params, --bytes, --latency, --sparsity, --pattern, found nothing.',
     ],
-    [['sweep', 'M'], '--calibrate: expected <data>, found nothing.'],
-    [['sweep', 'M', '--calibrate', '.', '--levels', '0.5,0.4'], 'Write them like 0.5,0.7,0.9.'],
+    [['knee', 'M'], '--calibrate: expected <data>, found nothing.'],
+    [['knee', 'M', '--calibrate', '.', '--levels', '0.5,0.4'], 'Write them like 0.5,0.7,0.9.'],
     [['prune', 'M', '--pattern', '4:2', '-o', 'x'], '--pattern: expected N:M with N from 1 to less than M, found 4:2.'],
     [['prune', 'M', '--sparsity', '.5', '-o', 'x', '--scope', 'all'], '--scope: expected --channels or --macs'],
     [

@@ -44,12 +44,12 @@ describe('help', () => {
   it('names every command and what the exit codes mean', () => {
     const { code, stdout } = run(['--help'])
     expect(code).toBe(0)
-    for (const name of ['compile', 'inspect', 'verify', 'bench', 'prune', 'sweep', 'train', 'methods', 'doctor'])
+    for (const name of ['compile', 'inspect', 'verify', 'bench', 'prune', 'knee', 'train', 'methods', 'doctor'])
       expect(stdout).toMatch(`  ${name} `)
     expect(stdout).toMatch('Exit codes: 0 done, 1 the answer is no')
   })
 
-  it.each(['compile', 'inspect', 'verify', 'bench', 'prune', 'sweep', 'train', 'methods', 'doctor'])(
+  it.each(['compile', 'inspect', 'verify', 'bench', 'prune', 'knee', 'train', 'methods', 'doctor'])(
     'of %s teaches by examples',
     (name) => {
       const { code, stdout } = run([name, '--help'])
@@ -493,7 +493,7 @@ describe('prune', () => {
 
   it('sweeps over sparsities', () => {
     const swept = run([
-      'sweep',
+      'knee',
       'net.onnx',
       '--calibrate',
       'seen.npy',
@@ -504,12 +504,12 @@ describe('prune', () => {
       '--json',
     ])
     expect(json(swept)).toMatchObject({ samples: 2, by: 'agreement', points: [{ lost: 0 }, { level: 0.9 }] })
-    const told = run(['sweep', 'net.onnx', '--calibrate', 'seen.npy', '--levels', '0,0.9'])
+    const told = run(['knee', 'net.onnx', '--calibrate', 'seen.npy', '--levels', '0,0.9'])
     expect([told.code, told.stdout]).toEqual([
       0,
       expect.stringMatching(/^Essential sparsity: 0 % .* It breaks behind 0 %/m),
     ])
-    const kept = run(['sweep', 'net.onnx', '--calibrate', 'kept'])
+    const kept = run(['knee', 'net.onnx', '--calibrate', 'kept'])
     expect([kept.code, kept.stderr]).toEqual([2, expect.stringMatching(/kept: expected files of arrays/)])
   })
 

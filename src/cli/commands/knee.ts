@@ -25,7 +25,7 @@ import { readInputs } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
 import { existing, WrongArgument } from '../wrong-argument.ts'
 
-interface SweepFlags extends CommonFlags, MaskFlags, CalibrationFlags {
+interface KneeFlags extends CommonFlags, MaskFlags, CalibrationFlags {
   readonly calibrate: string
   readonly score: WeightScore
   readonly within?: Comparison
@@ -38,18 +38,18 @@ interface SweepFlags extends CommonFlags, MaskFlags, CalibrationFlags {
 
 const examples = `
 Examples:
-  $ chasec sweep model.onnx --calibrate samples.npz
+  $ chasec knee model.onnx --calibrate samples.npz
       Masks 10 %, 20 %, … of the weights of the whole model by magnitude, and tells how far each masked model answers as the dense one.
 
-  $ chasec sweep model.onnx --calibrate images:photos --score wanda --levels 0.3,0.5,0.6,0.7
+  $ chasec knee model.onnx --calibrate images:photos --score wanda --levels 0.3,0.5,0.6,0.7
       Of a data set accuracies on validation images are compared.
 
 What goes at a level is what chasec prune --sparsity masks with the same options. Nothing is written.
 The essential sparsity is the largest level up to which no more than the tolerance is lost, without training; the knee is the level behind
 which most is lost for each weight that goes.`
 
-export const sweepCommand = (run: RunCommand): Command =>
-  new Command('sweep')
+export const kneeCommand = (run: RunCommand): Command =>
+  new Command('knee')
     .description('Masks more and more weights, and tells at which sparsity a model breaks, on inputs of it.')
     .argument('<model>', 'ONNX file', existing('a model'))
     .addOption(calibrateOption().makeOptionMandatory())
@@ -86,7 +86,7 @@ export const sweepCommand = (run: RunCommand): Command =>
     .addOption(quietOption())
     .addOption(progressOption())
     .addHelpText('after', examples)
-    .action((model: string, flags: SweepFlags) => run(flags, (terminal) => sweepModel(terminal, model, flags)))
+    .action((model: string, flags: KneeFlags) => run(flags, (terminal) => findKnee(terminal, model, flags)))
 
 const levelsOf = (text: string): ReadonlyArray<number> => {
   const levels = text.split(',').map((part) => (part.trim() === '' ? NaN : Number(part)))
@@ -99,11 +99,7 @@ const levelsOf = (text: string): ReadonlyArray<number> => {
   return levels
 }
 
-const sweepModel = async (
-  terminal: Terminal,
-  model: string,
-  flags: SweepFlags,
-): Promise<E.Either<Failure, Outcome>> => {
+const findKnee = async (terminal: Terminal, model: string, flags: KneeFlags): Promise<E.Either<Failure, Outcome>> => {
   const { calibrate, samples, score, within, refine, keep, levels, tolerance, provider } = flags
   const say = progressOn(terminal, flags.progress === true)
   const inputs = await readInputs(model, flags, say)
