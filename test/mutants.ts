@@ -49,6 +49,20 @@ const calibration = 'test/package/calibrate.test.ts'
 
 const mutants: ReadonlyArray<Mutant> = [
   {
+    guard: 'detours are given up until none is worth it',
+    file: 'src/passes/channel-elimination/decide.ts',
+    from: '      changed = true\n    }\n  }\n}',
+    to: '    }\n  }\n}',
+    tests: 'test/golden.test.ts',
+  },
+  {
+    guard: 'constants of normalisations written out keep their numbers',
+    file: 'src/passes/channel-elimination/written-out.ts',
+    from: 'constants.get(name) === tensor) continue',
+    to: 'true) continue',
+    tests: 'test/passes/normalised-streams.test.ts',
+  },
+  {
     guard: 'times count an open size as often as multiply-accumulates and moved elements do',
     file: 'src/passes/channel-elimination/price.ts',
     from: 'return made === 0 ? 1 : likelyCount(outputShape(view.ctx)) / made',

@@ -260,6 +260,19 @@ describe('group normalisation', () => {
       }
     })
   }
+  test('numbers that it is written with stay when others that read them shrink', async () => {
+    const graph = buildGraph({ x: [2, 4, 6, 6] }, (b) => {
+      const split = b.op(ops.Reshape, [b.op(ops.Conv, ['x', b.weight('g', [6, 4, 1, 1])]), b.ints('split', [0, 3, -1])])
+      const zeros = b.floats('zeros', [0, 0, 0])
+      const normed = b.op(ops.InstanceNormalization, [split, b.floats('ones', [1, 1, 1]), zeros])
+      const back = b.op(ops.Reshape, [normed, b.ints('back', [2, 6, 6, 6])])
+      const other = b.op(ops.Conv, ['x', b.weight('a', [3, 4, 1, 1], { rows: [1] }), zeros])
+      return [b.op(ops.Conv, [back, b.weight('h', [2, 6, 1, 1])]), b.op(ops.Conv, [other, b.weight('c', [2, 3, 1, 1])])]
+    })
+    const { compiled, worst } = await compareCompiled(graph, noMasks, { target: 'webgpu' })
+    expect(worst).toBeLessThan(1e-5)
+    expect(compiled.report.layers.find(({ weight }) => weight === 'a')?.outputs.after).toBe(2)
+  })
   test('for images of any size', async () => {
     const { compiled: found, worst } = await compareCompiled(
       block(written, 24, 4, [...whole, 6, 7, 19, 20], 17, ['N', 3, 'H', 'W']),
