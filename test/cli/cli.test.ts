@@ -466,28 +466,47 @@ describe('prune', () => {
       '--calibrate',
       'seen.npy',
       '--statistics',
-      'kept',
+      'seen-by-layers',
       '-o',
       'by-weight.safetensors',
       '--dry-run',
     ])
-    expect([dry.code, dry.stdout]).toEqual([
+    expect([dry.code, dry.stderr, dry.stdout]).toEqual([
       0,
-      expect.stringMatching(/would have been kept \(.*\), by-weight.safetensors \(/),
+      '',
+      expect.stringMatching(/would have been seen-by-layers \(.*\), by-weight.safetensors \(/),
     ])
-    expect([existsSync(at('kept')), existsSync(at('by-weight.safetensors'))]).toEqual([false, false])
-    const ran = run([...how, '--calibrate', 'seen.npy', '--statistics', 'kept', '-o', 'by-weight.safetensors'])
+    expect([existsSync(at('seen-by-layers')), existsSync(at('by-weight.safetensors'))]).toEqual([false, false])
+    const ran = run([
+      ...how,
+      '--calibrate',
+      'seen.npy',
+      '--statistics',
+      'seen-by-layers',
+      '-o',
+      'by-weight.safetensors',
+    ])
     expect([ran.code, ran.stdout]).toEqual([0, expect.stringMatching(/^496 of 1.01 k weights masked/m)])
-    expect(run([...how, '--calibrate', 'kept', '-o', 'again.safetensors']).code).toBe(0)
+    expect(run([...how, '--calibrate', 'seen-by-layers', '-o', 'again.safetensors']).code).toBe(0)
     expect(readFileSync(at('again.safetensors'))).toEqual(readFileSync(at('by-weight.safetensors')))
     expect(run(['compile', 'net.onnx', '--masks', 'by-weight.safetensors', '-o', 'of-weights']).code).toBe(0)
     const refined = ['prune', 'net.onnx', '--pattern', '2:4', '--keep', 'a.weight', '--refine', 'dsnot', '--json']
-    expect(json(run([...refined, '--calibrate', 'kept', '-o', 'refined.safetensors']))).toMatchObject({
+    expect(json(run([...refined, '--calibrate', 'seen-by-layers', '-o', 'refined.safetensors']))).toMatchObject({
       weights: 576,
       masked: 288,
       kept: [{ reason: 'it was asked to stay whole' }],
     })
-    const channels = ['prune', 'net.onnx', '--channels', '0.5', '--score', 'wifv', '--calibrate', 'kept', '--json']
+    const channels = [
+      'prune',
+      'net.onnx',
+      '--channels',
+      '0.5',
+      '--score',
+      'wifv',
+      '--calibrate',
+      'seen-by-layers',
+      '--json',
+    ]
     expect(json(run([...channels, '-o', 'by-variance.safetensors']))).toMatchObject({ removed: 8 })
   })
 
@@ -509,8 +528,8 @@ describe('prune', () => {
       0,
       expect.stringMatching(/^Essential sparsity: 0 % .* It breaks behind 0 %/m),
     ])
-    const kept = run(['knee', 'net.onnx', '--calibrate', 'kept'])
-    expect([kept.code, kept.stderr]).toEqual([2, expect.stringMatching(/kept: expected files of arrays/)])
+    const kept = run(['knee', 'net.onnx', '--calibrate', 'seen-by-layers'])
+    expect([kept.code, kept.stderr]).toEqual([2, expect.stringMatching(/seen-by-layers: expected files of arrays/)])
   })
 
   it('says which score, file or statistics are missing or do not fit', () => {

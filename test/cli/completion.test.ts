@@ -63,7 +63,7 @@ describe.skipIf(missing('bash'))('in bash', () => {
     expect(complete('compile', 'net.onnx', '--target', '=')).toEqual(['cpu', 'cuda', 'webgpu'])
     expect(complete('train', '--preset', 'chase-cifar-v')).toEqual(['chase-cifar-vgg19'])
     expect(complete('train', '--backend', 'w')).toEqual(['webgpu', 'wasm'])
-    expect(complete('train', '--method', 'ch')).toEqual(['chase'])
+    expect(complete('train', '--method', 'cha')).toEqual(['chase'])
     expect(complete('train', '--epochs', '')).toEqual([])
     expect(complete('completion', '')).toEqual(['bash', 'zsh', 'fish'])
   })
