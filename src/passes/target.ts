@@ -1,7 +1,6 @@
 /** What a package is to run on, and the widths that it runs fast. */
 import type { CostTable } from '../cost/table.ts'
 import { cpuOf16 } from '../cost/tables/cpu-16.ts'
-import { bitsOf, type DType } from '../ir/dtype.ts'
 import type { Reads } from '../ir/families/contraction.ts'
 
 export const targets = ['cpu', 'cuda', 'webgpu'] as const
@@ -18,20 +17,19 @@ export const widthsAbove = (width: number, block: number): ReadonlyArray<number>
     .map((multiple) => Math.ceil(width / multiple) * multiple)
     .filter((w, i, all) => w > width && w !== all[i - 1])
 
-/** What the widths of a model that is to be pruned should be multiples of: blocks of channels of a CPU, what tensor cores load at once. */
+/**
+ * The multiple of channels that is fast on targets that nothing was measured of: what tensor cores load at once of half-width floats,
+ * also for single ones, since what is compiled may be made half after it; WebGPU's vectors of 4.
+ */
+const assumedMultiples = { cpu: 1, cuda: 8, webgpu: 4 }
+
+/** What the widths of a model that is to be pruned should be multiples of. */
 export const fastMultiple = (target: Target, measured?: CostTable): number =>
-  costsOf(target, measured)?.block ?? { cpu: 1, cuda: 8, webgpu: 4 }[target]
+  costsOf(target, measured)?.block ?? assumedMultiples[target]
 
 /** ` (not measured)` behind what is said of widths for a target that nothing was measured of. */
 export const widthsNote = (target: Target): string => (costsOf(target) === undefined ? ' (not measured)' : '')
 
-/**
- * The multiple of input channels that makes a contraction fast: what tensor cores load at once (8 half-width or 4
- * single-width floats), WebGPU's vectors of 4. Of targets that nothing was measured of.
- */
-export const widthMultiple = ({ contraction: c, weight }: Reads, target: Target): number => {
-  if (weight.shape.length > 2 && c.groups > 1) return 1
-  return target === 'cuda' && isHalf(weight.dtype) ? 8 : 4
-}
-
-const isHalf = (dtype: DType): boolean => bitsOf(dtype) === 16
+/** The multiple of input channels that makes a contraction fast, of targets that nothing was measured of. */
+export const widthMultiple = ({ contraction: c, weight }: Reads, target: Target): number =>
+  weight.shape.length > 2 && c.groups > 1 ? 1 : assumedMultiples[target]
