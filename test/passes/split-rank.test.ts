@@ -5,6 +5,7 @@ import type { Graph } from '../../src/ir/graph.ts'
 import * as ops from '../../src/ir/ops/index.ts'
 import { tensorOf } from '../../src/ir/tensor.ts'
 import { noMasks } from '../../src/masks/mask.ts'
+import { compile } from '../../src/passes/compile.ts'
 import { splitRanks } from '../../src/passes/split-rank.ts'
 import { buildGraph } from '../builder.ts'
 import { compareCompiled } from '../fuzz/differential.ts'
@@ -254,4 +255,16 @@ test('the compiled model is split once and computes the same', async () => {
     const again = pass.run(compiled.graph)
     expect(E.isRight(again) && again.right).toBe(compiled.graph)
   }
+})
+
+test('a product whose matrix has columns of an open size is split once, and not put together again', () => {
+  const graph = read(`input x: float32[2,2,H,W]
+    const shape: int64[2] = [0, -1]
+    const w: float32[2,6] = [0.5, 0.25, 1, -0.5, 0.125, 2, 1, 0.5, 2, -1, 0.25, 4]
+    h = Reshape(x, shape)
+    y = MatMul(h, w)
+    output y: float32[2,6]`)
+  const { graph: small, report } = right(compile(graph, noMasks, { widths: 'raw' }))
+  expect([report.before.macs, report.after.macs]).toEqual([2 * 2 * 6, 2 * (2 + 6)])
+  expect(widths(small)).toBe('Reshape 2, MatMul 2x1, MatMul 1x6')
 })

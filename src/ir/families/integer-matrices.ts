@@ -2,9 +2,9 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { DType } from '../dtype.ts'
 import { gatherOperands } from '../gather-operands.ts'
-import { countOf, inputShape, outputShape, sameIndex } from '../links.ts'
+import { inputShape, outputShape, sameIndex } from '../links.ts'
 import type { AxisLink, Contraction, InferContext, IntegerOperand, NodeContext, OpDef } from '../op.ts'
-import { MatMul } from '../ops/mat-mul.ts'
+import { MatMul, matrixMacs } from '../ops/mat-mul.ts'
 import type { Dense } from '../tensor.ts'
 import { isStatic, type Shape, tensorType, type ValueType } from '../type.ts'
 import { centred, integerContraction, type IntegerProduct } from './integer-products.ts'
@@ -59,7 +59,7 @@ export const integerMatrices = <A>(
       const c = contraction(s)
       return c === undefined ? gatherOperands(s) : shrinkContraction(s, c)
     },
-    macs: (ctx) => countOf(outputShape(ctx)) * countOf(inputShape(ctx, left)?.slice(-1)),
+    macs: (ctx) => matrixMacs(ctx, left, right),
   }
 }
 

@@ -103,8 +103,18 @@ export const MatMul = defineOp<'MatMul', NoAttributes>({
     const shape = [...leading, ...a.shape.slice(0, -1).slice(-1), ...last(b.shape).map(Number)]
     return [{ ...product, shape }]
   },
-  macs: (ctx) => countOf(outputShape(ctx)) * countOf(inputShape(ctx, 0)?.slice(-1)),
+  macs: (ctx) => matrixMacs(ctx, 0, 1),
 })
+
+/**
+ * Multiply-accumulates of the product of the matrices on two ports; symbolic sizes count as 1. What is summed over is as long as either
+ * matrix says: the other one may be reshaped from sizes that are open.
+ */
+export const matrixMacs = (ctx: NodeContext<unknown>, left: number, right: number): number => {
+  const [a, b] = [inputShape(ctx, left), inputShape(ctx, right)]
+  const summed = [a?.at(-1), b?.at(b.length === 1 ? 0 : -2)].find((size) => isStatic(size)) ?? 1
+  return a === undefined ? 0 : countOf(outputShape(ctx)) * summed
+}
 
 /** The number that a slice holds everywhere, where the other operand's weights of it add up to 1. */
 const averaged = (ctx: NodeContext<NoAttributes>, a: SliceFact, b: SliceFact): number | undefined => {
