@@ -1,4 +1,5 @@
 /** Line plots as SVG, two beside each other. */
+import { svgOf } from './svg.ts'
 
 export interface Line {
   readonly name: string
@@ -48,11 +49,5 @@ const panel = ({ title, lines }: Panel, index: number): string => {
 
 export const linePlot = (panels: ReadonlyArray<Panel>): string => {
   const [width, height] = [2 * panelWidth, Math.ceil(panels.length / 2) * panelHeight]
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">`,
-    `<rect width="${width}" height="${height}" fill="white"/>`,
-    ...panels.map(panel),
-    '</svg>',
-    '',
-  ].join('\n')
+  return svgOf(width, height, panels.map(panel))
 }

@@ -3,6 +3,7 @@
  * that made it and the machine it was made on.
  */
 import { writeFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { toJson } from '../src/report/json.ts'
 import { backendNames } from '../src/train/backend/index.ts'
@@ -17,6 +18,7 @@ import { benchGpu, type GpuOptions, precisions, scopes, whyNotGpu } from './gpu.
 import { watchMachine } from './machine.ts'
 import { benchPeerSpeed, peerSpeedModels, type PeerSpeedOptions, whyNotPeerSpeed } from './peer-speed.ts'
 import { benchPeers, peerModels, type PeerOptions, whyNotPeers } from './peers.ts'
+import { benchReach, type ReachOptions } from './reach.ts'
 import type { BenchResult } from './result.ts'
 import { benchCost, type CostOptions } from './cost.ts'
 import { benchScale, type ScaleOptions } from './scale.ts'
@@ -70,6 +72,17 @@ program
   .action(({ out, ...options }: ThroughputOptions & { out?: string }) =>
     finish(benchThroughput(options), watchMachine(), out),
   )
+
+program
+  .command('reach')
+  .description('the smallest fraction of the channels whose removal makes a network so many times as fast')
+  .option('--model <name>', 'a graph of test/models', 'resnet50')
+  .option('--speedup <factor>', 'times as fast as dense', Number, 1.7)
+  .option('--threads <count>', 'threads of one operator', count, 1)
+  .option('--repeats <count>', 'measurements of each model', count, 9)
+  .addOption(new Option('--score <score>', 'how channels are chosen').choices(['umm', 'random']).default('random'))
+  .option('--out <file>', 'write the result as JSON')
+  .action(({ out, ...options }: ReachOptions & { out?: string }) => finish(benchReach(options), watchMachine(), out))
 
 const counts = (text: string, before: ReadonlyArray<number> | undefined): ReadonlyArray<number> => [
   ...(before ?? []),
@@ -227,13 +240,17 @@ program
   .option('--seconds <seconds>', 'least running time of one measurement', Number, 0.3)
   .option('--folder <folder>', 'where what the peers made is kept', '.cache/peer-speed')
   .option('--out <file>', 'write the result as JSON')
-  .option('--markdown <file>', 'write the table for people, with the machine')
+  .option('--markdown <file>', 'write the table for people, with the machine, and a plot beside it (.svg)')
   .action(async ({ out, markdown, ...options }: PeerSpeedOptions & { out?: string; markdown?: string }) => {
     const why = await whyNotPeerSpeed(options)
     if (why !== undefined) program.error(why, { exitCode: 2 })
     const [bench, machineAfter] = [benchPeerSpeed(options), watchMachine()]
     await finish(bench, machineAfter, out)
-    if (markdown !== undefined) await writeFile(markdown, pageOf((await bench).text, await machineAfter()))
+    if (markdown === undefined) return
+    const { text, plot } = await bench
+    const picture = markdown.replace(/(\.md)?$/, '.svg')
+    await writeFile(picture, plot)
+    await writeFile(markdown, pageOf(`![Speed beside peers](${basename(picture)})\n\n${text}`, await machineAfter()))
   })
 
 /** A table with what it was made on. */

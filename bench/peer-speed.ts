@@ -11,6 +11,7 @@ import { type Measurement, zerosOf } from '../src/api/index.ts'
 import { compile, lowerCompiled, measure, readModel, verify } from '../src/api/promise.ts'
 import { timeShare } from '../src/report/terminal/measure-table.ts'
 import { formatCount, formatError, formatPercent, formatRatio } from '../src/report/units.ts'
+import { barPlot } from './bar-plot.ts'
 import { withFolder } from './masked-model.ts'
 import { type Exporter, exportMissing, whyNotExported } from './python.ts'
 import type { BenchResult } from './result.ts'
@@ -147,7 +148,23 @@ const render = (rows: ReadonlyArray<Row>, versions: Description['versions']): st
   ].join('\n\n')
 }
 
-export const benchPeerSpeed = async (options: PeerSpeedOptions): Promise<BenchResult> => {
+/** A panel for each number of threads and each batch. */
+const plotOf = (rows: ReadonlyArray<Row>): string => {
+  const settings = [...new Map(rows.map((row) => [`${row.threads} ${row.batch}`, row])).values()]
+  const panels = settings.map(({ threads, batch }) => ({
+    title: `${threads} ${threads === 1 ? 'thread' : 'threads'}, batch ${batch}: times as fast as dense`,
+    groups: rows
+      .filter((row) => row.threads === threads && row.batch === batch)
+      .map((row) => ({
+        name: row.model,
+        values: [row.chasec.median, row.peers[torchPruning]?.median, best(row)?.[1].median],
+      })),
+  }))
+  return barPlot(['chasec', 'Torch-Pruning', 'best of the others'], panels)
+}
+
+/** With the table as a picture. */
+export const benchPeerSpeed = async (options: PeerSpeedOptions): Promise<BenchResult & { readonly plot: string }> => {
   const { models, folder } = options
   await exportMissing(exporter, models, folder)
   const rows: Row[] = []
@@ -157,5 +174,9 @@ export const benchPeerSpeed = async (options: PeerSpeedOptions): Promise<BenchRe
     versions = description.versions
     rows.push(...(await rowsOf(model, options)))
   }
-  return { json: { ...options, weights: 'random, seeded', versions, rows }, text: render(rows, versions) }
+  return {
+    json: { ...options, weights: 'random, seeded', versions, rows },
+    text: render(rows, versions),
+    plot: plotOf(rows),
+  }
 }
