@@ -49,6 +49,20 @@ const calibration = 'test/package/calibrate.test.ts'
 
 const mutants: ReadonlyArray<Mutant> = [
   {
+    guard: 'joined images fill blocks only where the network is faster',
+    file: 'src/passes/channel-elimination/index.ts',
+    from: 'return timeOf(filled) < worthFilling * timeOf(narrow) ? filled : narrow',
+    to: 'return filled',
+    tests: elimination,
+  },
+  {
+    guard: 'widths are rounded only where the network is faster',
+    file: 'src/passes/channel-elimination/index.ts',
+    from: 'const narrow = timeOf(raw) < timeOf(usual) ? raw : usual',
+    to: 'const narrow = usual',
+    tests: elimination,
+  },
+  {
     guard: 'detours are given up until none is worth it',
     file: 'src/passes/channel-elimination/decide.ts',
     from: '      changed = true\n    }\n  }\n}',

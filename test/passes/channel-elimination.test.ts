@@ -661,6 +661,25 @@ describe('widths', () => {
   test('are not rounded where that saves next to nothing', () => {
     expect([13, 17].map((left) => width(1, left, 32, 2))).toEqual([13, 17])
   })
+  test('of images that are joined fill blocks where the whole network is faster for it, and only there', () => {
+    /** Outputs of three layers that are joined, of the first two of which some rows are masked; and the predicted time. */
+    const joined = (left: number, widths: 'raw' | 'planned') => {
+      const graph = buildGraph({ x: ['N', 16, 112, 112] }, (b) => {
+        const branch = (name: string, rows: number): string =>
+          b.op(ops.Relu, [conv(b, name, 'x', [32, 16, 3], { rows: range(rows) })])
+        const parts = [branch('a', 32 - left), branch('b', 31 - left), branch('c', 0)]
+        return [conv(b, 'd', b.op(ops.Concat, parts, { axis: 1 }), [32, 96, 1])]
+      })
+      const { layers, predicted } = orThrow(compile(graph, noMasks, { widths })).report
+      return { widths: layers.slice(0, 3).map(({ outputs }) => outputs.after), time: predicted?.after ?? NaN }
+    }
+    expect([3, 12, 26].map((left) => joined(left, 'planned').widths)).toEqual([
+      [3, 4, 32],
+      [16, 16, 32],
+      [32, 32, 32],
+    ])
+    for (const left of range(31)) expect(joined(left, 'planned').time).toBeLessThanOrEqual(joined(left, 'raw').time)
+  })
   test('a computed bias shrinks with its layer', async () => {
     const computed = buildGraph({ ...image, z: [8] }, (b) => {
       const bias = b.op(ops.Relu, ['z'])

@@ -13,7 +13,7 @@ import { type Draft, startDraft } from './draft.ts'
 import { inWords } from './needed-by.ts'
 import { leastGain, priceOf } from './price.ts'
 import type { Classes, Reason } from './relate.ts'
-import { roundingsOf, rules } from './rules.ts'
+import { fillingOf, joinedBy, roundingsOf, rules } from './rules.ts'
 import { axesOf, type NodeView, viewsOf } from './views.ts'
 
 export interface Decision {
@@ -27,22 +27,43 @@ export interface Decision {
   readonly reason: (value: ValueId, axis: number, index: number) => Reason | undefined
   /** Whether any class goes. */
   readonly changes: boolean
+  /** Whether images are put together whose channels could fill blocks that the target computes, and do not. */
+  readonly isUneven: boolean
 }
 
-/** Without a target whatever saves a multiplication goes: widths are not rounded up. Nothing is gathered for it, though. */
-export const decide = (
-  graph: Graph,
-  facts: ChannelFacts,
-  classes: Classes,
-  target: Target | undefined,
-  measured?: CostTable,
-): Decision => {
+/**
+ * `raw`: whatever saves a multiplication goes, and nothing is gathered for it. `rounded`: dead channels stay where the target runs a
+ * layer faster with them. `filled`: also where images that are put together fill the blocks of the target, whatever that takes.
+ */
+export type Widths = 'raw' | 'rounded' | 'filled'
+
+/** What the making of a decision is told besides the graph. */
+export interface DecisionOptions {
+  readonly target: Target
+  /** What work takes there, where that was measured; absent: the table that is committed for it. */
+  readonly costs?: CostTable | undefined
+  readonly widths: Widths
+}
+
+export const decide = (graph: Graph, facts: ChannelFacts, classes: Classes, options: DecisionOptions): Decision => {
+  const target = options.widths === 'raw' ? undefined : options.target
+  const fills = options.widths === 'filled'
   const views = viewsOf(graph)
   const worklist = makeWorklist(views)
   const settleAll = (): void => settle(views, worklist, draft, rules.length)
-  const draft: Draft = startDraft(graph, facts, classes, target, costsOf(target, measured), worklist.add, settleAll)
+  const draft: Draft = startDraft(
+    graph,
+    facts,
+    classes,
+    target,
+    costsOf(target, options.costs),
+    worklist.add,
+    settleAll,
+  )
   for (const rule of rules.keys()) settle(views, worklist, draft, rule + 1)
+  if (fills) fillJoins(views, draft, settleAll)
   economise(views, draft, target)
+  if (fills) fillJoins(views, draft, settleAll)
   return {
     kept: (value, axis) => {
       const marks = graph.constants.has(value) ? undefined : draft.kept(value, axis)
@@ -68,6 +89,34 @@ export const decide = (
           })
     },
     changes: draft.count() > 0,
+    isUneven: unfilled(views, draft).length > 0,
+  }
+}
+
+/** Parts of images that are put together, with the classes that would fill their blocks. */
+const unfilled = (views: ReadonlyArray<NodeView>, draft: Draft): ReadonlyArray<Filling> => {
+  const { cost } = draft
+  if (cost === undefined) return []
+  return views
+    .filter(({ node }) => !node.outputs.every(draft.vanished))
+    .flatMap((view) => joinedBy(view).map((part) => ({ view, classes: fillingOf(part, draft, cost.block) })))
+    .filter(({ classes }) => classes.length > 0)
+}
+
+interface Filling {
+  readonly view: NodeView
+  readonly classes: ReadonlyArray<number>
+}
+
+/** Puts channels back until images that are put together fill blocks. */
+const fillJoins = (views: ReadonlyArray<NodeView>, draft: Draft, settleAll: () => void): void => {
+  for (let found = unfilled(views, draft); found.length > 0; found = unfilled(views, draft)) {
+    for (const { view, classes } of found) {
+      const label = labelOf(view.node)
+      const text = `fills the blocks of channels in which the ${draft.target} runs ${label} faster`
+      for (const at of classes) draft.putClass(at, { kind: 'width', at: label, text })
+    }
+    settleAll()
   }
 }
 

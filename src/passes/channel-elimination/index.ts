@@ -2,13 +2,14 @@
  * Channel elimination: analyse, relate, decide, shrink. Each phase is pure and none names an operator.
  */
 import * as E from 'fp-ts/lib/Either.js'
+import { graphTime } from '../../cost/graph-time.ts'
 import type { CostTable } from '../../cost/table.ts'
 import type { Graph } from '../../ir/graph.ts'
 import type { Pass } from '../pass.ts'
-import type { Target } from '../target.ts'
+import { costsOf, type Target } from '../target.ts'
 import { analyse, type ChannelFacts, type Endangered } from './analyse.ts'
 import { insertCuts } from './cuts.ts'
-import { decide, type Decision } from './decide.ts'
+import { decide, type Decision, type Widths } from './decide.ts'
 import { relate } from './relate.ts'
 import { endangeredBy } from './remains.ts'
 import { shrink } from './shrink.ts'
@@ -43,27 +44,43 @@ export const decideChannels = (
   graph: Graph,
   options: EliminationOptions,
   known: ChannelFacts = analyse(graph),
+  widths: Widths = usualWidths(options),
 ): Pick<Elimination, 'facts' | 'decision'> => {
   const alive: Endangered[] = []
   for (let facts = known; ; facts = analyse(graph, alive)) {
     const classes = relate(graph, facts)
-    const target = options.planWidths === false ? undefined : options.target
-    const decision = decide(graph, facts, classes, target, options.costs)
+    const decision = decide(graph, facts, classes, { ...options, widths })
     const endangered = decision.changes ? endangeredBy(graph, facts, decision) : []
     if (endangered.length === 0) return { facts, decision }
     alive.push(...endangered)
   }
 }
 
-/** Removes every channel that the graph computes for nothing. The result computes the same function. */
+const usualWidths = ({ planWidths }: EliminationOptions): Widths => (planWidths === false ? 'raw' : 'rounded')
+
+/** How much of the time may be left where joined images fill blocks: what stays for it takes memory. */
+const worthFilling = 0.99
+
+/** Removes every channel that the graph computes for nothing, but for those that make it faster. The result computes the same function. */
 export const eliminateChannels = (given: Graph, options: EliminationOptions): Elimination => {
   const { graph: whole, writeOut } = gatherNormalisations(given)
   const known = analyse(whole)
   const cut = options.cutTies === false ? undefined : insertCuts(whole, known)
   const { graph, drop } = cut ?? { graph: whole, drop: (shrunk: Graph): Graph => shrunk }
-  const { facts, decision } = decideChannels(graph, options, cut === undefined ? known : undefined)
-  const shrunk = shrink(graph, facts, decision)
-  return { before: graph, after: shrunk === graph ? given : writeOut(drop(shrunk)), facts, decision }
+  const facts = cut === undefined ? known : analyse(graph)
+  const eliminated = (widths: Widths): Elimination => {
+    const decided = decideChannels(graph, options, facts, widths)
+    const shrunk = shrink(graph, decided.facts, decided.decision)
+    return { before: graph, after: shrunk === graph ? given : writeOut(drop(shrunk)), ...decided }
+  }
+  const usual = eliminated(usualWidths(options))
+  const costs = costsOf(options.target, options.costs)
+  if (costs === undefined || !usual.decision.isUneven) return usual
+  // What is best for each layer need not be so for all: tensors that are joined are in blocks only where every part fills its own.
+  const timeOf = ({ after }: Elimination): number => graphTime(after, costs) ?? Infinity
+  const [raw, filled] = [eliminated('raw'), eliminated('filled')]
+  const narrow = timeOf(raw) < timeOf(usual) ? raw : usual
+  return timeOf(filled) < worthFilling * timeOf(narrow) ? filled : narrow
 }
 
 /** The pass. */

@@ -4,9 +4,10 @@ import { usersOf } from '../../ir/analysis.ts'
 import { emptyGroups, planGroups } from '../../ir/families/groups.ts'
 import { payFor } from '../../ir/families/payment.ts'
 import { labelOf } from '../../ir/graph.ts'
+import { inputShape } from '../../ir/links.ts'
 import type { Statistics, ValueId } from '../../ir/op.ts'
 import { type Target, widthMultiple, widthsAbove, widthsNote } from '../target.ts'
-import type { Draft } from './draft.ts'
+import type { Candidate, Draft } from './draft.ts'
 import { unpaidBy } from './mixing.ts'
 import { idleIndices } from './pairs.ts'
 import type { Reason } from './relate.ts'
@@ -265,13 +266,52 @@ export const roundingsOf = (
   return widths.flatMap((wanted) => {
     if (wanted === width || wanted > full) return []
     const text = `rounds the ${width} channels that ${labelOf(node)} reads up to ${wanted}, which ${target} runs faster${widthsNote(target)}`
-    const classes: number[] = []
-    let missing = wanted - width
-    for (const { at, channels } of candidates(input, c.axis)) {
-      if (missing <= 0) break
-      classes.push(at)
-      missing -= channels
-    }
+    const classes = fillers(candidates(input, c.axis), wanted - width)
     return [{ classes, reason: { kind: 'width', at: labelOf(node), text } }]
   })
+}
+
+/** A part of an axis that a node puts together from several inputs. */
+export interface Part {
+  readonly value: ValueId
+  readonly axis: number
+}
+
+/** The axis of images that is computed in blocks. */
+const imageRank = 4
+const channelAxis = 1
+
+/** The channels of images that a node puts one after another: in blocks only where each of them fills its blocks. */
+export const joinedBy = ({ node, ctx, links }: NodeView): ReadonlyArray<Part> => {
+  if (links === 'opaque') return []
+  const parts = links.filter(
+    ({ input, inputAxis, outputAxis, from }) =>
+      from !== undefined &&
+      inputAxis === channelAxis &&
+      outputAxis === channelAxis &&
+      inputShape(ctx, input)?.length === imageRank,
+  )
+  if (new Set(parts.map(({ input }) => input)).size < 2) return []
+  return parts.map(({ input, inputAxis }) => ({ value: node.inputs[input] ?? '', axis: inputAxis }))
+}
+
+/** The classes that fill the last block of a part up; none where it is full, or nothing is left of it. */
+export const fillingOf = ({ value, axis }: Part, { kept, candidates }: Draft, block: number): ReadonlyArray<number> => {
+  const marks = kept(value, axis) ?? new Uint8Array()
+  const width = marks.reduce((n, x) => n + x, 0)
+  const wanted = Math.ceil(width / block) * block
+  if (width === 0 || wanted > marks.length) return []
+  return fillers(candidates(value, axis), wanted - width)
+}
+
+/** The first classes that have so many channels together. */
+const fillers = (candidates: ReadonlyArray<Candidate>, channels: number): ReadonlyArray<number> => {
+  const classes: number[] = []
+  let missing = channels
+  for (const one of candidates) {
+    if (missing <= 0) break
+    classes.push(one.at)
+    missing -= one.channels
+  }
+  return classes
 }
