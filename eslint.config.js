@@ -65,6 +65,7 @@ export default ts.config(
       '.logs',
       '.dist-*',
       'src/onnx/onnx_pb.ts',
+      'src/train/backend/wasm/assembly',
       'test/models',
     ],
   },

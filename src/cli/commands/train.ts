@@ -58,6 +58,7 @@ interface TrainFlags extends CommonFlags, SettingsFlags, Pick<WriteFlags, 'dryRu
   readonly output: string
   readonly resume?: true
   readonly backend: BackendName | 'auto'
+  readonly threads?: number
   readonly checkpointEvery?: number
   readonly target: Target
   readonly provider: Provider | 'auto'
@@ -145,6 +146,7 @@ export const trainCommand = (run: RunCommand): Command =>
         .choices(['auto', ...backendNames])
         .default('auto'),
     )
+    .option('--threads <count>', 'threads of the backend wasm (default: one for each core)', wholeBetween(1, 256))
     .requiredOption('-o, --output <folder>', 'folder of the run')
     .option('--resume', 'go on with the run in the folder; with --epochs, for more epochs than it was begun with')
     .option(
@@ -204,7 +206,7 @@ const trainAlive = async (life: Alive, flags: TrainFlags): Promise<E.Either<Fail
   if (E.isLeft(place)) return place
   const runs = await checkProvider(provider)()
   if (E.isLeft(runs)) return runs
-  const backend = await openBackend(flags.backend)()
+  const backend = await openBackend(flags.backend, flags.threads === undefined ? {} : { threads: flags.threads })()
   if (E.isLeft(backend)) return backend
   const inputs = await openInputs(settings, say)
   if (E.isLeft(inputs)) return inputs

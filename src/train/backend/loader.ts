@@ -4,6 +4,12 @@ import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { type Backend, backendError, type BackendError, type BackendName, type Core } from './backend.ts'
 import { deviceOps } from './device-ops.ts'
 
+/** How a backend is to compute. */
+export interface OpenOptions {
+  /** Threads; as many as there are cores unless told otherwise. WebAssembly only: the others have settings of their own. */
+  readonly threads?: number
+}
+
 /** How one backend is opened. */
 export interface Loader {
   readonly name: BackendName
@@ -11,7 +17,7 @@ export interface Loader {
   readonly about: string
   /** How to get it, as a full sentence. */
   readonly install: string
-  readonly open: TE.TaskEither<BackendError, Backend>
+  readonly open: (options: OpenOptions) => TE.TaskEither<BackendError, Backend>
 }
 
 /** What importing a backend's packages gives. */
@@ -29,7 +35,7 @@ export interface Recipe extends Omit<Loader, 'open'> {
   /** The packages that are imported. */
   readonly packages: string
   /** Rejects with a message for people where the backend does not work here. */
-  readonly load: () => Promise<Imported>
+  readonly load: (options: OpenOptions) => Promise<Imported>
 }
 
 /** A message of whatever was thrown, on one line without the stop at its end. */
@@ -47,10 +53,10 @@ export const loaderOf = (recipe: Recipe): Loader => {
     name,
     about,
     install,
-    open: async () => {
+    open: (options) => async () => {
       let imported: Imported
       try {
-        imported = await load()
+        imported = await load(options)
       } catch (thrown) {
         return fail(packages, thrown)
       }

@@ -4,7 +4,7 @@ import type * as T from 'fp-ts/lib/Task.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { type Attempt, attemptOf } from './attempt.ts'
 import { type Backend, backendError, type BackendError, type BackendName, backendNames } from './backend.ts'
-import type { Loader } from './loader.ts'
+import type { Loader, OpenOptions } from './loader.ts'
 import { cpu } from './loaders/cpu.ts'
 import { tfjsNode, tfjsNodeGpu } from './loaders/tfjs-node.ts'
 import { wasm } from './loaders/wasm.ts'
@@ -23,12 +23,12 @@ const loaders: Readonly<Record<BackendName, Loader>> = {
  * a program stands in for is only taken when it is named.
  */
 export const openBackend =
-  (name: BackendName | 'auto'): TE.TaskEither<BackendError, Backend> =>
+  (name: BackendName | 'auto', options: OpenOptions = {}): TE.TaskEither<BackendError, Backend> =>
   async () => {
-    if (name !== 'auto') return loaders[name].open()
+    if (name !== 'auto') return loaders[name].open(options)()
     const passedOver: BackendError[] = []
     for (const candidate of backendNames) {
-      const opened = await loaders[candidate].open()
+      const opened = await loaders[candidate].open(options)()
       if (E.isRight(opened) && !opened.right.software) return E.right({ ...opened.right, passedOver })
       passedOver.push(E.isLeft(opened) ? opened.left : notReal(opened.right))
     }
@@ -48,7 +48,7 @@ export interface BackendReport extends Attempt {
 }
 
 /** Opens a backend in this process and multiplies two small matrices on it. */
-export const tryBackend = (name: BackendName): T.Task<Attempt> => attemptOf(loaders[name].open)
+export const tryBackend = (name: BackendName): T.Task<Attempt> => attemptOf(loaders[name].open({}))
 
 /** All backends in the order of `auto`, one after the other tried by `attempt`. */
 export const describeBackendsBy =

@@ -40,7 +40,7 @@ describe('a backend that does not load', () => {
       install: 'Run npm install missing.',
       packages: 'the package missing',
       load,
-    }).open()
+    }).open({})()
 
   test('is a failure that says what is missing and how to get it', async () => {
     const name: string = 'a-package-that-does-not-exist'

@@ -4,15 +4,25 @@ import type { Call, Implementations } from './register.ts'
 
 const sizes = ({ shape: [rows = 0, columns = 0] }: TensorInfo): readonly [number, number] => [rows, columns]
 
+/** Rows of which the sums are added up, and elements that are computed by one thread, as in `assembly`. */
+const chunk = 256
+const piece = 1024
+
 /** A kernel of `inputs` that gives as many vectors of one number for each column. */
 const summing =
   (kernel: string, inputs: ReadonlyArray<string>, results: number) =>
   ({ machine, input }: Call): TensorInfo[] => {
     const tensors = inputs.map(input)
     const [rows, columns] = sizes(input('x'))
-    const outputs = Array.from({ length: results }, () => machine.output([columns]))
-    machine.call(kernel, ...[...tensors, ...outputs].map(machine.address), rows, columns)
-    return outputs
+    const chunks = Math.ceil(rows / chunk)
+    const parts = Array.from({ length: results }, () => machine.output([chunks, columns]))
+    machine.call(kernel, chunks, ...[...tensors, ...parts].map(machine.address), rows, columns)
+    return parts.map((part) => {
+      const sums = machine.output([columns])
+      machine.callAlone('addChunks', columns, machine.address(part), machine.address(sums), chunks, columns)
+      machine.free(part)
+      return sums
+    })
   }
 
 /** A kernel that gives one number for each element of `x`. */
@@ -22,19 +32,20 @@ const mapping =
     const tensors = inputs.map(input)
     const x = input('x')
     const output = machine.output(x.shape)
-    machine.call(kernel, ...[...tensors, output].map(machine.address), ...sizes(x))
+    const [rows, columns] = sizes(x)
+    machine.call(kernel, rows, ...[...tensors, output].map(machine.address), columns)
     return output
   }
 
 /** A kernel of two tensors of the same shape. */
 const elementwise =
-  (kernel: string, inputs: ReadonlyArray<string>, numbers: string) =>
+  (kernel: string, inputs: ReadonlyArray<string>) =>
   ({ machine, input }: Call): TensorInfo => {
     const tensors = inputs.map(input)
     const { shape } = input('dy')
     const output = machine.output(shape)
     const size = shape.reduce((n, d) => n * d, 1)
-    machine.call(kernel, ...[...tensors, input(numbers), output].map(machine.address), size)
+    machine.call(kernel, Math.ceil(size / piece), ...[...tensors, output].map(machine.address), size)
     return output
   }
 
@@ -44,6 +55,6 @@ export const columnImplementations: Implementations = {
   ColumnProducts: summing('columnProducts', ['dy', 'x', 'mean'], 2),
   ScaleColumns: mapping('scaleColumns', ['x', 'factor', 'term']),
   CombineColumns: mapping('combineColumns', ['dy', 'x', 'a', 'b', 'c']),
-  ReluGradient: elementwise('reluGradient', ['dy', 'y'], 'y'),
-  ClipGradient: elementwise('clipGradient', ['dy', 'x'], 'bounds'),
+  ReluGradient: elementwise('reluGradient', ['dy', 'y']),
+  ClipGradient: elementwise('clipGradient', ['dy', 'x', 'bounds']),
 }

@@ -1,15 +1,10 @@
 import type { backend_util, NamedAttrMap, TensorInfo } from '@tensorflow/tfjs-core'
-import { geometryParameters } from './convolution-kernels.ts'
-import {
-  type Convolution,
-  convolutionParameters,
-  packedSize,
-  type Packing,
-  packingParameters,
-} from './convolve-kernels.ts'
 import type { Call, Implementations } from './register.ts'
 
 type Info = backend_util.Conv2DInfo
+
+/** The kernels compute outputs in blocks of this many, or of twice as many. */
+const block = 4
 
 const numbers = (value: unknown): ReadonlyArray<number> =>
   typeof value === 'number' ? [value] : Array.isArray(value) ? value.filter((n) => typeof n === 'number') : []
@@ -43,89 +38,105 @@ const infoOf = ({ core, attributes }: Call, image: unknown, filter: unknown, dep
   )
 }
 
-const parametersOf = (info: Info): ReadonlyArray<number> =>
-  geometryParameters({
-    batch: info.batchSize,
-    height: info.inHeight,
-    width: info.inWidth,
-    channels: info.inChannels,
-    rows: info.outHeight,
-    columns: info.outWidth,
-    outputs: info.outChannels,
-    kernelHeight: info.filterHeight,
-    kernelWidth: info.filterWidth,
-    strideHeight: info.strideHeight,
-    strideWidth: info.strideWidth,
-    top: info.padInfo.top,
-    left: info.padInfo.left,
-  })
+/** The last parameters of all kernels of gradients, in their order. */
+const parametersOf = (info: Info): ReadonlyArray<number> => [
+  info.batchSize,
+  info.inHeight,
+  info.inWidth,
+  info.inChannels,
+  info.outHeight,
+  info.outWidth,
+  info.outChannels,
+  info.filterHeight,
+  info.filterWidth,
+  info.strideHeight,
+  info.strideWidth,
+  info.padInfo.top,
+  info.padInfo.left,
+]
 
 const convFilterGradient = (call: Call): TensorInfo => {
   const { machine, input, attributes } = call
   const [x, dy, shape] = [input('x'), input('dy'), four(attributes['filterShape'])]
   const out = machine.output(shape, true)
   const info = infoOf(call, x.shape, shape, false)
-  machine.call('convFilterGradient', ...[x, dy, out].map(machine.address), ...parametersOf(info))
+  const units = info.filterHeight * info.filterWidth * Math.ceil(info.inChannels / 4)
+  machine.call('convFilterGradient', units, ...[x, dy, out].map(machine.address), ...parametersOf(info))
   return out
 }
 
-/** A filter as terms of a sum: where its taps, channels and outputs lie, in elements of the tensor. */
-interface Taps extends Omit<Packing, 'filter' | 'packed'> {
+/** A filter as terms of a sum: how many there are, and where they lie, in elements of the tensor. */
+interface Taps {
   readonly filter: TensorInfo
   /** The element of the first tap. */
   readonly first: number
+  readonly kernelHeight: number
+  readonly kernelWidth: number
+  readonly channels: number
+  readonly outputs: number
+  /** From one to the next along each axis; may be negative. */
+  readonly rowStep: number
+  readonly columnStep: number
+  readonly channelStep: number
+  readonly outputStep: number
 }
 
-/** Where the outputs of a convolution go. */
-interface Places extends Pick<Convolution, 'rows' | 'columns' | 'outImage' | 'outRow' | 'outColumn'> {
+/** How an image is read: what is in front of it (may be negative), and from one output to the next. */
+interface Reading {
+  readonly top: number
+  readonly left: number
+  readonly strideHeight: number
+  readonly strideWidth: number
+}
+
+/** Where the outputs of a convolution go: how many, and from one to the next along each axis, in elements. */
+interface Places {
   readonly out: TensorInfo
   /** The element of the first output. */
   readonly first: number
+  readonly rows: number
+  readonly columns: number
+  readonly outImage: number
+  readonly outRow: number
+  readonly outColumn: number
 }
 
-type Reading = Pick<Convolution, 'top' | 'left' | 'strideHeight' | 'strideWidth'>
+/** `filter` as the kernel reads it. */
+const packed = ({ machine }: Call, taps: Taps): TensorInfo => {
+  const { filter, first, kernelHeight, kernelWidth, channels, outputs } = taps
+  const whole = Math.ceil(outputs / block) * block
+  const out = machine.output([kernelHeight * kernelWidth * channels * whole], whole !== outputs)
+  const addresses = [machine.address(filter) + 4 * first, machine.address(out)]
+  const sizes = [kernelHeight, kernelWidth, channels, outputs]
+  const steps = [taps.rowStep, taps.columnStep, taps.channelStep, taps.outputStep]
+  machine.callAlone('packFilter', outputs, ...addresses, ...sizes, ...steps)
+  return out
+}
 
 /** Convolves `x`; at the bottom and the right it is padded as far as it is read. */
-const convolve = ({ machine }: Call, x: TensorInfo, taps: Taps, reading: Reading, places: Places): void => {
-  const { filter, first, ...packing } = taps
-  const { kernelHeight, kernelWidth, channels, outputs } = packing
-  const packed = machine.output([packedSize(kernelHeight * kernelWidth * channels, outputs)], outputs % 4 !== 0)
-  machine.call(
-    'packFilter',
-    ...packingParameters({
-      ...packing,
-      filter: machine.address(filter) + 4 * first,
-      packed: machine.address(packed),
-    }),
-  )
+const convolve = (call: Call, x: TensorInfo, taps: Taps, reading: Reading, places: Places): void => {
+  const { machine } = call
+  const { kernelHeight, kernelWidth, channels, outputs } = taps
+  const { top, left, strideHeight, strideWidth } = reading
+  const { out, first, rows, columns, outImage, outRow, outColumn } = places
   const [batch = 0, height = 0, width = 0] = x.shape
-  const paddedHeight = (places.rows - 1) * reading.strideHeight + kernelHeight
-  const paddedWidth = (places.columns - 1) * reading.strideWidth + kernelWidth
-  const isPadded = reading.top !== 0 || reading.left !== 0 || paddedHeight > height || paddedWidth > width
-  const sizes = isPadded ? { paddedHeight, paddedWidth } : { paddedHeight: height, paddedWidth: width }
-  const scratch = machine.output([isPadded ? paddedHeight * paddedWidth * channels : 0], isPadded)
-  const { out, first: place, ...distances } = places
-  machine.call(
-    'convolve',
-    ...convolutionParameters({
-      ...reading,
-      ...distances,
-      ...sizes,
-      image: machine.address(x),
-      packed: machine.address(packed),
-      out: machine.address(out) + 4 * place,
-      scratch: machine.address(scratch),
-      batch,
-      height,
-      width,
-      channels,
-      outputs,
-      kernelHeight,
-      kernelWidth,
-      padded: isPadded ? 1 : 0,
-    }),
-  )
-  machine.free(packed)
+  const readHeight = (rows - 1) * strideHeight + kernelHeight
+  const readWidth = (columns - 1) * strideWidth + kernelWidth
+  const isPadded = top !== 0 || left !== 0 || readHeight > height || readWidth > width
+  const [paddedHeight, paddedWidth] = isPadded ? [readHeight, readWidth] : [height, width]
+  const filter = packed(call, taps)
+  const scratch = machine.output([isPadded ? machine.threads * paddedHeight * paddedWidth * channels : 0], isPadded)
+  const addresses = [
+    machine.address(x),
+    machine.address(filter),
+    machine.address(out) + 4 * first,
+    machine.address(scratch),
+  ]
+  const source = [height, width, channels, top, left, paddedHeight, paddedWidth]
+  const sizes = [rows, columns, outputs, kernelHeight, kernelWidth, strideHeight, strideWidth]
+  const target = [outImage, outRow, outColumn]
+  machine.call('convolve', batch, ...addresses, ...source, ...sizes, ...target, isPadded ? 1 : 0)
+  machine.free(filter)
   machine.free(scratch)
 }
 
@@ -155,7 +166,7 @@ const conv = (call: Call): TensorInfo => {
     call,
     x,
     taps,
-    { ...info, top: padInfo.top, left: padInfo.left },
+    { top: padInfo.top, left: padInfo.left, strideHeight: info.strideHeight, strideWidth: info.strideWidth },
     {
       out,
       first: 0,
@@ -253,15 +264,16 @@ const depthwiseFilterGradient = (call: Call): TensorInfo => {
   const [x, dy, shape] = [input('x'), input('dy'), four(attributes['filterShape'])]
   const info = infoOf(call, x.shape, shape, true)
   const count = perMultiplier(shape)
+  const units = Math.ceil(info.inChannels / 4)
   const out = machine.output(shape, true)
   if (count === 1) {
-    machine.call('depthwiseFilterGradient', ...[x, dy, out].map(machine.address), ...parametersOf(info))
+    machine.call('depthwiseFilterGradient', units, ...[x, dy, out].map(machine.address), ...parametersOf(info))
     return out
   }
   for (let q = 0; q < count; q++) {
     const part = everyNth(call, dy, q, count)
     const gradient = machine.output([shape[0], shape[1], shape[2]], true)
-    machine.call('depthwiseFilterGradient', ...[x, part, gradient].map(machine.address), ...parametersOf(info))
+    machine.call('depthwiseFilterGradient', units, ...[x, part, gradient].map(machine.address), ...parametersOf(info))
     const [from, to] = [machine.floats(gradient), machine.floats(out)]
     for (let i = 0; i < from.length; i++) to[i * count + q] = from[i] ?? 0
     machine.free(part)
@@ -279,7 +291,12 @@ const depthwiseInputGradient = (call: Call): TensorInfo => {
   for (let q = 0; q < count; q++) {
     const part = count === 1 ? dy : everyNth(call, dy, q, count)
     const taps = count === 1 ? filter : everyNth(call, filter, q, count)
-    machine.call('depthwiseInputGradient', ...[out, part, taps].map(machine.address), ...parametersOf(info))
+    machine.call(
+      'depthwiseInputGradient',
+      info.batchSize,
+      ...[out, part, taps].map(machine.address),
+      ...parametersOf(info),
+    )
     if (count === 1) continue
     machine.free(part)
     machine.free(taps)
@@ -304,7 +321,7 @@ const maxPoolGradient = (call: Call): TensorInfo => {
   const [, , , channels = 1] = x.shape
   const info = infoOf(call, x.shape, [height, width, channels, 1], true)
   const out = machine.output(x.shape, true)
-  machine.call('maxPoolGradient', ...[x, y, dy, out].map(machine.address), ...parametersOf(info))
+  machine.call('maxPoolGradient', info.batchSize, ...[x, y, dy, out].map(machine.address), ...parametersOf(info))
   return out
 }
 

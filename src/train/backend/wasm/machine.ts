@@ -2,24 +2,21 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm'
 import type { TensorInfo } from '@tensorflow/tfjs-core'
 import { invariant } from '../../../ir/failure.ts'
-import { assemble } from './assembler.ts'
-import { columnKernels } from './column-kernels.ts'
-import { convolutionKernels } from './convolution-kernels.ts'
-import { convolveKernels } from './convolve-kernels.ts'
-import { matrixKernels } from './matrix-kernels.ts'
-
-/** The part of WebAssembly's own interface that is used here; no type library that we load declares it. */
-declare const WebAssembly: {
-  readonly Memory: new (...limits: ReadonlyArray<never>) => { readonly buffer: ArrayBuffer }
-  readonly Module: new (bytes: Uint8Array) => object
-  readonly Instance: new (module: object, imports: object) => { readonly exports: Readonly<Record<string, unknown>> }
-}
+import { chooseKernels, withSharedMemory } from './kernels.ts'
+import { type Call, oneThread, severalThreads } from './threads.ts'
+import { type Memory, webAssembly } from './webassembly.ts'
 
 /** What the kernels see of the backend. */
 export interface Machine {
   readonly backend: BackendWasm
-  /** Calls a kernel of ours with addresses and counts. */
-  readonly call: (kernel: string, ...parameters: ReadonlyArray<number>) => void
+  /** How many threads share the work of a kernel. */
+  readonly threads: number
+  /** Whether sums of products round once for each product. */
+  readonly relaxed: boolean
+  /** Calls a kernel of ours for so many units of its work, with addresses and counts. */
+  readonly call: (kernel: string, units: number, ...parameters: ReadonlyArray<number>) => void
+  /** The same in this thread: for less work than it takes to wake the others. */
+  readonly callAlone: (kernel: string, units: number, ...parameters: ReadonlyArray<number>) => void
   readonly address: (tensor: TensorInfo) => number
   /** The elements of a tensor, in place; valid until the next allocation. */
   readonly floats: (tensor: TensorInfo) => Float32Array
@@ -35,26 +32,66 @@ const machines = new WeakMap<object, Machine>()
 
 const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((n, d) => n * d, 1)
 
-/** The machine of `backend`; our kernels are assembled when it is asked for first. */
+const memoryOf = (backend: BackendWasm): Memory => {
+  const memory = property(property(backend.wasm, 'asm'), 'memory')
+  invariant(memory instanceof webAssembly.Memory, 'the WebAssembly backend has no memory that can be reached')
+  return memory
+}
+
+/** The machine of `backend`: that of {@link startMachine}, or else one with a single thread. */
 export const machineOf = (backend: BackendWasm): Machine => {
   const known = machines.get(backend)
   if (known !== undefined) return known
-  const memory = property(property(backend.wasm, 'asm'), 'memory')
-  invariant(memory instanceof WebAssembly.Memory, 'the WebAssembly backend has no memory that can be reached')
-  const module = new WebAssembly.Module(
-    assemble([...columnKernels, ...convolutionKernels, ...convolveKernels, ...matrixKernels]),
-  )
-  const { exports } = new WebAssembly.Instance(module, { env: { memory } })
+  const { machine } = singleMachine(backend)
+  machines.set(backend, machine)
+  return machine
+}
+
+/**
+ * Gives `backend` its machine, with so many threads if its memory can be shared. Where no thread can be started, there is
+ * one. Does nothing where the backend has its machine.
+ */
+export const startMachine = async (backend: BackendWasm, threads: number): Promise<Machine> => {
+  const known = machines.get(backend)
+  if (known !== undefined) return known
+  const { machine, exports, module } = singleMachine(backend)
+  const memory = memoryOf(backend)
+  const isShared = memory.buffer instanceof SharedArrayBuffer
+  const call = threads > 1 && isShared ? await orUndefined(severalThreads(exports, module, memory, threads)) : undefined
+  const started = call === undefined ? machine : { ...machine, threads, call: withRest(call) }
+  machines.set(backend, started)
+  return started
+}
+
+const withRest =
+  (call: Call): Machine['call'] =>
+  (kernel, units, ...parameters) =>
+    call(kernel, units, parameters)
+
+const orUndefined = async <T>(promise: Promise<T>): Promise<T | undefined> => {
+  try {
+    return await promise
+  } catch {
+    return undefined
+  }
+}
+
+const singleMachine = (backend: BackendWasm) => {
+  const memory = memoryOf(backend)
+  const { bytes, relaxed } = chooseKernels()
+  const isShared = memory.buffer instanceof SharedArrayBuffer
+  const module = new webAssembly.Module(isShared ? withSharedMemory(bytes) : bytes)
+  const { exports } = new webAssembly.Instance(module, { env: { memory } })
+  const call = withRest(oneThread(exports))
   const address = (tensor: TensorInfo): number => backend.getMemoryOffset(tensor.dataId)
   const floats = (tensor: TensorInfo): Float32Array =>
     new Float32Array(memory.buffer, address(tensor), sizeOf(tensor.shape))
   const machine: Machine = {
     backend,
-    call: (kernel, ...parameters) => {
-      const run = exports[kernel]
-      invariant(typeof run === 'function', `no WebAssembly kernel ${kernel}`)
-      run(...parameters)
-    },
+    threads: 1,
+    relaxed,
+    call,
+    callAlone: call,
     address,
     floats,
     output: (shape, zero = false) => {
@@ -66,6 +103,5 @@ export const machineOf = (backend: BackendWasm): Machine => {
       backend.disposeData(tensor.dataId)
     },
   }
-  machines.set(backend, machine)
-  return machine
+  return { machine, exports, module }
 }

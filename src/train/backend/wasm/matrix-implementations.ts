@@ -14,7 +14,7 @@ const stackOf = ({ shape }: TensorInfo) => {
 const swapped = ({ machine }: Call, x: TensorInfo): TensorInfo => {
   const { rows, columns, count } = stackOf(x)
   const out = machine.output([...x.shape.slice(0, -2), columns, rows])
-  machine.call('transposeMatrices', machine.address(x), machine.address(out), count, rows, columns)
+  machine.call('transposeMatrices', count * columns, machine.address(x), machine.address(out), rows, columns)
   return out
 }
 
@@ -39,17 +39,8 @@ const batchMatMul = (call: Call): TensorInfo => {
   const out = machine.output([...outer, m, n])
   const strides = transposeA ? [1, left.columns] : [left.columns, 1]
   const addresses = [a, factor, out].map(machine.address)
-  machine.call(
-    'matrixProduct',
-    ...addresses,
-    Math.max(left.count, right.count),
-    m,
-    n,
-    k,
-    ...strides,
-    left.step,
-    right.step,
-  )
+  const units = Math.max(left.count, right.count) * Math.ceil(m / 4)
+  machine.call('matrixProduct', units, ...addresses, m, n, k, ...strides, left.step, right.step)
   if (transposeB) machine.free(factor)
   return out
 }
