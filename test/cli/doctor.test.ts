@@ -24,8 +24,8 @@ import { plainStyle } from '../../src/report/terminal/style.ts'
 import { runError } from '../../src/run/error.ts'
 import { failedAttempt } from '../../src/train/backend/attempt.ts'
 import { backendNames } from '../../src/train/backend/backend.ts'
-import { findBuildFacts } from '../../src/train/backend/build-facts.ts'
-import { planBuild } from '../../src/train/backend/build-plan.ts'
+import { findBuildFacts } from '../../src/cli/doctor/build-facts.ts'
+import { planBuild } from '../../src/cli/doctor/build-plan.ts'
 import { chasec, json } from './chasec.ts'
 
 // Many processes are started; on a busy machine that takes its time.

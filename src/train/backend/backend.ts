@@ -1,12 +1,7 @@
-/** What training needs of a TensorFlow.js backend. TensorFlow.js itself is loaded lazily; only its types are imported. */
-import type * as core from '@tensorflow/tfjs-core'
+/** What training needs of a TensorFlow.js backend. */
 import { type Failure, failure } from '../../ir/failure.ts'
-import type { DeviceOps } from './device-ops.ts'
-
-export type Core = typeof core
-
-/** A tensor on the device. Whoever holds it disposes it. */
-export type Tensor = core.Tensor
+import type { DeviceOps } from './ops/types.ts'
+import type { Core } from './tensor.ts'
 
 /** The backends in the order in which `auto` tries them. */
 export const backendNames = ['tfjs-node-gpu', 'tfjs-node', 'webgpu', 'wasm', 'cpu'] as const

@@ -1,3 +1,4 @@
 /** TensorFlow.js backends. */
-export { type Backend, type BackendError, type BackendName, backendNames, type Tensor } from './backend.ts'
+export { type Backend, type BackendError, type BackendName, backendNames } from './backend.ts'
+export type { Tensor } from './tensor.ts'
 export { type BackendReport, describeBackends, openBackend } from './open.ts'

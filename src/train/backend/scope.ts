@@ -1,4 +1,4 @@
-import type { Core, Tensor } from './backend.ts'
+import type { Core, Tensor } from './tensor.ts'
 
 /**
  * Runs `body` and disposes every tensor made in it but those that `kept` picks from its result. A kept tensor made

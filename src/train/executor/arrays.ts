@@ -1,7 +1,8 @@
 /** Numbers between the host, where they lie as in ONNX, and the device, where they lie as the kernels want them. */
 import { stridesOf } from '../../ir/evaluate.ts'
 import { type Dense, elements } from '../../ir/tensor.ts'
-import type { Backend, Tensor } from '../backend/backend.ts'
+import type { Backend } from '../backend/backend.ts'
+import type { Tensor } from '../backend/tensor.ts'
 import { sizeOf } from '../../ir/type.ts'
 import { type Layout, keepsElements, onnxOrder, orderBetween, storedShape } from './layout.ts'
 

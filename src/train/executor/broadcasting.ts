@@ -1,6 +1,6 @@
 /** Operands that broadcast, in whatever layout the result has. */
-import type { Tensor } from '../backend/backend.ts'
-import type { DeviceOps } from '../backend/device-ops.ts'
+import type { Tensor } from '../backend/tensor.ts'
+import type { DeviceOps } from '../backend/ops/types.ts'
 import { keepsElements, type Layout, onnxOrder, storedShape } from './layout.ts'
 import { operand, type Read, type Site } from './lowering.ts'
 

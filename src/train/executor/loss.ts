@@ -1,5 +1,5 @@
-import type { Tensor } from '../backend/backend.ts'
-import type { DeviceOps } from '../backend/device-ops.ts'
+import type { Tensor } from '../backend/tensor.ts'
+import type { DeviceOps } from '../backend/ops/types.ts'
 
 /**
  * Class probabilities to aim for, `[N, K]` row by row: `1 - s + s / K` for the label, `s / K` for the others, with

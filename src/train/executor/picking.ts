@@ -1,6 +1,6 @@
 /** Linear maps along one axis in memory: picking indices, and sums of them with weights. */
-import type { Tensor } from '../backend/backend.ts'
-import type { DeviceOps } from '../backend/device-ops.ts'
+import type { Tensor } from '../backend/tensor.ts'
+import type { DeviceOps } from '../backend/ops/types.ts'
 
 export interface Picking {
   readonly pick: (x: Tensor) => Tensor

@@ -1,6 +1,7 @@
 /** Runs a plan forwards and backwards. Every tensor made on the way is disposed as soon as nothing needs it. */
 import type { ValueId } from '../../ir/op.ts'
-import type { Backend, Tensor } from '../backend/backend.ts'
+import type { Backend } from '../backend/backend.ts'
+import type { Tensor } from '../backend/tensor.ts'
 import { scoped } from '../backend/scope.ts'
 import type { Gradient, Mode, Result } from './lowering.ts'
 import type { Plan, Slot, Step } from './plan.ts'

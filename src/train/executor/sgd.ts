@@ -1,6 +1,7 @@
 /** Stochastic gradient descent with momentum and weight decay, on the device. */
 import type { ValueId } from '../../ir/op.ts'
-import type { Backend, Tensor } from '../backend/backend.ts'
+import type { Backend } from '../backend/backend.ts'
+import type { Tensor } from '../backend/tensor.ts'
 import { scoped } from '../backend/scope.ts'
 import type { DeviceTensors } from './executor.ts'
 

@@ -4,7 +4,8 @@ import type { ValueId } from '../../ir/op.ts'
 import type { Graph } from '../../ir/graph.ts'
 import { sameShape } from '../../ir/type.ts'
 import { expandMask, type Masks, noMasks } from '../../masks/mask.ts'
-import type { Backend, Tensor } from '../backend/backend.ts'
+import type { Backend } from '../backend/backend.ts'
+import type { Tensor } from '../backend/tensor.ts'
 import { type Cursor, startOf } from '../data/index.ts'
 import {
   type Arrays,

@@ -1,7 +1,8 @@
 /** One step of training. */
 import * as E from 'fp-ts/lib/Either.js'
 import type { ValueId } from '../../ir/op.ts'
-import type { Backend, Tensor } from '../backend/backend.ts'
+import type { Backend } from '../backend/backend.ts'
+import type { Tensor } from '../backend/tensor.ts'
 import { type Batch, type DataSet } from '../data/index.ts'
 import type { DeviceTensors } from '../executor/executor.ts'
 import { sgdStep, type SgdOptions } from '../executor/sgd.ts'

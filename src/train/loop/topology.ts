@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { ValueId } from '../../ir/op.ts'
 import { sizeOf } from '../../ir/type.ts'
-import type { Tensor } from '../backend/backend.ts'
+import type { Tensor } from '../backend/tensor.ts'
 import type { DeviceTensors, Executor } from '../executor/executor.ts'
 import { type Event, type LayerEvent, type Network, update } from '../sparse/index.ts'
 import { channelsOf } from './counts.ts'

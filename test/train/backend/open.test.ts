@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, test } from 'vitest'
 import { backendNames, describeBackends, openBackend } from '../../../src/train/backend/index.ts'
-import { loaderOf } from '../../../src/train/backend/loader.ts'
+import { loaderOf } from '../../../src/train/backend/loaders/loader.ts'
 
 describe('opening', () => {
   test('a backend by name gives that backend', async () => {

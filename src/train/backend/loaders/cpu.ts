@@ -1,4 +1,4 @@
-import { importCore, loaderOf } from '../loader.ts'
+import { importCore, loaderOf } from './loader.ts'
 
 /** Plain JavaScript: right everywhere and slow, for tests. */
 export const cpu = loaderOf({

@@ -1,5 +1,5 @@
 import util from 'node:util'
-import { importCore, importOptional, type Imported, type Loader, loaderOf, property } from '../loader.ts'
+import { importCore, importOptional, type Imported, type Loader, loaderOf, property } from './loader.ts'
 
 /** Node 23 removed helpers that TensorFlow.js still calls. */
 const restoreHelpers = (): void => {

@@ -1,6 +1,6 @@
-/** The kernels of `fused-ops.ts`, on rows `[P, C]`. */
+/** The kernels of `ops/fused.ts`, on rows `[P, C]`. */
 import type { TensorInfo } from '@tensorflow/tfjs-core'
-import type { Call, Implementations } from './register.ts'
+import type { Call, Implementations } from './implementation.ts'
 
 const sizes = ({ shape: [rows = 0, columns = 0] }: TensorInfo): readonly [number, number] => [rows, columns]
 

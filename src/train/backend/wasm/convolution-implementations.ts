@@ -1,5 +1,5 @@
 import type { backend_util, NamedAttrMap, TensorInfo } from '@tensorflow/tfjs-core'
-import type { Call, Implementations } from './register.ts'
+import type { Call, Implementations } from './implementation.ts'
 
 type Info = backend_util.Conv2DInfo
 

@@ -1,5 +1,5 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core'
-import type { Call, Implementations } from './register.ts'
+import type { Call, Implementations } from './implementation.ts'
 
 const product = (shape: ReadonlyArray<number>): number => shape.reduce((n, d) => n * d, 1)
 

@@ -1,26 +1,13 @@
 /** Registers our kernels with TensorFlow.js: the gradients that its WebAssembly backend lacks, and faster ones. */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm'
-import type { KernelConfig, KernelFunc, NamedAttrMap, NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core'
+import type { KernelConfig, KernelFunc } from '@tensorflow/tfjs-core'
 import { invariant } from '../../../ir/failure.ts'
-import type { Core } from '../backend.ts'
-import { type Machine, machineOf } from './machine.ts'
+import type { Core } from '../tensor.ts'
 import { columnImplementations } from './column-implementations.ts'
 import { convolutionImplementations } from './convolution-implementations.ts'
+import type { Call, Implementations } from './implementation.ts'
+import { machineOf } from './machine.ts'
 import { matrixImplementations } from './matrix-implementations.ts'
-
-/** What an implementation is given. */
-export interface Call {
-  readonly machine: Machine
-  readonly core: Core
-  readonly input: (name: string) => TensorInfo
-  readonly attributes: NamedAttrMap
-  /** The kernel that TensorFlow.js itself has under this name, on inputs and attributes of our choice. */
-  readonly stock: (kernel: string, inputs: NamedTensorInfoMap, attributes: NamedAttrMap) => TensorInfo
-}
-
-export type Implementation = (call: Call) => TensorInfo | TensorInfo[]
-
-export type Implementations = Readonly<Record<string, Implementation>>
 
 /** Registers all implementations. Does nothing when called again. */
 export const registerKernels = (core: Core, isWasm: (backend: object) => backend is BackendWasm): void => {

@@ -3,8 +3,8 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { OpDef } from '../../../ir/op.ts'
 import * as ir from '../../../ir/ops/index.ts'
 import { elements, type Tensor as Constant } from '../../../ir/tensor.ts'
-import type { Tensor } from '../../backend/backend.ts'
-import type { DeviceOps, Unary } from '../../backend/device-ops.ts'
+import type { Tensor } from '../../backend/tensor.ts'
+import type { DeviceOps, Unary } from '../../backend/ops/types.ts'
 import { fixed, layoutOr, type Lowering, lowering, oneToOne, type Site } from '../lowering.ts'
 
 /** A function and the gradient of its argument. */

@@ -2,8 +2,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { OpDef } from '../../../ir/op.ts'
 import * as ir from '../../../ir/ops/index.ts'
-import type { Tensor } from '../../backend/backend.ts'
-import type { Binary, DeviceOps } from '../../backend/device-ops.ts'
+import type { Tensor } from '../../backend/tensor.ts'
+import type { Binary, DeviceOps } from '../../backend/ops/types.ts'
 import { aligned, layoutOfResult } from '../broadcasting.ts'
 import { given, layoutOr, type Lowering, lowering, operand, type Site } from '../lowering.ts'
 

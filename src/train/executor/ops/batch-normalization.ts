@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { BatchNormalization } from '../../../ir/ops/batch-normalization.ts'
-import type { Tensor } from '../../backend/backend.ts'
+import type { Tensor } from '../../backend/tensor.ts'
 import { channelsLast } from '../layout.ts'
 import { given, type Lowering, lowering, operand, statistic, weight } from '../lowering.ts'
 

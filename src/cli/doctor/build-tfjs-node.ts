@@ -10,9 +10,9 @@ import { dirname, join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import type * as T from 'fp-ts/lib/Task.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
-import type { Attempt } from './attempt.ts'
-import { backendError, type BackendError } from './backend.ts'
-import { noGpu } from './loaders/tfjs-node.ts'
+import type { Attempt } from '../../train/backend/attempt.ts'
+import { backendError, type BackendError } from '../../train/backend/backend.ts'
+import { noGpu } from '../../train/backend/loaders/tfjs-node.ts'
 import { type BuildableBackend, type BuildPlan, type PythonTensorflow, tensorflowLibraries } from './build-plan.ts'
 
 /** An addon that was compiled and is not in its place yet. */

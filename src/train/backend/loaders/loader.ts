@@ -1,8 +1,9 @@
 /** What opening a backend shares: importing packages that may not be installed, and handing over what was opened. */
 import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
-import { type Backend, backendError, type BackendError, type BackendName, type Core } from './backend.ts'
-import { deviceOps } from './device-ops.ts'
+import { type Backend, backendError, type BackendError, type BackendName } from '../backend.ts'
+import { deviceOps } from '../ops/index.ts'
+import type { Core } from '../tensor.ts'
 
 /** How a backend is to compute. */
 export interface OpenOptions {

@@ -1,34 +1,6 @@
 /** Convolutions and pooling of images `[N, H, W, C]`, with their gradients. */
-import type { BasicOps } from './device-ops.ts'
-import type { Core, Tensor } from './backend.ts'
-
-/** Steps and padding along height and width; no dilation. */
-export interface Steps {
-  readonly strides: readonly [height: number, width: number]
-  readonly pads: readonly [top: number, bottom: number, left: number, right: number]
-}
-
-export interface PoolSteps extends Steps {
-  readonly size: readonly [height: number, width: number]
-}
-
-type Shape4 = readonly [number, number, number, number]
-
-/** Filters are `[height, width, inputs, outputs]`, depthwise ones `[height, width, inputs, multiplier]`. */
-export interface ConvolutionOps {
-  readonly conv: (x: Tensor, filter: Tensor, steps: Steps) => Tensor
-  readonly convInputGradient: (dy: Tensor, filter: Tensor, inputShape: Shape4, steps: Steps) => Tensor
-  readonly convFilterGradient: (x: Tensor, dy: Tensor, filterShape: Shape4, steps: Steps) => Tensor
-  readonly depthwise: (x: Tensor, filter: Tensor, steps: Steps) => Tensor
-  readonly depthwiseInputGradient: (dy: Tensor, filter: Tensor, inputShape: Shape4, steps: Steps) => Tensor
-  readonly depthwiseFilterGradient: (x: Tensor, dy: Tensor, filterShape: Shape4, steps: Steps) => Tensor
-  /** The largest of each window, padding left out. */
-  readonly maxPool: (x: Tensor, steps: PoolSteps) => Tensor
-  readonly maxPoolGradient: (dy: Tensor, x: Tensor, y: Tensor, steps: PoolSteps) => Tensor
-  /** The mean of each window; without padding. */
-  readonly averagePool: (x: Tensor, steps: PoolSteps) => Tensor
-  readonly averagePoolGradient: (dy: Tensor, x: Tensor, steps: PoolSteps) => Tensor
-}
+import type { Core, Tensor } from '../tensor.ts'
+import type { BasicOps, ConvolutionOps, PoolSteps, Steps } from './types.ts'
 
 export const convolutionOps = (core: Core, ops: BasicOps, backend: string): ConvolutionOps => {
   const engine = core.engine()

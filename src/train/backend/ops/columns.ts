@@ -1,20 +1,7 @@
 /** Operations on the columns of a matrix `[P, C]` with vectors of length C. */
-import { invariant } from '../../ir/failure.ts'
-import type { Core, Tensor } from './backend.ts'
-import type { BasicOps } from './device-ops.ts'
-
-export interface ColumnOps {
-  /** Sum of every column. */
-  readonly columnSums: (rows: Tensor) => Tensor
-  /** Mean and population variance of every column. */
-  readonly columnMoments: (rows: Tensor) => readonly [mean: Tensor, variance: Tensor]
-  /** `rows · factor + term`, column by column. */
-  readonly scaleColumns: (rows: Tensor, factor: Tensor, term: Tensor) => Tensor
-  /** Column sums of `dy` and of `dy · (rows - mean)`. */
-  readonly columnProducts: (dy: Tensor, rows: Tensor, mean: Tensor) => readonly [sum: Tensor, product: Tensor]
-  /** `dy · a + rows · b + c`, column by column. */
-  readonly combineColumns: (dy: Tensor, rows: Tensor, a: Tensor, b: Tensor, c: Tensor) => Tensor
-}
+import { invariant } from '../../../ir/failure.ts'
+import type { Core, Tensor } from '../tensor.ts'
+import type { BasicOps, ColumnOps } from './types.ts'
 
 /** Composed of several passes. */
 export const composedColumns = (ops: BasicOps): ColumnOps => {

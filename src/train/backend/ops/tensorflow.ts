@@ -1,8 +1,7 @@
 /** TensorFlow operators that TensorFlow.js itself does not call. */
-import { invariant } from '../../ir/failure.ts'
-import type { Core, Tensor } from './backend.ts'
-import type { BasicOps } from './device-ops.ts'
-import type { FusedOps } from './fused-ops.ts'
+import { invariant } from '../../../ir/failure.ts'
+import type { Core, Tensor } from '../tensor.ts'
+import type { BasicOps, FusedOps } from './types.ts'
 
 /** What is used of the backend's own interface, which is not part of the packages that we load types of. */
 interface TensorFlow {

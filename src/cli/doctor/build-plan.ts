@@ -1,6 +1,6 @@
 /** What building the native addon of @tensorflow/tfjs-node, or tfjs-node-gpu, against Python's TensorFlow needs, and what of it is missing. */
 import * as E from 'fp-ts/lib/Either.js'
-import { backendError, type BackendError } from './backend.ts'
+import { backendError, type BackendError } from '../../train/backend/backend.ts'
 
 /** The backends whose addon can be built; their packages are called like them. */
 export type BuildableBackend = 'tfjs-node' | 'tfjs-node-gpu'

@@ -1,29 +1,8 @@
 /** Operations that some backends have a kernel for and others are composed of several. */
-import type { Core, Tensor } from './backend.ts'
-import { type ColumnOps, composedColumns, ownColumns } from './column-ops.ts'
-import type { BasicOps } from './device-ops.ts'
-import { tensorflowOps } from './tensorflow-ops.ts'
-
-/** Columns normalised by their own statistics. */
-export interface Normalized {
-  readonly y: Tensor
-  readonly mean: Tensor
-  /** Population variance. */
-  readonly variance: Tensor
-  /** What the gradient reads besides what was given. */
-  readonly saved: ReadonlyArray<Tensor>
-  readonly gradient: (dy: Tensor) => readonly [x: Tensor, scale: Tensor, shift: Tensor]
-}
-
-/** `rows` is a matrix `[P, C]`, `x` of any rank `[.., C]`; vectors have length C. */
-export interface FusedOps extends Pick<ColumnOps, 'columnSums' | 'scaleColumns'> {
-  /** `(x - mean) / √(variance + ε) · scale + shift` with mean and variance of each column, all but the last axis rows. */
-  readonly normalizeColumns: (x: Tensor, scale: Tensor, shift: Tensor, epsilon: number) => Normalized
-  /** `dy` where `y` is positive, else 0. */
-  readonly reluGradient: (dy: Tensor, y: Tensor) => Tensor
-  /** `dy` where `min < x < max`, else 0. */
-  readonly clipGradient: (dy: Tensor, x: Tensor, min: number, max: number) => Tensor
-}
+import type { Core } from '../tensor.ts'
+import { composedColumns, ownColumns } from './columns.ts'
+import { tensorflowOps } from './tensorflow.ts'
+import type { BasicOps, ColumnOps, FusedOps } from './types.ts'
 
 export const fusedOps = (core: Core, ops: BasicOps, backend: string): FusedOps => {
   if (core.getKernel('ColumnSums', backend) !== undefined) return ownKernels(core, ops)
