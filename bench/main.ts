@@ -3,6 +3,7 @@
  * that made it and the machine it was made on.
  */
 import { writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { basename } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { toJson } from '../src/report/json.ts'
@@ -127,10 +128,13 @@ program
     count(text),
   ])
   .option('--repeats <count>', 'measurements of each', count, 5)
+  .option('--threads <count>', 'of WebAssembly and of PyTorch', count, availableParallelism())
+  .option('--pytorch', 'beside steps of ResNet-20 in eager PyTorch')
   .option('--out <file>', 'write the result as JSON')
-  .action(({ model, batches = [32], repeats, out }: TrainStepOptions & { out?: string }) =>
-    finish(benchTrainStep({ model, batches, repeats }), watchMachine(), out),
-  )
+  .action(({ model, batches = [32], pytorch = false, out, ...options }: TrainStepOptions & { out?: string }) => {
+    if (pytorch && model !== 'resnet20') program.error('--pytorch has resnet20 only.', { exitCode: 2 })
+    return finish(benchTrainStep({ ...options, model, batches, pytorch }), watchMachine(), out)
+  })
 
 program
   .command('slimming')

@@ -1,7 +1,8 @@
 /**
- * What a step of the training loop costs on each backend that works here, dense and with masks, and what our WebAssembly
- * kernels cost beside TensorFlow.js's own.
+ * What a step of the training loop costs on each backend that works here, dense and with masks, beside a step of PyTorch if
+ * asked for, and what our WebAssembly kernels cost beside TensorFlow.js's own.
  */
+import type { KernelFunc } from '@tensorflow/tfjs-core'
 import * as E from 'fp-ts/lib/Either.js'
 import { renderError } from '../src/ir/failure.ts'
 import { drawsFrom, seededRandom } from '../src/ir/random.ts'
@@ -14,6 +15,7 @@ import { quartiles, type Quartiles } from '../src/run/statistics.ts'
 import { type Backend, backendNames, openBackend } from '../src/train/backend/index.ts'
 import { type DataSet, inMemory, partOf } from '../src/train/data/data-set.ts'
 import { disposeRun } from '../src/train/loop/run.ts'
+import { startPytorch } from './pytorch-steps.ts'
 import type { BenchResult } from './result.ts'
 import {
   cpuMilliseconds,
@@ -34,6 +36,10 @@ export interface TrainStepOptions {
   readonly batches: ReadonlyArray<number>
   /** Steps and calls of each kind that are timed, after two that are not. */
   readonly repeats: number
+  /** Threads of WebAssembly and of PyTorch. */
+  readonly threads: number
+  /** Whether eager PyTorch takes steps of ResNet-20 in turn with every backend. */
+  readonly pytorch: boolean
 }
 
 const numbers = (count: number, label: string): Float32Array => {
@@ -43,11 +49,15 @@ const numbers = (count: number, label: string): Float32Array => {
 
 interface StepTimes {
   readonly backend: string
+  /** What computes, for people. */
+  readonly device: string
   readonly batch: number
   readonly dense: Quartiles
   readonly masked: Quartiles
   /** Medians over steps taken side by side. */
   readonly maskedToDense: StepTime
+  /** Steps of PyTorch, and the dense ones beside them as medians of ratios. */
+  readonly pytorch?: { readonly version: string; readonly step: Quartiles; readonly denseTo: StepTime }
 }
 
 /** As many images of 3x32x32 as a few batches take. */
@@ -67,7 +77,11 @@ const noise = (batch: number): DataSet => {
 }
 
 /** Steps of the training loop in turns: dense, and with nine of ten weights masked. */
-const timeSteps = async (backend: Backend, { model, repeats }: TrainStepOptions, batch: number): Promise<StepTimes> => {
+const timeSteps = async (
+  backend: Backend,
+  { model, repeats, threads, pytorch }: TrainStepOptions,
+  batch: number,
+): Promise<StepTimes> => {
   const data = noise(batch)
   const graph = orThrow(orThrow(parseModel(model)).build({ classes: 10, shape: data.shape, seed: 1 }))
   const length = { steps: repeats + 2, stepsPerEpoch: 4 }
@@ -80,20 +94,35 @@ const timeSteps = async (backend: Backend, { model, repeats }: TrainStepOptions,
     [dense, []],
     [masked, []],
   ])
+  const peer = pytorch ? await startPytorch(batch, threads) : undefined
+  const peerTimes: StepTime[] = []
   for (let step = 0; step < length.steps; step++) {
     for (const trainee of inTurns(step, dense, masked)) {
       const { time } = await timedStep(trainee)
       if (step >= 2) times.get(trainee)?.push(time)
     }
+    const time = await peer?.step()
+    if (step >= 2 && time !== undefined) peerTimes.push(time)
   }
+  peer?.end()
   for (const { run } of [dense, masked]) disposeRun(run)
   const [denseTimes = [], maskedTimes = []] = times.values()
   return {
     backend: backend.name,
+    device: backend.description,
     batch,
     dense: quartiles(denseTimes.map(({ wall }) => wall)),
     masked: quartiles(maskedTimes.map(({ wall }) => wall)),
     maskedToDense: medianTime(ratios(maskedTimes, denseTimes)),
+    ...(peer === undefined
+      ? {}
+      : {
+          pytorch: {
+            version: peer.version,
+            step: quartiles(peerTimes.map(({ wall }) => wall)),
+            denseTo: medianTime(ratios(denseTimes, peerTimes)),
+          },
+        }),
   }
 }
 
@@ -148,45 +177,66 @@ const kernels: ReadonlyArray<Kernel> = [
   },
 ]
 
-/** Milliseconds of one processor, which is what these kernels run on. */
-const timeKernel = async ({ core }: Pick<Backend, 'core'>, kernel: Kernel, repeats: number): Promise<number> => {
+type Core = Backend['core']
+
+/** TensorFlow.js's own kernels, as they are before ours take their places. */
+const stockKernels = async (): Promise<ReadonlyMap<string, KernelFunc>> => {
+  const core = await import('@tensorflow/tfjs-core')
+  await import('@tensorflow/tfjs-backend-wasm')
+  return new Map(kernels.map(({ name }) => [name, core.getKernel(name, 'wasm').kernelFunc]))
+}
+
+interface KernelTimes {
+  readonly label: string
+  /** Milliseconds of processors, all threads together. */
+  readonly stock: number
+  readonly ours: number
+}
+
+/** Times a kernel of TensorFlow.js and ours in turn. */
+const timeKernel = (core: Core, kernel: Kernel, stock: KernelFunc, repeats: number): KernelTimes => {
   const inputs = Object.fromEntries(
     Object.entries(kernel.inputs).map(([name, shape]) => [
       name,
       core.tensor(numbers(sizeOf(shape), name), [...shape], 'float32'),
     ]),
   )
-  const times: number[] = []
-  for (let i = 0; i < repeats + 2; i++) {
+  const backend = core.backend()
+  const time = (run: KernelFunc): number => {
     const start = cpuMilliseconds()
-    const result = core.engine().runKernel(kernel.name, inputs, { ...kernel.attributes })
-    if (!Array.isArray(result)) result.dispose()
-    if (i >= 2) times.push(cpuMilliseconds() - start)
+    const result = run({ inputs, backend, attrs: { ...kernel.attributes } })
+    const taken = cpuMilliseconds() - start
+    for (const { dataId } of Array.isArray(result) ? result : [result]) backend.disposeData(dataId)
+    return taken
+  }
+  const ours = core.getKernel(kernel.name, 'wasm').kernelFunc
+  const times = new Map<KernelFunc, number[]>([
+    [stock, []],
+    [ours, []],
+  ])
+  for (let i = 0; i < repeats + 2; i++) {
+    for (const run of inTurns(i, stock, ours)) {
+      const taken = time(run)
+      if (i >= 2) times.get(run)?.push(taken)
+    }
   }
   for (const tensor of Object.values(inputs)) tensor.dispose()
-  return quartiles(times).median
+  const medianOf = (run: KernelFunc): number => quartiles(times.get(run) ?? []).median
+  return { label: kernel.label, stock: medianOf(stock), ours: medianOf(ours) }
 }
 
-interface KernelTimes {
-  readonly label: string
-  readonly stock: number
-  readonly ours: number
-}
-
-/** Times TensorFlow.js's own kernels before ours replace them. */
-const timeKernels = async (repeats: number): Promise<ReadonlyArray<KernelTimes>> => {
-  const core = await import('@tensorflow/tfjs-core')
-  core.enableProdMode()
-  await import('@tensorflow/tfjs-backend-wasm')
-  await core.setBackend('wasm')
-  const stock: number[] = []
-  for (const kernel of kernels) stock.push(await timeKernel({ core }, kernel, repeats))
-  const wasm = orThrow(await openBackend('wasm')())
-  const out: KernelTimes[] = []
-  for (const [i, kernel] of kernels.entries()) {
-    out.push({ label: kernel.label, stock: stock[i] ?? NaN, ours: await timeKernel(wasm, kernel, repeats) })
-  }
-  return out
+/** Nothing where there is no WebAssembly. */
+const timeKernels = async (
+  stock: ReadonlyMap<string, KernelFunc>,
+  { repeats, threads }: TrainStepOptions,
+): Promise<ReadonlyArray<KernelTimes>> => {
+  const wasm = await openBackend('wasm', { threads })()
+  if (E.isLeft(wasm)) return []
+  wasm.right.activate()
+  return kernels.flatMap((kernel) => {
+    const own = stock.get(kernel.name)
+    return own === undefined ? [] : [timeKernel(wasm.right.core, kernel, own, repeats)]
+  })
 }
 
 /** Columns of names, then of numbers. */
@@ -196,18 +246,20 @@ const titled = (first: string, ...others: ReadonlyArray<string>): ReadonlyArray<
 ]
 
 export const benchTrainStep = async (options: TrainStepOptions): Promise<BenchResult> => {
-  const kernelTimes = await timeKernels(options.repeats)
+  const stock = await stockKernels()
   const steps: StepTimes[] = []
   const missing: string[] = []
   for (const name of backendNames) {
-    const opened = await openBackend(name)()
+    const opened = await openBackend(name, { threads: options.threads })()
     if (E.isLeft(opened)) missing.push(renderError(opened.left))
     else if (opened.right.software || name === 'cpu') missing.push(`backend ${name}: too slow to time.`)
     else for (const batch of options.batches) steps.push(await timeSteps(opened.right, options, batch))
   }
+  const kernelTimes = await timeKernels(stock, options)
+  const peers = options.pytorch ? ['PyTorch', 'dense / PyTorch', 'of CPU time'] : []
   const stepTable = renderTable(
-    titled('backend', 'batch', 'dense step', 'masked step', 'masked / dense', 'of CPU time', 'images/s'),
-    steps.map(({ backend, batch, dense, masked, maskedToDense }) => [
+    titled('backend', 'batch', 'dense step', 'masked step', 'masked / dense', 'of CPU time', 'images/s', ...peers),
+    steps.map(({ backend, batch, dense, masked, maskedToDense, pytorch }) => [
       backend,
       String(batch),
       formatMilliseconds(dense.median),
@@ -215,6 +267,9 @@ export const benchTrainStep = async (options: TrainStepOptions): Promise<BenchRe
       maskedToDense.wall.toFixed(3),
       maskedToDense.cpu.toFixed(3),
       ((1000 * batch) / dense.median).toFixed(0),
+      ...(pytorch === undefined
+        ? []
+        : [formatMilliseconds(pytorch.step.median), pytorch.denseTo.wall.toFixed(2), pytorch.denseTo.cpu.toFixed(2)]),
     ]),
     plainStyle,
   )
@@ -230,6 +285,12 @@ export const benchTrainStep = async (options: TrainStepOptions): Promise<BenchRe
   )
   return {
     json: { ...options, steps, kernels: kernelTimes, missing },
-    text: [`${options.model}, images of 3x32x32`, stepTable, kernelTable, ...missing].join('\n\n'),
+    text: [
+      `${options.model}, images of 3x32x32`,
+      [...new Set(steps.map(({ device }) => device))].join('\n'),
+      stepTable,
+      kernelTable,
+      ...missing,
+    ].join('\n\n'),
   }
 }
