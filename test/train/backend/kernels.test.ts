@@ -196,6 +196,31 @@ describe('columns', () => {
   })
 })
 
+describe('elements', () => {
+  kernel(['Relu', 'Add'], () => {
+    // Around the size from which on the kernels are ours, which is 2^15.
+    const shapes = fc.tuple(fc.constantFrom(2, 127, 128, 129), fc.constantFrom(1, 255, 256, 257))
+    fc.assert(
+      fc.property(shapes, fc.boolean(), ([rows, columns], broadcasts) => {
+        agree(({ ops }, random) => {
+          const x = random([rows, columns])
+          return [ops.unary('Relu', x), ops.add(x, random(broadcasts ? [columns] : [rows, columns]))]
+        })
+      }),
+      { ...runs, numRuns: 20 },
+    )
+  })
+
+  test('no number and both zeros come out as they are computed by TensorFlow.js', () => {
+    const special = [NaN, Infinity, -Infinity, 0, -0, 1e-45, -1e-45, 3]
+    const values = Float32Array.from({ length: 1 << 15 }, (_, i) => special[i % special.length] ?? 0)
+    const [large, small] = [values.length, special.length].map(
+      (size) => resultsOn(wasm, ({ ops }) => [ops.unary('Relu', ops.tensor(values.subarray(0, size), [size]))])[0],
+    )
+    expect(large?.subarray(0, special.length)).toEqual(small)
+  })
+})
+
 test('no registered kernel is left out', () => {
   const all = { ...columnImplementations, ...convolutionImplementations, ...matrixImplementations }
   expect(covered.sort()).toEqual(Object.keys(all).sort())

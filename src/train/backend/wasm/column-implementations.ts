@@ -1,4 +1,4 @@
-/** The kernels of `ops/fused.ts`, on rows `[P, C]`. */
+/** The kernels of `ops/fused.ts`, on rows `[P, C]`, and of elements. */
 import type { TensorInfo } from '@tensorflow/tfjs-core'
 import type { Call, Implementations } from './implementation.ts'
 
@@ -44,10 +44,34 @@ const elementwise =
     const tensors = inputs.map(input)
     const { shape } = input('dy')
     const output = machine.output(shape)
-    const size = shape.reduce((n, d) => n * d, 1)
+    const size = sizeOf(shape)
     machine.call(kernel, Math.ceil(size / piece), ...[...tensors, output].map(machine.address), size)
     return output
   }
+
+/** Fewer elements than this are not worth the waking of threads. */
+const few = 1 << 15
+
+const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((n, d) => n * d, 1)
+
+const relu = ({ machine, input, attributes, stock }: Call): TensorInfo => {
+  const x = input('x')
+  const size = sizeOf(x.shape)
+  if (size < few || x.dtype !== 'float32') return stock('Relu', { x }, attributes)
+  const y = machine.output(x.shape)
+  machine.call('relu', Math.ceil(size / piece), machine.address(x), machine.address(y), size)
+  return y
+}
+
+const add = ({ machine, input, attributes, stock }: Call): TensorInfo => {
+  const [a, b] = [input('a'), input('b')]
+  const size = sizeOf(a.shape)
+  const isSame = a.shape.length === b.shape.length && a.shape.every((d, axis) => d === b.shape[axis])
+  if (size < few || !isSame || a.dtype !== 'float32' || b.dtype !== 'float32') return stock('Add', { a, b }, attributes)
+  const c = machine.output(a.shape)
+  machine.call('add', Math.ceil(size / piece), ...[a, b, c].map(machine.address), size)
+  return c
+}
 
 export const columnImplementations: Implementations = {
   ColumnSums: summing('columnSums', ['x'], 1),
@@ -55,6 +79,8 @@ export const columnImplementations: Implementations = {
   ColumnProducts: summing('columnProducts', ['dy', 'x', 'mean'], 2),
   ScaleColumns: mapping('scaleColumns', ['x', 'factor', 'term']),
   CombineColumns: mapping('combineColumns', ['dy', 'x', 'a', 'b', 'c']),
+  Relu: relu,
+  Add: add,
   ReluGradient: elementwise('reluGradient', ['dy', 'y']),
   ClipGradient: elementwise('clipGradient', ['dy', 'x', 'bounds']),
 }

@@ -4,6 +4,34 @@ import { FLOAT, Lanes, whole } from './lanes'
 /** Elements in a unit. */
 const PIECE: i32 = 1024
 
+/** `y = x` where it is positive, else 0; what is no number stays so. */
+export function relu(_part: i32, begin: i32, end: i32, x: usize, y: usize, size: i32): void {
+  const last = min(size, end * PIECE)
+  let i = begin * PIECE
+  for (const inFours = whole(last, 4); i < inFours; i += 4) {
+    const at = <usize>i * FLOAT
+    v128.store(y + at, f32x4.max(v128.load(x + at), Lanes.zeros()))
+  }
+  for (; i < last; i++) {
+    const at = <usize>i * FLOAT
+    Lanes.store(y + at, f32x4.max(Lanes.load(x + at, true), Lanes.zeros()), true)
+  }
+}
+
+/** `c = a + b`. */
+export function add(_part: i32, begin: i32, end: i32, a: usize, b: usize, c: usize, size: i32): void {
+  const last = min(size, end * PIECE)
+  let i = begin * PIECE
+  for (const inFours = whole(last, 4); i < inFours; i += 4) {
+    const at = <usize>i * FLOAT
+    v128.store(c + at, f32x4.add(v128.load(a + at), v128.load(b + at)))
+  }
+  for (; i < last; i++) {
+    const at = <usize>i * FLOAT
+    Lanes.store(c + at, f32x4.add(Lanes.load(a + at, true), Lanes.load(b + at, true)), true)
+  }
+}
+
 /** `dx = dy` where `y` is positive, else 0. */
 export function reluGradient(_part: i32, begin: i32, end: i32, dy: usize, y: usize, dx: usize, size: i32): void {
   const last = min(size, end * PIECE)
