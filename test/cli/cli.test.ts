@@ -587,6 +587,13 @@ describe('bench', () => {
     expect(json(ran)).toMatchObject({ measurements: [{ batch: 2, speedup: { median: 1 } }, { name: 'net.onnx' }] })
     expect(run(['bench', 'net.onnx', '--repeats', '1', '--seconds', '0']).stdout).toMatch(/per run +.*items/)
   })
+
+  it('profiles training steps by layer, and says why a model cannot be trained', () => {
+    const ran = run(['bench', 'net.onnx', '--training', '--repeats', '1', '--batch', '2', '--json'])
+    expect(ran.code).toBe(2)
+    expect(JSON.parse(ran.stdout)).toMatchObject({ error: { _tag: 'UnsupportedTraining', subject: 'first output' } })
+    expect(run(['bench', 'net.onnx', '--backend', 'wasm']).stderr).toMatch(/--training/)
+  })
 })
 
 describe('the environment', () => {

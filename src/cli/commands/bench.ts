@@ -9,6 +9,7 @@ import {
   atLeast,
   between,
   type CommonFlags,
+  DependentOption,
   jsonOption,
   progressOption,
   providerOption,
@@ -16,6 +17,7 @@ import {
   shapeOption,
 } from '../flags.ts'
 import { done, type Outcome } from '../outcome.ts'
+import type { TrainingBench } from '../profile-training.ts'
 import { progressOn, runProgress } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
 import { recoverPackages } from '../sources.ts'
@@ -28,6 +30,8 @@ interface BenchFlags extends CommonFlags {
   readonly repeats: number
   readonly seconds: number
   readonly threads?: number
+  readonly training?: true
+  readonly backend?: TrainingBench['backend']
 }
 
 const examples = `
@@ -36,6 +40,9 @@ Examples:
       Measures both side by side, in turn, and tells how many times faster the second is than the first.
 
   $ chasec bench dense.onnx out --provider cuda --batch 32
+
+  $ chasec bench model.onnx --training --batch 128
+      What each layer of a training step takes, forwards and backwards, on drawn numbers.
 
   $ chasec bench model.onnx --shape N=1 --shape H=640 --shape W=640 --threads 1 --json`
 
@@ -47,6 +54,14 @@ export const benchCommand = (run: RunCommand): Command =>
     .option('--repeats <count>', 'measurements of each model', atLeast(1), 9)
     .option('--seconds <number>', 'least running time of one measurement', between(0, 3600), 0.2)
     .option('--threads <count>', 'threads that one operator may use (default: one per core)', atLeast(1))
+    .option('--training', 'measure training steps by layer instead, in TensorFlow.js')
+    .addOption(
+      new DependentOption('--backend <backend>', 'what trains (default: wasm)', '--training').choices([
+        'tfjs-node',
+        'wasm',
+        'cpu',
+      ]),
+    )
     .addOption(shapeOption())
     .addOption(providerOption())
     .addOption(jsonOption())
@@ -60,9 +75,16 @@ export const benchCommand = (run: RunCommand): Command =>
 const benchModels = async (
   terminal: Terminal,
   models: ReadonlyArray<string>,
-  { shape, provider, batch, repeats, seconds, threads, progress }: BenchFlags,
+  flags: BenchFlags,
 ): Promise<E.Either<Failure, Outcome>> => {
+  const { shape, provider, batch, repeats, seconds, threads, progress } = flags
   const say = progressOn(terminal, progress === true)
+  if (flags.training === true) {
+    const { profileTraining } = await import('../profile-training.ts')
+    const { backend = 'wasm' } = flags
+    const given = { backend, batch: batch ?? 32, repeats, shape, ...(threads === undefined ? {} : { threads }) }
+    return profileTraining(models, given, terminal.style, say)
+  }
   await recoverPackages(models)
   const measured = await measure(models, {
     sizes: shape,

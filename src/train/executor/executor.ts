@@ -14,7 +14,7 @@ import type { Layout } from './layout.ts'
 import { crossEntropy, smoothedTargets } from './loss.ts'
 import type { Mode } from './lowering.ts'
 import { type Plan, planOf, type Slot, type UnsupportedTraining, type Value } from './plan.ts'
-import { type Forward, runBackward, runForward } from './run.ts'
+import { type Forward, type Observe, runBackward, runForward } from './run.ts'
 import { type Shapes, specialise, usualShapes } from './specialise.ts'
 
 /** Numbers by name, in ONNX order. */
@@ -46,6 +46,8 @@ export interface Batch {
 export interface LossOptions {
   /** Share of the probability that is spread over all classes; absent: 0. */
   readonly labelSmoothing?: number
+  /** Is told how long every step took, both ways. */
+  readonly observe?: Observe
 }
 
 export interface Gradients {
@@ -144,7 +146,14 @@ export const buildExecutor = (given: Graph, backend: Backend): E.Either<Unsuppor
     }
     return out
   }
-  const run = (plan: Plan, state: TrainingState, feeds: Feeds, mode: Mode, record: boolean): Forward => {
+  const run = (
+    plan: Plan,
+    state: TrainingState,
+    feeds: Feeds,
+    mode: Mode,
+    record: boolean,
+    observe?: Observe,
+  ): Forward => {
     const inputs = plan.inputs.flatMap(({ name, slot, layout }): ReadonlyArray<readonly [Slot, Tensor]> => {
       const feed = feeds.get(name)
       return feed === undefined ? [] : [[slot, toDevice(backend, feed.values, feed.shape, layout)]]
@@ -155,7 +164,7 @@ export const buildExecutor = (given: Graph, backend: Backend): E.Either<Unsuppor
       invariant(tensor !== undefined, `no tensor for ${name}`)
       slots.set(slot, tensor)
     }
-    const forward = runForward(backend, plan, slots, mode, record)
+    const forward = runForward(backend, plan, slots, mode, record, observe)
     if (!record) for (const [, tensor] of inputs) tensor.dispose()
     for (const [name, tensor] of forward.statistics) {
       state.statistics.get(name)?.dispose()
@@ -197,7 +206,7 @@ export const buildExecutor = (given: Graph, backend: Backend): E.Either<Unsuppor
       const { values } = run(plan.right, state, feeds, mode, false)
       return E.right(outputsOf(backend, plan.right, values, state))
     },
-    lossAndGradients: (state, { inputs, labels }, { labelSmoothing = 0 } = {}) => {
+    lossAndGradients: (state, { inputs, labels }, { labelSmoothing = 0, observe } = {}) => {
       backend.activate()
       const plan = planFor(inputs)
       if (E.isLeft(plan)) return plan
@@ -206,7 +215,7 @@ export const buildExecutor = (given: Graph, backend: Backend): E.Either<Unsuppor
         const found = output === undefined ? 'none' : `[${output.shape.join(',')}]`
         return E.left(unsupported('first output', `logits [${labels.length}, classes]`, found))
       }
-      const forward = run(plan.right, state, inputs, 'train', true)
+      const forward = run(plan.right, state, inputs, 'train', true, observe)
       const logits = forward.values[output.slot]
       invariant(logits !== undefined, 'logits that nothing computes')
       const { ops, core } = backend
@@ -222,7 +231,7 @@ export const buildExecutor = (given: Graph, backend: Backend): E.Either<Unsuppor
       const targets = new Map(plan.right.parameters.map(({ slot, name }) => [slot, name]))
       const seeds = new Map([[output.slot, result.gradient]])
       const gradients = new Map<ValueId, Tensor>()
-      for (const [slot, tensor] of runBackward(backend, forward, seeds, new Set(targets.keys()))) {
+      for (const [slot, tensor] of runBackward(backend, forward, seeds, new Set(targets.keys()), observe)) {
         gradients.set(targets.get(slot) ?? '', tensor)
       }
       return E.right({ loss: result.loss, logits: result.logits, gradients })

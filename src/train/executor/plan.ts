@@ -21,6 +21,8 @@ export type UnsupportedTraining = Failure<'UnsupportedTraining'>
 export type Slot = number
 
 export interface Step {
+  /** The node that it computes, for people; that a value is brought into another layout, for what reads it. */
+  readonly label: string
   readonly inputs: ReadonlyArray<Slot | undefined>
   readonly outputs: ReadonlyArray<Slot | undefined>
   readonly run: Lowered['run']
@@ -100,7 +102,15 @@ export const planOf = (
     if (found) return found.slot
     const slot = place(name, layout, trained[made.slot] ?? false)
     const run = reordering(backend, shapeOf(name), made.layout, layout)
-    steps.push({ inputs: [made.slot], outputs: [slot], run, statistics: [], wanted: [trained[made.slot] ?? false] })
+    const label = `Transpose ${name}`
+    steps.push({
+      label,
+      inputs: [made.slot],
+      outputs: [slot],
+      run,
+      statistics: [],
+      wanted: [trained[made.slot] ?? false],
+    })
     return slot
   }
 
@@ -132,7 +142,7 @@ export const planOf = (
       const layout = gives[i]
       return name === '' || layout === undefined ? undefined : place(name, layout, wanted.includes(true))
     })
-    steps.push({ inputs, outputs, run, statistics: names, wanted })
+    steps.push({ label: labelOf(node), inputs, outputs, run, statistics: names, wanted })
     return undefined
   }
 

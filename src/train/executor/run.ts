@@ -23,11 +23,29 @@ export interface Forward {
 
 export type Slots = ReadonlyMap<Slot, Tensor>
 
+/** Is told how long a step took, on backends that have computed when they answer. */
+export type Observe = (label: string, way: 'forward' | 'backward', milliseconds: number) => void
+
+const timed = <T>(observe: Observe | undefined, step: Step, way: 'forward' | 'backward', body: () => T): T => {
+  if (observe === undefined) return body()
+  const start = performance.now()
+  const result = body()
+  observe(step.label, way, performance.now() - start)
+  return result
+}
+
 /**
  * Runs all steps on what `held` and the plan's constants hold. Without `record`, values go after their last use and only
  * those of the plan's outputs are left. Nothing in `held` is disposed.
  */
-export const runForward = (backend: Backend, plan: Plan, held: Slots, mode: Mode, record: boolean): Forward => {
+export const runForward = (
+  backend: Backend,
+  plan: Plan,
+  held: Slots,
+  mode: Mode,
+  record: boolean,
+  observe?: Observe,
+): Forward => {
   const values: Array<Tensor | undefined> = new Array<Tensor | undefined>(plan.lastUse.length).fill(undefined)
   const owned = new Uint8Array(values.length)
   for (const [slot, tensor] of plan.constants) values[slot] = tensor
@@ -37,7 +55,7 @@ export const runForward = (backend: Backend, plan: Plan, held: Slots, mode: Mode
   for (const [at, step] of plan.steps.entries()) {
     const inputs = step.inputs.map((slot) => (slot === undefined ? undefined : values[slot]))
     const recording = record && step.wanted.includes(true)
-    const result = runStep(backend, step, inputs, mode, recording)
+    const result = timed(observe, step, 'forward', () => runStep(backend, step, inputs, mode, recording))
     for (const [i, slot] of step.outputs.entries()) {
       if (slot === undefined) result.outputs[i]?.dispose()
       else {
@@ -103,6 +121,7 @@ export const runBackward = (
   { values, traces }: Forward,
   seeds: ReadonlyMap<Slot, Tensor>,
   targets: ReadonlySet<Slot>,
+  observe?: Observe,
 ): ReadonlyMap<Slot, Tensor> => {
   const gradients = new Map(seeds)
   const take = (slot: Slot | undefined): Tensor | undefined => {
@@ -114,7 +133,7 @@ export const runBackward = (
   for (const { step, gradient, saved } of traces.toReversed()) {
     const dys = step.outputs.map(take)
     if (gradient !== undefined && dys.some((dy) => dy !== undefined)) {
-      const dxs = runGradient(backend, step, gradient, dys, gradients)
+      const dxs = timed(observe, step, 'backward', () => runGradient(backend, step, gradient, dys, gradients))
       for (const [slot, dx] of dxs) gradients.set(slot, dx)
     }
     for (const tensor of [...dys, ...saved]) tensor?.dispose()
