@@ -29,9 +29,7 @@ const updatesOf = ({ method, epochs }: Recipe, perEpoch: number): ReadonlyArray<
   const length = { steps: epochs * perEpoch, stepsPerEpoch: perEpoch }
   const due = (removing: boolean): ReadonlyArray<number> => {
     const phases = policyOf(method, length).phases.filter(
-      ({ moves }) =>
-        moves.some(({ kind }) => kind === 'remove channels') === removing &&
-        moves.some(({ kind }) => kind !== 'shrink'),
+      ({ moves }) => moves.some(sparse.removesChannels) === removing && !moves.every(sparse.isQuiet),
     )
     return [...new Set(phases.flatMap((phase) => sparse.dueSteps(phase, length.steps)))].toSorted((a, b) => a - b)
   }

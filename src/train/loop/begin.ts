@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Masks } from '../../masks/mask.ts'
 import type { DataSet } from '../data/index.ts'
 import { type Length, policyOf, type Recipe } from '../recipe/index.ts'
-import { dueSteps, type Policy } from '../sparse/index.ts'
+import { dueSteps, type Policy, removesChannels } from '../sparse/index.ts'
 import { type Checkpoint, type Identity, readCheckpoint, resumeRun } from './checkpoint.ts'
 import { lastPlan } from './history.ts'
 import { trainError, type TrainError } from './error.ts'
@@ -75,9 +75,7 @@ const runPolicy = async (
 /** A policy with which nothing would happen, or no channel go, because the run is too short for its intervals. */
 export const idlePhase = ({ name, phases }: Policy, { steps }: Length): TrainError | undefined => {
   const idle = phases.filter((phase) => dueSteps(phase, steps).length === 0)
-  const [phase] = idle.filter(
-    ({ moves }) => idle.length === phases.length || moves.some(({ kind }) => kind === 'remove channels'),
-  )
+  const [phase] = idle.filter(({ moves }) => idle.length === phases.length || moves.some(removesChannels))
   if (phase === undefined) return undefined
   const what = phase.moves.some(({ kind }) => kind === 'remove channels') ? 'channelsEvery' : 'every'
   const found = `${phase.every} steps, of ${steps} in all`

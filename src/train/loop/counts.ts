@@ -24,9 +24,13 @@ export const channelsOf = ({ origin, removed }: State): { readonly left: number;
   of: origin.streams.reduce((n, stream) => n + stream.channels, 0),
 })
 
+/** The weights among the layers of the dense network; vectors, if any, are the last ones. */
+const weightsOf = ({ origin }: State): State['origin']['layers'] =>
+  origin.layers.filter(({ role }) => role === undefined)
+
 /** The layers of the dense network. */
-export const layersOfOrigin = ({ origin }: State): PlanEntry['layers'] =>
-  origin.layers.map(({ name, shape, outputAxis }) => ({
+export const layersOfOrigin = (state: State): PlanEntry['layers'] =>
+  weightsOf(state).map(({ name, shape, outputAxis }) => ({
     name,
     weights: sizeOf(shape),
     channels: shape[outputAxis] ?? 0,
@@ -45,7 +49,7 @@ export const layersLeft = (state: State): LayersLeft => {
   }
   const live = (l: number): number => (masks[l] ?? new Uint8Array(0)).reduce((n, bit) => n + bit, 0)
   return {
-    layerDensities: origin.layers.map(({ shape }, l) => live(l) / Math.max(1, sizeOf(shape))),
-    layerChannels: origin.layers.map(({ name }) => channels.get(name) ?? 0),
+    layerDensities: weightsOf(state).map(({ shape }, l) => live(l) / Math.max(1, sizeOf(shape))),
+    layerChannels: weightsOf(state).map(({ name }) => channels.get(name) ?? 0),
   }
 }

@@ -1,4 +1,5 @@
 /** The network that sparse training sees, derived from a graph: which weights carry masks, and which channels go together. */
+import { usersOf } from '../../ir/analysis.ts'
 import { shapeOf } from '../../ir/links.ts'
 import type { Graph } from '../../ir/graph.ts'
 import type { ValueId } from '../../ir/op.ts'
@@ -18,6 +19,14 @@ interface ChannelClass {
   readonly made: Port[]
   readonly through: Port[]
   readonly read: Port[]
+  readonly scaled: Port[]
+}
+
+/** A trained vector with a number for each channel of a node's output. */
+interface ChannelVector {
+  readonly layer: Layer
+  readonly value: ValueId
+  readonly axis: number
 }
 
 /** The weights of `graph` that carry masks, in graph order: those among `trained` that a single layer reads. */
@@ -46,8 +55,10 @@ export const networkOf = (graph: Graph, trained: ReadonlySet<ValueId>): Network 
     inputAxis: layer.contraction.weightInputAxis,
     ...(isDepthwise(layer) ? { exempt: true } : {}),
   }))
+  const scaling = vectorsOf(graph, trained)
+  const all = [...described, ...scaling.map(({ layer }) => layer)]
   const families = new Map<string, ChannelClass[]>()
-  for (const one of channelClasses(graph, layers)) {
+  for (const one of channelClasses(graph, layers, scaling)) {
     const layersIn = (ports: ReadonlyArray<Port>): string => [...new Set(ports.map((port) => port.layer))].join(' ')
     const key = [one.made, one.through, one.read].map(layersIn).join('|')
     const known = families.get(key)
@@ -56,17 +67,41 @@ export const networkOf = (graph: Graph, trained: ReadonlySet<ValueId>): Network 
   }
   const taken = new Map<string, number>()
   const streams = [...families.values()].flatMap((family): ReadonlyArray<Stream> => {
-    const stream = streamOf(family, described)
+    const stream = streamOf(family, all)
     if (stream === undefined) return []
     const count = taken.get(stream.name) ?? 0
     taken.set(stream.name, count + 1)
     return [count === 0 ? stream : { ...stream, name: `${stream.name} ${count + 1}` }]
   })
-  return { layers: described, streams }
+  return { layers: described, streams, vectors: scaling.map(({ layer }) => layer) }
+}
+
+/** The vectors among `trained` that one node alone reads, as scales or shifts of the channels of what it makes. */
+const vectorsOf = (original: Graph, trained: ReadonlySet<ValueId>): ReadonlyArray<ChannelVector> => {
+  const { graph } = resolveWeights(original)
+  return viewsOf(graph).flatMap(({ node, op, ctx, links, contraction: c }): ReadonlyArray<ChannelVector> => {
+    const [value = ''] = node.outputs
+    return node.inputs.flatMap((name, port): ReadonlyArray<ChannelVector> => {
+      const shape = graph.constants.get(name)?.shape
+      if (!trained.has(name) || shape?.length !== 1 || usersOf(graph).get(name)?.length !== 1) return []
+      const bias = c !== undefined && port !== c.port && port !== c.weightPort ? c.outputAxis : undefined
+      const link = links === 'opaque' ? undefined : links.find((l) => l.input === port && l.from === undefined)
+      const axis = link?.outputAxis ?? bias
+      if (axis === undefined || link?.into !== undefined || axesOf(graph, value)[axis] !== shape[0]) return []
+      const zeroed = node.inputs.map((other, i) => (i === port ? 0 : graph.constants.has(other) ? 1 : undefined))
+      const isScale = typeof op.constant === 'function' && op.constant(ctx, zeroed, 0, axis) !== undefined
+      const role = isScale ? 'scale' : 'shift'
+      return [{ layer: { name, shape, outputAxis: 0, inputAxis: 1, exempt: true, role }, value, axis }]
+    })
+  })
 }
 
 /** The classes of channels that a mask can remove. */
-const channelClasses = (original: Graph, layers: ReadonlyArray<GraphLayer>): ReadonlyArray<ChannelClass> => {
+const channelClasses = (
+  original: Graph,
+  layers: ReadonlyArray<GraphLayer>,
+  vectors: ReadonlyArray<ChannelVector>,
+): ReadonlyArray<ChannelClass> => {
   const { graph } = resolveWeights(original)
   const relation = tied(graph, relate(graph))
   const numberOf = new Map(layers.map(({ node }, l) => [node, l]))
@@ -78,7 +113,7 @@ const channelClasses = (original: Graph, layers: ReadonlyArray<GraphLayer>): Rea
     for (let channel = 0; channel < (axesOf(graph, value)[axis] ?? 0); channel++) {
       const id = relation.classOf[start + channel] ?? -1
       if (layer === undefined) fixed.add(id)
-      const known = classes.get(id) ?? { made: [], through: [], read: [] }
+      const known = classes.get(id) ?? { made: [], through: [], read: [], scaled: [] }
       classes.set(id, known)
       if (layer !== undefined) known[side].push({ layer, channel })
     }
@@ -94,6 +129,7 @@ const channelClasses = (original: Graph, layers: ReadonlyArray<GraphLayer>): Rea
     enter(node.outputs[0] ?? '', c.outputAxis, passes ? 'through' : 'made', usable)
     if (!passes) enter(node.inputs[c.port] ?? '', c.axis, 'read', usable)
   }
+  for (const [v, { value, axis }] of vectors.entries()) enter(value, axis, 'scaled', layers.length + v)
   return [...classes]
     .filter(([id, { made, read }]) => !fixed.has(id) && made.length > 0 && read.length > 0)
     .map(([, one]) => one)
@@ -127,7 +163,8 @@ const streamOf = (family: ReadonlyArray<ChannelClass>, layers: ReadonlyArray<Lay
   const through = slots(channels, 'through', layers, 'outputAxis')
   const read = slots(channels, 'read', layers, 'inputAxis')
   if (producers === undefined || through === undefined || read === undefined) return undefined
-  const last = layers.at(-1)?.name
+  const vectors = slots(channels, 'scaled', layers, 'outputAxis') ?? []
+  const last = layers.findLast(({ role }) => role === undefined)?.name
   const [reader] = read
   const inBlock = producers.length === 1 && read.length === 1 && reader?.layer !== last
   return {
@@ -136,6 +173,7 @@ const streamOf = (family: ReadonlyArray<ChannelClass>, layers: ReadonlyArray<Lay
     scope: inBlock ? 'block' : 'all',
     producers,
     consumers: [...through, ...read],
+    ...(vectors.length > 0 && { vectors }),
   }
 }
 

@@ -4,7 +4,7 @@ import type { ValueId } from '../../ir/op.ts'
 import { sizeOf } from '../../ir/type.ts'
 import type { Tensor } from '../backend/tensor.ts'
 import type { DeviceTensors, Executor } from '../executor/executor.ts'
-import { type Event, type LayerEvent, type Network, update } from '../sparse/index.ts'
+import { type Event, isQuiet, type LayerEvent, movesAt, type Network, update } from '../sparse/index.ts'
 import { channelsOf } from './counts.ts'
 import type { TrainError } from './error.ts'
 import type { UpdateEntry } from './history.ts'
@@ -55,7 +55,7 @@ export const updateTopology = async (
     if (E.isLeft(slimmed)) return slimmed
   }
   // Weights that only shrink are no news.
-  if (unchanged && event.layers.some(({ factors }) => factors !== undefined)) return E.right(undefined)
+  if (unchanged && movesAt(state.policy, run.step).every(isQuiet)) return E.right(undefined)
   return E.right(entryOf(event, channelsOf(run.sparse).left))
 }
 

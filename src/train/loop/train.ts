@@ -318,9 +318,9 @@ const resultOf = async (run: Run, completed: boolean): Promise<E.Either<TrainErr
   const { parameters, statistics } = await readHeld(run)
   const { network, masks: bits, channels } = run.sparse
   const masks = new Map<ValueId, Mask>()
-  for (const [l, { name, shape }] of network.layers.entries()) {
+  for (const [l, { name, shape, role }] of network.layers.entries()) {
     const kept = bits[l]
-    if (kept?.includes(0) === true) masks.set(name, elementMask(shape, kept))
+    if (role === undefined && kept?.includes(0) === true) masks.set(name, elementMask(shape, kept))
   }
   const graph = graphWithParameters(run.executor.graph, new Map([...parameters, ...statistics]))
   const masked = applyMasks(graph, masks)

@@ -20,8 +20,15 @@ export const networkProblem = (network: Network): SparseError | undefined => {
   return undefined
 }
 
-const layerProblem = ({ name, shape, outputAxis, inputAxis }: Layer): SparseError | undefined => {
+const layerProblem = ({ name, shape, outputAxis, inputAxis, role, exempt }: Layer): SparseError | undefined => {
   const subject = `layer ${name}`
+  if (role !== undefined) {
+    const [size = 0] = shape
+    const good = shape.length === 1 && Number.isSafeInteger(size) && size > 0 && outputAxis === 0 && exempt === true
+    const found = `[${shape.join(',')}], output axis ${outputAxis}${exempt === true ? '' : ', not exempt'}`
+    const help = 'Scales and shifts have a number for each channel.'
+    return good ? undefined : sparseError(subject, 'an exempt vector, output axis 0', found, help)
+  }
   if (shape.length < 2 || !shape.every((d) => Number.isSafeInteger(d) && d > 0)) {
     return sparseError(
       subject,

@@ -88,6 +88,7 @@ const moveProblem = (move: Move, subject: string): SparseError | undefined => {
       return fractions(move.density, subject)
     case 'regrow':
     case 'prune idle':
+    case 'remove marked':
       return undefined
     case 'remove channels': {
       const { final, floor, fraction } = move
@@ -99,6 +100,16 @@ const moveProblem = (move: Move, subject: string): SparseError | undefined => {
         `final ${final}, floor ${floor}, schedule up to ${rangeOf(fraction)[1]}`,
         'Every stream has to keep something.',
       )
+    }
+    case 'mark channels':
+      if (!(Number.isSafeInteger(move.multiple) && move.multiple >= 1)) {
+        return sparseError(subject, 'a whole multiple of at least 1', `${move.multiple}`, 'Streams keep at least one.')
+      }
+      return fractions(move.fraction, subject)
+    case 'fade channels': {
+      const good = [move.begin, move.period].every(Number.isSafeInteger) && move.begin >= 0 && move.period >= 1
+      const found = `${move.period} steps from ${move.begin}`
+      return good ? undefined : sparseError(subject, 'a period of at least one step', found, 'Fade over whole steps.')
     }
     case 'exchange fan-in':
       if (!(move.salient >= 0 && move.salient <= 1)) {

@@ -8,7 +8,8 @@ import { networkUnder, type Policy } from './policy.ts'
 import { slim } from './slim.ts'
 import type { State } from './state.ts'
 
-/** Arrays by name, as any tensor file holds them: `mask/LAYER`, `removed/STREAM`, `channels/STREAM`, `random`, `updates`. */
+/** Arrays by name, as any tensor file holds them: `mask/LAYER`, `removed/STREAM`, `channels/STREAM`, `marked/STREAM`
+ * where a channel is marked, `random`, `updates`. */
 export type StateArrays = ReadonlyMap<string, Uint8Array | Uint32Array>
 
 /** All of a state that the policy and the original network do not say. The arrays are the state's own: not to be written to. */
@@ -19,6 +20,7 @@ export const toArrays = (state: State): StateArrays => {
   for (const [s, stream] of state.network.streams.entries()) {
     out.set(`removed/${stream.name}`, state.removed[s] ?? none)
     out.set(`channels/${stream.name}`, state.channels[s] ?? none)
+    if (state.marked[s]?.includes(1) === true) out.set(`marked/${stream.name}`, state.marked[s])
   }
   out.set('random', state.random)
   out.set('updates', Uint32Array.of(state.updates))
@@ -63,6 +65,7 @@ const shrunk = (network: Network, policy: Policy, channels: ReadonlyArray<Uint32
       for (const c of channels[s] ?? []) marks[c] = 0
       return marks
     }),
+    marked: network.streams.map((stream) => new Uint8Array(stream.channels)),
     channels: network.streams.map((stream) => Uint32Array.from({ length: stream.channels }, (_, c) => c)),
     random: new Uint32Array(4),
     updates: 0,
@@ -78,12 +81,18 @@ const withMasks = (state: State, arrays: StateArrays): E.Either<SparseError, Sta
     masks.push(mask.right)
   }
   const removed: Uint8Array[] = []
-  for (const stream of state.network.streams) {
-    const marks = bytes(arrays, `removed/${stream.name}`, stream.channels)
-    if (E.isLeft(marks)) return marks
-    removed.push(marks.right)
+  const marked: Uint8Array[] = []
+  for (const { name, channels } of state.network.streams) {
+    const gone = bytes(arrays, `removed/${name}`, channels)
+    if (E.isLeft(gone)) return gone
+    removed.push(gone.right)
+    const going = arrays.has(`marked/${name}`)
+      ? bytes(arrays, `marked/${name}`, channels)
+      : E.right(new Uint8Array(channels))
+    if (E.isLeft(going)) return going
+    marked.push(going.right)
   }
-  return E.right({ ...state, masks, removed })
+  return E.right({ ...state, masks, removed, marked })
 }
 
 const bytes = (arrays: StateArrays, name: string, length: number): E.Either<SparseError, Uint8Array> => {

@@ -8,6 +8,11 @@ export interface Layer {
   readonly inputAxis: number
   /** Keeps every weight of its surviving channels and counts towards no density: only channel removal touches it. */
   readonly exempt?: boolean
+  /**
+   * Of a vector with a number for each channel, which has one axis and is exempt: whether channels are multiplied by it, or it is
+   * added to them.
+   */
+  readonly role?: 'scale' | 'shift'
 }
 
 /** Where the channels of a stream lie in a weight: channel c is indices `offset + c·span` up to `offset + (c+1)·span` of `axis`. */
@@ -34,16 +39,27 @@ export interface Stream {
   readonly producers: ReadonlyArray<Slot>
   /** Every other weight with the channels on an axis: those that read them, and depthwise ones in between. */
   readonly consumers: ReadonlyArray<Slot>
+  /** Scales and shifts of the channels, for policies that look at these. */
+  readonly vectors?: ReadonlyArray<Slot>
 }
 
 export interface Network {
   readonly layers: ReadonlyArray<Layer>
   readonly streams: ReadonlyArray<Stream>
+  /** Scales and shifts; layers like others under policies that look at them. */
+  readonly vectors?: ReadonlyArray<Layer>
 }
 
 export const sizeOfLayer = (layer: Pick<Layer, 'shape'>): number => layer.shape.reduce((n, d) => n * d, 1)
 
 export const slotsOf = (stream: Stream): ReadonlyArray<Slot> => [...stream.producers, ...stream.consumers]
+
+/**
+ * Where what makes the channels of a stream lies: weights along their output axis, depthwise ones in between too, and the scales and
+ * shifts that the policy sees. Where all of it is 0, a channel is.
+ */
+export const membersOf = (stream: Stream, layerOf: (name: string) => Layer | undefined): ReadonlyArray<Slot> =>
+  slotsOf(stream).filter(({ layer, axis }) => layerOf(layer)?.outputAxis === axis)
 
 /** The indices along a slot's axis that belong to the channels marked in `channels`, ascending if the channels are. */
 export const indicesOf = (slot: Slot, channels: Uint8Array): Uint32Array => {

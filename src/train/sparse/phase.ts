@@ -1,5 +1,6 @@
 /** When a policy acts, and what it then does. */
 import type { ChannelScore } from '../../masks/scores.ts'
+import type { ChannelCriterion } from './saliency.ts'
 import type { Schedule } from './schedule.ts'
 import { type GrowCriterion, needsGradients, type PruneCriterion } from './scores.ts'
 
@@ -59,6 +60,33 @@ export interface RemoveChannels {
   readonly scope: 'block' | 'all'
 }
 
+/**
+ * Marks channels to go, those worth least over all streams in scope first, until `fraction` of them are marked or gone. A stream
+ * keeps a multiple of `multiple` channels unmarked, or all that it has, the more where it does not come out even; and one at least.
+ */
+export interface MarkChannels {
+  readonly kind: 'mark channels'
+  readonly fraction: Schedule
+  readonly multiple: number
+  readonly by: ChannelCriterion
+  readonly scope: 'block' | 'all'
+}
+
+/**
+ * Brings all that belongs to marked channels to 0, in a straight line that starts anew at `begin` and every `period` steps: t steps
+ * from there it is multiplied by (period - t - 1) / (period - t).
+ */
+export interface FadeChannels {
+  readonly kind: 'fade channels'
+  readonly begin: number
+  readonly period: number
+}
+
+/** Removes marked channels for good. */
+export interface RemoveMarked {
+  readonly kind: 'remove marked'
+}
+
 /** Keeps the n largest magnitudes of every m neighbours along an axis, by the pattern whose step came last. */
 export interface KeepPattern {
   readonly kind: 'keep pattern'
@@ -90,7 +118,25 @@ export interface PruneIdle {
   readonly kind: 'prune idle'
 }
 
-export type Move = Prune | Grow | Regrow | RemoveChannels | KeepPattern | ExchangeFanIn | Shrink | PruneIdle
+export type Move =
+  | Prune
+  | Grow
+  | Regrow
+  | RemoveChannels
+  | MarkChannels
+  | FadeChannels
+  | RemoveMarked
+  | KeepPattern
+  | ExchangeFanIn
+  | Shrink
+  | PruneIdle
+
+/** Whether a move changes no mask, so that nobody has to be told of it. */
+export const isQuiet = ({ kind }: Move): boolean =>
+  kind === 'shrink' || kind === 'mark channels' || kind === 'fade channels'
+
+/** Whether channels leave the network by a move. */
+export const removesChannels = ({ kind }: Move): boolean => kind === 'remove channels' || kind === 'remove marked'
 
 /** Moves made one after the other at every step s with from ≤ s < until and (s + offset) divisible by `every`. */
 export interface Phase {
@@ -128,8 +174,11 @@ export const needsOf = (moves: ReadonlyArray<Move>): Needs => {
       case 'regrow':
         return move.by === 'gradient'
       case 'exchange fan-in':
+      case 'mark channels':
         return true
       case 'remove channels':
+      case 'fade channels':
+      case 'remove marked':
       case 'keep pattern':
       case 'shrink':
       case 'prune idle':

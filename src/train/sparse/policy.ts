@@ -11,6 +11,8 @@ export interface Policy {
   readonly distribution: Distribution
   /** `matrices`: only layers that are matrices carry masks; others keep all of their weights and count towards no density. */
   readonly layers?: 'matrices'
+  /** Whether scales and shifts of channels are looked at, and go with these; else only weights are. */
+  readonly vectors?: boolean
   /**
    * `exact`: every layer starts with exactly its share; `bernoulli`: every weight is kept with its layer's density; `fan-in`:
    * every neuron of a layer starts with as many weights.
@@ -35,11 +37,16 @@ export interface Policy {
 const isMatrix = ({ shape, outputAxis, inputAxis }: Layer): boolean =>
   shape.every((size, axis) => size === 1 || axis === outputAxis || axis === inputAxis)
 
-/** The network with the layers exempt that the policy leaves alone. */
-export const networkUnder = ({ layers }: Policy, network: Network): Network =>
-  layers === undefined
-    ? network
-    : { ...network, layers: network.layers.map((layer) => (isMatrix(layer) ? layer : { ...layer, exempt: true })) }
+/** The network as the policy sees it: layers that it leaves alone are exempt, vectors that it looks at are layers. */
+export const networkUnder = ({ layers, vectors = false }: Policy, network: Network): Network => ({
+  layers: [
+    ...network.layers.map((layer) => (layers === undefined || isMatrix(layer) ? layer : { ...layer, exempt: true })),
+    ...(vectors ? (network.vectors ?? []) : []),
+  ],
+  streams: network.streams.map(({ vectors: slots = [], ...stream }) =>
+    vectors ? { ...stream, consumers: [...stream.consumers, ...slots] } : stream,
+  ),
+})
 
 /** What a policy does after `step` training steps, in order. */
 export const movesAt = (policy: Policy, step: number): ReadonlyArray<Move> =>

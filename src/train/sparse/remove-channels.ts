@@ -52,6 +52,16 @@ export const removeChannels = (work: Work, move: RemoveChannels): void => {
   takeOut(work, now)
 }
 
+/** Removes the channels that are marked. */
+export const removeMarked = (work: Work): void => {
+  const now = work.marked.map((marks) => marks.slice())
+  for (const [s, marks] of now.entries()) {
+    for (const [c, mark] of marks.entries()) if (mark === 1) work.removed[s]?.fill(1, c, c + 1)
+    work.marked[s]?.fill(0)
+  }
+  takeOut(work, now)
+}
+
 /** Recodes the weights of channels that go. */
 const takeOut = (work: Work, channels: ReadonlyArray<Uint8Array>): void => {
   const marks = markAxes(work.state.network, channels)

@@ -49,6 +49,7 @@ export const slim = (state: State, which: ReadonlyArray<Uint8Array> = state.remo
       network: { layers, streams },
       masks,
       removed: removed.map((marks, s) => marks.filter(stay(s))),
+      marked: state.marked.map((marks, s) => marks.filter(stay(s))),
       channels: state.channels.map((channels, s) => channels.filter(stay(s))),
     },
     kept,

@@ -23,6 +23,8 @@ export interface State {
   readonly masks: ReadonlyArray<Uint8Array>
   /** Per stream one byte per channel of `network`: 1 removed. */
   readonly removed: ReadonlyArray<Uint8Array>
+  /** Per stream one byte per channel of `network`: 1 marked to go, by policies that choose channels before they remove them. */
+  readonly marked: ReadonlyArray<Uint8Array>
   /** Per stream the channel of `origin` that each channel of `network` is. */
   readonly channels: ReadonlyArray<Uint32Array>
   readonly random: RandomState
@@ -50,6 +52,7 @@ export const init = (whole: Network, policy: Policy, seed: number): E.Either<Spa
     network,
     masks: network.layers.map((layer) => masks.get(layer.name) ?? new Uint8Array(sizeOfLayer(layer)).fill(1)),
     removed: network.streams.map((stream) => new Uint8Array(stream.channels)),
+    marked: network.streams.map((stream) => new Uint8Array(stream.channels)),
     channels: network.streams.map((stream) => Uint32Array.from({ length: stream.channels }, (_, c) => c)),
     random: draws.state(),
     updates: 0,

@@ -3,14 +3,16 @@ import * as E from 'fp-ts/lib/Either.js'
 import { type SparseError, sparseError } from './error.ts'
 import { closeLayer, type Event, eventOf } from './event.ts'
 import { exchangeFanIn } from './exchange-fan-in.ts'
+import { fadeChannels } from './fade-channels.ts'
 import { grow, regrow } from './grow.ts'
 import { keepPattern } from './keep-pattern.ts'
+import { markChannels } from './mark-channels.ts'
 import { type Network, sizeOfLayer } from './network.ts'
 import { type Move, needsOf } from './phase.ts'
 import { movesAt } from './policy.ts'
 import { pruneIdle } from './prune-idle.ts'
 import { prune } from './prune.ts'
-import { removeChannels } from './remove-channels.ts'
+import { removeChannels, removeMarked } from './remove-channels.ts'
 import { shrink } from './shrink.ts'
 import type { State } from './state.ts'
 import { openWork, type Sample, type Work } from './workspace.ts'
@@ -40,6 +42,7 @@ export const update = (state: State, sample: Sample, step: number): E.Either<Spa
       ...state,
       masks: closed.map(({ mask }) => mask),
       removed: work.removed,
+      marked: work.marked,
       random: work.draws.state(),
       updates: state.updates + 1,
     },
@@ -60,6 +63,12 @@ const carryOut = (work: Work, move: Move): void => {
       return regrow(work, move)
     case 'remove channels':
       return removeChannels(work, move)
+    case 'mark channels':
+      return markChannels(work, move)
+    case 'fade channels':
+      return fadeChannels(work, move)
+    case 'remove marked':
+      return removeMarked(work)
     case 'keep pattern':
       return keepPattern(work, move)
     case 'exchange fan-in':

@@ -31,6 +31,7 @@ export interface Work {
   readonly layers: ReadonlyArray<WorkLayer>
   /** Per stream, as in the state. */
   readonly removed: ReadonlyArray<Uint8Array>
+  readonly marked: ReadonlyArray<Uint8Array>
   readonly draws: Draws
   /** All weights of the dense network that count. */
   readonly total: number
@@ -77,6 +78,7 @@ export const openWork = (state: State, sample: Sample, step: number): Work => {
     all,
     layers: all.filter(({ layer }) => layer.exempt !== true),
     removed: state.removed.map((marks) => marks.slice()),
+    marked: state.marked.map((marks) => marks.slice()),
     draws: drawsFrom(state.random),
     total: totalWeights(state),
     pruned: [],

@@ -3,12 +3,13 @@ import type { Graph } from '../../../src/ir/graph.ts'
 import * as ops from '../../../src/ir/ops/index.ts'
 import { parseModel } from '../../../src/models/index.ts'
 import { networkOf } from '../../../src/train/loop/index.ts'
-import { init, type Network, staticRandom, type Stream } from '../../../src/train/sparse/index.ts'
+import { init, type Layer, type Network, staticRandom, type Stream } from '../../../src/train/sparse/index.ts'
 import { buildGraph } from '../../builder.ts'
 import { right } from './fixtures.ts'
 import { resnet50, vgg19 } from '../sparse/networks.ts'
 
-const networkFrom = (graph: Graph): Network => networkOf(graph, new Set(graph.constants.keys()))
+const networkFrom = (graph: Graph): Network =>
+  networkOf(graph, new Set([...graph.constants.keys()].filter((name) => !name.includes('running'))))
 
 const model = (name: string): Network =>
   networkFrom(right(right(parseModel(name)).build({ classes: 100, shape: [3, 32, 32], seed: 1 })))
@@ -34,11 +35,16 @@ describe('networkOf', () => {
   })
 
   it('MobileNetV2: depthwise weights are exempt and go with the channels around them', () => {
-    const { layers, streams } = model('mobilenet-v2')
+    const { layers, streams, vectors = [] } = model('mobilenet-v2')
     const exempt = layers.filter((layer) => layer.exempt === true)
     expect(exempt.every(({ shape }) => shape[1] === 1 && shape[2] === 3)).toBe(true)
     expect(exempt).toHaveLength(17)
     const expanded = streams.find(({ name }) => name === 'features.2.conv.0.0.weight')
+    const norms = vectors.filter(({ name }) => !name.startsWith('classifier'))
+    expect(norms.map(({ role }) => role)).toEqual(norms.map((_, v) => (v % 2 === 0 ? 'scale' : 'shift')))
+    expect(norms).toHaveLength(2 * 52)
+    const own = ({ name }: Layer): boolean => /^features\.2\.conv\.[01]\.1/.test(name)
+    expect(vectors.filter(own).map(({ shape }) => shape)).toEqual([[96], [96], [96], [96]])
     expect(expanded).toEqual({
       name: 'features.2.conv.0.0.weight',
       channels: 96,
@@ -48,6 +54,7 @@ describe('networkOf', () => {
         { layer: 'features.2.conv.1.0.weight', axis: 0 },
         { layer: 'features.2.conv.2.weight', axis: 1 },
       ],
+      vectors: vectors.filter(own).map(({ name }) => ({ layer: name, axis: 0 })),
     })
   })
 

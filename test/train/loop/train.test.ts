@@ -32,33 +32,45 @@ const run = async (options: TrainOptions = {}, method = busyChase(), others = {}
 const timeless = (history: History): ReadonlyArray<unknown> =>
   history.map((entry) => (entry.kind === 'epoch' ? { ...entry, seconds: 0, stepsPerSecond: 0 } : entry))
 
+/** A method by its defaults, with intervals of 3 steps. */
+const busy = ({ name, entries }: Pick<ReturnType<typeof describeMethods>[number], 'name' | 'entries'>) => ({
+  name,
+  ...Object.fromEntries(entries.filter(({ key }) => /^every$|Every$/.test(key)).map(({ key }) => [key, 3])),
+})
+
 describe('the result', () => {
-  it('is a masked graph that scores in ONNX Runtime what training said, and compiles to the same predictions', async () => {
-    const { graph, masks, history } = await run()
-    for (const [name, mask] of masks) {
-      const [weights, kept] = [weightsOf(graph).get(name), expandMask(mask)]
-      expect(weights?.some((w, i) => kept[i] === 0 && w !== 0)).toBe(false)
-    }
-    const compiled = right(compile(graph, masks)).graph
-    const [drawn] = batchesInOrder(tinyData.test.size, tinyData.test.size)
-    const { images, labels } = right(
-      await loadBatch(tinyData, tinyData.test, drawn ?? { indices: new Uint32Array() })(),
-    )
-    const input = { shape: [labels.length, ...tinyData.shape], data: images }
-    const [masked, small] = [await runGraph(graph, input), await runGraph(compiled, input)].map(
-      (outputs) => outputs.get('logits')?.data ?? new Float32Array(),
-    )
-    if (masked === undefined || small === undefined) throw new Error('no logits')
-    expect(masked.length).toBe(3 * labels.length)
-    expect(masked.reduce((worst, x, i) => Math.max(worst, Math.abs(x - (small[i] ?? NaN))), 0)).toBeLessThan(1e-4)
-    const said = history.at(-1)
-    if (said?.kind !== 'test') throw new Error('no test score')
-    for (const logits of [masked, small]) {
-      const { correct, loss } = countRows(logits, labels)
-      expect(correct / labels.length).toBe(said.accuracy)
-      expect(loss / labels.length).toBeCloseTo(said.loss, 4)
-    }
-  })
+  it.each([
+    { name: 'busy Chase', method: busyChase() },
+    ...describeMethods().map((described) => ({ name: described.name, method: busy(described) })),
+  ])(
+    'of $name is a masked graph that scores in ONNX Runtime what training said, and compiles to the same',
+    async (one) => {
+      const { graph, masks, history } = await run({}, one.method)
+      for (const [name, mask] of masks) {
+        const [weights, kept] = [weightsOf(graph).get(name), expandMask(mask)]
+        expect(weights?.some((w, i) => kept[i] === 0 && w !== 0)).toBe(false)
+      }
+      const compiled = right(compile(graph, masks)).graph
+      const [drawn] = batchesInOrder(tinyData.test.size, tinyData.test.size)
+      const { images, labels } = right(
+        await loadBatch(tinyData, tinyData.test, drawn ?? { indices: new Uint32Array() })(),
+      )
+      const input = { shape: [labels.length, ...tinyData.shape], data: images }
+      const [masked, small] = [await runGraph(graph, input), await runGraph(compiled, input)].map(
+        (outputs) => outputs.get('logits')?.data ?? new Float32Array(),
+      )
+      if (masked === undefined || small === undefined) throw new Error('no logits')
+      expect(masked.length).toBe(3 * labels.length)
+      expect(masked.reduce((worst, x, i) => Math.max(worst, Math.abs(x - (small[i] ?? NaN))), 0)).toBeLessThan(1e-4)
+      const said = history.at(-1)
+      if (said?.kind !== 'test') throw new Error('no test score')
+      for (const logits of [masked, small]) {
+        const { correct, loss } = countRows(logits, labels)
+        expect(correct / labels.length).toBe(said.accuracy)
+        expect(loss / labels.length).toBeCloseTo(said.loss, 4)
+      }
+    },
+  )
 
   it('is the same for the same arguments, and another for another seed', async () => {
     const [a, b, c] = [await run(), await run(), await run({}, busyChase(), { seed: 4 })]
@@ -139,8 +151,7 @@ describe('checkpoints', () => {
 
   it.each(describeMethods())('of $name, stopped and resumed, ends with the same bits', async ({ name, entries }) => {
     const path = join(folder, `method-${name}.safetensors`)
-    const intervals = entries.filter(({ key }) => /^every$|Every$/.test(key)).map(({ key }) => [key, 3])
-    const [method, others] = [{ name, ...Object.fromEntries(intervals) }, { epochs: 2 }]
+    const [method, others] = [busy({ name, entries }), { epochs: 2 }]
     const whole = await run({}, method, others)
     for (const stop of [4, 9]) {
       const controller = new AbortController()

@@ -97,7 +97,7 @@ export const resnet50 = (stemKernel: number, classes: number, divide = 1): Netwo
 
 /**
  * A small network with everything at once: a stem in TensorFlow.js layout, a residual stream made by two layers, a depthwise
- * layer, a concatenation (offset), a flattened map (span) and an exempt classifier.
+ * layer, a concatenation (offset), a flattened map (span), an exempt classifier, and scales and shifts of some.
  */
 export const mixed: Network = {
   layers: [
@@ -110,6 +110,11 @@ export const mixed: Network = {
     linear('hidden', 10, 12 * 4),
     { ...linear('classifier', 3, 10), exempt: true },
   ],
+  vectors: [
+    { name: 'gamma', shape: [8], outputAxis: 0, inputAxis: 1, exempt: true, role: 'scale' },
+    { name: 'joint', shape: [12], outputAxis: 0, inputAxis: 1, exempt: true, role: 'scale' },
+    { name: 'bias', shape: [10], outputAxis: 0, inputAxis: 1, exempt: true, role: 'shift' },
+  ],
   streams: [
     {
       name: 'residual',
@@ -117,6 +122,7 @@ export const mixed: Network = {
       scope: 'all',
       producers: [{ layer: 'stem', axis: 3 }, writes('project')],
       consumers: [reads('expand'), reads('left'), reads('right')],
+      vectors: [writes('gamma')],
     },
     {
       name: 'expanded',
@@ -131,6 +137,7 @@ export const mixed: Network = {
       scope: 'block',
       producers: [writes('left')],
       consumers: [{ layer: 'hidden', axis: 1, span: 4 }],
+      vectors: [writes('joint')],
     },
     {
       name: 'right',
@@ -138,8 +145,16 @@ export const mixed: Network = {
       scope: 'block',
       producers: [writes('right')],
       consumers: [{ layer: 'hidden', axis: 1, span: 4, offset: 20 }],
+      vectors: [{ layer: 'joint', axis: 0, offset: 5 }],
     },
-    { name: 'hidden', channels: 10, scope: 'block', producers: [writes('hidden')], consumers: [reads('classifier')] },
+    {
+      name: 'hidden',
+      channels: 10,
+      scope: 'block',
+      producers: [writes('hidden')],
+      consumers: [reads('classifier')],
+      vectors: [writes('bias')],
+    },
   ],
 }
 

@@ -43,7 +43,7 @@ export const noise = (seed: number, levels?: number): ((size: number) => Float32
 export const start = (network: Network, policy: Policy, seed: number, levels?: number): Trainer => {
   const state = right(init(network, policy, seed))
   const draw = noise(seed + 1, levels)
-  const weights = sizes(network).map(draw)
+  const weights = sizes(state.network).map(draw)
   if (policy.masked === 'zeroed') for (const [l, w] of weights.entries()) mask(w, state.masks[l])
   return { state, weights }
 }

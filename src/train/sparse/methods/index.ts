@@ -10,6 +10,7 @@ import type { Length } from './entries.ts'
 import { method as globalMagnitude } from './global-magnitude.ts'
 import { method as gmp } from './gmp.ts'
 import { method as granet } from './granet.ts'
+import { method as hesso } from './hesso.ts'
 import { method as issP } from './iss-p.ts'
 import { method as mest } from './mest.ts'
 import type { MethodDef } from './method.ts'
@@ -35,6 +36,7 @@ export const methods = {
   gmp,
   'global-magnitude': globalMagnitude,
   'iss-p': issP,
+  hesso,
   'n-of-m': nOfM,
   'sr-ste': srSte,
   chase,

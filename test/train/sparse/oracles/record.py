@@ -20,7 +20,7 @@ import sys
 import tempfile
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from unittest.mock import MagicMock
 
 import torch
@@ -429,6 +429,131 @@ def chts(code: Path) -> list[dict]:
     return cases
 
 
+def floats(numbers: torch.Tensor) -> list[float]:
+    return (numbers.detach().double() * SCALE).flatten().tolist()
+
+
+def hesso(code: Path) -> list[dict]:
+    """`HESSO.step` step by step, learning rate 0; left out where channels that are gone, or the order of a group, change the choice."""
+    # Without what the package itself imports, which is for tracing networks.
+    package = ModuleType("only_train_once")
+    package.__path__ = [str(code / "only_train_once")]
+    sys.modules["only_train_once"] = package
+    torch.Tensor.cuda = lambda tensor, *_, **__: tensor
+    from only_train_once.optimizer.hesso import HESSO
+    from only_train_once.optimizer.importance_score import calculate_importance_score_dhspg
+    from only_train_once.transform import TensorTransform
+
+    start, total = 2, 16
+
+    def lowest(optimizer: HESSO) -> set[tuple[int, int]]:
+        """The channels that go, of those that are left: by the same scores, divided by the norms of these."""
+        groups, scores, kept = optimizer.param_groups, {}, {}
+        for group in groups:
+            calculate_importance_score_dhspg(optimizer.importance_score_criteria, group)
+            left = torch.ones(group["num_groups"], dtype=torch.bool)
+            left[optimizer.pruned_idxes[group["id"]]] = False
+            scores[group["id"]], kept[group["id"]] = group["importance_scores"], left
+        overall = []
+        for name, weight in optimizer.importance_score_criteria.items():
+            square = sum(float((scores[g["id"]][name][kept[g["id"]]] ** 2).sum()) for g in groups)
+            norm = math.sqrt(square + 1e-8) + 1e-8
+            overall.append({g["id"]: weight * scores[g["id"]][name] / norm for g in groups})
+        ranked = sorted(
+            (float(sum(part[g["id"]][c] for part in overall)), g["id"], c)
+            for g in groups
+            for c in range(g["num_groups"])
+            if kept[g["id"]][c]
+        )
+        return [(g, c) for _, g, c in ranked[: optimizer.active_num_redundant_groups[optimizer.curr_pruning_period]]]
+
+    class Watched(HESSO):
+        deviates = False
+
+        def compute_importance_scores(self):
+            self.expected = lowest(self)
+            super().compute_importance_scores()
+
+        def identify_redundant_groups(self):
+            super().identify_redundant_groups()
+            for group in self.param_groups:
+                chosen = set(self.active_redundant_idxes[group["id"]])
+                mine = [c for g, c in self.expected if g == group["id"]]
+                if chosen != set(mine[: len(chosen)]):
+                    self.deviates = True
+
+    cases = []
+    # Periods of four steps and of one, multiples in a single period alone.
+    for periods, length, multiple, wanted in ((1, 4, 1, 2), (2, 4, 1, 2), (4, 1, 1, 1), (1, 3, 3, 2)):
+        made = 0
+        for seed in range(400):
+            if made == wanted:
+                break
+            layers = []
+            for of, shape in enumerate(([6, 2, 2, 1], [10, 3])):
+                for k, size in enumerate((shape, shape[:1], shape[:1])):
+                    layers.append({"shape": size, "of": of, "start": distinct(size, 97 * seed + 3 * of + k)})
+            parameters = [torch.nn.Parameter(layer["start"].clone()) for layer in layers]
+            groups = [
+                {
+                    "id": of,
+                    "params": parameters[3 * of : 3 * of + 3],
+                    "p_names": ["weight", "scale", "shift"],
+                    "p_transform": [TensorTransform.BASIC] * 3,
+                    "num_groups": count,
+                    "is_prunable": True,
+                    "is_auxiliary": False,
+                    "auxiliary_ngs": [],
+                }
+                for of, count in enumerate((6, 10))
+            ]
+            optimizer = Watched(
+                groups,
+                lr=0.0,
+                target_group_sparsity=0.5,
+                start_pruning_step=start,
+                pruning_steps=periods * length,
+                pruning_periods=periods,
+                group_divisible=multiple,
+                device="cpu",
+            )
+            steps = []
+            for step in range(start + 1, start + periods * length + 1):
+                gradients = [distinct(layer["shape"], 7919 * seed + 31 * step + n) for n, layer in enumerate(layers)]
+                for parameter, gradient in zip(parameters, gradients):
+                    parameter.grad = gradient.clone()
+                optimizer.num_steps = step - 1
+                optimizer.step()
+                steps.append(
+                    {
+                        "step": step,
+                        "gradients": [whole(gradient) for gradient in gradients],
+                        "after": [floats(parameter) for parameter in parameters],
+                    }
+                )
+            if optimizer.deviates:
+                continue
+            made += 1
+            run = 60
+            method = {
+                "name": "hesso",
+                "channels": 0.5,
+                "begin": start / run,
+                "until": (start + periods * length) / run,
+                "periods": periods,
+                "multiple": multiple,
+            }
+            before = [
+                {"shape": layer["shape"], "of": layer["of"], "weights": whole(layer["start"])} for layer in layers
+            ]
+            assert sum(group["num_groups"] for group in groups) == total
+            cases.append(
+                {"method": method, "length": {"steps": run, "stepsPerEpoch": run}, "layers": before, "steps": steps}
+            )
+        assert made == wanted, f"{made} of {wanted} cases of {periods} periods"
+    return cases
+
+
 # The function, the repository, and the commit that was run.
 methods = {
     "srigl": (srigl, "calgaryml/condensed-sparsity", "3052bb8bd708918576df4e6e66f273e37c960b24"),
@@ -439,6 +564,7 @@ methods = {
         "biomedical-cybernetics/Cannistraci-Hebb-training",
         "d1677b55a42c7b10be777ea9ab64dab4bdf35626",
     ),
+    "hesso": (hesso, "tianyic/only_train_once", "5d0963dea273129c9558bb163605958cda18419d"),
     "granet": (granet, "VITA-Group/GraNet", "f338a2479758ba35660c3d64422ee9c83abb02a5"),
 }
 
