@@ -6,7 +6,7 @@ import type { Tensor } from '../backend/tensor.ts'
 import { type Batch, type DataSet } from '../data/index.ts'
 import type { DeviceTensors } from '../executor/executor.ts'
 import { sgdStep, type SgdOptions } from '../executor/sgd.ts'
-import { needs, skipsStep } from '../sparse/index.ts'
+import { needs, pulledScales, skipsStep } from '../sparse/index.ts'
 import { trainError, type TrainError } from './error.ts'
 import type { UpdateEntry } from './history.ts'
 import { type Length, learningRateAt, type Recipe } from '../recipe/index.ts'
@@ -51,7 +51,7 @@ export const trainStep = async (
   const wanted = due === 'weights and gradients' ? await readLayers(executor, sparse.network, gradients) : undefined
   if (skipsStep(sparse.policy, step)) disposeAll(gradients)
   else {
-    const masked = maskGradients(run, gradients)
+    const masked = maskGradients(run, pullGradients(run, gradients, step))
     const options = optionsOf(run, recipe, learningRateAt(recipe.learningRate, step, length))
     sgdStep(executor.backend, device.parameters, moments, masked, options)
     disposeAll(masked)
@@ -68,6 +68,34 @@ export const trainStep = async (
   if (due === 'nothing') return E.right({ loss, correct, update: undefined })
   const update = await updateTopology(run, wanted, recipe.slim)
   return E.isLeft(update) ? update : E.right({ loss, correct, update: update.right })
+}
+
+/** The gradients, with what draws scales of channels to 0 at `step`. Takes over the given tensors. */
+const pullGradients = ({ executor, device, sparse }: Run, gradients: DeviceTensors, step: number): DeviceTensors => {
+  const pulls = executor.writeParameters(pulledScales(sparse, step))
+  if (pulls.size === 0) return gradients
+  const out = pulled(executor.backend.ops, gradients, device.parameters, pulls)
+  disposeAll(pulls)
+  return out
+}
+
+/** g + λ · sign(w), where there is a λ; the tensors that this replaces are disposed. */
+export const pulled = (
+  { add, mul, unary }: Pick<Backend['ops'], 'add' | 'mul' | 'unary'>,
+  gradients: DeviceTensors,
+  parameters: DeviceTensors,
+  pulls: DeviceTensors,
+): DeviceTensors => {
+  const out = new Map(gradients)
+  for (const [name, pull] of pulls) {
+    const [gradient, weight] = [gradients.get(name), parameters.get(name)]
+    if (gradient === undefined || weight === undefined) continue
+    const sign = unary('Sign', weight)
+    const more = mul(sign, pull)
+    out.set(name, add(gradient, more))
+    for (const tensor of [sign, more, gradient]) tensor.dispose()
+  }
+  return out
 }
 
 /**

@@ -1,7 +1,18 @@
 import { type SparseError, sparseError } from './error.ts'
+import { type Network, scalesOf, streamsIn } from './network.ts'
 import type { Move, Phase } from './phase.ts'
 import type { Policy } from './policy.ts'
 import { rangeOf, type Schedule } from './schedule.ts'
+
+/** Whether a policy goes by scales of channels and the network has none. */
+export const scalesProblem = ({ name, phases }: Policy, network: Network): SparseError | undefined => {
+  const moves = phases.flatMap((phase) => phase.moves)
+  const wanted = moves.flatMap((move) => (move.kind === 'mark channels' && move.by === 'scale' ? [move.scope] : []))
+  const missing = wanted.find((scope) => streamsIn(network, scope).every((s) => scalesOf(s, network).length === 0))
+  if (missing === undefined) return undefined
+  const help = 'Choose another method or scope, or a model whose convolutions are normalised.'
+  return sparseError(`policy ${name}`, 'channels with trained scales, as of BatchNormalization', 'none in scope', help)
+}
 
 /** What is wrong with a policy, if anything: the first thing found. `layers` is the number of layers that are not exempt. */
 export const policyProblem = (policy: Policy, layers: number): SparseError | undefined => {
@@ -23,6 +34,13 @@ export const policyProblem = (policy: Policy, layers: number): SparseError | und
   for (const [p, phase] of policy.phases.entries()) {
     const problem = phaseProblem(phase, at(`phase ${p + 1}`))
     if (problem !== undefined) return problem
+  }
+  for (const { from, until, strength } of policy.pulls ?? []) {
+    const whole = [from, until].every((n) => Number.isSafeInteger(n) && n >= 0)
+    if (whole && strength >= 0 && strength < Infinity && policy.vectors === true) continue
+    const found = `${strength} from ${from} until ${until}, ${policy.vectors === true ? 'with' : 'without'} scales`
+    const help = 'It is a factor of the sign of a scale.'
+    return sparseError(at('pull'), 'a strength of at least 0 between whole steps, where scales are seen', found, help)
   }
   const { masked, maskedDecay = 0 } = policy
   if (!(maskedDecay >= 0 && maskedDecay < Infinity) || (maskedDecay > 0 && masked === 'zeroed')) {

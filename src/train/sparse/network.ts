@@ -61,6 +61,16 @@ export const slotsOf = (stream: Stream): ReadonlyArray<Slot> => [...stream.produ
 export const membersOf = (stream: Stream, layerOf: (name: string) => Layer | undefined): ReadonlyArray<Slot> =>
   slotsOf(stream).filter(({ layer, axis }) => layerOf(layer)?.outputAxis === axis)
 
+/** The streams that a policy of that scope takes channels from. */
+export const streamsIn = ({ streams }: Network, scope: 'block' | 'all'): ReadonlyArray<Stream> =>
+  streams.filter((stream) => scope === 'all' || stream.scope === 'block')
+
+/** Where the scales of a stream's channels lie. */
+export const scalesOf = (stream: Stream, { layers }: Network): ReadonlyArray<Slot> => {
+  const scales = new Set(layers.flatMap(({ name, role }) => (role === 'scale' ? [name] : [])))
+  return stream.consumers.filter(({ layer }) => scales.has(layer))
+}
+
 /** The indices along a slot's axis that belong to the channels marked in `channels`, ascending if the channels are. */
 export const indicesOf = (slot: Slot, channels: Uint8Array): Uint32Array => {
   const { offset = 0, span = 1 } = slot

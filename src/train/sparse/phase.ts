@@ -174,8 +174,9 @@ export const needsOf = (moves: ReadonlyArray<Move>): Needs => {
       case 'regrow':
         return move.by === 'gradient'
       case 'exchange fan-in':
-      case 'mark channels':
         return true
+      case 'mark channels':
+        return move.by !== 'scale'
       case 'remove channels':
       case 'fade channels':
       case 'remove marked':

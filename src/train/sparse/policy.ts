@@ -4,6 +4,18 @@ import type { Layer, Network } from './network.ts'
 import { isDue, type Move, type Needs, needsOf, type Phase } from './phase.ts'
 import { constant, type Schedule, valueAt } from './schedule.ts'
 
+/**
+ * At every step s with from ≤ s < until: λ · sign(γ) is added to the gradient of each scale γ, of all channels in scope or of those
+ * that are marked.
+ */
+export interface Pull {
+  readonly from: number
+  readonly until: number
+  readonly strength: number
+  readonly channels: 'all' | 'marked'
+  readonly scope: 'block' | 'all'
+}
+
 export interface Policy {
   readonly name: string
   /** Kept fraction of all weights that the distribution is for; also when it is computed anew on smaller shapes. */
@@ -30,6 +42,8 @@ export interface Policy {
    * to rest. Absent: nothing.
    */
   readonly maskedDecay?: number
+  /** What draws scales of channels to 0; needs `vectors`. */
+  readonly pulls?: ReadonlyArray<Pull>
   /** Whether a step after which an update is due is taken by no optimiser: its gradients are for the update alone. */
   readonly skipsSteps?: boolean
 }

@@ -1,10 +1,13 @@
 /** What channels are worth by all that belongs to them and by its gradient. */
 import { isKept } from './codes.ts'
-import { type Layer, membersOf, type Slot, sizeOfLayer, type Stream } from './network.ts'
+import { type Layer, membersOf, scalesOf, type Slot, sizeOfLayer, type Stream } from './network.ts'
 import type { Work, WorkLayer } from './workspace.ts'
 
-/** `hesso`: equal parts of norm, norm by the number of weights, cosine with the gradient, and Taylor terms of both orders. */
-export type ChannelCriterion = 'hesso'
+/**
+ * `scale`: |γ|, the mean where several scale a channel. `hesso`: equal parts of norm, norm by the number of weights, cosine with the gradient, and Taylor terms of
+ * both orders.
+ */
+export type ChannelCriterion = 'hesso' | 'scale'
 
 /** Sums over what belongs to each channel: w², w·g, g². */
 interface Sums {
@@ -25,6 +28,7 @@ export const saliencies = (
   by: ChannelCriterion,
 ): ReadonlyArray<Float64Array> => {
   const { network, origin } = work.state
+  if (by === 'scale') return scope.map((s) => meanScales(work, network.streams[s]))
   const layers = new Map(work.all.map((layer) => [layer.layer.name, layer]))
   const shapes = new Map(origin.layers.map((layer) => [layer.name, layer]))
   const sums = scope.map((s) => sumsOf(network.streams[s], layers, shapes))
@@ -46,7 +50,7 @@ export const saliencies = (
 const finite = (x: number): number => (Number.isFinite(x) ? x : 0)
 
 /** The parts of a score, of equal weight, each of them yet to be divided by its norm over all channels. */
-const partsOf: Readonly<Record<ChannelCriterion, ReadonlyArray<(sums: Sums, c: number) => number>>> = {
+const partsOf: Readonly<Record<'hesso', ReadonlyArray<(sums: Sums, c: number) => number>>> = {
   hesso: [
     ({ squares }, c) => Math.sqrt(squares[c] ?? 0),
     ({ squares, size }, c) => Math.sqrt(squares[c] ?? 0) / (size + 1e-6),
@@ -55,6 +59,19 @@ const partsOf: Readonly<Record<ChannelCriterion, ReadonlyArray<(sums: Sums, c: n
     ({ products }, c) => Math.abs(products[c] ?? 0),
     ({ products }, c) => 0.5 * (products[c] ?? 0) ** 2,
   ],
+}
+
+const meanScales = (work: Work, stream: Stream | undefined): Float64Array => {
+  const out = new Float64Array(stream?.channels ?? 0)
+  const slots = stream === undefined ? [] : scalesOf(stream, work.state.network)
+  for (const { layer: name, offset = 0, span = 1 } of slots) {
+    const gamma = work.all.find(({ layer }) => layer.name === name)?.weights
+    for (let i = 0; i < out.length * span; i++) {
+      const c = Math.floor(i / span)
+      out[c] = (out[c] ?? 0) + finite(Math.abs(gamma?.[offset + i] ?? 0)) / (span * slots.length)
+    }
+  }
+  return out
 }
 
 const sumsOf = (

@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { apportion } from './apportion.ts'
 import { networkProblem } from './check-network.ts'
-import { policyProblem } from './check-policy.ts'
+import { policyProblem, scalesProblem } from './check-policy.ts'
 import { code, grownCode } from './codes.ts'
 import { densitiesOf } from './distribution.ts'
 import type { SparseError } from './error.ts'
@@ -40,7 +40,7 @@ export const totalWeights = ({ origin }: Pick<State, 'origin'>): number =>
 export const init = (whole: Network, policy: Policy, seed: number): E.Either<SparseError, State> => {
   const network = networkUnder(policy, whole)
   const counted = network.layers.filter((layer) => layer.exempt !== true)
-  const problem = networkProblem(network) ?? policyProblem(policy, counted.length)
+  const problem = networkProblem(network) ?? policyProblem(policy, counted.length) ?? scalesProblem(policy, network)
   if (problem !== undefined) return E.left(problem)
   const densities = densitiesOf(policy.distribution, counted, policy.density)
   const draws = drawsFrom(seededRandom(seed))

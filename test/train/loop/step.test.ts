@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import * as E from 'fp-ts/lib/Either.js'
 import { afterAll, describe, expect, it } from 'vitest'
 import { float32View, tensorOf } from '../../../src/ir/tensor.ts'
 import { expandMask } from '../../../src/masks/mask.ts'
@@ -10,8 +11,11 @@ import { batchesInOrder, drawBatch, loadBatch } from '../../../src/train/data/in
 import { train } from '../../../src/train/index.ts'
 import { policyOf } from '../../../src/train/recipe/index.ts'
 import { disposeRun, readHeld, startRun, trainableOf } from '../../../src/train/loop/run.ts'
+import { init } from '../../../src/train/sparse/index.ts'
+import { scalesOf } from '../../../src/train/sparse/network.ts'
 import { countRows } from '../../../src/train/loop/score.ts'
 import { trainStep } from '../../../src/train/loop/step.ts'
+import { chain } from '../sparse/networks.ts'
 import { runGraph } from '../../models-ir/run.ts'
 import { backendName, recipeOf, right, tinyData, tinyResNet } from './fixtures.ts'
 
@@ -94,6 +98,60 @@ describe('iss-p', () => {
     }
     expect(told.map((density) => density?.toFixed(2))).toEqual([undefined, '0.25', undefined])
     for (const { run } of [plain, shrunk]) disposeRun(run)
+  })
+})
+
+describe('mask-sparsity', () => {
+  it('draws the scales of all channels in scope, then those of the chosen ones alone, which leave', async () => {
+    const backend = right(await openBackend(backendName)())
+    const length = { steps: 4, stepsPerEpoch: 7 }
+    const batch = right(await loadBatch(tinyData, tinyData.train, { indices: Uint32Array.of(1, 5, 9) })())
+    const start = async (strength: number) => {
+      const recipe = recipeOf({ name: 'mask-sparsity', strength, begin: 0.25, until: 0.75 })
+      const run = right(startRun(right(trainableOf(tinyResNet(), backend)), policyOf(recipe.method, length), 1))
+      return { run, step: async () => right(await trainStep(run, tinyData, batch, recipe, length)) }
+    }
+    const [plain, drawn] = [await start(0), await start(0.25)]
+    for (const { step } of [plain, drawn]) expect((await step()).update).toBeUndefined()
+    const [{ moments: before }, { moments: after }] = [await readHeld(plain.run), await readHeld(drawn.run)]
+    const { network, marked } = drawn.run.sparse
+    const inScope = new Set(
+      network.streams.flatMap((one) => (one.scope === 'block' ? scalesOf(one, network).map(({ layer }) => layer) : [])),
+    )
+    expect(inScope.size).toBeGreaterThan(1)
+    for (const [name, list] of after) {
+      const difference = inScope.has(name) ? 0.25 : 0
+      for (const [i, v] of list.entries()) expect(v - (before.get(name)?.[i] ?? NaN)).toBeCloseTo(difference, 5)
+    }
+    // Scales start at 1: all are equal, so that the first channels are chosen.
+    expect(marked.some((marks) => marks.includes(1))).toBe(true)
+    const scaleMoments = async () => {
+      const { moments } = await readHeld(drawn.run)
+      return network.streams.flatMap((one, s) =>
+        scalesOf(one, network).flatMap(({ layer }) =>
+          [...(moments.get(layer) ?? [])].map((v, c) => [v, marked[s]?.[c] === 1] as const),
+        ),
+      )
+    }
+    await drawn.step()
+    const moments = await scaleMoments()
+    const mean = (of: boolean): number => {
+      const list = moments.flatMap(([v, chosen]) => (chosen === of ? [v] : []))
+      return list.reduce((n, v) => n + v, 0) / list.length
+    }
+    expect(mean(true)).toBeGreaterThan(mean(false) + 0.2)
+    const { update } = await drawn.step()
+    const going = marked.flatMap((marks) => Array.from(marks).filter((mark) => mark === 1)).length
+    expect(update?.removed).toBe(going)
+    for (const { run } of [plain, drawn]) disposeRun(run)
+  })
+
+  it('is refused where no channel has a scale', () => {
+    const { layers, streams } = chain([3, 4, 2])
+    const { method } = recipeOf({ name: 'mask-sparsity' })
+    const bare = { layers, streams: streams.map(({ vectors: _, ...stream }) => stream) }
+    const result = init(bare, policyOf(method, { steps: 10, stepsPerEpoch: 10 }), 1)
+    expect(E.isLeft(result) && result.left.expected).toMatch(/trained scales/)
   })
 })
 

@@ -10,7 +10,7 @@ import {
   update,
   type Updated,
 } from '../../../src/train/sparse/index.ts'
-import { membersOf } from '../../../src/train/sparse/network.ts'
+import { membersOf, scalesOf } from '../../../src/train/sparse/network.ts'
 import { chain, mixed, right } from './networks.ts'
 import { carryOver, noise } from './simulate.ts'
 
@@ -32,6 +32,7 @@ const situation = fc.record({
   fraction: fc.double({ min: 0, max: 1, noNaN: true }),
   multiple: fc.integer({ min: 1, max: 5 }),
   scope: fc.constantFrom('block', 'all'),
+  by: fc.constantFrom('hesso', 'scale'),
   seed: fc.nat({ max: 1_000_000 }),
   // Few levels make many scores equal; 0 makes all of them 0.
   levels: fc.constantFrom(undefined, 1, 3, 0),
@@ -47,10 +48,10 @@ const count = (marks: Iterable<number>): number => [...marks].reduce((n, mark) =
 describe('channels that are marked', () => {
   it('are as many as there are to be, but for what streams keep; they fade to 0 in a line, and then they leave', () => {
     fc.assert(
-      fc.property(situation, ({ network, fraction, multiple, scope, seed, levels }) => {
+      fc.property(situation, ({ network, fraction, multiple, scope, by, seed, levels }) => {
         const schedule: Schedule = { kind: 'constant', value: fraction }
         const fade: Move = { kind: 'fade channels', begin: 0, period: 4 }
-        const mark: Move = { kind: 'mark channels', fraction: schedule, multiple, by: 'hesso', scope }
+        const mark: Move = { kind: 'mark channels', fraction: schedule, multiple, by, scope }
         const policy = policyOf([
           [1, [mark, fade]],
           [2, [fade]],
@@ -66,7 +67,11 @@ describe('channels that are marked', () => {
         state = first.state
         const { streams, layers } = state.network
         const inScope = streams.map((stream) => scope === 'all' || stream.scope === 'block')
-        const all = streams.reduce((n, { channels }, s) => n + (inScope[s] === true ? channels : 0), 0)
+        const isScaled = streams.map((stream) => by !== 'scale' || scalesOf(stream, state.network).length > 0)
+        const all = streams.reduce(
+          (n, { channels }, s) => n + (inScope[s] === true && isScaled[s] === true ? channels : 0),
+          0,
+        )
         const marked = state.marked.map(count)
         const total = marked.reduce((n, m) => n + m, 0)
         expect(total).toBeLessThanOrEqual(Math.round(fraction * all))

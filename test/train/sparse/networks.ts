@@ -158,7 +158,7 @@ export const mixed: Network = {
   ],
 }
 
-/** A chain of linear layers, every hidden width a removable stream. */
+/** A chain of linear layers, every hidden width a removable stream with scales. */
 export const chain = (widths: ReadonlyArray<number>): Network => {
   const layers = widths.slice(1).map((outputs, l) => linear(`fc${l}`, outputs, widths[l] ?? 1))
   const streams = layers.slice(0, -1).map((layer, l): Stream => ({
@@ -167,8 +167,13 @@ export const chain = (widths: ReadonlyArray<number>): Network => {
     scope: 'block',
     producers: [writes(layer.name)],
     consumers: [reads(layers[l + 1]?.name ?? '')],
+    vectors: [writes(`scale${l}`)],
   }))
-  return { layers, streams }
+  const vectors = streams.map(({ channels }, l): Layer => ({
+    ...{ name: `scale${l}`, shape: [channels], outputAxis: 0, inputAxis: 1 },
+    ...{ exempt: true, role: 'scale' },
+  }))
+  return { layers, streams, vectors }
 }
 
 export const right = <A>(result: E.Either<Failure, A>): A => {

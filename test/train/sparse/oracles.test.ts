@@ -5,8 +5,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, it } from 'vitest'
+import { openBackend } from '../../../src/train/backend/open.ts'
+import { pulled } from '../../../src/train/loop/step.ts'
 import { decodeRecipe, policyOf } from '../../../src/train/recipe/index.ts'
-import { init, type Network, update } from '../../../src/train/sparse/index.ts'
+import { init, type Network, pulledScales, update } from '../../../src/train/sparse/index.ts'
 import { right } from './networks.ts'
 import { carryOver } from './simulate.ts'
 
@@ -21,6 +23,7 @@ interface Oracle {
   readonly scale: number
   readonly cases: ReadonlyArray<
     | ChannelCase
+    | PullCase
     | (Case & {
         readonly step: number
         /** Numbers are in units of 1 / scale, masks one digit for each weight; where momenta are not said to be 0 they stay. */
@@ -50,6 +53,32 @@ interface ChannelCase extends Case {
     readonly gradients: ReadonlyArray<ReadonlyArray<number>>
     readonly after: ReadonlyArray<ReadonlyArray<number>>
   }>
+}
+
+/** What a method adds to gradients. */
+interface PullCase extends Case {
+  readonly step: number
+  readonly scales: ReadonlyArray<{
+    readonly weights: ReadonlyArray<number>
+    readonly gradients: ReadonlyArray<number>
+    readonly marked: string
+    readonly after: ReadonlyArray<number>
+  }>
+}
+
+const pullNetwork = ({ scales }: PullCase): Network => {
+  const sizes = scales.map(({ weights }) => weights.length)
+  return {
+    layers: sizes.map((size, l) => ({ name: `layer${l}`, shape: [size, 1], outputAxis: 0, inputAxis: 1 })),
+    vectors: sizes.map((size, l) => ({
+      ...{ name: `scale${l}`, shape: [size], outputAxis: 0, inputAxis: 1 },
+      ...{ exempt: true, role: 'scale' },
+    })),
+    streams: sizes.map((channels, l) => ({
+      ...{ name: `group${l}`, channels, scope: 'all', consumers: [] },
+      ...{ producers: [{ layer: `layer${l}`, axis: 0 }], vectors: [{ layer: `scale${l}`, axis: 0 }] },
+    })),
+  }
 }
 
 const channelNetwork = ({ layers }: ChannelCase): Network => {
@@ -115,8 +144,34 @@ describe.each(names)('%s', (name) => {
     expect(Math.max(...zeros)).toBeGreaterThan(0)
   }
 
-  it.each(oracle.cases)('case %#', (one) => {
+  const pull = async (one: PullCase): Promise<void> => {
+    const { core, ops, activate } = right(await openBackend('wasm')())
+    activate()
+    const before = core.memory().numTensors
+    const initial = right(init(pullNetwork(one), policyFor(one), 1))
+    const state = { ...initial, marked: one.scales.map(({ marked }) => bitsOf(marked)) }
+    const tensors = (of: (scale: PullCase['scales'][number]) => Float32Array) =>
+      new Map(one.scales.map((scale, n) => [`scale${n}`, ops.tensor(of(scale), [scale.weights.length])] as const))
+    const parameters = tensors((scale) => numbers(scale.weights))
+    const pulls = new Map(
+      Array.from(pulledScales(state, one.step), ([name, list]) => [name, ops.tensor(list, [list.length])] as const),
+    )
+    const after = pulled(
+      ops,
+      tensors((scale) => numbers(scale.gradients)),
+      parameters,
+      pulls,
+    )
+    for (const [n, scale] of one.scales.entries()) {
+      expect(await after.get(`scale${n}`)?.data()).toEqual(numbers(scale.after))
+    }
+    for (const list of [parameters, pulls, after]) for (const tensor of list.values()) tensor.dispose()
+    expect(core.memory().numTensors).toBe(before)
+  }
+
+  it.each(oracle.cases)('case %#', async (one) => {
     if ('steps' in one) return followSteps(one)
+    if ('scales' in one) return pull(one)
     const { step, layers } = one
     const network: Network = {
       layers: layers.map(({ shape }, l) => ({ name: `layer${l}`, shape, outputAxis: 0, inputAxis: 1 })),

@@ -52,6 +52,9 @@ export const sentences: Readonly<Record<string, string>> = {
   begin: 'Until then the network is dense.',
   n: 'Of every m weights along the axis n are kept.',
   m: 'See `n`; not below it.',
+  channels: 'Fraction of the channels in scope that is gone in the end.',
+  multiple: 'A group of channels keeps a multiple of so many, or all; it keeps one at least.',
+  scope: '`block`: channels inside blocks; `all`: those of residual streams too.',
   axis: 'Along the channels that a layer reads, or those that it makes.',
 }
 
@@ -77,6 +80,16 @@ export const readSparse = (
       return { density, distribution }
   }
 }
+
+/** What methods have that choose channels and remove them later. */
+export const readChannels = (
+  entries: Entries,
+  scope: 'block' | 'all',
+): { readonly channels: number; readonly multiple: number; readonly scope: 'block' | 'all' } => ({
+  channels: entries.number('channels', { min: 0, max: 1, belowMax: true }, 0.5),
+  multiple: entries.number('multiple', { min: 1, whole: true }, 1),
+  scope: entries.choice('scope', ['block', 'all'], scope),
+})
 
 export const readInterval = (entries: Entries, key: string, absent: Interval): Interval => {
   const found = entries.raw(key)

@@ -1,6 +1,6 @@
 /** HESSO. */
 import { offsetTo } from './ending.ts'
-import { readSpan, stepAt } from './entries.ts'
+import { readChannels, readSpan, stepAt } from './entries.ts'
 import { defineMethod } from './method.ts'
 
 /**
@@ -24,19 +24,14 @@ export const method = defineMethod({
     code: 'tianyic/only_train_once',
   },
   sentences: {
-    channels: 'Fraction of the channels in scope that is gone in the end.',
     begin: 'Until then all channels stay as they are.',
     until: 'From then on channels stay, and the rest is trained on.',
     periods: 'How often channels are chosen.',
-    multiple: 'A group of channels keeps a multiple of so many, or all; it keeps one at least.',
-    scope: '`block`: channels inside blocks; `all`: those of residual streams too, as in the original.',
   },
   read: (entries) => ({
-    channels: entries.number('channels', { min: 0, max: 1, belowMax: true }, 0.5),
     ...readSpan(entries, 1 / 30, 2 / 30),
     periods: entries.number('periods', { min: 1, whole: true }, 10),
-    multiple: entries.number('multiple', { min: 1, whole: true }, 1),
-    scope: entries.choice('scope', ['block', 'all'], 'all'),
+    ...readChannels(entries, 'all'),
   }),
   policy: ({ channels, multiple, scope, ...entry }, length) => {
     const first = stepAt(entry.begin, length)

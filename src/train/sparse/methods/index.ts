@@ -12,6 +12,7 @@ import { method as gmp } from './gmp.ts'
 import { method as granet } from './granet.ts'
 import { method as hesso } from './hesso.ts'
 import { method as issP } from './iss-p.ts'
+import { method as maskSparsity } from './mask-sparsity.ts'
 import { method as mest } from './mest.ts'
 import type { MethodDef } from './method.ts'
 import { method as nOfM } from './n-of-m.ts'
@@ -37,6 +38,7 @@ export const methods = {
   'global-magnitude': globalMagnitude,
   'iss-p': issP,
   hesso,
+  'mask-sparsity': maskSparsity,
   'n-of-m': nOfM,
   'sr-ste': srSte,
   chase,

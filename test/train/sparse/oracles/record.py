@@ -554,6 +554,36 @@ def hesso(code: Path) -> list[dict]:
     return cases
 
 
+def mask_sparsity(code: Path) -> list[dict]:
+    """`update_bn_by_names_dict` on scales and their gradients, some of them 0; masks as `setup_model` hands them on."""
+    package = ModuleType("netslim")
+    package.__path__ = [str(code / "netslim")]
+    sys.modules["netslim"] = package
+    # Of what it imports, only which layers there are to prune.
+    sys.modules["netslim.prune"] = MagicMock()
+    from netslim.sparse import update_bn_by_names_dict
+
+    cases = []
+    for seed, strength in enumerate((5e-4, 1e-2)):
+        model = torch.nn.Sequential(torch.nn.BatchNorm2d(9), torch.nn.BatchNorm2d(16), torch.nn.BatchNorm2d(4))
+        kept, scales = {}, []
+        for n, norm in enumerate(model):
+            size = norm.num_features
+            norm.weight.data = distinct([size], 11 * seed + n)
+            norm.weight.data[n] = 0
+            norm.weight.grad = distinct([size], 101 * seed + n)
+            kept[str(n)] = torch.tensor([(c * 7 + seed + n) % 3 > 0 for c in range(size)])
+            scales.append(
+                {"weights": whole(norm.weight), "gradients": whole(norm.weight.grad), "marked": bits(~kept[str(n)])}
+            )
+        update_bn_by_names_dict(model, list(kept), lr=0.1, s=strength, mask_dict={n: ~mask for n, mask in kept.items()})
+        for scale, norm in zip(scales, model):
+            scale["after"] = floats(norm.weight.grad)
+        method = {"name": "mask-sparsity", "strength": strength, "scope": "all"}
+        cases.append({"method": method, "length": {"steps": 30, "stepsPerEpoch": 10}, "step": 15, "scales": scales})
+    return cases
+
+
 # The function, the repository, and the commit that was run.
 methods = {
     "srigl": (srigl, "calgaryml/condensed-sparsity", "3052bb8bd708918576df4e6e66f273e37c960b24"),
@@ -565,6 +595,7 @@ methods = {
         "d1677b55a42c7b10be777ea9ab64dab4bdf35626",
     ),
     "hesso": (hesso, "tianyic/only_train_once", "5d0963dea273129c9558bb163605958cda18419d"),
+    "mask-sparsity": (mask_sparsity, "CASIA-IVA-Lab/MaskSparsity", "2827de4b091d9c8eb58b8bc07975f8157d8dcf00"),
     "granet": (granet, "VITA-Group/GraNet", "f338a2479758ba35660c3d64422ee9c83abb02a5"),
 }
 
