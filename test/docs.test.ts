@@ -21,7 +21,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { decodeMap, decodeRecipe, renderError } from '../src/api/index.ts'
+import { decodeMap, decodeRecipe, decodeSweep, renderError } from '../src/api/index.ts'
 import { isRecord } from '../src/ir/record.ts'
 import { type Command, commandsOf, type Fence, fencesOf, fileNameOf, missingFrom, sessionOf } from './docs/fences.ts'
 import { writeFixtures } from './docs/fixtures.ts'
@@ -118,6 +118,7 @@ const ran = (command: string, args: ReadonlyArray<string>, cwd: string): string 
 /** Commands that are not run, by how they begin or what they ask for, and what it would take. */
 const notRun: ReadonlyArray<readonly [pattern: RegExp, reason: string]> = [
   [/^npm (ci|install|rebuild)\b|^pip /, 'installs; CI does, from the packed package'],
+  [/^chasec sweep (?!.*--dry-run)/, 'trains for hours, or needs Slurm; test/cli/sweep.test.ts and slurm.test.ts do'],
   [/^npm run /, 'is run by itself, and takes longer than a test may'],
   [/^docker /, 'no Docker image of Triton is here'],
   [/^(serve|curl) /, 'no server is here; test/serving.test.ts asks one'],
@@ -157,6 +158,10 @@ const decoded = (data: unknown): ReadonlyArray<string> => {
   if (Object.values(data).some((entry) => isRecord(entry) && 'weight' in entry)) {
     const map = decodeMap(data)
     return E.isLeft(map) ? [renderError(map.left)] : []
+  }
+  if ('grid' in data) {
+    const runs = decodeSweep(data)
+    return E.isLeft(runs) ? runs.left.map(renderError) : []
   }
   const recipe = decodeRecipe('method' in data ? data : { method: { name: 'dense' }, ...data })
   return E.isLeft(recipe) ? recipe.left.map(({ subject, expected, found }) => `${subject}: ${expected}, ${found}`) : []

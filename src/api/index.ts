@@ -45,6 +45,7 @@ export {
 } from '../train/loop/history.ts'
 export {
   decodeRecipe,
+  decodeSweep,
   type LearningRate,
   type Method,
   methodNames,
@@ -52,6 +53,9 @@ export {
   presets,
   type Recipe,
   type RecipeError,
+  type RunSettings,
+  type SweepError,
+  type SweepRun,
 } from '../train/recipe/index.ts'
 export {
   dataKinds,

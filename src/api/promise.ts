@@ -132,6 +132,9 @@ export const train = fromTask(api.train)
 /** Rejects with everything that is wrong with the recipe. */
 export const decodeRecipe = fromEither(api.decodeRecipe)
 
+/** The runs of a grid of methods, densities, seeds and other values, each with its recipe. Rejects with everything that is wrong. */
+export const decodeSweep = fromEither(api.decodeSweep)
+
 /** Opens a data set: a kind and a folder, like `cifar10:DIR`. */
 export const openData = fromTask(api.openData)
 

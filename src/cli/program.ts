@@ -76,6 +76,11 @@ const commands: ReadonlyArray<CommandEntry> = [
     load: async () => (await import('./commands/train.ts')).trainCommand,
   },
   {
+    name: 'sweep',
+    summary: 'train a grid of methods and seeds, here or on Slurm',
+    load: async () => (await import('./commands/sweep.ts')).sweepCommand,
+  },
+  {
     name: 'methods',
     summary: 'list the ways to train sparsely, with their papers, or what one of them can be told',
     load: async () => (await import('./commands/methods.ts')).methodsCommand,

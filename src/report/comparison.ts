@@ -32,6 +32,21 @@ export interface ComparedRun {
   readonly history: History
   /** Absent before the run has ended. */
   readonly figures?: FinalFigures
+  /** What it and others that differ from it in the seed alone are called together. */
+  readonly configuration?: string
+  /** Why it has not come to its end, where something went wrong. */
+  readonly problem?: string
+  /** How fast its network is, measured beside those of other runs. */
+  readonly measured?: MeasuredTogether
+}
+
+export interface MeasuredTogether {
+  /** Images a second. */
+  readonly throughput: Quartiles
+  /** How many times faster than the first network that was measured. */
+  readonly speedup: Quartiles
+  /** The runtime, the provider and the batch. */
+  readonly where: string
 }
 
 /** The ends of paths, as short as they can be and still differ. */
@@ -47,7 +62,9 @@ export const namesOf = (folders: ReadonlyArray<string>): ReadonlyArray<string> =
 }
 
 /** How far a run is. */
-export const stateOf = ({ history, recipe, figures }: ComparedRun): string => {
+export const stateOf = (run: ComparedRun): string => (run.problem === undefined ? '' : 'failed, ') + progressOf(run)
+
+const progressOf = ({ history, recipe, figures }: ComparedRun): string => {
   const plan = lastPlan(history)
   if (figures !== undefined) return `ended, ${plural(recipe.epochs, 'epoch')}`
   const last = history.at(-1)
@@ -206,6 +223,10 @@ const chanceNote = (
   ]
 }
 
+/** Runs in which something went wrong, and what. */
+export const describeProblems = (runs: ReadonlyArray<ComparedRun>): ReadonlyArray<string> =>
+  runs.flatMap(({ name, problem }) => (problem === undefined ? [] : [`${name} failed: ${problem}`]))
+
 /** Whether speeds of different runs can be compared, as far as the reports tell. */
 export const describeSpeedsOf = (runs: ReadonlyArray<ComparedRun>): string => {
   const places = [...new Set(runs.flatMap(({ figures }) => (figures === undefined ? [] : [figures.where])))]
@@ -222,3 +243,15 @@ export const describeExtensions = (runs: ReadonlyArray<ComparedRun>): ReadonlyAr
         `${name} was made longer after epoch ${formatNumber(epoch)}, to ${plural(epochs, 'epoch')}.`,
     ),
   )
+
+/** A run as it is in JSON: what it came to, without its history. */
+export const runJson = (run: ComparedRun) => {
+  const { history, figures, ...rest } = run
+  return {
+    ...rest,
+    state: stateOf(run),
+    validation: validationOf(history),
+    testAccuracy: testAccuracy(run) ?? null,
+    figures: figures ?? null,
+  }
+}

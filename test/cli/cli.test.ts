@@ -44,12 +44,23 @@ describe('help', () => {
   it('names every command and what the exit codes mean', () => {
     const { code, stdout } = run(['--help'])
     expect(code).toBe(0)
-    for (const name of ['compile', 'inspect', 'verify', 'bench', 'prune', 'knee', 'train', 'methods', 'doctor'])
+    for (const name of [
+      'compile',
+      'inspect',
+      'verify',
+      'bench',
+      'prune',
+      'knee',
+      'train',
+      'sweep',
+      'methods',
+      'doctor',
+    ])
       expect(stdout).toMatch(`  ${name} `)
     expect(stdout).toMatch('Exit codes: 0 done, 1 the answer is no')
   })
 
-  it.each(['compile', 'inspect', 'verify', 'bench', 'prune', 'knee', 'train', 'methods', 'doctor'])(
+  it.each(['compile', 'inspect', 'verify', 'bench', 'prune', 'knee', 'train', 'sweep', 'methods', 'doctor'])(
     'of %s teaches by examples',
     (name) => {
       const { code, stdout } = run([name, '--help'])

@@ -2,10 +2,9 @@ import { resolve } from 'node:path'
 import { Command } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, failure, together } from '../../ir/failure.ts'
-import { type ComparedRun, differencesOf, namesOf, stateOf, testAccuracy } from '../../report/comparison.ts'
+import { type ComparedRun, differencesOf, namesOf, runJson } from '../../report/comparison.ts'
 import { renderComparison } from '../../report/comparison-page.tsx'
 import { renderRuns } from '../../report/terminal/comparison-table.ts'
-import { validationOf } from '../../report/training.ts'
 import { readRun } from '../compare/read-run.ts'
 import { type CommonFlags, dryRunBeside, jsonOption, quietOption } from '../flags.ts'
 import { done, type Outcome } from '../outcome.ts'
@@ -62,7 +61,7 @@ const compareRuns = async (
     done(text.join('\n\n'), {
       output: output ?? null,
       ...dryRunJson(flags),
-      runs: runs.map(jsonOf),
+      runs: runs.map(runJson),
       differences: differencesOf(runs),
     }),
   )
@@ -86,15 +85,4 @@ const readRuns = async (folders: ReadonlyArray<string>): Promise<E.Either<Failur
   if (first === undefined) return E.right(runs)
   const whole = failure('UsageError', 'runs', 'folders of training runs', `${problems.length} that are not`, '')
   return E.left(together(first, others, whole))
-}
-
-const jsonOf = (run: ComparedRun) => {
-  const { history, figures, ...rest } = run
-  return {
-    ...rest,
-    state: stateOf(run),
-    validation: validationOf(history),
-    testAccuracy: testAccuracy(run) ?? null,
-    figures: figures ?? null,
-  }
 }

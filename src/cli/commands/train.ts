@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, Option } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import type { Failure } from '../../ir/failure.ts'
 import type { Target } from '../../passes/target.ts'
-import { models, parseModel } from '../../models/index.ts'
+import { models } from '../../models/index.ts'
 import { compactReport } from '../../report/compile-json.ts'
 import { renderCompileReport } from '../../report/terminal/compile-table.ts'
 import { againstDense } from '../../report/training.ts'
@@ -46,6 +45,7 @@ import type { RunCommand } from '../run-command.ts'
 import type { Terminal } from '../terminal.ts'
 import { type Baseline, finish, type Finished, saveTrained } from '../train/finish.ts'
 import { openInputs } from '../train/inputs.ts'
+import { modelOf } from '../train/model-argument.ts'
 import { planOf } from '../train/plan.ts'
 import { claimFolder, makeFolder, releaseFolder, runFolder, settingsFor, tryRunFolder } from '../train/run-folder.ts'
 import { type Alive, alive } from '../train/signs-of-life.ts'
@@ -162,17 +162,6 @@ export const trainCommand = (run: RunCommand): Command =>
     .addOption(progressOption())
     .addHelpText('after', examples)
     .action((flags: TrainFlags) => run(flags, (terminal) => trainModel(terminal, flags)))
-
-/** A model as named, if there is such a one. */
-const modelOf = offering(
-  (text) => {
-    if (existsSync(text) || /[/\\]|\.(onnx|json)$/.test(text)) return existing('a model')(text)
-    const parsed = parseModel(text)
-    if (E.isLeft(parsed)) throw wrongBy(parsed.left)
-    return text
-  },
-  { words: models.map(({ name }) => name), files: true },
-)
 
 /** A kind of data that there is, and a folder. */
 const dataOf = offering(

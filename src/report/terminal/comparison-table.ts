@@ -1,12 +1,15 @@
 /** Training runs beside each other, for a terminal. */
 import {
   type ComparedRun,
+  describeProblems,
   describeRuns,
   describeSpeedsOf,
   differencesOf,
   type RunColumn,
   runColumns,
 } from '../comparison.ts'
+import { areWorthATable, configurationsOf } from '../configurations.ts'
+import { renderConfigurations } from './configurations-table.ts'
 import type { Style } from './style.ts'
 import { type Column, renderTable } from './table.ts'
 
@@ -22,21 +25,27 @@ export const renderRuns = (runs: ReadonlyArray<ComparedRun>, style: Style): stri
     runs.map((run) => runColumns.map(({ cell }) => withDetail(cell(run)))),
     style,
   )
-  const differences = differencesOf(runs)
-  const settings =
-    differences.length === 0
-      ? 'Their settings are the same.'
-      : renderTable(
-          [
-            { title: 'settings that differ', fit: 'name' },
-            ...runs.map(({ name }): Column => ({ title: name, fit: 'name' })),
-          ],
-          differences.map(({ entry, values }) => [entry, ...values]),
-          style,
-        )
+  const configurations = configurationsOf(runs)
   const speeds = describeSpeedsOf(runs)
-  return [`${table}${speeds === '' ? '' : `\n${style.dim(speeds)}`}`, settings, describeRuns(runs).join('\n')].join(
-    '\n\n',
+  return [
+    `${table}${speeds === '' ? '' : `\n${style.dim(speeds)}`}`,
+    ...(areWorthATable(configurations) ? [renderConfigurations(configurations, style)] : []),
+    // The names of many runs do not fit beside each other; those of a sweep say in what they differ.
+    ...(runs.length > mostBeside ? [] : [renderDifferences(runs, style)]),
+    [...describeRuns(runs), ...describeProblems(runs).map(style.red)].join('\n'),
+  ].join('\n\n')
+}
+
+/** Runs whose settings fit into a column each. */
+const mostBeside = 8
+
+const renderDifferences = (runs: ReadonlyArray<ComparedRun>, style: Style): string => {
+  const differences = differencesOf(runs)
+  if (differences.length === 0) return 'Their settings are the same.'
+  return renderTable(
+    [{ title: 'settings that differ', fit: 'name' }, ...runs.map(({ name }): Column => ({ title: name, fit: 'name' }))],
+    differences.map(({ entry, values }) => [entry, ...values]),
+    style,
   )
 }
 

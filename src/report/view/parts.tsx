@@ -17,7 +17,7 @@ export const Name = ({ of }: { readonly of: string }): VNode => (
 export const Breakable = ({ text }: { readonly text: string }): VNode => (
   <>
     {printable(text)
-      .split(/(?<=[^/._:][/._:])(?=[^/._:])/)
+      .split(/(?<=[^/._:,][/._:,])(?=[^/._:,])/)
       .flatMap((part, at) => (at === 0 ? [part] : [<wbr key={at} />, part]))}
   </>
 )
