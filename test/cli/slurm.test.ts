@@ -38,8 +38,12 @@ describe.skipIf(why !== undefined)('a sweep in Slurm', () => {
   const isIdle = (): boolean => slurm?.ask('squeue', '--noheader') === ''
   const runsOf = ({
     stdout,
-  }: Ran): ReadonlyArray<{ readonly name: string; readonly state: string; readonly queued: unknown }> =>
-    JSON.parse(stdout).runs
+  }: Ran): ReadonlyArray<{
+    readonly name: string
+    readonly state: string
+    readonly queued: unknown
+    readonly problem?: string
+  }> => JSON.parse(stdout).runs
 
   it('hands over each run once, goes on with what was cancelled, and gathers', async () => {
     writeFileSync(
@@ -77,9 +81,11 @@ describe.skipIf(why !== undefined)('a sweep in Slurm', () => {
     expect(runsOf(gathered).map(({ name, state }) => [name, state])).toEqual([
       ['dense,seed=1', 'ended, 30 epochs'],
       ['dense,seed=2', 'ended, 30 epochs'],
-      ['set,density=0.2,every=5000,seed=1', 'not begun'],
-      ['set,density=0.2,every=5000,seed=2', 'not begun'],
+      ['set,density=0.2,every=5000,seed=1', 'failed, not begun'],
+      ['set,density=0.2,every=5000,seed=2', 'failed, not begun'],
     ])
+    expect(gathered.code).toBe(1)
+    expect(runsOf(gathered)[2]?.problem).toMatch(/^every of method set: expected an interval/)
     const logs = readdirSync(at('out', 'logs')).filter((name) => name.startsWith('chasec-0002'))
     expect(logs).toHaveLength(4)
     expect(readFileSync(at('out', 'logs', logs[0] ?? ''), 'utf8')).toMatch(/^\$ .* train --resume /)

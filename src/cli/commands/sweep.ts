@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, Option } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
@@ -32,13 +32,13 @@ import { done, type Outcome } from '../outcome.ts'
 import { runProgress, type Say } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
 import { encoded, holding, layOut, sweepFolder, trySweepFolder } from '../sweep/folder.ts'
-import { gather, type Gathered, lastWords } from '../sweep/gather.ts'
-import { runLocally } from '../sweep/run-locally.ts'
+import { gather, type Gathered, lastError, lastWords } from '../sweep/gather.ts'
+import { foundRunning, runLocally } from '../sweep/run-locally.ts'
 import { isInSlurm, type Queued, queuedIn, slurmLog, splitOptions, submit } from '../sweep/slurm.ts'
 import type { Terminal } from '../terminal.ts'
 import { modelOf } from '../train/model-argument.ts'
 import { runFolder } from '../train/run-folder.ts'
-import { type Alive, alive } from '../train/signs-of-life.ts'
+import { type Alive, whileAlive } from '../train/signs-of-life.ts'
 import { existing, WrongArgument } from '../wrong-argument.ts'
 import { dryRunJson, type WriteFlags, writeFileWhole } from '../write-file.ts'
 
@@ -120,16 +120,9 @@ export const sweepCommand = (run: RunCommand): Command =>
     .addOption(quietOption())
     .addOption(progressOption())
     .addHelpText('after', examples)
-    .action((plan: string, flags: SweepFlags) => run(flags, (terminal) => sweep(terminal, plan, flags)))
-
-const sweep = async (terminal: Terminal, plan: string, flags: SweepFlags): Promise<E.Either<Failure, Outcome>> => {
-  const life = alive(terminal, flags.progress === true)
-  try {
-    return await sweepAlive(life, plan, flags)
-  } finally {
-    life.end()
-  }
-}
+    .action((plan: string, flags: SweepFlags) =>
+      run(flags, (terminal) => whileAlive(terminal, flags, (life) => sweepAlive(life, plan, flags))),
+    )
 
 const sweepAlive = async (life: Alive, plan: string, flags: SweepFlags): Promise<E.Either<Failure, Outcome>> => {
   const planned = await runsOf(plan)
@@ -142,7 +135,7 @@ const sweepAlive = async (life: Alive, plan: string, flags: SweepFlags): Promise
   if (E.isLeft(place)) return place
   if (flags.dryRun) return E.right(listed(life.terminal, await gather(folder, runs), flags))
   if (flags.gather === true) {
-    if (existsSync(sweepFolder(folder).results)) return publish(life, flags, runs, { problems: new Map() })
+    if (existsSync(sweepFolder(folder).results)) return publish(life, flags, runs, await knownOf(folder, runs))
     const help = 'Leave --gather out to train.'
     return E.left(failure('UsageError', `--gather, folder ${folder}`, 'the folder of a sweep', 'none', help))
   }
@@ -267,6 +260,22 @@ interface WhatHappened {
   readonly problems: ReadonlyMap<string, string>
   readonly queued?: ReadonlyMap<string, Queued>
   readonly interrupted?: InterruptedCode
+}
+
+/** What is known of runs that nobody watched: which are in Slurm's queue, and which ended with an error, by the last log of each. */
+const knownOf = async (folder: string, runs: ReadonlyArray<SweepRun>): Promise<WhatHappened> => {
+  const asked = queuedIn(folder)
+  const queued = E.isLeft(asked) ? new Map<string, Queued>() : asked.right
+  const problems = new Map<string, string>()
+  for (const { run, ended } of await gather(folder, runs)) {
+    if (ended || queued.has(run.name) || foundRunning({ folder }, { run }) > 0) continue
+    const [last] = [sweepFolder(folder).log(run.name), slurmLog(folder, run.name)]
+      .flatMap((log) => (log !== undefined && existsSync(log) ? [{ log, time: statSync(log).mtimeMs }] : []))
+      .toSorted((a, b) => b.time - a.time)
+    const problem = last === undefined ? undefined : lastError(last.log)
+    if (problem !== undefined) problems.set(run.name, problem)
+  }
+  return { problems, queued }
 }
 
 /** Makes the table and the page of what there is now, and tells it. */

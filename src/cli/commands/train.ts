@@ -48,7 +48,7 @@ import { openInputs } from '../train/inputs.ts'
 import { modelOf } from '../train/model-argument.ts'
 import { planOf } from '../train/plan.ts'
 import { claimFolder, makeFolder, releaseFolder, runFolder, settingsFor, tryRunFolder } from '../train/run-folder.ts'
-import { type Alive, alive } from '../train/signs-of-life.ts'
+import { type Alive, whileAlive } from '../train/signs-of-life.ts'
 import type { Settings, SettingsFlags } from '../train/settings.ts'
 import { existing, offering, wrongBy } from '../wrong-argument.ts'
 import { dryRunJson, fileOf, type WriteFlags } from '../write-file.ts'
@@ -161,7 +161,9 @@ export const trainCommand = (run: RunCommand): Command =>
     .addOption(quietOption())
     .addOption(progressOption())
     .addHelpText('after', examples)
-    .action((flags: TrainFlags) => run(flags, (terminal) => trainModel(terminal, flags)))
+    .action((flags: TrainFlags) =>
+      run(flags, (terminal) => whileAlive(terminal, flags, (life) => trainAlive(life, flags))),
+    )
 
 /** A kind of data that there is, and a folder. */
 const dataOf = offering(
@@ -172,15 +174,6 @@ const dataOf = offering(
   },
   { words: dataKinds.map((kind) => `${kind}:`), files: true, behind: ':' },
 )
-
-const trainModel = async (terminal: Terminal, flags: TrainFlags): Promise<E.Either<Failure, Outcome>> => {
-  const life = alive(terminal, flags.progress === true)
-  try {
-    return await trainAlive(life, flags)
-  } finally {
-    life.end()
-  }
-}
 
 const trainAlive = async (life: Alive, flags: TrainFlags): Promise<E.Either<Failure, Outcome>> => {
   const { terminal, say } = life

@@ -57,18 +57,21 @@ const blockedBy = (run: SweepRun, compared: ComparedRun, problem: string): Gathe
 /** Characters of a log that are shown at most. */
 const mostShown = 600
 
-/** Why a run ended without a result, by the end of what it said; empty where it said nothing. */
-export const lastWords = (log: string): string => {
-  const lines = existsSync(log) ? readFileSync(log, 'utf8').trimEnd().split('\n') : []
-  const error = lines.findLastIndex((line) => /^(slurmstepd: )?error: /.test(line))
-  // What came before the last beginning of the run is of the run before.
-  const begun = lines.findLastIndex((line) => line.startsWith('$ '))
-  const said =
-    error > begun
-      ? lines
-          .slice(error)
-          .join('\n')
-          .replace(/^error: /, '')
-      : (lines.at(-1) ?? '')
-  return said.startsWith('$ ') ? '' : said.slice(0, mostShown)
+/** What a log holds of the last time that its run was begun: its lines, and where an error begins in them; -1 where none does. */
+const lastTime = (log: string): { readonly lines: ReadonlyArray<string>; readonly error: number } => {
+  const all = existsSync(log) ? readFileSync(log, 'utf8').trimEnd().split('\n') : []
+  const lines = all.slice(all.findLastIndex((line) => line.startsWith('$ ')) + 1)
+  return { lines, error: lines.findLastIndex((line) => /^(slurmstepd: )?error: /.test(line)) }
 }
+
+/** The error with which a run ended; undefined where it told of none. */
+export const lastError = (log: string): string | undefined => {
+  const { lines, error } = lastTime(log)
+  if (error < 0) return undefined
+  const said = lines.slice(error).join('\n')
+  return said.replace(/^error: /, '').slice(0, mostShown)
+}
+
+/** Why a run ended without a result, by the end of what it said; empty where it said nothing. */
+export const lastWords = (log: string): string =>
+  lastError(log) ?? (lastTime(log).lines.at(-1) ?? '').slice(0, mostShown)

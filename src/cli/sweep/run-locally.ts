@@ -70,8 +70,8 @@ export const runLocally = async (sweep: LocalSweep): Promise<ReadonlyMap<string,
   return problems
 }
 
-/** The process that trains a run already; 0 where none does. */
-const foundRunning = ({ folder }: LocalSweep, { run }: Gathered): number => {
+/** The process of this machine that trains a run already; 0 where none does. */
+export const foundRunning = ({ folder }: Pick<LocalSweep, 'folder'>, { run }: Pick<Gathered, 'run'>): number => {
   const places = sweepFolder(folder)
   const path = places.process(run.name)
   const id = existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0

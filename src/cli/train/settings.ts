@@ -4,19 +4,10 @@ import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, failure, invariant, together } from '../../ir/failure.ts'
 import { readBytes } from '../../read/bytes.ts'
 import { parseYaml } from '../../read/yaml.ts'
-import { decodeRecipe, methodNames, presets, type Recipe } from '../../train/recipe/index.ts'
+import { decodeRecipe, methodNames, presets, type Recipe, type RunSettings } from '../../train/recipe/index.ts'
 
 /** Everything that the result of a run follows from, the backend excepted. */
-export interface Settings {
-  /** A model by name, or an ONNX file. */
-  readonly model: string
-  /** A kind and a folder. */
-  readonly data: string
-  /** A file of masks, or `zeros`. */
-  readonly masks?: string
-  readonly trainSize?: number
-  readonly validationShare?: number
-  readonly imageSize?: number
+export interface Settings extends RunSettings {
   /** Whether the dense network is trained as well, by the same recipe. */
   readonly dense: boolean
   readonly recipe: Recipe

@@ -65,3 +65,17 @@ export const alive = (terminal: Terminal, always: boolean, start = startLife): A
     end: life.end,
   }
 }
+
+/** Does long work with signs of life, which end with it. */
+export const whileAlive = async <A>(
+  terminal: Terminal,
+  { progress = false }: { readonly progress?: boolean },
+  work: (life: Alive) => Promise<A>,
+): Promise<A> => {
+  const life = alive(terminal, progress)
+  try {
+    return await work(life)
+  } finally {
+    life.end()
+  }
+}
