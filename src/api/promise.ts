@@ -82,7 +82,7 @@ export const pruneWeights = fromEither(api.pruneWeights)
 export const calibrate = fromTask(api.calibrate)
 
 /** Masks more and more weights of a graph and runs each masked model beside the dense one: at which sparsity it breaks. */
-export const sweepWeights = fromTask(api.sweepWeights)
+export const findKnee = fromTask(api.findKnee)
 
 /** The statistics that `encodeStatistics` wrote. */
 export const decodeStatistics = fromEither(api.decodeStatistics)

@@ -4,7 +4,7 @@ import { isFloat } from '../ir/dtype.ts'
 import { type Failure, failure } from '../ir/failure.ts'
 import { numbersOf } from '../ir/evaluate.ts'
 import type { Dense } from '../ir/tensor.ts'
-import type { Agreement } from '../report/sweep.ts'
+import type { Agreement } from '../report/knee.ts'
 import type { Tensors } from '../run/runner.ts'
 
 interface Sums {

@@ -521,7 +521,7 @@ describe('prune', () => {
     expect(json(run([...channels, '-o', 'by-variance.safetensors']))).toMatchObject({ removed: 8 })
   })
 
-  it('sweeps over sparsities', () => {
+  it('finds the sparsity at which a model breaks', () => {
     const swept = run([
       'knee',
       'net.onnx',

@@ -14,7 +14,7 @@ import { calibrate, type Calibration } from '../../src/package/calibrate.ts'
 import { compile } from '../../src/package/compile.ts'
 import { lowerCompiled } from '../../src/package/contents.ts'
 import { pruneToBudget } from '../../src/package/budget.ts'
-import { sweepWeights, type SweepOptions, type SweptWeights } from '../../src/package/sweep.ts'
+import { findKnee, type KneeOptions, type FoundKnee } from '../../src/package/knee.ts'
 import { verifyCompiled } from '../../src/package/verify-compiled.ts'
 import { pruneWeights } from '../../src/passes/prune-weights.ts'
 import { readModel } from '../../src/read/file.ts'
@@ -68,14 +68,14 @@ describe.skipIf(!existsSync(file))('a trained network', () => {
     statistics = right(await calibrate(graph, [new Map([['x', seen]])])())
   })
 
-  const swept = async (options: SweepOptions): Promise<SweptWeights> =>
-    right(await sweepWeights(graph, noMasks, [new Map([['x', unseen]])], { statistics, ...options })())
+  const knee = async (options: KneeOptions): Promise<FoundKnee> =>
+    right(await findKnee(graph, noMasks, [new Map([['x', unseen]])], { statistics, ...options })())
 
   test('loses less by Wanda than by magnitude, on lines that calibration has not seen', async () => {
     const levels = [0.3, 0.4]
-    const wanda = await swept({ score: 'wanda', levels })
+    const wanda = await knee({ score: 'wanda', levels })
     for (const within of ['row', 'layer'] as const) {
-      const magnitude = await swept({ score: 'magnitude', within, levels })
+      const magnitude = await knee({ score: 'magnitude', within, levels })
       magnitude.points.forEach(({ error }, at) => {
         expect(wanda.points[at]?.error).toBeLessThan(0.95 * error)
       })

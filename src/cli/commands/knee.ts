@@ -1,9 +1,9 @@
 import { Command, Option } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import type { Failure } from '../../ir/failure.ts'
-import { type SweptWeights, sweepWeights } from '../../package/sweep.ts'
+import { type FoundKnee, findKnee } from '../../package/knee.ts'
 import { type Comparison, comparisons, type WeightScore, weightScores } from '../../passes/prune-weights.ts'
-import { renderSweep } from '../../report/terminal/sweep-table.ts'
+import { renderKnee } from '../../report/terminal/knee-table.ts'
 import type { Provider } from '../../run/protocol.ts'
 import { calibrateOption, type CalibrationFlags, samplesOption, statisticsBy } from '../calibration.ts'
 import {
@@ -86,7 +86,7 @@ export const kneeCommand = (run: RunCommand): Command =>
     .addOption(quietOption())
     .addOption(progressOption())
     .addHelpText('after', examples)
-    .action((model: string, flags: KneeFlags) => run(flags, (terminal) => findKnee(terminal, model, flags)))
+    .action((model: string, flags: KneeFlags) => run(flags, (terminal) => tellKnee(terminal, model, flags)))
 
 const levelsOf = (text: string): ReadonlyArray<number> => {
   const levels = text.split(',').map((part) => (part.trim() === '' ? NaN : Number(part)))
@@ -99,7 +99,7 @@ const levelsOf = (text: string): ReadonlyArray<number> => {
   return levels
 }
 
-const findKnee = async (terminal: Terminal, model: string, flags: KneeFlags): Promise<E.Either<Failure, Outcome>> => {
+const tellKnee = async (terminal: Terminal, model: string, flags: KneeFlags): Promise<E.Either<Failure, Outcome>> => {
   const { calibrate, samples, score, within, refine, keep, levels, tolerance, provider } = flags
   const say = progressOn(terminal, flags.progress === true)
   const inputs = await readInputs(model, flags, say)
@@ -109,7 +109,7 @@ const findKnee = async (terminal: Terminal, model: string, flags: KneeFlags): Pr
   const calibrated = await statisticsBy(graph, isSeen ? flags : {}, {}, say)
   if (E.isLeft(calibrated)) return calibrated
   const { statistics } = calibrated.right
-  const swept = await sweepWeights(graph, masks, calibrate, {
+  const found = await findKnee(graph, masks, calibrate, {
     score,
     within: within ?? (score === 'magnitude' ? 'model' : 'row'),
     tolerance,
@@ -121,5 +121,5 @@ const findKnee = async (terminal: Terminal, model: string, flags: KneeFlags): Pr
     ...(statistics && { statistics }),
     onProgress: (at, all) => say(`level ${at + 1} of ${all}`),
   })()
-  return E.map((sweep: SweptWeights) => done(renderSweep(sweep, terminal.style), sweep))(swept)
+  return E.map((knee: FoundKnee) => done(renderKnee(knee, terminal.style), knee))(found)
 }

