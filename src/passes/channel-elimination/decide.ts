@@ -181,25 +181,27 @@ const attemptAll = (
   cost: (nodes: ReadonlySet<Node>) => number,
   attempts: () => Iterable<Attempt>,
 ): void => {
-  const refused = new Map<string, ReadonlySet<Node>>()
+  const refused = new Set<string>()
+  const refusedAt = new Map<Node, string[]>()
   for (let changed = true; changed;) {
     changed = false
     for (const { key, change, gain } of attempts()) {
       if (refused.has(key)) continue
       const { isDone, nodes } = draft.attempt(change, cost, gain)
-      if (!isDone) {
-        refused.set(key, nodes)
-        continue
+      if (isDone) changed = true
+      else refused.add(key)
+      for (const node of nodes) {
+        if (isDone) {
+          for (const other of refusedAt.get(node) ?? []) refused.delete(other)
+          refusedAt.delete(node)
+        } else {
+          const others = refusedAt.get(node) ?? []
+          others.push(key)
+          refusedAt.set(node, others)
+        }
       }
-      for (const [other, around] of refused) if (meet(around, nodes)) refused.delete(other)
-      changed = true
     }
   }
-}
-
-const meet = (a: ReadonlySet<Node>, b: ReadonlySet<Node>): boolean => {
-  for (const node of a) if (b.has(node)) return true
-  return false
 }
 
 /** For each rule the nodes that it has to look at: at first all, then those around what was put back. */

@@ -76,8 +76,9 @@ export const eliminateChannels = (given: Graph, options: EliminationOptions): El
   const usual = eliminated(usualWidths(options))
   const costs = costsOf(options.target, options.costs)
   if (costs === undefined || !usual.decision.isUneven) return usual
-  // What is best for each layer need not be so for all: tensors that are joined are in blocks only where every part fills its own.
   const timeOf = ({ after }: Elimination): number => graphTime(after, costs) ?? Infinity
+  if (timeOf(usual) === Infinity) return usual
+  // What is best for each layer need not be so for all: tensors that are joined are in blocks only where every part fills its own.
   const [raw, filled] = [eliminated('raw'), eliminated('filled')]
   const narrow = timeOf(raw) < timeOf(usual) ? raw : usual
   return timeOf(filled) < worthFilling * timeOf(narrow) ? filled : narrow
