@@ -146,7 +146,11 @@ export const trainCommand = (run: RunCommand): Command =>
         .choices(['auto', ...backendNames])
         .default('auto'),
     )
-    .option('--threads <count>', 'threads of the backend wasm (default: one for each core)', wholeBetween(1, 256))
+    .option(
+      '--threads <count>',
+      'threads of the backend wasm (default: one for each core, at most 4)',
+      wholeBetween(1, 256),
+    )
     .requiredOption('-o, --output <folder>', 'folder of the run')
     .option('--resume', 'go on with the run in the folder; with --epochs, for more epochs than it was begun with')
     .option(
