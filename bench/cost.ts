@@ -31,7 +31,7 @@ export const benchCost = async (options: CostOptions): Promise<BenchResult> => {
   const test = await measure(held, seed + 1)
   const made =
     fit === 0 ? undefined : tableOf(options.about ?? '', test.block, threads, (await measure(fit, seed)).layers)
-  const table = made ?? cpuTables.find(({ block }) => block === test.block)
+  const table = made ?? Object.values(cpuTables).find(({ block }) => block === test.block)
   if (table === undefined) throw new Error(`there is no table for blocks of ${test.block} channels`)
   if (options.table !== undefined) await writeFile(options.table, moduleOf(table))
   const rows = [['all', test.layers] as const, ...byKernel(test.layers)].flatMap(([kernel, some]) => {

@@ -3,6 +3,7 @@ import { Option } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import { readFileSync } from 'node:fs'
 import { type CostError, parseCosts } from '../cost/read.ts'
+import { cpuTables } from '../cost/tables/index.ts'
 import type { CostTable } from '../cost/table.ts'
 import { failure } from '../ir/failure.ts'
 import type { Environment } from './environment.ts'
@@ -11,6 +12,9 @@ import { existing } from './wrong-argument.ts'
 
 /** The word for the table of this machine. */
 const measured = 'measured'
+
+/** Tables that come with chasec. */
+const named: ReadonlyMap<string, CostTable> = new Map(Object.entries(cpuTables))
 
 /** Where `chasec tune` keeps the table of this machine. */
 export const costsFile = ({ cache }: Environment): string => join(cache, 'costs.json')
@@ -21,16 +25,18 @@ export interface CostsFlags {
 
 export const costsOption = (): Option =>
   new Option(
-    '--costs <file>',
-    'widths that a machine runs fast that `chasec tune` measured: the one of the file, or "measured" for this one (cpu only)',
-  ).argParser(existing('a table of chasec tune', [measured]))
+    '--costs <table>',
+    'what layers take on the machine that the model is for: avx512 (the default), avx2, "measured" by `chasec tune` on this one, ' +
+      'or a file of it (cpu only)',
+  ).argParser(existing('a table of chasec tune', [measured, ...named.keys()]))
 
 /** The table that the option names; undefined where it is not there. */
 export const readCosts = (
   { costs }: CostsFlags,
   environment: Environment,
 ): E.Either<CostError, CostTable | undefined> => {
-  if (costs === undefined) return E.right(undefined)
+  const known = costs === undefined ? undefined : named.get(costs)
+  if (costs === undefined || known !== undefined) return E.right(known)
   const path = costs === measured ? costsFile(environment) : costs
   const text = E.tryCatch(() => readFileSync(path, 'utf8'), String)
   if (E.isRight(text)) return parseCosts(text.right, path)

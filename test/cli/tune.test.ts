@@ -45,9 +45,13 @@ describe('chasec tune', () => {
 })
 
 describe('--costs', () => {
+  it.each(['avx2', 'avx512'])('%s is a table that comes with chasec', (name) => {
+    const ran = run(...compiling, '-o', name, '--costs', name)
+    expect(ran.code, ran.stderr).toBe(0)
+  })
   it.each([
     [['--costs', 'measured'], 'Run `chasec tune` first'],
-    [['--costs', 'nowhere.json'], 'expected a table of chasec tune that exists, or measured'],
+    [['--costs', 'nowhere.json'], 'expected a table of chasec tune that exists, or measured, avx512, avx2'],
     [['--costs', 'masks.safetensors'], 'masks.safetensors: expected JSON'],
     [['--costs', 'table.json', '--target', 'cuda'], 'since they are those of a CPU, found target cuda'],
   ])('%j is an error that says why, and nothing is written', (flags, message) => {

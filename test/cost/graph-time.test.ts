@@ -3,7 +3,6 @@ import * as E from 'fp-ts/lib/Either.js'
 import { describe, expect, test } from 'vitest'
 import { compile, readModelBytes } from '../../src/api/index.ts'
 import { graphTime, nodesRun } from '../../src/cost/graph-time.ts'
-import type { CostTable } from '../../src/cost/table.ts'
 import { cpuTables } from '../../src/cost/tables/index.ts'
 import type { Block, Work } from '../../src/cost/work.ts'
 import type { Graph } from '../../src/ir/graph.ts'
@@ -99,7 +98,7 @@ describe('blocks of channels', () => {
 })
 
 describe('the time of a graph', () => {
-  const table: CostTable = cpuTables[0] ?? { about: '', block: 16, threads: 1, kernels: {} }
+  const table = cpuTables.avx512
   test('of open sizes is that of an image of 32x32', () => {
     const net = (size: number | string): Graph =>
       buildGraph({ x: ['N', 16, size, size] }, (b) => [

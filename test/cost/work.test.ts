@@ -94,9 +94,9 @@ describe('windows', () => {
 })
 
 describe('the tables that are committed', () => {
-  const [table] = cpuTables
+  const table = cpuTables.avx512
   const time = (inputs: number, size: number): number =>
-    (table && workTime(convolution(inputs, 32, size, { image: 56 }), table)) ?? NaN
+    workTime(convolution(inputs, 32, size, { image: 56 }), table) ?? NaN
   test('order widths as they were measured: 1x1 kernels of 6, 8 and 16 inputs took 19, 24 and 16 microseconds', () => {
     expect(time(16, 1)).toBeLessThan(time(6, 1))
     expect(time(6, 1)).toBeLessThan(time(8, 1))
