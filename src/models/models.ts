@@ -48,23 +48,35 @@ const resnetEntry = (name: string, about: string, shape: ResNetShape): ModelEntr
 })
 
 const cifarResNet = (depth: number): ModelEntry =>
-  resnetEntry(`resnet${depth}`, `ResNet-${depth} for images of about 32x32, 16 to 64 channels`, cifarStages(depth))
+  widthEntry(
+    `resnet${depth}`,
+    `ResNet-${depth} for images of about 32x32, 16 to 64 channels times WIDTH (1)`,
+    (name, width, options) => resnet(name, cifarStages(depth, width), options),
+  )
 
 const resnet18 = { block: 'basic', blocks: [2, 2, 2, 2], widths: [64, 128, 256, 512] } as const
 const resnet50 = { block: 'bottleneck', blocks: [3, 4, 6, 3], widths: [64, 128, 256, 512] } as const
 
 const largestWidth = 10
 
-const mobileNetEntry = (name: string, about: string, stem: 'cifar' | 'imagenet'): ModelEntry => ({
+/** A model whose channels are multiplied by what follows its name. */
+const widthEntry = (
+  name: string,
+  about: string,
+  build: (name: string, width: number, options: ModelOptions) => Graph,
+): ModelEntry => ({
   name,
   argument: 'WIDTH',
   about,
   make: (argument) => {
     const width = argument === undefined ? 1 : decimal(argument)
     if (width === undefined || !(width > 0 && width <= largestWidth)) return undefined
-    return total((label, options) => mobilenetV2(label, width, stem, options))
+    return total((label, options) => build(label, width, options))
   },
 })
+
+const mobileNetEntry = (name: string, about: string, stem: 'cifar' | 'imagenet'): ModelEntry =>
+  widthEntry(name, about, (label, width, options) => mobilenetV2(label, width, stem, options))
 
 const decimal = (text: string): number | undefined => (/^\d*\.?\d+$/.test(text) ? Number(text) : undefined)
 

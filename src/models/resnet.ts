@@ -24,10 +24,14 @@ export interface ResNetShape {
   readonly stem: 'cifar' | 'imagenet'
 }
 
-/** The three stages of ResNet-20, 32, 44, 56, 110 for images of 32x32: `depth = 6 n + 2` (He et al. 2016, section 4.2). */
-export const cifarStages = (depth: number): ResNetShape => {
+/**
+ * The three stages of ResNet-20, 32, 44, 56, 110 for images of 32x32: `depth = 6 n + 2` (He et al. 2016, section 4.2), their
+ * channels times `width`, rounded, at least one.
+ */
+export const cifarStages = (depth: number, width = 1): ResNetShape => {
   const blocks = (depth - 2) / 6
-  return { block: 'basic', blocks: [blocks, blocks, blocks], widths: [16, 32, 64], stem: 'cifar' }
+  const widths = [16, 32, 64].map((channels) => Math.max(1, Math.round(channels * width)))
+  return { block: 'basic', blocks: [blocks, blocks, blocks], widths, stem: 'cifar' }
 }
 
 /**

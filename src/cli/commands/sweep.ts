@@ -16,6 +16,7 @@ import { plural } from '../../report/units.ts'
 import { measure } from '../../run/measure.ts'
 import type { Provider } from '../../run/protocol.ts'
 import { type BackendName, backendNames, decodeSweep, type SweepRun } from '../../train/index.ts'
+import { defaultThreads } from '../../train/backend/index.ts'
 import {
   atLeast,
   type CommonFlags,
@@ -26,6 +27,7 @@ import {
   providerOption,
   quietOption,
   targetOption,
+  wholeBetween,
 } from '../flags.ts'
 import { type InterruptedCode, interruptible } from '../interrupt.ts'
 import { done, type Outcome } from '../outcome.ts'
@@ -51,6 +53,7 @@ interface SweepFlags extends CommonFlags, Pick<WriteFlags, 'dryRun'> {
   readonly slurmOptions?: string
   readonly backend: BackendName | 'auto'
   readonly checkpointEvery?: number
+  readonly threads?: number
   readonly target: Target
   readonly provider: Provider | 'auto'
 }
@@ -109,6 +112,11 @@ export const sweepCommand = (run: RunCommand): Command =>
         .default('auto'),
     )
     .option(
+      '--threads <count>',
+      'threads of each run on the backend wasm (default: the cores, shared among the runs at a time, at most 4)',
+      wholeBetween(1, 256),
+    )
+    .option(
       '--checkpoint-every <steps>',
       'steps from one checkpoint to the next (default: those of an epoch)',
       atLeast(1),
@@ -148,7 +156,13 @@ const sweepAlive = async (life: Alive, plan: string, flags: SweepFlags): Promise
     if (E.isLeft(free)) return free
     const { result: problems, interrupted } = await interruptible((signal) =>
       runLocally({
-        ...{ folder, waiting, jobs: flags.jobs ?? 1, passedOn: flags, signal },
+        ...{
+          folder,
+          waiting,
+          jobs: flags.jobs ?? 1,
+          passedOn: { ...flags, threads: flags.threads ?? defaultThreads(flags.jobs) },
+          signal,
+        },
         ...{ note: life.terminal.note, say: life.say },
       }),
     )

@@ -145,13 +145,14 @@ export interface PassedOn {
   readonly target: string
   readonly provider: string
   readonly checkpointEvery?: number
+  readonly threads?: number
 }
 
 /** The command line, behind `chasec`, that begins a run or goes on with it. */
 export const trainArguments = (
   folder: string,
   { name, settings }: SweepRun,
-  { backend, target, provider, checkpointEvery }: PassedOn,
+  { backend, target, provider, checkpointEvery, threads }: PassedOn,
 ): ReadonlyArray<string> => {
   const places = sweepFolder(folder)
   const { model, data, masks, trainSize, validationShare, imageSize } = settings
@@ -164,6 +165,7 @@ export const trainArguments = (
     ...option('--validation-share', validationShare),
     ...option('--image-size', imageSize),
     ...option('--checkpoint-every', checkpointEvery),
+    ...option('--threads', threads),
     ...['--backend', backend, '--target', target, '--provider', provider, '-o', places.run(name)],
   ]
 }

@@ -1,4 +1,5 @@
 /** What opening a backend shares: importing packages that may not be installed, and handing over what was opened. */
+import { availableParallelism } from 'node:os'
 import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { type Backend, backendError, type BackendError, type BackendName } from '../backend.ts'
@@ -7,9 +8,16 @@ import type { Core } from '../tensor.ts'
 
 /** How a backend is to compute. */
 export interface OpenOptions {
-  /** Threads; as many as there are cores unless told otherwise. WebAssembly only: the others have settings of their own. */
+  /** Threads; `defaultThreads` unless told otherwise. WebAssembly only: the others have settings of their own. */
   readonly threads?: number
 }
+
+/** Kernels take milliseconds: to wake many threads for each would take longer than their shares. */
+const mostThreads = 4
+
+/** One thread for each core, shared out where several programs compute at a time; at most 4. */
+export const defaultThreads = (programs = 1): number =>
+  Math.max(1, Math.min(mostThreads, Math.floor(availableParallelism() / programs)))
 
 /** How one backend is opened. */
 export interface Loader {

@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { availableParallelism } from 'node:os'
 import { invariant } from '../../../ir/failure.ts'
-import { importCore, loaderOf } from './loader.ts'
+import { defaultThreads, importCore, loaderOf } from './loader.ts'
 import { withSharedMemory } from '../wasm/kernels.ts'
 import { startMachine } from '../wasm/machine.ts'
 import { registerKernels } from '../wasm/register.ts'
@@ -27,16 +26,13 @@ const sharedBuilds = async (): Promise<Readonly<Record<(typeof builds)[number], 
   return { [builds[0]]: url, [builds[1]]: url, [builds[2]]: url }
 }
 
-/** Kernels take milliseconds: to wake many threads for each would take longer than their shares. */
-const mostThreads = 4
-
 /** TensorFlow.js in WebAssembly, with kernels of our own for what it lacks or is slow at: works everywhere. */
 export const wasm = loaderOf({
   name: 'wasm',
   about: 'WebAssembly with SIMD and threads',
   install: 'Run npm install --save-dev @tensorflow/tfjs-core@4 @tensorflow/tfjs-backend-wasm@4.',
   packages: 'the packages @tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm',
-  load: async ({ threads = Math.min(mostThreads, availableParallelism()) }) => {
+  load: async ({ threads = defaultThreads() }) => {
     const core = await importCore()
     const { BackendWasm, setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm')
     const isWasm = (backend: object): backend is InstanceType<typeof BackendWasm> => backend instanceof BackendWasm
