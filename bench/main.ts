@@ -12,7 +12,6 @@ import { version } from '../src/package/version.ts'
 import { benchBound, boundMasks, type BoundOptions } from './bound.ts'
 import { benchBudgets, type BudgetsOptions } from './budgets.ts'
 import { benchComparison, type ComparisonOptions } from './comparison.ts'
-import { methodNames } from './comparison-runs.ts'
 import { benchCompile, compiledModels } from './compile.ts'
 import { benchFullSize, fullSizeNames, type FullSizeOptions, whyNotFullSize } from './full-size.ts'
 import { benchGpu, type GpuOptions, precisions, scopes, whyNotGpu } from './gpu.ts'
@@ -154,24 +153,15 @@ program
 program
   .command('comparison')
   .description(
-    'ways of training sparsely beside each other: accuracy, training time, size and speed of what they leave',
+    'ways of training sparsely beside each other: accuracy, size and speed of what they leave (comparison.yaml)',
   )
-  .requiredOption('--data <kind:folder>', 'images to train on, such as cifar10:DIR')
-  .option('--model <name>', 'a model of src/models', 'resnet20')
-  .option('--epochs <count>', 'passes over the training images', count, 3)
-  .option('--seeds <count>', 'runs of each method', count, 3)
   .option('--folder <folder>', 'where runs are kept; those that have ended are not run again', '.logs/comparison')
+  .option('--jobs <count>', 'runs at a time', count, 2)
   .addOption(new Option('--backend <name>').choices([...backendNames, 'auto']).default('auto'))
-  .addOption(new Option('--methods <names...>', 'train only these').choices(methodNames).default(methodNames))
   .option('--no-train', 'only make the table of the runs that have ended')
-  .option('--out <file>', 'write the result as JSON')
-  .action(({ out, ...options }: ComparisonOptions & { out?: string }) =>
-    finish(
-      benchComparison(options, (text) => process.stderr.write(`${text}\n`)),
-      watchMachine(),
-      out,
-    ),
-  )
+  .option('--plot <file>', 'draw curves, and accuracy against speed, as SVG')
+  .option('--out <file>', 'write the result as JSON; runs in it that the folder has no more stay')
+  .action((options: ComparisonOptions) => finish(benchComparison(options), watchMachine(), options.out))
 
 program
   .command('bound')
