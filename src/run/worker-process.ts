@@ -65,6 +65,80 @@ export const describeDeath = (code: number | null, signal: string | null, log: s
   return `the process that ran it ended with exit code ${code ?? 'unknown'}${said}`
 }
 
+/** What a process wrote to stdout and stderr, in a file that has no name where it needs none. */
+interface Log {
+  readonly file: number
+  /** Its end, also when it is closed. */
+  readonly tail: () => string
+  readonly close: () => void
+}
+
+const openLog = (): Log => {
+  const folder = mkdtempSync(join(tmpdir(), 'chasec-run-'))
+  const file = openSync(join(folder, 'log'), 'a+')
+  // The open file outlives its name, except on Windows, where the name can only go once the file is closed.
+  const keepsName = process.platform === 'win32'
+  const forget = (): void => rmSync(folder, { recursive: true, force: true })
+  if (!keepsName) forget()
+  let last: string | undefined
+  return {
+    file,
+    tail: () => last ?? readTail(file),
+    close: () => {
+      last = readTail(file)
+      closeSync(file)
+      if (keepsName) forget()
+    },
+  }
+}
+
+/** Requests that have no answer yet. */
+interface Pending {
+  /** The number by which the answer is told; `late` is called when none has come within the time. */
+  readonly add: (finish: (answer: Answer) => void, timeoutSeconds: number, late: () => void) => number
+  /** Hands an answer over; nothing where the request has one. */
+  readonly settle: (id: number, answer: Answer) => void
+  readonly settleAll: (answer: Answer) => void
+}
+
+type Answer = E.Either<Trouble, unknown>
+
+const pendingRequests = (): Pending => {
+  const waiting = new Map<number, { readonly finish: (answer: Answer) => void; readonly timer: NodeJS.Timeout }>()
+  let last = 0
+  const settle = (id: number, answer: Answer): void => {
+    const entry = waiting.get(id)
+    if (entry === undefined) return
+    waiting.delete(id)
+    clearTimeout(entry.timer)
+    entry.finish(answer)
+  }
+  return {
+    add: (finish, timeoutSeconds, late) => {
+      last += 1
+      waiting.set(last, { finish, timer: setTimeout(late, timeoutSeconds * 1000) })
+      return last
+    },
+    settle,
+    settleAll: (answer) => {
+      for (const id of [...waiting.keys()]) settle(id, answer)
+    },
+  }
+}
+
+/** How a process ends, once, whether it has ever run or not. */
+const endOf = (child: ChildProcess, log: Log): Promise<Trouble> =>
+  new Promise((resolve) => {
+    child.once('exit', (code, signal) => resolve({ kind: 'died', message: describeDeath(code, signal, log.tail()) }))
+    child.once('error', (error) => {
+      if (child.pid !== undefined) return
+      resolve({ kind: 'died', message: `no process could be started: ${error.message}` })
+    })
+  })
+
+/** Milliseconds that a process has to end when it is asked to. */
+const patience = 2000
+
 /**
  * Starts a worker process. Its stdout and stderr go to a temporary file, because the worker reads there where ONNX
  * Runtime placed the nodes of a model, and because a crash is explained by its last lines.
@@ -78,104 +152,62 @@ export const startWorker = (worker: URL, env: Readonly<Record<string, string>>):
       runError(path, 'the compiled worker of src/run', 'no such file', 'Run `npm run build`, then try again.'),
     )
   }
-  const folder = mkdtempSync(join(tmpdir(), 'chasec-run-'))
-  const logFile = openSync(join(folder, 'log'), 'a+')
+  const log = openLog()
   let child: ChildProcess
   try {
     child = fork(path, [], {
       serialization: 'advanced',
       execArgv: [],
       env: { ...process.env, ...cudaEnvironment(process.env), ...env },
-      stdio: ['ignore', logFile, logFile, 'ipc'],
+      stdio: ['ignore', log.file, log.file, 'ipc'],
     })
   } catch (error) {
-    closeSync(logFile)
-    rmSync(folder, { recursive: true, force: true })
+    log.close()
     return E.left(
       runError('onnxruntime-node', 'a child process to run it in', String(error), 'Free some memory, then try again.'),
     )
   }
-  // The open file outlives its name, except on Windows, where the name can only go once the file is closed.
-  if (process.platform !== 'win32') rmSync(folder, { recursive: true, force: true })
+  return E.right(workerOf(child, log))
+}
 
-  interface Waiting {
-    readonly finish: (answer: E.Either<Trouble, unknown>) => void
-    readonly timer: NodeJS.Timeout
-  }
-  const waiting = new Map<number, Waiting>()
-  let nextId = 1
+const workerOf = (child: ChildProcess, log: Log): WorkerProcess => {
+  const pending = pendingRequests()
   let dead: Trouble | undefined
-  let exited = false
-  let tail = ''
-
-  const settle = (id: number, answer: E.Either<Trouble, unknown>): void => {
-    const entry = waiting.get(id)
-    if (entry === undefined) return
-    waiting.delete(id)
-    clearTimeout(entry.timer)
-    entry.finish(answer)
-  }
-
-  const gone = new Promise<void>((resolve) => {
-    const end = (trouble: Trouble): void => {
-      tail = readTail(logFile)
-      closeSync(logFile)
-      exited = true
-      if (process.platform === 'win32') rmSync(folder, { recursive: true, force: true })
-      dead ??= trouble
-      for (const id of [...waiting.keys()]) settle(id, E.left(dead))
-      resolve()
-    }
-    let ended = false
-    child.once('exit', (code, signal) => {
-      if (ended) return
-      ended = true
-      end({ kind: 'died', message: describeDeath(code, signal, readTail(logFile)) })
-    })
-    child.once('error', (error) => {
-      if (ended || child.pid !== undefined) return
-      ended = true
-      end({ kind: 'died', message: `no process could be started: ${error.message}` })
-    })
+  const gone = endOf(child, log).then((trouble) => {
+    log.close()
+    dead ??= trouble
+    pending.settleAll(E.left(dead))
   })
-
   child.on('message', (message: unknown) => {
     if (!isReply(message)) return
-    settle(
+    pending.settle(
       message.id,
       message.ok ? E.right(message.value) : E.left({ kind: message.kind, message: cleanMessage(message.message) }),
     )
   })
-
-  const ask = (request: Request, timeoutSeconds: number): Promise<E.Either<Trouble, unknown>> =>
-    new Promise((finish) => {
-      if (dead !== undefined) {
-        finish(E.left(dead))
-        return
-      }
-      const id = nextId++
-      const timer = setTimeout(() => {
-        dead ??= { kind: 'timeout', message: `no answer within ${timeoutSeconds} s, so the process was ended` }
-        child.kill('SIGKILL')
-      }, timeoutSeconds * 1000)
-      waiting.set(id, { finish, timer })
-      // A failed send means that the process is going; its exit settles the request.
-      child.send({ id, request }, () => undefined)
-    })
-
-  const close = async (): Promise<void> => {
-    dead ??= { kind: 'died', message: 'its runner was closed' }
-    if (child.connected) child.disconnect()
-    const timer = setTimeout(() => child.kill('SIGKILL'), 2000)
-    await gone
-    clearTimeout(timer)
-  }
-
-  return E.right({
+  return {
     pid: child.pid ?? -1,
     alive: () => dead === undefined,
-    ask,
-    log: () => (exited ? tail : readTail(logFile)),
-    close,
-  })
+    ask: (request, timeoutSeconds) =>
+      new Promise((finish) => {
+        if (dead !== undefined) {
+          finish(E.left(dead))
+          return
+        }
+        const id = pending.add(finish, timeoutSeconds, () => {
+          dead ??= { kind: 'timeout', message: `no answer within ${timeoutSeconds} s, so the process was ended` }
+          child.kill('SIGKILL')
+        })
+        // A failed send means that the process is going; its exit settles the request.
+        child.send({ id, request }, () => undefined)
+      }),
+    log: log.tail,
+    close: async () => {
+      dead ??= { kind: 'died', message: 'its runner was closed' }
+      if (child.connected) child.disconnect()
+      const timer = setTimeout(() => child.kill('SIGKILL'), patience)
+      await gone
+      clearTimeout(timer)
+    },
+  }
 }

@@ -109,6 +109,44 @@ export const buildExecutor = (given: Graph, backend: Backend): E.Either<Unsuppor
   if (E.isLeft(clean)) return E.left(unsupported(clean.left.subject, clean.left.expected, clean.left.found))
   const graph = clean.right
   backend.activate()
+  const plans = plansOf(graph, backend)
+  if (E.isLeft(plans)) return plans
+  const { usual, planFor, dispose } = plans.right
+  return E.right({
+    graph,
+    backend,
+    parameters: usual.parameters,
+    statistics: usual.statistics,
+    ...transfersOf(graph, backend, usual),
+    forward: (state, feeds, mode) => {
+      backend.activate()
+      const plan = planFor(feeds)
+      if (E.isLeft(plan)) return plan
+      const { values } = runPlan(backend, plan.right, state, feeds, { mode, record: false })
+      return E.right(outputsOf(backend, plan.right, values, state))
+    },
+    lossAndGradients: (state, batch, options = {}) => {
+      backend.activate()
+      const plan = planFor(batch.inputs)
+      return E.isLeft(plan) ? plan : differentiate(backend, plan.right, state, batch, options)
+    },
+    dispose: () => {
+      backend.activate()
+      dispose()
+    },
+  })
+}
+
+interface Plans {
+  /** That of the sizes that images and sentences usually have. */
+  readonly usual: Plan
+  /** That of the sizes of what is fed, made when they are first seen; an error where they do not fit. */
+  readonly planFor: (feeds: Feeds) => E.Either<UnsupportedTraining, Plan>
+  readonly dispose: () => void
+}
+
+/** The plans of a graph by the sizes of its inputs. All hold their weights in the layouts of the first. */
+const plansOf = (graph: Graph, backend: Backend): E.Either<UnsupportedTraining, Plans> => {
   const layouts = new Map<ValueId, Layout>()
   const compile = (shapes: Shapes): E.Either<UnsupportedTraining, Plan> => {
     const special = specialise(graph, shapes)
@@ -118,21 +156,38 @@ export const buildExecutor = (given: Graph, backend: Backend): E.Either<Unsuppor
   }
   const usual = compile(usualShapes(graph))
   if (E.isLeft(usual)) return usual
-  const { parameters, statistics } = usual.right
-  for (const { name, layout } of [...parameters, ...statistics]) layouts.set(name, layout)
+  for (const { name, layout } of heldBy(usual.right)) layouts.set(name, layout)
   const plans = new Map<string, Plan>([[keyOf(usualShapes(graph)), usual.right]])
-  const planFor = (feeds: Feeds): E.Either<UnsupportedTraining, Plan> => {
-    const shapes = new Map([...feeds].map(([name, { shape }]) => [name, shape]))
-    const key = keyOf(shapes)
-    const known = plans.get(key)
-    if (known !== undefined) return E.right(known)
-    const problem = mismatch(graph, shapes)
-    if (problem !== undefined) return E.left(problem)
-    const plan = compile(shapes)
-    if (E.isRight(plan)) plans.set(key, plan.right)
-    return plan
-  }
-  const held = new Map<ValueId, Value>([...parameters, ...statistics].map((entry) => [entry.name, entry]))
+  return E.right({
+    usual: usual.right,
+    planFor: (feeds) => {
+      const shapes = new Map([...feeds].map(([name, { shape }]) => [name, shape]))
+      const key = keyOf(shapes)
+      const known = plans.get(key)
+      if (known !== undefined) return E.right(known)
+      const problem = mismatch(graph, shapes)
+      if (problem !== undefined) return E.left(problem)
+      const plan = compile(shapes)
+      if (E.isRight(plan)) plans.set(key, plan.right)
+      return plan
+    },
+    dispose: () => {
+      for (const { constants } of plans.values()) for (const tensor of constants.values()) tensor.dispose()
+      plans.clear()
+    },
+  })
+}
+
+/** What stays on the device from step to step. */
+const heldBy = ({ parameters, statistics }: Plan): ReadonlyArray<Value> => [...parameters, ...statistics]
+
+/** How weights and statistics come onto the device and back. */
+const transfersOf = (
+  graph: Graph,
+  backend: Backend,
+  plan: Plan,
+): Pick<Executor, 'initialState' | 'writeParameters' | 'readParameters'> => {
+  const held = new Map<ValueId, Value>(heldBy(plan).map((entry) => [entry.name, entry]))
   const heldOf = (name: ValueId): Value => {
     const entry = held.get(name)
     invariant(entry !== undefined, `no parameter ${name}`)
@@ -146,40 +201,10 @@ export const buildExecutor = (given: Graph, backend: Backend): E.Either<Unsuppor
     }
     return out
   }
-  const run = (
-    plan: Plan,
-    state: TrainingState,
-    feeds: Feeds,
-    mode: Mode,
-    record: boolean,
-    observe?: Observe,
-  ): Forward => {
-    const inputs = plan.inputs.flatMap(({ name, slot, layout }): ReadonlyArray<readonly [Slot, Tensor]> => {
-      const feed = feeds.get(name)
-      return feed === undefined ? [] : [[slot, toDevice(backend, feed.values, feed.shape, layout)]]
-    })
-    const slots = new Map<Slot, Tensor>(inputs)
-    for (const { name, slot } of [...plan.parameters, ...plan.statistics]) {
-      const tensor = state.parameters.get(name) ?? state.statistics.get(name)
-      invariant(tensor !== undefined, `no tensor for ${name}`)
-      slots.set(slot, tensor)
-    }
-    const forward = runForward(backend, plan, slots, mode, record, observe)
-    if (!record) for (const [, tensor] of inputs) tensor.dispose()
-    for (const [name, tensor] of forward.statistics) {
-      state.statistics.get(name)?.dispose()
-      state.statistics.set(name, tensor)
-    }
-    return record ? { ...forward, values: withInputs(forward.values, inputs) } : forward
-  }
-  return E.right({
-    graph,
-    backend,
-    parameters,
-    statistics,
+  return {
     initialState: () => {
       backend.activate()
-      return { parameters: initial(parameters), statistics: initial(statistics) }
+      return { parameters: initial(plan.parameters), statistics: initial(plan.statistics) }
     },
     writeParameters: (arrays) => {
       backend.activate()
@@ -199,49 +224,76 @@ export const buildExecutor = (given: Graph, backend: Backend): E.Either<Unsuppor
       }
       return out
     },
-    forward: (state, feeds, mode) => {
-      backend.activate()
-      const plan = planFor(feeds)
-      if (E.isLeft(plan)) return plan
-      const { values } = run(plan.right, state, feeds, mode, false)
-      return E.right(outputsOf(backend, plan.right, values, state))
-    },
-    lossAndGradients: (state, { inputs, labels }, { labelSmoothing = 0, observe } = {}) => {
-      backend.activate()
-      const plan = planFor(inputs)
-      if (E.isLeft(plan)) return plan
-      const [output] = plan.right.outputs
-      if (output === undefined || output.shape.length !== 2 || output.shape[0] !== labels.length) {
-        const found = output === undefined ? 'none' : `[${output.shape.join(',')}]`
-        return E.left(unsupported('first output', `logits [${labels.length}, classes]`, found))
-      }
-      const forward = run(plan.right, state, inputs, 'train', true, observe)
-      const logits = forward.values[output.slot]
-      invariant(logits !== undefined, 'logits that nothing computes')
-      const { ops, core } = backend
-      const classes = output.shape[1] ?? 1
-      const result = scoped(
-        core,
-        () => {
-          const targets = ops.tensor(smoothedTargets(labels, classes, labelSmoothing), [labels.length, classes])
-          return { ...crossEntropy(ops, logits, targets), logits: ops.unary('Identity', logits) }
-        },
-        ({ loss, gradient, logits }) => [loss, gradient, logits],
-      )
-      const targets = new Map(plan.right.parameters.map(({ slot, name }) => [slot, name]))
-      const seeds = new Map([[output.slot, result.gradient]])
-      const gradients = new Map<ValueId, Tensor>()
-      for (const [slot, tensor] of runBackward(backend, forward, seeds, new Set(targets.keys()), observe)) {
-        gradients.set(targets.get(slot) ?? '', tensor)
-      }
-      return E.right({ loss: result.loss, logits: result.logits, gradients })
-    },
-    dispose: () => {
-      backend.activate()
-      for (const { constants } of plans.values()) for (const tensor of constants.values()) tensor.dispose()
-      plans.clear()
-    },
+  }
+}
+
+interface RunOptions {
+  readonly mode: Mode
+  /** Whether what the way back needs is kept. */
+  readonly record: boolean
+  readonly observe?: Observe | undefined
+}
+
+/** The way forth. Running statistics that it moves are those of `state` afterwards. */
+const runPlan = (
+  backend: Backend,
+  plan: Plan,
+  state: TrainingState,
+  feeds: Feeds,
+  { mode, record, observe }: RunOptions,
+): Forward => {
+  const inputs = plan.inputs.flatMap(({ name, slot, layout }): ReadonlyArray<readonly [Slot, Tensor]> => {
+    const feed = feeds.get(name)
+    return feed === undefined ? [] : [[slot, toDevice(backend, feed.values, feed.shape, layout)]]
   })
+  const slots = new Map<Slot, Tensor>(inputs)
+  for (const { name, slot } of heldBy(plan)) {
+    const tensor = state.parameters.get(name) ?? state.statistics.get(name)
+    invariant(tensor !== undefined, `no tensor for ${name}`)
+    slots.set(slot, tensor)
+  }
+  const forward = runForward(backend, plan, slots, mode, record, observe)
+  if (!record) for (const [, tensor] of inputs) tensor.dispose()
+  for (const [name, tensor] of forward.statistics) {
+    state.statistics.get(name)?.dispose()
+    state.statistics.set(name, tensor)
+  }
+  return record ? { ...forward, values: withInputs(forward.values, inputs) } : forward
+}
+
+/** The loss of a batch, and its gradients by the way back. */
+const differentiate = (
+  backend: Backend,
+  plan: Plan,
+  state: TrainingState,
+  { inputs, labels }: Batch,
+  { labelSmoothing = 0, observe }: LossOptions,
+): E.Either<UnsupportedTraining, Gradients> => {
+  const [output] = plan.outputs
+  if (output === undefined || output.shape.length !== 2 || output.shape[0] !== labels.length) {
+    const found = output === undefined ? 'none' : `[${output.shape.join(',')}]`
+    return E.left(unsupported('first output', `logits [${labels.length}, classes]`, found))
+  }
+  const forward = runPlan(backend, plan, state, inputs, { mode: 'train', record: true, observe })
+  const logits = forward.values[output.slot]
+  invariant(logits !== undefined, 'logits that nothing computes')
+  const { ops, core } = backend
+  const classes = output.shape[1] ?? 1
+  const result = scoped(
+    core,
+    () => {
+      const targets = ops.tensor(smoothedTargets(labels, classes, labelSmoothing), [labels.length, classes])
+      return { ...crossEntropy(ops, logits, targets), logits: ops.unary('Identity', logits) }
+    },
+    ({ loss, gradient, logits }) => [loss, gradient, logits],
+  )
+  const targets = new Map(plan.parameters.map(({ slot, name }) => [slot, name]))
+  const seeds = new Map([[output.slot, result.gradient]])
+  const gradients = new Map<ValueId, Tensor>()
+  for (const [slot, tensor] of runBackward(backend, forward, seeds, new Set(targets.keys()), observe)) {
+    gradients.set(targets.get(slot) ?? '', tensor)
+  }
+  return E.right({ loss: result.loss, logits: result.logits, gradients })
 }
 
 const keyOf = (shapes: Shapes): string =>
@@ -284,7 +336,7 @@ const outputsOf = (
 ): Map<ValueId, Tensor> => {
   const out = new Map<ValueId, Tensor>()
   for (const { name, slot } of plan.outputs) {
-    const held = [...plan.parameters, ...plan.statistics].find((entry) => entry.slot === slot)
+    const held = heldBy(plan).find((entry) => entry.slot === slot)
     const tensor =
       values[slot] ??
       plan.constants.get(slot) ??
