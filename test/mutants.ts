@@ -43,6 +43,8 @@ const cuts = 'test/passes/cuts.test.ts'
 
 const carried = 'test/passes/narrow-carried-state.test.ts'
 
+const cuda = 'test/cli/cuda.test.ts'
+
 const singleWeights = 'test/passes/prune-weights.test.ts'
 const refinement = 'test/masks/refine.test.ts'
 const calibration = 'test/package/calibrate.test.ts'
@@ -2077,6 +2079,55 @@ const mutants: ReadonlyArray<Mutant> = [
     from: "const alive = isAlone ? means : meansOf(weighed.right, 'producers')",
     to: 'const alive = means',
     tests: 'test/passes/prune.test.ts',
+  },
+  {
+    guard: 'a library with another digest than that of the index is not put in place',
+    file: 'src/cli/doctor/cuda/fetching.ts',
+    from: 'if (found === sha256) return',
+    to: 'return',
+    tests: cuda,
+  },
+  {
+    guard: 'what is taken out of an archive is checked',
+    file: 'src/cli/doctor/cuda/unpack.ts',
+    from: 'if (length !== size || sum !== crc) throw wrong()',
+    to: '',
+    tests: cuda,
+  },
+  {
+    guard: 'providers of others are not replaced',
+    file: 'src/cli/doctor/cuda/install.ts',
+    from: 'if (foreign !== undefined) {',
+    to: "if (foreign === 'none') {",
+    tests: cuda,
+  },
+  {
+    guard: 'libraries are not fetched where there is no room for them',
+    file: 'src/cli/doctor/cuda/install.ts',
+    from: 'if (free < needed) {',
+    to: 'if (free < 0) {',
+    tests: cuda,
+  },
+  {
+    guard: 'a folder with other files is not taken',
+    file: 'src/cli/doctor/cuda/install.ts',
+    from: "manifestOf(folder) === undefined) {\n    const help = 'Name another folder",
+    to: "manifestOf(folder) === undefined && folder === '') {\n    const help = 'Name another folder",
+    tests: cuda,
+  },
+  {
+    guard: 'a library of another size is fetched anew',
+    file: 'src/cli/doctor/cuda/install.ts',
+    from: 'if (found?.isFile() !== true || found.size !== size) return undefined',
+    to: 'if (found?.isFile() !== true) return undefined',
+    tests: cuda,
+  },
+  {
+    guard: 'only links into the folder are removed',
+    file: 'src/cli/doctor/cuda/install.ts',
+    from: 'if (to === join(realpathSync(folder), name)) await unlink(link)',
+    to: 'if (to !== undefined) await unlink(link)',
+    tests: cuda,
   },
 ]
 

@@ -447,6 +447,17 @@ describe.skipIf(process.platform === 'win32')('removing', () => {
     expect(readdirSync(at('native'))).toHaveLength(2)
   })
 
+  it('leaves links that lead into another folder', async () => {
+    const [first, second] = [optionsFor({ folder: at('first') }), optionsFor({ folder: at('second') })]
+    orThrow(await installCuda(first))
+    orThrow(await installCuda(second))
+    orThrow(await removeCuda(at('first'), undefined, second.native, false))
+    expect(existsSync(at('first'))).toBe(false)
+    const names = readdirSync(at('native'))
+    expect(names).toHaveLength(2)
+    for (const name of names) expect(realpathSync(join(at('native'), name))).toContain(realpathSync(at('second')))
+  })
+
   it('ends what a removal that was killed has begun', async () => {
     const options = optionsFor()
     orThrow(await installCuda(options))
