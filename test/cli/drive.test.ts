@@ -198,6 +198,10 @@ describe('chasec drive', () => {
         { ...start, method: { name: 'iss-p' } },
         { subject: 'method', found: 'iss-p' },
       ],
+      [
+        { ...start, method: { name: 's-ste' } },
+        { subject: 'method', expected: 'a method of masks alone', found: 's-ste' },
+      ],
       [{ ...start, resume: 'yes' }, { subject: 'entry resume' }],
       [{ ...start, resume: true }, { subject: join(folder, 'state.safetensors') }],
       [

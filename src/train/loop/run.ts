@@ -16,7 +16,7 @@ import {
 } from '../executor/executor.ts'
 import { graphWithParameters } from '../executor/graph-with-parameters.ts'
 import { applyMasks, initialMoments } from '../executor/sgd.ts'
-import { init, maskedMultiplier, type Network, type Policy, type State } from '../sparse/index.ts'
+import { init, type Network, type Policy, type State } from '../sparse/index.ts'
 import { trainError, type TrainError } from './error.ts'
 import type { HistoryEntry } from './history.ts'
 import { networkOf } from './network.ts'
@@ -117,32 +117,6 @@ const maskedBy = (state: State, given: Masks): E.Either<TrainError, State> => {
     return own.map((bit, i) => bit & (kept[i] ?? 0))
   })
   return E.right({ ...state, masks })
-}
-
-/**
- * Calls `body` with the parameters that the network computes with: those of the run, or where the policy keeps masked
- * weights, these times what they count at present.
- */
-export const withEffective = async <T>(run: Run, body: (state: TrainingState) => T | Promise<T>): Promise<T> => {
-  const { executor, device, masks, sparse, step } = run
-  if (sparse.policy.masked === 'zeroed') return body(device)
-  const multiplier = maskedMultiplier(sparse.policy, step)
-  const { ops } = executor.backend
-  const parameters = new Map(device.parameters)
-  const made = new Map<ValueId, Tensor>()
-  for (const [name, mask] of masks) {
-    const weight = device.parameters.get(name)
-    if (weight === undefined) continue
-    const factor = ops.affine(mask, 1 - multiplier, multiplier)
-    made.set(name, ops.mul(weight, factor))
-    factor.dispose()
-  }
-  for (const [name, tensor] of made) parameters.set(name, tensor)
-  try {
-    return await body({ parameters, statistics: device.statistics })
-  } finally {
-    disposeAll(made)
-  }
 }
 
 /** The masks of a state that mask anything, as the executor wants them. */

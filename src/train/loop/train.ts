@@ -14,10 +14,11 @@ import { type Length, learningRateAt, type Recipe } from '../recipe/index.ts'
 import { beginRun } from './begin.ts'
 import { type Identity, identityOf, saveRun } from './checkpoint.ts'
 import { channelsOf, densityOf, layersLeft, layersOfOrigin } from './counts.ts'
+import { withEffective } from './effective.ts'
 import { trainError, type TrainError } from './error.ts'
 import { type EpochEntry, type History, lastPlan, type Score } from './history.ts'
 import { type EvaluationProgress, type Progress, progressMeter } from './progress.ts'
-import { disposeRun, emptyTally, readHeld, type Run, trainableOf, withEffective } from './run.ts'
+import { disposeRun, emptyTally, type Run, trainableOf } from './run.ts'
 import { evaluate } from './score.ts'
 import { trainStep } from './step.ts'
 
@@ -66,7 +67,7 @@ const optionChoices: Readonly<Record<keyof TrainOptions, Choice>> = {
 }
 
 export interface Trained {
-  /** The graph with its trained weights, masked ones 0. Channels that left while training are not in it. */
+  /** The graph with the weights that training computed with in the end, masked ones 0. Channels that left while training are not in it. */
   readonly graph: Graph
   /** Of every weight that has masked elements, by its name in `graph`. */
   readonly masks: Masks
@@ -315,14 +316,16 @@ const test = async (job: Job): Promise<E.Either<TrainError, boolean>> => {
 }
 
 const resultOf = async (run: Run, completed: boolean): Promise<E.Either<TrainError, Trained>> => {
-  const { parameters, statistics } = await readHeld(run)
+  const { executor, device } = run
+  const parameters = await withEffective(run, (state) => executor.readParameters(state.parameters))
+  const statistics = await executor.readParameters(device.statistics)
   const { network, masks: bits, channels } = run.sparse
   const masks = new Map<ValueId, Mask>()
   for (const [l, { name, shape, role }] of network.layers.entries()) {
     const kept = bits[l]
     if (role === undefined && kept?.includes(0) === true) masks.set(name, elementMask(shape, kept))
   }
-  const graph = graphWithParameters(run.executor.graph, new Map([...parameters, ...statistics]))
+  const graph = graphWithParameters(executor.graph, new Map([...parameters, ...statistics]))
   const masked = applyMasks(graph, masks)
   if (E.isLeft(masked)) return masked
   return E.right({

@@ -48,7 +48,10 @@ export const policyProblem = (policy: Policy, layers: number): SparseError | und
     const help = 'It is for policies that train masked weights on.'
     return sparseError(at('decay of masked weights'), 'a number of at least 0, where there are such', found, help)
   }
-  return masked === 'zeroed' ? undefined : fractions(masked, at('multiplier of masked weights'))
+  if (masked === 'zeroed') return undefined
+  if (masked.kind !== 'soft threshold') return fractions(masked, at('multiplier of masked weights'))
+  if (Number.isSafeInteger(masked.m) && masked.m >= 1) return undefined
+  return sparseError(at('soft threshold'), 'groups of at least one weight', `${masked.m}`, 'For example 4, of 2:4.')
 }
 
 const distributionProblem = ({ distribution }: Policy, layers: number, subject: string): SparseError | undefined => {
@@ -107,6 +110,7 @@ const moveProblem = (move: Move, subject: string): SparseError | undefined => {
     case 'regrow':
     case 'prune idle':
     case 'remove marked':
+    case 'fit scales':
       return undefined
     case 'remove channels': {
       const { final, floor, fraction } = move

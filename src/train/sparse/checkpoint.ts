@@ -9,7 +9,7 @@ import { slim } from './slim.ts'
 import type { State } from './state.ts'
 
 /** Arrays by name, as any tensor file holds them: `mask/LAYER`, `removed/STREAM`, `channels/STREAM`, `marked/STREAM`
- * where a channel is marked, `random`, `updates`. */
+ * where a channel is marked, `random`, `updates`, and `scales`, the bits of float32, under policies with a soft threshold. */
 export type StateArrays = ReadonlyMap<string, Uint8Array | Uint32Array>
 
 /** All of a state that the policy and the original network do not say. The arrays are the state's own: not to be written to. */
@@ -24,8 +24,11 @@ export const toArrays = (state: State): StateArrays => {
   }
   out.set('random', state.random)
   out.set('updates', Uint32Array.of(state.updates))
+  if (hasScales(state.policy)) out.set('scales', new Uint32Array(state.scales.slice().buffer))
   return out
 }
+
+const hasScales = ({ masked }: Policy): boolean => masked !== 'zeroed' && masked.kind === 'soft threshold'
 
 /**
  * The state that `toArrays` gave for a training run of this network (as it was at the start) under this policy: goes on exactly as
@@ -50,7 +53,18 @@ export const fromArrays = (whole: Network, policy: Policy, arrays: StateArrays):
     return E.left(misfit('random', 'four 32-bit words', random))
   const updates = arrays.get('updates')?.[0]
   if (updates === undefined) return E.left(misfit('updates', 'one number', undefined))
-  return withMasks({ ...shrunk(network, policy, channels), random, updates }, arrays)
+  const scales = scalesIn(arrays, policy, network)
+  if (E.isLeft(scales)) return scales
+  return withMasks({ ...shrunk(network, policy, channels), scales: scales.right, random, updates }, arrays)
+}
+
+const scalesIn = (arrays: StateArrays, policy: Policy, { layers }: Network): E.Either<SparseError, Float32Array> => {
+  if (!hasScales(policy)) return E.right(new Float32Array(layers.length).fill(1))
+  const found = arrays.get('scales')
+  const scales = found instanceof Uint32Array ? new Float32Array(found.slice().buffer) : undefined
+  return scales?.length === layers.length && scales.every(Number.isFinite)
+    ? E.right(scales)
+    : E.left(misfit('scales', `${layers.length} finite numbers`, found))
 }
 
 /** The state of a network from which all but the given channels were dropped, its masks yet to come. */
@@ -66,6 +80,7 @@ const shrunk = (network: Network, policy: Policy, channels: ReadonlyArray<Uint32
       return marks
     }),
     marked: network.streams.map((stream) => new Uint8Array(stream.channels)),
+    scales: new Float32Array(network.layers.length).fill(1),
     channels: network.streams.map((stream) => Uint32Array.from({ length: stream.channels }, (_, c) => c)),
     random: new Uint32Array(4),
     updates: 0,

@@ -1,6 +1,6 @@
 /** N:M sparsity: of every m neighbours, n are kept. */
 import { code } from './codes.ts'
-import { sizeOfLayer } from './network.ts'
+import { type Layer, sizeOfLayer } from './network.ts'
 import type { KeepPattern } from './phase.ts'
 import type { Work, WorkLayer } from './workspace.ts'
 
@@ -12,29 +12,41 @@ import type { Work, WorkLayer } from './workspace.ts'
 export const keepPattern = (work: Work, move: KeepPattern): void => {
   const pattern = move.patterns.findLast(({ step }) => step <= work.step)
   if (pattern === undefined) return
-  for (const layer of work.layers) {
-    const axis = move.axis === 'input' ? layer.layer.inputAxis : layer.layer.outputAxis
-    maskGroups(layer, axis, pattern.n, pattern.m)
+  for (const layer of work.layers) maskGroups(layer, move.axis, pattern.n, pattern.m)
+}
+
+/**
+ * Calls `body` with every group of m consecutive indices of the layer's axis, the last ones maybe smaller: its weights are those at
+ * `start`, `start + stride` and so on before `end`.
+ */
+export const eachGroup = (
+  { shape, inputAxis, outputAxis }: Layer,
+  along: 'input' | 'output',
+  m: number,
+  body: (start: number, end: number, stride: number) => void,
+): void => {
+  const axis = along === 'input' ? inputAxis : outputAxis
+  const length = shape[axis] ?? 0
+  const stride = sizeOfLayer({ shape: shape.slice(axis + 1) })
+  const lines = sizeOfLayer({ shape }) / Math.max(1, length)
+  for (let line = 0; line < lines; line++) {
+    const start = Math.floor(line / stride) * length * stride + (line % stride)
+    for (let group = 0; group < length; group += m) {
+      body(start + group * stride, start + Math.min(group + m, length) * stride, stride)
+    }
   }
 }
 
-const maskGroups = (layer: WorkLayer, axis: number, n: number, m: number): void => {
+const maskGroups = (layer: WorkLayer, axis: 'input' | 'output', n: number, m: number): void => {
   const { codes } = layer
-  const { shape } = layer.layer
-  const length = shape[axis] ?? 0
-  const stride = sizeOfLayer({ shape: shape.slice(axis + 1) })
   const best = new Int32Array(n)
   layer.live = 0
-  for (let line = 0; line < codes.length / length; line++) {
-    const start = Math.floor(line / stride) * length * stride + (line % stride)
-    for (let group = 0; group < length; group += m) {
-      const end = start + Math.min(group + m, length) * stride
-      const found = largest(layer, start + group * stride, end, stride, best)
-      for (let i = start + group * stride; i < end; i += stride) recode(codes, i, false)
-      for (let b = 0; b < found; b++) recode(codes, best[b] ?? 0, true)
-      layer.live += found
-    }
-  }
+  eachGroup(layer.layer, axis, m, (start, end, stride) => {
+    const found = largest(layer, start, end, stride, best)
+    for (let i = start; i < end; i += stride) recode(codes, i, false)
+    for (let b = 0; b < found; b++) recode(codes, best[b] ?? 0, true)
+    layer.live += found
+  })
 }
 
 /** Fills `best` with the positions of the largest magnitudes in surviving channels, and says how many there are. */

@@ -118,6 +118,11 @@ export interface PruneIdle {
   readonly kind: 'prune idle'
 }
 
+/** Finds for each layer the number that what a soft threshold leaves of it is multiplied by, to be nearest to its weights. */
+export interface FitScales {
+  readonly kind: 'fit scales'
+}
+
 export type Move =
   | Prune
   | Grow
@@ -130,10 +135,11 @@ export type Move =
   | ExchangeFanIn
   | Shrink
   | PruneIdle
+  | FitScales
 
 /** Whether a move changes no mask, so that nobody has to be told of it. */
 export const isQuiet = ({ kind }: Move): boolean =>
-  kind === 'shrink' || kind === 'mark channels' || kind === 'fade channels'
+  kind === 'shrink' || kind === 'mark channels' || kind === 'fade channels' || kind === 'fit scales'
 
 /** Whether channels leave the network by a move. */
 export const removesChannels = ({ kind }: Move): boolean => kind === 'remove channels' || kind === 'remove marked'
@@ -183,6 +189,7 @@ export const needsOf = (moves: ReadonlyArray<Move>): Needs => {
       case 'keep pattern':
       case 'shrink':
       case 'prune idle':
+      case 'fit scales':
         return false
     }
   })

@@ -2,7 +2,7 @@
 import type { Distribution } from './distribution.ts'
 import type { Layer, Network } from './network.ts'
 import { isDue, type Move, type Needs, needsOf, type Phase } from './phase.ts'
-import { constant, type Schedule, valueAt } from './schedule.ts'
+import { type Schedule, valueAt } from './schedule.ts'
 
 /**
  * At every step s with from ≤ s < until: λ · sign(γ) is added to the gradient of each scale γ, of all channels in scope or of those
@@ -14,6 +14,16 @@ export interface Pull {
   readonly strength: number
   readonly channels: 'all' | 'marked'
   readonly scope: 'block' | 'all'
+}
+
+/**
+ * sign(w) · max(0, |w| - t) times a number for each layer, t the largest masked magnitude among the m neighbours along the axis
+ * that w is one of.
+ */
+export interface SoftThreshold {
+  readonly kind: 'soft threshold'
+  readonly m: number
+  readonly axis: 'input' | 'output'
 }
 
 export interface Policy {
@@ -33,10 +43,11 @@ export interface Policy {
   /** In the order in which they act when several are due. */
   readonly phases: ReadonlyArray<Phase>
   /**
-   * `zeroed`: masked weights and their momenta are 0. Otherwise masked weights stay and are trained on with the gradient of the
-   * masked network (straight through); the forward pass multiplies them by this number.
+   * `zeroed`: masked weights and their momenta are 0. Otherwise masked weights stay and are trained on with the gradient of what the
+   * forward pass computes with in place of the weights (straight through): masked ones times this number, or, in layers with a
+   * masked weight, all of them after a soft threshold.
    */
-  readonly masked: 'zeroed' | Schedule
+  readonly masked: 'zeroed' | Schedule | SoftThreshold
   /**
    * λ: where masked weights are trained on, what is added to their gradients: λ · w. It draws them to 0, so that the masks come
    * to rest. Absent: nothing.
@@ -74,5 +85,5 @@ export const skipsStep = (policy: Policy, step: number): boolean =>
   policy.skipsSteps === true && movesAt(policy, step).length > 0
 
 /** What the forward pass multiplies masked weights by at `step`. */
-export const maskedMultiplier = (policy: Policy, step: number): number =>
-  valueAt(policy.masked === 'zeroed' ? constant(0) : policy.masked, step)
+export const maskedMultiplier = ({ masked }: Policy, step: number): number =>
+  masked === 'zeroed' || masked.kind === 'soft threshold' ? 0 : valueAt(masked, step)

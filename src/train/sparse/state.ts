@@ -25,6 +25,8 @@ export interface State {
   readonly removed: ReadonlyArray<Uint8Array>
   /** Per stream one byte per channel of `network`: 1 marked to go, by policies that choose channels before they remove them. */
   readonly marked: ReadonlyArray<Uint8Array>
+  /** Per layer the number that what a soft threshold leaves of it is multiplied by; 1 until it is found. */
+  readonly scales: Float32Array
   /** Per stream the channel of `origin` that each channel of `network` is. */
   readonly channels: ReadonlyArray<Uint32Array>
   readonly random: RandomState
@@ -53,6 +55,7 @@ export const init = (whole: Network, policy: Policy, seed: number): E.Either<Spa
     masks: network.layers.map((layer) => masks.get(layer.name) ?? new Uint8Array(sizeOfLayer(layer)).fill(1)),
     removed: network.streams.map((stream) => new Uint8Array(stream.channels)),
     marked: network.streams.map((stream) => new Uint8Array(stream.channels)),
+    scales: new Float32Array(network.layers.length).fill(1),
     channels: network.streams.map((stream) => Uint32Array.from({ length: stream.channels }, (_, c) => c)),
     random: draws.state(),
     updates: 0,

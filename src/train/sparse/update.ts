@@ -14,6 +14,7 @@ import { pruneIdle } from './prune-idle.ts'
 import { prune } from './prune.ts'
 import { removeChannels, removeMarked } from './remove-channels.ts'
 import { shrink } from './shrink.ts'
+import { fitScales } from './soft-threshold.ts'
 import type { State } from './state.ts'
 import { openWork, type Sample, type Work } from './workspace.ts'
 
@@ -43,6 +44,7 @@ export const update = (state: State, sample: Sample, step: number): E.Either<Spa
       masks: closed.map(({ mask }) => mask),
       removed: work.removed,
       marked: work.marked,
+      scales: work.scales,
       random: work.draws.state(),
       updates: state.updates + 1,
     },
@@ -77,6 +79,8 @@ const carryOut = (work: Work, move: Move): void => {
       return pruneIdle(work)
     case 'shrink':
       return shrink(work, move)
+    case 'fit scales':
+      return fitScales(work)
   }
 }
 

@@ -32,6 +32,8 @@ export interface Work {
   /** Per stream, as in the state. */
   readonly removed: ReadonlyArray<Uint8Array>
   readonly marked: ReadonlyArray<Uint8Array>
+  /** Per layer of `all`, as in the state. */
+  scales: Float32Array
   readonly draws: Draws
   /** All weights of the dense network that count. */
   readonly total: number
@@ -79,6 +81,7 @@ export const openWork = (state: State, sample: Sample, step: number): Work => {
     layers: all.filter(({ layer }) => layer.exempt !== true),
     removed: state.removed.map((marks) => marks.slice()),
     marked: state.marked.map((marks) => marks.slice()),
+    scales: state.scales,
     draws: drawsFrom(state.random),
     total: totalWeights(state),
     pruned: [],

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import { afterAll, describe, expect, it } from 'vitest'
-import { float32View, tensorOf } from '../../../src/ir/tensor.ts'
+import { float32View, materialize, tensorOf } from '../../../src/ir/tensor.ts'
 import { expandMask } from '../../../src/masks/mask.ts'
 import { decodeSafetensors } from '../../../src/masks/safetensors.ts'
 import { openBackend } from '../../../src/train/backend/open.ts'
@@ -11,7 +11,7 @@ import { batchesInOrder, drawBatch, loadBatch } from '../../../src/train/data/in
 import { train } from '../../../src/train/index.ts'
 import { policyOf } from '../../../src/train/recipe/index.ts'
 import { disposeRun, readHeld, startRun, trainableOf } from '../../../src/train/loop/run.ts'
-import { init } from '../../../src/train/sparse/index.ts'
+import { init, softThresholded } from '../../../src/train/sparse/index.ts'
 import { scalesOf } from '../../../src/train/sparse/network.ts'
 import { countRows } from '../../../src/train/loop/score.ts'
 import { trainStep } from '../../../src/train/loop/step.ts'
@@ -259,6 +259,41 @@ describe('n-of-m', () => {
       expect(said?.kind === 'test' ? said.loss : NaN).toBeCloseTo(loss / labels.length, 4)
     },
   )
+})
+
+describe('s-ste', () => {
+  const read = async (method: Record<string, unknown>) => {
+    const path = join(folder, 's-ste.safetensors')
+    const options = { backend: backendName, checkpoint: { path } } as const
+    const result = right(await train(tinyResNet(), tinyData, recipeOf(method, { epochs: 2 }), options)())
+    return { result, saved: right(decodeSafetensors(new Uint8Array(readFileSync(path)))).tensors }
+  }
+
+  it('gives what the network computed with: a soft threshold of the weights that it trained', async () => {
+    const { result, saved } = await read({ name: 's-ste', n: 1, m: 4 })
+    const scales = new Float32Array(saved.get('sparse/scales')?.bytes.slice().buffer ?? new ArrayBuffer(0))
+    const network = right(trainableOf(tinyResNet(), right(await openBackend(backendName)()))).network
+    expect(result.masks.size).toBe(network.layers.length)
+    expect(scales).toHaveLength(network.layers.length)
+    let [left, trained] = [0, 0]
+    for (const [l, layer] of network.layers.entries()) {
+      const [mask, tensor, held] = [
+        result.masks.get(layer.name),
+        result.graph.constants.get(layer.name),
+        saved.get(`parameters/${layer.name}`),
+      ]
+      if (mask === undefined || tensor === undefined || held === undefined) throw new Error(layer.name)
+      const [found, weights] = [float32View(materialize(tensor)), float32View(held)]
+      const threshold = { m: 4, axis: 'input' } as const
+      expect(scales[l]).toBeGreaterThan(1)
+      const expected = softThresholded(layer, weights, expandMask(mask), threshold, scales[l] ?? NaN)
+      expect(found.map((w) => w + 0)).toEqual(expected.map((w) => w + 0))
+      left += found.filter((w) => w !== 0).length
+      trained += weights.filter((w) => w !== 0).length
+    }
+    expect(left).toBeGreaterThan(100)
+    expect(trained).toBeGreaterThan(3 * left)
+  })
 })
 
 describe('countRows', () => {

@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest'
 import { openBackend } from '../../../src/train/backend/open.ts'
 import { pulled } from '../../../src/train/loop/step.ts'
 import { decodeRecipe, policyOf } from '../../../src/train/recipe/index.ts'
-import { init, type Network, pulledScales, update } from '../../../src/train/sparse/index.ts'
+import { init, type Network, pulledScales, softThresholded, update } from '../../../src/train/sparse/index.ts'
 import { right } from './networks.ts'
 import { carryOver } from './simulate.ts'
 
@@ -24,6 +24,7 @@ interface Oracle {
   readonly cases: ReadonlyArray<
     | ChannelCase
     | PullCase
+    | SeenCase
     | (Case & {
         readonly step: number
         /** Numbers are in units of 1 / scale, masks one digit for each weight; where momenta are not said to be 0 they stay. */
@@ -63,6 +64,15 @@ interface PullCase extends Case {
     readonly gradients: ReadonlyArray<number>
     readonly marked: string
     readonly after: ReadonlyArray<number>
+  }>
+}
+
+/** What the forward pass computes with in place of weights, as they are after each step. */
+interface SeenCase extends Case {
+  readonly seen: ReadonlyArray<{
+    readonly shape: ReadonlyArray<number>
+    readonly scale: number
+    readonly steps: ReadonlyArray<{ readonly weights: ReadonlyArray<number>; readonly after: ReadonlyArray<number> }>
   }>
 }
 
@@ -169,7 +179,27 @@ describe.each(names)('%s', (name) => {
     expect(core.memory().numTensors).toBe(before)
   }
 
+  const look = (one: SeenCase): void => {
+    const layers = one.seen.map(({ shape }, l) => ({ name: `layer${l}`, shape, outputAxis: 0, inputAxis: 1 }))
+    let state = right(init({ layers, streams: [] }, policyFor(one), 1))
+    const { masked } = state.policy
+    if (masked === 'zeroed' || masked.kind !== 'soft threshold')
+      throw new Error('weights are computed with as they are')
+    for (const step of one.seen[0]?.steps.keys() ?? []) {
+      const weights = one.seen.map(({ steps }) => numbers(steps[step]?.weights ?? []))
+      state = right(update(state, { weights }, step + 1)).state
+      for (const [l, { scale, steps }] of one.seen.entries()) {
+        const [layer, w, mask] = [layers[l], weights[l], state.masks[l]]
+        if (layer === undefined || w === undefined || mask === undefined) throw new Error('a layer is missing')
+        expect(state.scales[l]).toBe(scale)
+        const found = softThresholded(layer, w, mask, masked, scale)
+        expect(found.map((x) => x + 0)).toEqual(numbers(steps[step]?.after ?? []).map((x) => x + 0))
+      }
+    }
+  }
+
   it.each(oracle.cases)('case %#', async (one) => {
+    if ('seen' in one) return look(one)
     if ('steps' in one) return followSteps(one)
     if ('scales' in one) return pull(one)
     const { step, layers } = one

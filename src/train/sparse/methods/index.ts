@@ -19,6 +19,7 @@ import { method as nOfM } from './n-of-m.ts'
 import { method as riglItop } from './rigl-itop.ts'
 import { method as rigl } from './rigl.ts'
 import { method as set } from './set.ts'
+import { method as sSte } from './s-ste.ts'
 import { method as srigl } from './srigl.ts'
 import { method as srSte } from './sr-ste.ts'
 import { method as staticRandom } from './static.ts'
@@ -41,6 +42,7 @@ export const methods = {
   'mask-sparsity': maskSparsity,
   'n-of-m': nOfM,
   'sr-ste': srSte,
+  's-ste': sSte,
   chase,
 }
 

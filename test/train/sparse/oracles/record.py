@@ -1,8 +1,8 @@
 """Runs what the authors of training methods have released on numbers of ours, and writes down what came of it.
 
-    python3 test/train/sparse/oracles/record.py METHOD [CODE]
+    python3 test/train/sparse/oracles/record.py METHOD [CODE...]
 
-METHOD is a name below; CODE a checkout of the authors' repository, else it is cloned into a temporary folder. Writes
+METHOD is a name below; CODE a checkout of the authors' repository (of each, where there are several), else it is cloned into a temporary folder. Writes
 METHOD.json beside this file, which test/train/sparse/oracles.test.ts compares with what chasec does.
 
 Numbers are whole multiples of 1/1024, all of other magnitudes, so that no tie has to be broken. Deviations that a method's file
@@ -12,6 +12,7 @@ states are kept out of the cases, here and in what is said of each.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import math
 import random
@@ -584,10 +585,71 @@ def mask_sparsity(code: Path) -> list[dict]:
     return cases
 
 
-# The function, the repository, and the commit that was run.
+def s_ste(code: Path, kernels: Path) -> list[dict]:
+    """
+    `FP8SparseLinear` of v2/nanoGPT/sparse_ops.py: its scale, what it computes with at first and after the weights have moved, and
+    that the gradient goes straight through. The kernel is `_soft_threshold` of huyz2023/2by4-pretrain (9e330125), called on
+    columns of four; the products of eight bits are not looked at.
+    """
+    triton, language = ModuleType("triton"), ModuleType("triton.language")
+    triton.jit, triton.language = lambda function: function, language
+    for name in ("abs", "where", "minimum", "maximum"):
+        setattr(language, name, getattr(torch, name))
+    spec = importlib.util.spec_from_file_location("kernels", kernels / "sparse" / "utils.py")
+    utils = importlib.util.module_from_spec(spec)
+    before = {name: sys.modules.get(name) for name in ("triton", "triton.language")}
+    sys.modules.update({"triton": triton, "triton.language": language})
+    spec.loader.exec_module(utils)
+    for name, module in before.items():
+        if module is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = module
+
+    def soft_threshold24(dense: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        parts = utils._soft_threshold(*dense.reshape(-1, 4).unbind(1))
+        soft, kept = torch.stack(parts[:4], 1), torch.stack(parts[4:], 1)
+        return torch.where(kept, soft, 0).reshape(dense.shape), kept.reshape(dense.shape)
+
+    sparse = MagicMock(name="sparse")
+    sparse.soft_threshold24_triton = soft_threshold24
+    sys.modules["sparse"] = sparse
+    torch.Tensor.cuda = lambda tensor: tensor
+    sys.path.insert(0, str(code / "v2" / "nanoGPT"))
+    from sparse_ops import FP8SparseLinear
+
+    cases = []
+    for seed, shapes in enumerate(([[6, 16], [3, 4]], [[5, 8], [8, 12]])):
+        seen = []
+        for l, (outputs, inputs) in enumerate(shapes):
+            layer = FP8SparseLinear(inputs, outputs, bias=False)
+            size, steps = [outputs, inputs], []
+            for step in range(3):
+                layer.weight.data = distinct(size, 100 * seed + 10 * l + step)
+                if step == 0:
+                    layer.init_scale()
+                after, gradient = layer.get_sparse_weights(), distinct(size, step)
+                layer.weight.grad = None
+                after.backward(gradient)
+                assert torch.equal(layer.weight.grad, gradient)
+                assert int((after != 0).sum()) == after.numel() // 2
+                steps.append({"weights": whole(layer.weight), "after": floats(after)})
+            seen.append({"shape": size, "scale": float(layer.scale), "steps": steps})
+        method = {"name": "s-ste", "n": 2, "m": 4}
+        cases.append({"method": method, "length": {"steps": 10, "stepsPerEpoch": 10}, "seen": seen})
+    return cases
+
+
+# The function, the repository, and the commit that was run; others that it needs.
 methods = {
     "srigl": (srigl, "calgaryml/condensed-sparsity", "3052bb8bd708918576df4e6e66f273e37c960b24"),
     "sr-ste": (sr_ste, "NM-sparsity/NM-sparsity", "3cebd6be99052ef3e5e216299069d6ca066757d7"),
+    "s-ste": (
+        s_ste,
+        "thu-ml/2by4-pretrain-acc-examples",
+        "ff0df22d97137cde8dc7fe86c5e9f3c5837a1cf0",
+        ("huyz2023/2by4-pretrain", "9e330125dea71e5a3dee235f4efb8869f9e4cdd0"),
+    ),
     "iss-p": (iss_p, "Jiamian-Wang/Iterative-Soft-Shrinkage-SR", "6e11c433afe0a9907f164d172cc4d3a556557e5f"),
     "chts": (
         chts,
@@ -613,13 +675,13 @@ def cloned(repository: str, commit: str) -> Path:
 
 if __name__ == "__main__":
     name = sys.argv[1]
-    run, repository, commit = methods[name]
-    code = Path(sys.argv[2]) if len(sys.argv) > 2 else cloned(repository, commit)
+    run, repository, commit, *others = methods[name]
+    code = [Path(path) for path in sys.argv[2:]] or [cloned(*one) for one in ((repository, commit), *others)]
     header = {
         "from": f"https://github.com/{repository}/tree/{commit}",
         "command": f"python3 test/train/sparse/oracles/record.py {name}",
         "of": " ".join((run.__doc__ or "").split()),
         "scale": SCALE,
     }
-    text = json.dumps({**header, "cases": run(code)}, separators=(",", ":"))
+    text = json.dumps({**header, "cases": run(*code)}, separators=(",", ":"))
     Path(__file__).with_name(f"{name}.json").write_text(text.replace('{"method"', '\n{"method"') + "\n")
