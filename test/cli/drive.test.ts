@@ -199,6 +199,10 @@ describe('chasec drive', () => {
         { subject: 'method', found: 'iss-p' },
       ],
       [
+        { ...start, method: { name: 'bdwp' } },
+        { subject: 'method', expected: 'a method of masks alone', found: 'bdwp' },
+      ],
+      [
         { ...start, method: { name: 's-ste' } },
         { subject: 'method', expected: 'a method of masks alone', found: 's-ste' },
       ],

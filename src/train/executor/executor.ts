@@ -46,6 +46,8 @@ export interface Batch {
 export interface LossOptions {
   /** Share of the probability that is spread over all classes; absent: 0. */
   readonly labelSmoothing?: number
+  /** What the gradients of what a layer reads are computed with in place of its weights, by weight. */
+  readonly instead?: DeviceTensors
   /** Is told how long every step took, both ways. */
   readonly observe?: Observe
 }
@@ -267,13 +269,15 @@ const differentiate = (
   plan: Plan,
   state: TrainingState,
   { inputs, labels }: Batch,
-  { labelSmoothing = 0, observe }: LossOptions,
+  { labelSmoothing = 0, instead = new Map(), observe }: LossOptions,
 ): E.Either<UnsupportedTraining, Gradients> => {
   const [output] = plan.outputs
   if (output === undefined || output.shape.length !== 2 || output.shape[0] !== labels.length) {
     const found = output === undefined ? 'none' : `[${output.shape.join(',')}]`
     return E.left(unsupported('first output', `logits [${labels.length}, classes]`, found))
   }
+  const split = splitSlots(plan, instead)
+  if (E.isLeft(split)) return split
   const forward = runPlan(backend, plan, state, inputs, { mode: 'train', record: true, observe })
   const logits = forward.values[output.slot]
   invariant(logits !== undefined, 'logits that nothing computes')
@@ -289,11 +293,33 @@ const differentiate = (
   )
   const targets = new Map(plan.parameters.map(({ slot, name }) => [slot, name]))
   const seeds = new Map([[output.slot, result.gradient]])
+  const wanted = new Set(targets.keys())
   const gradients = new Map<ValueId, Tensor>()
-  for (const [slot, tensor] of runBackward(backend, forward, seeds, new Set(targets.keys()), observe)) {
+  for (const [slot, tensor] of runBackward(backend, forward, seeds, wanted, split.right, observe)) {
     gradients.set(targets.get(slot) ?? '', tensor)
   }
   return E.right({ loss: result.loss, logits: result.logits, gradients })
+}
+
+/** By slot. Fails where a value is no weight of a layer alone. */
+const splitSlots = (
+  { parameters, steps }: Plan,
+  tensors: DeviceTensors,
+): E.Either<UnsupportedTraining, ReadonlyMap<Slot, Tensor>> => {
+  const out = new Map<Slot, Tensor>()
+  for (const [name, tensor] of tensors) {
+    const slot = parameters.find((one) => one.name === name)?.slot
+    const readers = steps.flatMap(({ inputs, splits }) =>
+      inputs.flatMap((s, i) => (s === slot ? splits.includes(i) : [])),
+    )
+    if (slot === undefined || readers.length === 0 || readers.includes(false)) {
+      return E.left(
+        unsupported(`gradients by other weights than ${name}`, 'a weight that layers alone read', 'another'),
+      )
+    }
+    out.set(slot, tensor)
+  }
+  return E.right(out)
 }
 
 const keyOf = (shapes: Shapes): string =>

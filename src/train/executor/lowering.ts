@@ -39,9 +39,11 @@ export interface Result {
   readonly statistics?: ReadonlyArray<readonly [port: number, value: Tensor]>
 }
 
+/** `instead`: by port, what the gradients of the other inputs read in place of an input; only where the node `splits`. */
 export type Gradient = (
   dys: ReadonlyArray<Tensor | undefined>,
   wanted: ReadonlyArray<boolean>,
+  instead: Inputs,
 ) => ReadonlyArray<Tensor | undefined>
 
 /** Inputs by port; those that are omitted or fixed are undefined. */
@@ -50,6 +52,8 @@ export type Inputs = ReadonlyArray<Tensor | undefined>
 export interface Lowered {
   readonly reads: ReadonlyArray<Read>
   readonly gives: ReadonlyArray<Layout>
+  /** The ports of which the gradients of other inputs can read something else. */
+  readonly splits?: ReadonlyArray<number>
   readonly run: (inputs: Inputs, mode: Mode) => Result
 }
 

@@ -26,6 +26,7 @@ export interface Step {
   readonly inputs: ReadonlyArray<Slot | undefined>
   readonly outputs: ReadonlyArray<Slot | undefined>
   readonly run: Lowered['run']
+  readonly splits: ReadonlyArray<number>
   /** The names of the running statistics by input port. */
   readonly statistics: ReadonlyArray<ValueId | undefined>
   /** By input port: whether its value depends on something trained. */
@@ -108,6 +109,7 @@ export const planOf = (
       inputs: [made.slot],
       outputs: [slot],
       run,
+      splits: [],
       statistics: [],
       wanted: [trained[made.slot] ?? false],
     })
@@ -122,7 +124,7 @@ export const planOf = (
     if (site === undefined) return `${kind} of unknown shape`
     const lowered = rule.lower(site)
     if (E.isLeft(lowered)) return lowered.left
-    const { reads, gives, run } = lowered.right
+    const { reads, gives, run, splits = [] } = lowered.right
     const names: Array<ValueId | undefined> = []
     const inputs = node.inputs.map((name, port) => {
       const read = reads[port]
@@ -142,7 +144,7 @@ export const planOf = (
       const layout = gives[i]
       return name === '' || layout === undefined ? undefined : place(name, layout, wanted.includes(true))
     })
-    steps.push({ label: labelOf(node), inputs, outputs, run, statistics: names, wanted })
+    steps.push({ label: labelOf(node), inputs, outputs, run, splits, statistics: names, wanted })
     return undefined
   }
 

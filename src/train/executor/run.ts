@@ -114,13 +114,14 @@ const distinct = (
 
 /**
  * Gradients of the slots in `targets` from those of some outputs, which it takes over. Disposes everything that the
- * forward run recorded.
+ * forward run recorded. `instead` holds what the gradients of other inputs read in place of some slots.
  */
 export const runBackward = (
   backend: Backend,
   { values, traces }: Forward,
   seeds: ReadonlyMap<Slot, Tensor>,
   targets: ReadonlySet<Slot>,
+  instead: Slots,
   observe?: Observe,
 ): ReadonlyMap<Slot, Tensor> => {
   const gradients = new Map(seeds)
@@ -133,7 +134,7 @@ export const runBackward = (
   for (const { step, gradient, saved } of traces.toReversed()) {
     const dys = step.outputs.map(take)
     if (gradient !== undefined && dys.some((dy) => dy !== undefined)) {
-      const dxs = timed(observe, step, 'backward', () => runGradient(backend, step, gradient, dys, gradients))
+      const dxs = timed(observe, step, 'backward', () => runGradient(backend, step, gradient, dys, gradients, instead))
       for (const [slot, dx] of dxs) gradients.set(slot, dx)
     }
     for (const tensor of [...dys, ...saved]) tensor?.dispose()
@@ -159,11 +160,13 @@ const runGradient = (
   gradient: Gradient,
   dys: ReadonlyArray<Tensor | undefined>,
   before: ReadonlyMap<Slot, Tensor>,
+  instead: Slots,
 ): ReadonlyMap<Slot, Tensor> => {
+  const others = step.inputs.map((slot) => (slot === undefined ? undefined : instead.get(slot)))
   const sums = scoped(
     core,
     () => {
-      const dxs = distinct(gradient(dys, step.wanted), dys, (x) => ops.unary('Identity', x))
+      const dxs = distinct(gradient(dys, step.wanted, others), dys, (x) => ops.unary('Identity', x))
       const out = new Map<Slot, Tensor>()
       for (const [port, slot] of step.inputs.entries()) {
         const dx = dxs[port]

@@ -1,9 +1,10 @@
 /** What a network computes with in place of its weights, where masked weights are trained on. */
 import type { ValueId } from '../../ir/op.ts'
+import { scoped } from '../backend/scope.ts'
 import type { Tensor } from '../backend/tensor.ts'
-import type { TrainingState } from '../executor/executor.ts'
-import { maskedMultiplier, type SoftThreshold, softThresholded } from '../sparse/index.ts'
-import { disposeAll, type Run } from './run.ts'
+import type { DeviceTensors, TrainingState } from '../executor/executor.ts'
+import { keptByPattern, maskedMultiplier, type SoftThreshold, softThresholded } from '../sparse/index.ts'
+import { disposeAll, readLayers, type Run } from './run.ts'
 
 /** Calls `body` with the parameters that the network computes with: those of the run, or what its policy makes of masked ones. */
 export const withEffective = async <T>(run: Run, body: (state: TrainingState) => T | Promise<T>): Promise<T> => {
@@ -19,17 +20,41 @@ export const withEffective = async <T>(run: Run, body: (state: TrainingState) =>
   }
 }
 
+/**
+ * Calls `body` with what gradients of what layers read are computed with in place of the weights that the network computes with; empty
+ * where it is these.
+ */
+export const withBackward = async <T>(run: Run, body: (instead: DeviceTensors) => T | Promise<T>): Promise<T> => {
+  const { executor, device, sparse } = run
+  const { backward } = sparse.policy
+  if (backward === undefined) return body(new Map())
+  const layers = sparse.network.layers.filter(({ exempt }) => exempt !== true)
+  const held = await readLayers(executor, { layers }, device.parameters)
+  const left = layers.map(
+    (layer, l) => [layer.name, keptByPattern(layer, held[l] ?? new Float32Array(0), backward)] as const,
+  )
+  const made = executor.writeParameters(new Map(left))
+  try {
+    return await body(made)
+  } finally {
+    disposeAll(made)
+  }
+}
+
 /** Weights times what masked ones count at present. */
 const multiplied = ({ executor, device, masks, sparse, step }: Run): Map<ValueId, Tensor> => {
   const multiplier = maskedMultiplier(sparse.policy, step)
-  const { ops } = executor.backend
+  const { core, ops } = executor.backend
   const made = new Map<ValueId, Tensor>()
   for (const [name, mask] of masks) {
     const weight = device.parameters.get(name)
     if (weight === undefined) continue
-    const factor = ops.affine(mask, 1 - multiplier, multiplier)
-    made.set(name, ops.mul(weight, factor))
-    factor.dispose()
+    const seen = scoped(
+      core,
+      () => ops.mul(weight, ops.affine(mask, 1 - multiplier, multiplier)),
+      (product) => [product],
+    )
+    made.set(name, seen)
   }
   return made
 }

@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { ValueId } from '../../ir/op.ts'
 import type { Graph } from '../../ir/graph.ts'
-import { sameShape } from '../../ir/type.ts'
+import { sameShape, sizeOf } from '../../ir/type.ts'
 import { expandMask, type Masks, noMasks } from '../../masks/mask.ts'
 import type { Backend } from '../backend/backend.ts'
 import type { Tensor } from '../backend/tensor.ts'
@@ -138,6 +138,21 @@ export const readHeld = async ({ executor, device, moments }: Run): Promise<Held
   statistics: await executor.readParameters(device.statistics),
   moments: await executor.readParameters(moments),
 })
+
+/** The arrays of every layer, in the order of the network; a layer that has no tensor has only zeros. */
+export const readLayers = async (
+  executor: Executor,
+  { layers }: Pick<Network, 'layers'>,
+  tensors: DeviceTensors,
+): Promise<ReadonlyArray<Float32Array>> => {
+  const wanted = new Map<ValueId, Tensor>()
+  for (const { name } of layers) {
+    const tensor = tensors.get(name)
+    if (tensor !== undefined) wanted.set(name, tensor)
+  }
+  const arrays = await executor.readParameters(wanted)
+  return layers.map(({ name, shape }) => arrays.get(name) ?? new Float32Array(sizeOf(shape)))
+}
 
 /** Frees what a run holds on the device. */
 export const disposeRun = ({ executor, device, moments, masks }: Run): void => {

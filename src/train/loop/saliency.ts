@@ -6,9 +6,8 @@ import type { Gradients, TrainingState } from '../executor/executor.ts'
 import type { Recipe } from '../recipe/index.ts'
 import { snipRatios } from '../sparse/index.ts'
 import { trainError, type TrainError } from './error.ts'
-import { disposeAll, type Trainable } from './run.ts'
+import { disposeAll, readLayers, type Trainable } from './run.ts'
 import { feedsOf } from './score.ts'
-import { readLayers } from './topology.ts'
 
 /**
  * SNIP's densities of the layers that are not exempt, `density` of all weights together: by |w · ∂L/∂w|, L the loss that is

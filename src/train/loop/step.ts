@@ -2,18 +2,19 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { ValueId } from '../../ir/op.ts'
 import type { Backend } from '../backend/backend.ts'
+import { scoped } from '../backend/scope.ts'
 import type { Tensor } from '../backend/tensor.ts'
 import { type Batch, type DataSet } from '../data/index.ts'
 import type { DeviceTensors } from '../executor/executor.ts'
 import { sgdStep, type SgdOptions } from '../executor/sgd.ts'
 import { needs, pulledScales, skipsStep } from '../sparse/index.ts'
-import { withEffective } from './effective.ts'
+import { withBackward, withEffective } from './effective.ts'
 import { trainError, type TrainError } from './error.ts'
 import type { UpdateEntry } from './history.ts'
 import { type Length, learningRateAt, type Recipe } from '../recipe/index.ts'
-import { disposeAll, type Run } from './run.ts'
+import { disposeAll, readLayers, type Run } from './run.ts'
 import { countRows, feedsOf } from './score.ts'
-import { readLayers, updateTopology } from './topology.ts'
+import { updateTopology } from './topology.ts'
 
 export interface Stepped {
   /** What was trained on: with label smoothing, if any. */
@@ -44,8 +45,9 @@ export const trainStep = async (
   const step = run.step + 1
   const due = needs(sparse.policy, step)
   const example = { inputs: feedsOf(executor, data, batch), labels: batch.labels }
+  const { labelSmoothing } = recipe
   const result = await withEffective(run, (state) =>
-    executor.lossAndGradients(state, example, { labelSmoothing: recipe.labelSmoothing }),
+    withBackward(run, (instead) => executor.lossAndGradients(state, example, { labelSmoothing, instead })),
   )
   if (E.isLeft(result)) return result
   const { loss: lossTensor, logits, gradients } = result.right
@@ -104,7 +106,7 @@ export const pulled = (
  * Takes over the given tensors.
  */
 const maskGradients = ({ executor, device, masks, sparse }: Run, gradients: DeviceTensors): DeviceTensors => {
-  const { ops } = executor.backend
+  const { backend } = executor
   const { masked, maskedDecay = 0 } = sparse.policy
   const out = new Map<ValueId, Tensor>()
   for (const [name, gradient] of gradients) {
@@ -114,7 +116,8 @@ const maskGradients = ({ executor, device, masks, sparse }: Run, gradients: Devi
       out.set(name, gradient)
       continue
     }
-    out.set(name, masked === 'zeroed' ? ops.mul(gradient, mask) : decayed(ops, gradient, weight, mask, maskedDecay))
+    const zeroed = masked === 'zeroed'
+    out.set(name, zeroed ? backend.ops.mul(gradient, mask) : decayed(backend, gradient, weight, mask, maskedDecay))
     gradient.dispose()
   }
   return out
@@ -122,15 +125,14 @@ const maskGradients = ({ executor, device, masks, sparse }: Run, gradients: Devi
 
 /** g + λ · (1 - mask) · w. */
 const decayed = (
-  { add, affine, mul }: Backend['ops'],
+  { core, ops: { add, affine, mul } }: Backend,
   gradient: Tensor,
   weight: Tensor,
   mask: Tensor,
   decay: number,
-): Tensor => {
-  const factor = affine(mask, -decay, decay)
-  const more = mul(weight, factor)
-  const sum = add(gradient, more)
-  for (const tensor of [factor, more]) tensor.dispose()
-  return sum
-}
+): Tensor =>
+  scoped(
+    core,
+    () => add(gradient, mul(weight, affine(mask, -decay, decay))),
+    (sum) => [sum],
+  )

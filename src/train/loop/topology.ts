@@ -1,30 +1,12 @@
 /** Carries updates of the masks over to what is on the device. */
 import * as E from 'fp-ts/lib/Either.js'
 import type { ValueId } from '../../ir/op.ts'
-import { sizeOf } from '../../ir/type.ts'
-import type { Tensor } from '../backend/tensor.ts'
-import type { DeviceTensors, Executor } from '../executor/executor.ts'
-import { type Event, isQuiet, type LayerEvent, movesAt, type Network, update } from '../sparse/index.ts'
+import { type Event, isQuiet, type LayerEvent, movesAt, update } from '../sparse/index.ts'
 import { channelsOf } from './counts.ts'
 import type { TrainError } from './error.ts'
 import type { UpdateEntry } from './history.ts'
-import { disposeAll, masksOnDevice, moveRun, namesHeld, readHeld, type Run } from './run.ts'
+import { disposeAll, masksOnDevice, moveRun, namesHeld, readHeld, readLayers, type Run } from './run.ts'
 import { slimGraph } from './slim-graph.ts'
-
-/** The arrays of every layer, in the order of the network; a layer that has no tensor has only zeros. */
-export const readLayers = async (
-  executor: Executor,
-  { layers }: Network,
-  tensors: DeviceTensors,
-): Promise<ReadonlyArray<Float32Array>> => {
-  const wanted = new Map<ValueId, Tensor>()
-  for (const { name } of layers) {
-    const tensor = tensors.get(name)
-    if (tensor !== undefined) wanted.set(name, tensor)
-  }
-  const arrays = await executor.readParameters(wanted)
-  return layers.map(({ name, shape }) => arrays.get(name) ?? new Float32Array(sizeOf(shape)))
-}
 
 /**
  * Does what the policy does after the step that was just taken; `gradients` are those of that step where they are needed.

@@ -1,7 +1,7 @@
 import { type SparseError, sparseError } from './error.ts'
 import { type Network, scalesOf, streamsIn } from './network.ts'
 import type { Move, Phase } from './phase.ts'
-import type { Policy } from './policy.ts'
+import type { Pattern, Policy } from './policy.ts'
 import { rangeOf, type Schedule } from './schedule.ts'
 
 /** Whether a policy goes by scales of channels and the network has none. */
@@ -48,10 +48,21 @@ export const policyProblem = (policy: Policy, layers: number): SparseError | und
     const help = 'It is for policies that train masked weights on.'
     return sparseError(at('decay of masked weights'), 'a number of at least 0, where there are such', found, help)
   }
-  if (masked === 'zeroed') return undefined
+  const backward = backwardProblem(policy, at('pattern of the way back'))
+  if (backward !== undefined || masked === 'zeroed') return backward
   if (masked.kind !== 'soft threshold') return fractions(masked, at('multiplier of masked weights'))
   if (Number.isSafeInteger(masked.m) && masked.m >= 1) return undefined
   return sparseError(at('soft threshold'), 'groups of at least one weight', `${masked.m}`, 'For example 4, of 2:4.')
+}
+
+const isPattern = ({ n, m }: Pick<Pattern, 'n' | 'm'>): boolean =>
+  Number.isSafeInteger(n) && Number.isSafeInteger(m) && n >= 1 && m >= n
+
+const backwardProblem = ({ masked, backward }: Policy, subject: string): SparseError | undefined => {
+  if (backward === undefined || (masked !== 'zeroed' && isPattern(backward))) return undefined
+  const found = `${backward.n}:${backward.m}, masked weights ${masked === 'zeroed' ? 'zeroed' : 'trained on'}`
+  const help = 'It is for policies that train masked weights on.'
+  return sparseError(subject, 'a pattern n:m with 1 ≤ n ≤ m, where there are such', found, help)
 }
 
 const distributionProblem = ({ distribution }: Policy, layers: number, subject: string): SparseError | undefined => {
@@ -144,10 +155,7 @@ const moveProblem = (move: Move, subject: string): SparseError | undefined => {
       }
       return fractions(move.fraction, subject)
     case 'keep pattern': {
-      const good = move.patterns.every(
-        ({ n, m }) => Number.isSafeInteger(n) && Number.isSafeInteger(m) && n >= 1 && m >= n,
-      )
-      if (good && move.patterns.length > 0) return undefined
+      if (move.patterns.every(isPattern) && move.patterns.length > 0) return undefined
       const found = move.patterns.map(({ n, m }) => `${n}:${m}`).join(', ')
       return sparseError(subject, 'patterns n:m with 1 ≤ n ≤ m', found === '' ? 'none' : found, 'For example 2:4.')
     }

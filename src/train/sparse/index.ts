@@ -11,6 +11,7 @@ export { snipRatios } from './distributions/snip.ts'
 export { uniformPlus } from './distributions/uniform-plus.ts'
 export type { SparseError } from './error.ts'
 export type { AxisIndices, ChannelEvent, Event, LayerEvent } from './event.ts'
+export { keptByPattern } from './keep-pattern.ts'
 export type { Layer, Network, Slot, Stream } from './network.ts'
 export { dueSteps, isDue, isQuiet, type Move, type Needs, type Phase, removesChannels } from './phase.ts'
 export { chase, type ChaseOptions } from './methods/chase.ts'
@@ -23,7 +24,16 @@ export { rigl, type RigLOptions } from './methods/rigl.ts'
 export { riglItop, type RigLItopOptions } from './methods/rigl-itop.ts'
 export { set, type SetOptions } from './methods/set.ts'
 export { staticRandom, type StaticRandomOptions } from './methods/static.ts'
-export { maskedMultiplier, movesAt, needs, type Policy, type Pull, skipsStep, type SoftThreshold } from './policy.ts'
+export {
+  maskedMultiplier,
+  movesAt,
+  needs,
+  type Pattern,
+  type Policy,
+  type Pull,
+  skipsStep,
+  type SoftThreshold,
+} from './policy.ts'
 export { pulledScales } from './pull.ts'
 export { constant, type Schedule, valueAt } from './schedule.ts'
 export type { GrowCriterion, PruneCriterion } from './scores.ts'

@@ -2,6 +2,7 @@
 import { code } from './codes.ts'
 import { type Layer, sizeOfLayer } from './network.ts'
 import type { KeepPattern } from './phase.ts'
+import type { Pattern } from './policy.ts'
 import type { Work, WorkLayer } from './workspace.ts'
 
 /**
@@ -37,21 +38,33 @@ export const eachGroup = (
   }
 }
 
+/** The weights of which the plain pattern n:m keeps the n largest of every m along the axis, 0 elsewhere. */
+export const keptByPattern = (layer: Layer, weights: Float32Array, { n, m, axis }: Pattern): Float32Array => {
+  const out = new Float32Array(weights.length)
+  const best = new Int32Array(n)
+  eachGroup(layer, axis, m, (start, end, stride) => {
+    const found = largest(weights, undefined, start, end, stride, best)
+    for (const i of best.subarray(0, found)) out[i] = weights[i] ?? 0
+  })
+  return out
+}
+
 const maskGroups = (layer: WorkLayer, axis: 'input' | 'output', n: number, m: number): void => {
-  const { codes } = layer
+  const { codes, weights } = layer
   const best = new Int32Array(n)
   layer.live = 0
   eachGroup(layer.layer, axis, m, (start, end, stride) => {
-    const found = largest(layer, start, end, stride, best)
+    const found = largest(weights, codes, start, end, stride, best)
     for (let i = start; i < end; i += stride) recode(codes, i, false)
     for (let b = 0; b < found; b++) recode(codes, best[b] ?? 0, true)
     layer.live += found
   })
 }
 
-/** Fills `best` with the positions of the largest magnitudes in surviving channels, and says how many there are. */
+/** Fills `best` with the positions of the largest magnitudes, of those that `codes` do not say are gone, and says how many there are. */
 const largest = (
-  { weights, codes }: WorkLayer,
+  weights: Float32Array,
+  codes: Uint8Array | undefined,
   start: number,
   end: number,
   stride: number,
@@ -59,7 +72,7 @@ const largest = (
 ): number => {
   let found = 0
   for (let i = start; i < end; i += stride) {
-    if (codes[i] === code.gone) continue
+    if (codes?.[i] === code.gone) continue
     const magnitude = Math.abs(weights[i] ?? 0) || 0
     let place = found
     while (place > 0 && magnitude > (Math.abs(weights[best[place - 1] ?? 0] ?? 0) || 0)) place -= 1

@@ -26,6 +26,13 @@ export interface SoftThreshold {
   readonly axis: 'input' | 'output'
 }
 
+/** Of every m neighbours along the axis the n largest magnitudes. */
+export interface Pattern {
+  readonly n: number
+  readonly m: number
+  readonly axis: 'input' | 'output'
+}
+
 export interface Policy {
   readonly name: string
   /** Kept fraction of all weights that the distribution is for; also when it is computed anew on smaller shapes. */
@@ -48,6 +55,11 @@ export interface Policy {
    * masked weight, all of them after a soft threshold.
    */
   readonly masked: 'zeroed' | Schedule | SoftThreshold
+  /**
+   * What is left of the weights, at every step anew, where gradients of what a layer reads are computed; for policies whose masked
+   * weights are trained on. Absent: what the forward pass computes with.
+   */
+  readonly backward?: Pattern
   /**
    * λ: where masked weights are trained on, what is added to their gradients: λ · w. It draws them to 0, so that the masks come
    * to rest. Absent: nothing.

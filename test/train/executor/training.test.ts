@@ -178,6 +178,48 @@ describe('parameters', () => {
   })
 })
 
+describe('gradients of what a layer reads, by other weights than it computes with', () => {
+  const gradientsBy = async (instead: Arrays) => {
+    const executor = executorOf(graph, reference)
+    const state = executor.initialState()
+    const others = executor.writeParameters(instead)
+    const { gradients } = orThrow(executor.lossAndGradients(state, batchOf(0), { instead: others }))
+    return executor.readParameters(gradients)
+  }
+  const weightsOf = (name: string): Float32Array => {
+    const tensor = graph.constants.get(name)
+    if (tensor === undefined) throw new Error(name)
+    return float32View(materialize(tensor)).slice()
+  }
+
+  test.each(['depthwise.weight', 'inner.weight', 'strided', 'linear'])(
+    '%s: change those of what comes before alone',
+    async (name) => {
+      const weights = weightsOf(name)
+      const [same, zero, plain] = [
+        await gradientsBy(new Map([[name, weights]])),
+        await gradientsBy(new Map([[name, weights.map(() => 0)]])),
+        await gradientsBy(new Map()),
+      ]
+      expect(same).toEqual(plain)
+      expect(zero.get(name)).toEqual(plain.get(name))
+      const changed = [...plain.keys()].filter((one) => `${zero.get(one)}` !== `${plain.get(one)}`)
+      expect(changed).toContain('stem.weight')
+      expect(changed).not.toContain('linearBias')
+    },
+  )
+
+  test('are refused where the value is no weight of a layer', () => {
+    const executor = executorOf(graph, reference)
+    for (const name of ['linearBias', 'stem.scale']) {
+      const instead = executor.writeParameters(new Map([[name, weightsOf(name)]]))
+      expect(executor.lossAndGradients(executor.initialState(), batchOf(0), { instead })).toMatchObject({
+        left: { subject: `gradients by other weights than ${name}` },
+      })
+    }
+  })
+})
+
 test('running statistics move towards those of the batch by a tenth', async () => {
   const norm = buildGraph({ x: ['N', 2] }, (b) => [
     b.op(ops.BatchNormalization, [

@@ -16,9 +16,15 @@ import { type Progress, train, type Trained, type TrainOptions } from '../../../
 import { beginRun } from '../../../src/train/loop/begin.ts'
 import { type Identity, identityOf } from '../../../src/train/loop/checkpoint.ts'
 import { densityOf } from '../../../src/train/loop/counts.ts'
-import { disposeAll, disposeRun, type Run, type Trainable, trainableOf } from '../../../src/train/loop/run.ts'
+import {
+  disposeAll,
+  disposeRun,
+  readLayers,
+  type Run,
+  type Trainable,
+  trainableOf,
+} from '../../../src/train/loop/run.ts'
 import { feedsOf } from '../../../src/train/loop/score.ts'
-import { readLayers } from '../../../src/train/loop/topology.ts'
 import { policyOf, type Recipe } from '../../../src/train/recipe/index.ts'
 import { buildGraph, convNormRelu } from '../../builder.ts'
 import { backendName, busyChase, recipeOf, right, tinyData, tinyResNet, weightsOf } from './fixtures.ts'

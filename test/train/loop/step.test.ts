@@ -9,7 +9,7 @@ import { decodeSafetensors } from '../../../src/masks/safetensors.ts'
 import { openBackend } from '../../../src/train/backend/open.ts'
 import { batchesInOrder, drawBatch, loadBatch } from '../../../src/train/data/index.ts'
 import { train } from '../../../src/train/index.ts'
-import { policyOf } from '../../../src/train/recipe/index.ts'
+import { methodNames, policyOf } from '../../../src/train/recipe/index.ts'
 import { disposeRun, readHeld, startRun, trainableOf } from '../../../src/train/loop/run.ts'
 import { init, softThresholded } from '../../../src/train/sparse/index.ts'
 import { scalesOf } from '../../../src/train/sparse/network.ts'
@@ -63,6 +63,20 @@ describe('trainStep', () => {
     }
     expect(moved).toBeGreaterThan(0)
     expect(updates).toBeGreaterThanOrEqual(name === 'static' ? 0 : 1)
+    disposeRun(run)
+    expect(backend.core.memory().numTensors).toBe(before)
+  })
+})
+
+describe('a step of any method', () => {
+  it.each(methodNames)('%s: leaves no tensor behind', async (name) => {
+    const backend = right(await openBackend(backendName)())
+    const before = backend.core.memory().numTensors
+    const length = { steps: 8, stepsPerEpoch: 4 }
+    const recipe = recipeOf({ name })
+    const run = right(startRun(right(trainableOf(tinyResNet(), backend)), policyOf(recipe.method, length), 1))
+    const batch = right(await loadBatch(tinyData, tinyData.train, { indices: Uint32Array.of(1, 5, 9) })())
+    for (let step = 1; step <= length.steps; step++) right(await trainStep(run, tinyData, batch, recipe, length))
     disposeRun(run)
     expect(backend.core.memory().numTensors).toBe(before)
   })

@@ -5,6 +5,7 @@ import { decodeRecipe, policyOf } from '../../../src/train/recipe/index.ts'
 import {
   fromArrays,
   init,
+  keptByPattern,
   maskDecay,
   type Network,
   patternDecay,
@@ -182,6 +183,38 @@ describe('a soft threshold', () => {
     for (const scales of [new Uint32Array(2), new Uint8Array(1), Uint32Array.of(0x7fc00000)]) {
       expect(fromArrays(network, policy, new Map([...arrays, ['scales', scales]]))).toMatchObject({
         left: { subject: 'scales', expected: '1 finite numbers' },
+      })
+    }
+  })
+})
+
+describe('a pattern of the way back', () => {
+  it('is that of the largest magnitudes along its axis', () => {
+    const layer = conv('a', 9, 5, 3)
+    const weights = noise(4)(9 * 5 * 9)
+    for (const [axis, along] of [
+      ['output', 0],
+      ['input', 1],
+    ] as const) {
+      const mask = naive(weights, layer.shape, along, 2, 4)
+      expect(keptByPattern(layer, weights, { n: 2, m: 4, axis })).toEqual(
+        weights.map((w, i) => (mask[i] === 1 ? w : 0)),
+      )
+    }
+  })
+
+  it('is refused where masked weights are 0, and where it keeps more than there are', () => {
+    const network: Network = { layers: [conv('a', 4, 8, 1)], streams: [] }
+    const policy = maskDecay({ n: 2, m: 4, begin: 1, end: 5, steps: 10, decay: 'linear', rate: 0.1 })
+    const backward = { n: 2, m: 4, axis: 'output' } as const
+    expect(E.isRight(init(network, { ...policy, backward }, 1))).toBe(true)
+    for (const wrong of [
+      { ...policy, backward, masked: 'zeroed' as const },
+      { ...policy, backward: { ...backward, n: 5 } },
+      { ...policy, backward: { ...backward, n: 0 } },
+    ]) {
+      expect(init(network, wrong, 1)).toMatchObject({
+        left: { subject: `policy ${policy.name}, pattern of the way back` },
       })
     }
   })

@@ -21,6 +21,7 @@ const gemm = lowering(ir.Gemm, (site) => {
       ...(c === undefined ? [] : [{ ...c.read, as: 'weight' as const, layout: onnxOrder(site.shapeOf(2).length) }]),
     ],
     gives: [plain],
+    splits: [0, 1],
     run: (inputs) => {
       const [a, b] = [given(inputs, 0), given(inputs, 1)]
       const product = k.matMul(a, b)
@@ -28,13 +29,13 @@ const gemm = lowering(ir.Gemm, (site) => {
       const term = c && c.into(given(inputs, 2))
       return {
         outputs: [term === undefined ? y : k.add(y, beta === 1 ? term : k.affine(term, beta, 0))],
-        gradient: ([dy], wanted) => {
+        gradient: ([dy], wanted, [otherA = a, otherB = b]) => {
           if (dy === undefined) return []
           const scaled = alpha === 1 ? dy : k.affine(dy, alpha, 0)
           const bias = beta === 1 ? dy : k.affine(dy, beta, 0)
           return [
-            wanted[0] ? k.matMul(scaled, b, false, true) : undefined,
-            wanted[1] ? k.matMul(a, scaled, true) : undefined,
+            wanted[0] ? k.matMul(scaled, otherB, false, true) : undefined,
+            wanted[1] ? k.matMul(otherA, scaled, true) : undefined,
             wanted[2] ? c?.back(bias) : undefined,
           ]
         },
@@ -56,16 +57,18 @@ const matMul = lowering(ir.MatMul, (site) => {
     return E.right({
       reads,
       gives: [onnxOrder(output.length)],
+      splits: [0, 1],
       run: (inputs) => {
         const [a, b] = [k.reshape(given(inputs, 0), [rows, inner]), given(inputs, 1)]
         return {
           outputs: [k.reshape(k.matMul(a, b), output)],
           saved: [a],
-          gradient: ([dy], wanted) => {
+          gradient: ([dy], wanted, [otherA, otherB = b]) => {
             const flat = dy && k.reshape(dy, [rows, columns])
+            const x = otherA === undefined ? a : k.reshape(otherA, [rows, inner])
             return [
-              flat && wanted[0] ? k.reshape(k.matMul(flat, b, false, true), left) : undefined,
-              flat && wanted[1] ? k.matMul(a, flat, true) : undefined,
+              flat && wanted[0] ? k.reshape(k.matMul(flat, otherB, false, true), left) : undefined,
+              flat && wanted[1] ? k.matMul(x, flat, true) : undefined,
             ]
           },
         }

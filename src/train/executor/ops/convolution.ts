@@ -151,11 +151,13 @@ const lowered = (
   return {
     reads: [operand(images), weight(layout), ...(hasBias ? [weight([0])] : [])],
     gives: [images],
+    splits: [1],
     run: (inputs) => {
       const [given0, given1] = [given(inputs, 0), given(inputs, 1)]
       const [imageShape, filterShape] = [asImage(given0.shape), asFilter(given1.shape)]
       const x = rank === 4 ? given0 : k.reshape(given0, imageShape)
-      const filter = rank === 4 ? given1 : k.reshape(given1, filterShape)
+      const asFilters = (w: Tensor): Tensor => (rank === 4 ? w : k.reshape(w, filterShape))
+      const filter = asFilters(given1)
       const product = run(x, filter)
       const image = hasBias ? k.add(product, given(inputs, 2)) : product
       const [n, , w, c] = asImage(image.shape)
@@ -163,11 +165,12 @@ const lowered = (
       return {
         outputs: [y],
         saved: [x, filter].filter((tensor) => !inputs.includes(tensor)),
-        gradient: ([given], wanted) => {
+        gradient: ([given], wanted, [, instead]) => {
           if (given === undefined) return []
           const dy = rank === 4 ? given : k.reshape(given, [n, 1, w, c])
+          const other = instead === undefined ? filter : asFilters(instead)
           return [
-            wanted[0] ? k.reshape(backward.input(dy, filter, imageShape), given0.shape) : undefined,
+            wanted[0] ? k.reshape(backward.input(dy, other, imageShape), given0.shape) : undefined,
             wanted[1] ? k.reshape(backward.filter(x, dy, filterShape), given1.shape) : undefined,
             wanted[2] ? k.columnSums(k.reshape(dy, [-1, c])) : undefined,
           ]

@@ -55,6 +55,8 @@ export const sentences: Readonly<Record<string, string>> = {
   channels: 'Fraction of the channels in scope that is gone in the end.',
   multiple: 'A group of channels keeps a multiple of so many, or all; it keeps one at least.',
   scope: '`block`: channels inside blocks; `all`: those of residual streams too.',
+  maskedDecay:
+    'λ: what is added to the gradient of a masked weight, this times the weight; 0 leaves the plain estimator.',
   axis: 'Along the channels that a layer reads, or those that it makes.',
 }
 
@@ -105,6 +107,10 @@ export const readInterval = (entries: Entries, key: string, absent: Interval): I
 
 export const readEvery = (entries: Entries, absent: Interval): Every => ({
   every: readInterval(entries, 'every', absent),
+})
+
+export const readMaskedDecay = (entries: Entries, absent: number): { readonly maskedDecay: number } => ({
+  maskedDecay: entries.number('maskedDecay', { min: 0 }, absent),
 })
 
 export const readFraction = (entries: Entries, absent: number): { readonly fraction: number } => ({

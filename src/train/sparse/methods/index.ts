@@ -2,6 +2,7 @@
 import { invariant } from '../../../ir/failure.ts'
 import type { Entries } from '../../recipe/reader.ts'
 import type { Policy } from '../policy.ts'
+import { method as bdwp } from './bdwp.ts'
 import { method as chase } from './chase.ts'
 import { method as chts } from './chts.ts'
 import { method as dense } from './dense.ts'
@@ -43,6 +44,7 @@ export const methods = {
   'n-of-m': nOfM,
   'sr-ste': srSte,
   's-ste': sSte,
+  bdwp,
   chase,
 }
 

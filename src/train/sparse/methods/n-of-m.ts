@@ -1,6 +1,6 @@
 /** N:M sparsity that comes in little by little. */
 import type { Entries } from '../../recipe/reader.ts'
-import type { Policy } from '../policy.ts'
+import type { Pattern, Policy } from '../policy.ts'
 import { constant, type Schedule } from '../schedule.ts'
 import { notBelow, readEvery, readSpan, stepAt, stepsOf } from './entries.ts'
 import { defineMethod } from './method.ts'
@@ -99,17 +99,17 @@ const readDecay = (entries: Entries): Decay => {
   return { decay, rate: entries.number('rate', { min: 0, aboveMin: true }, 5) }
 }
 
-/** n, m and the axis of an n:m pattern. */
-export const readPattern = (
-  entries: Entries,
-): { readonly n: number; readonly m: number; readonly axis: 'input' | 'output' } => {
+/** n and m of an n:m pattern, 2 of `absent` where the recipe says nothing. */
+export const readGroups = (entries: Entries, absent: number): { readonly n: number; readonly m: number } => {
   const n = entries.number('n', { min: 1, whole: true }, 2)
-  return {
-    n,
-    m: notBelow(entries, 'm', entries.number('m', { min: 1, whole: true }, Math.max(4, n)), n, 'n'),
-    axis: entries.choice('axis', ['input', 'output'], 'input'),
-  }
+  return { n, m: notBelow(entries, 'm', entries.number('m', { min: 1, whole: true }, Math.max(absent, n)), n, 'n') }
 }
+
+/** n, m and the axis of an n:m pattern. */
+export const readPattern = (entries: Entries): Pattern => ({
+  ...readGroups(entries, 4),
+  axis: entries.choice('axis', ['input', 'output'], 'input'),
+})
 
 export const method = defineMethod({
   name: 'n-of-m',

@@ -1,6 +1,6 @@
 /** SR-STE. */
 import { constant } from '../schedule.ts'
-import { readEvery, stepsOf } from './entries.ts'
+import { readEvery, readMaskedDecay, stepsOf } from './entries.ts'
 import { defineMethod } from './method.ts'
 import { readPattern } from './n-of-m.ts'
 
@@ -22,13 +22,11 @@ export const method = defineMethod({
   },
   sentences: {
     every: 'From one look at the weights to the next.',
-    maskedDecay:
-      'λ: what is added to the gradient of a masked weight, this times the weight; 0 leaves the plain estimator.',
   },
   read: (entries) => ({
     ...readPattern(entries),
     ...readEvery(entries, 1),
-    maskedDecay: entries.number('maskedDecay', { min: 0 }, 2e-4),
+    ...readMaskedDecay(entries, 2e-4),
   }),
   policy: (entry, length) => ({
     name: 'sr-ste',

@@ -640,7 +640,68 @@ def s_ste(code: Path, kernels: Path) -> list[dict]:
     return cases
 
 
-# The function, the repository, and the commit that was run; others that it needs.
+def bdwp() -> list[dict]:
+    """
+    No code was released. What the paper describes, in PyTorch and float64: steps of gradient descent of a small network, in which the
+    forward pass has n of every m weights along what a layer reads, found after each step, and gradients of what it reads go
+    back through n of every m along what it makes.
+    """
+
+    def pattern(weight: torch.Tensor, n: int, m: int, dim: int) -> torch.Tensor:
+        kept = torch.zeros_like(weight)
+        for group in range(0, weight.shape[dim], m):
+            size = min(m, weight.shape[dim] - group)
+            part = weight.narrow(dim, group, size)
+            largest = part.abs().topk(min(n, size), dim=dim).indices
+            kept.narrow(dim, group, size).scatter_(dim, largest, 1)
+        return kept
+
+    cases = []
+    for seed, (n, m) in enumerate([(2, 8), (1, 4)]):
+        shapes = [[8, 3, 3, 3], [12, 8, 1, 1], [9, 12], [5, 9]]
+        rate, labels = 8.0, [0, 1, 2, 3, 4, 1]
+        images = distinct([len(labels), 3, 6, 6], 50 + seed).double()
+        weights = [distinct(shape, 10 * seed + l).double() for l, shape in enumerate(shapes)]
+        masks, after = [torch.ones_like(w) for w in weights], []
+        before = [whole(w) for w in weights]
+        for _ in range(3):
+            leaves = [w.clone().requires_grad_() for w in weights]
+            x = images
+            for l, (w, mask) in enumerate(zip(leaves, masks)):
+                def apply(x: torch.Tensor, w: torch.Tensor, l: int = l) -> torch.Tensor:
+                    if w.dim() == 4:
+                        return torch.nn.functional.conv2d(x, w, stride=2 - l, padding=1 - l)
+                    return x @ w.T
+
+                if l == 2:
+                    x = x.mean((2, 3))
+                straight = w + (w * mask - w).detach()
+                back = (w * pattern(w, n, m, 0)).detach()
+                # The first term has the value and the gradient of the weights, the others the gradient of what is read.
+                x = apply(x.detach(), straight) + (apply(x, back) - apply(x, back).detach())
+                if l < 3:
+                    x = x.relu()
+            torch.nn.functional.cross_entropy(x, torch.tensor(labels)).backward()
+            weights = [w - rate * leaf.grad for w, leaf in zip(weights, leaves)]
+            masks = [pattern(w, n, m, 1) for w in weights]
+            after.append([[round(x, 4) for x in floats(w)] for w in weights])
+        method = {"name": "bdwp", "n": n, "m": m}
+        layers = [{"shape": shape, "weights": w} for shape, w in zip(shapes, before)]
+        cases.append(
+            {
+                "method": method,
+                "length": {"steps": 10, "stepsPerEpoch": 10},
+                "rate": rate,
+                "images": whole(images),
+                "labels": labels,
+                "layers": layers,
+                "trained": after,
+            }
+        )
+    return cases
+
+
+# The function, the repository, and the commit that was run; others that it needs. Or the function and the paper alone.
 methods = {
     "srigl": (srigl, "calgaryml/condensed-sparsity", "3052bb8bd708918576df4e6e66f273e37c960b24"),
     "sr-ste": (sr_ste, "NM-sparsity/NM-sparsity", "3cebd6be99052ef3e5e216299069d6ca066757d7"),
@@ -650,6 +711,7 @@ methods = {
         "ff0df22d97137cde8dc7fe86c5e9f3c5837a1cf0",
         ("huyz2023/2by4-pretrain", "9e330125dea71e5a3dee235f4efb8869f9e4cdd0"),
     ),
+    "bdwp": (bdwp, "https://arxiv.org/abs/2309.13015"),
     "iss-p": (iss_p, "Jiamian-Wang/Iterative-Soft-Shrinkage-SR", "6e11c433afe0a9907f164d172cc4d3a556557e5f"),
     "chts": (
         chts,
@@ -675,10 +737,11 @@ def cloned(repository: str, commit: str) -> Path:
 
 if __name__ == "__main__":
     name = sys.argv[1]
-    run, repository, commit, *others = methods[name]
-    code = [Path(path) for path in sys.argv[2:]] or [cloned(*one) for one in ((repository, commit), *others)]
+    run, origin, *commits = methods[name]
+    repositories = [(origin, commits[0]), *commits[1:]] if commits else []
+    code = [Path(path) for path in sys.argv[2:]] or [cloned(*one) for one in repositories]
     header = {
-        "from": f"https://github.com/{repository}/tree/{commit}",
+        "from": f"https://github.com/{origin}/tree/{commits[0]}" if commits else origin,
         "command": f"python3 test/train/sparse/oracles/record.py {name}",
         "of": " ".join((run.__doc__ or "").split()),
         "scale": SCALE,
