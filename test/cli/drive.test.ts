@@ -199,6 +199,10 @@ describe('chasec drive', () => {
         { subject: 'method', found: 'iss-p' },
       ],
       [
+        { ...start, method: { name: 'demp', every: 2 } },
+        { subject: 'method', expected: 'a method of masks alone', found: 'demp' },
+      ],
+      [
         { ...start, method: { name: 'bdwp' } },
         { subject: 'method', expected: 'a method of masks alone', found: 'bdwp' },
       ],

@@ -86,7 +86,7 @@ const policyFor = (start: Start): E.Either<Failure, sparse.Policy> => {
   const policy = policyOf(start.method, start)
   const idle = idlePhase(policy, start)
   if (idle !== undefined) return E.left(idle)
-  if (policy.backward !== undefined || policy.phases.some(({ moves }) => moves.some(sparse.isQuiet))) {
+  if (!sparse.isOfMasksAlone(policy)) {
     const expected = 'a method of masks alone'
     return E.left(
       requestError('method', expected, policy.name, 'chasec train can do it; others are in chasec methods.'),

@@ -14,7 +14,7 @@ import type { Layout } from './layout.ts'
 import { crossEntropy, smoothedTargets } from './loss.ts'
 import type { Mode } from './lowering.ts'
 import { type Plan, planOf, type Slot, type UnsupportedTraining, type Value } from './plan.ts'
-import { type Forward, type Observe, runBackward, runForward } from './run.ts'
+import { type Forward, type Observe, runBackward, runForward, type Watch } from './run.ts'
 import { type Shapes, specialise, usualShapes } from './specialise.ts'
 
 /** Numbers by name, in ONNX order. */
@@ -84,6 +84,15 @@ export interface Executor {
     inputs: Feeds,
     mode: Mode,
   ) => E.Either<UnsupportedTraining, Map<ValueId, Tensor>>
+  /**
+   * For each of the layers, called by their weights: Σ |x| over the images and places of each channel or feature that it reads, in
+   * evaluation. Missing where the weights are not on the right-hand side, or of several groups.
+   */
+  readonly activity: (
+    state: TrainingState,
+    inputs: Feeds,
+    layers: ReadonlySet<ValueId>,
+  ) => E.Either<UnsupportedTraining, Map<ValueId, Tensor>>
   /** Softmax cross entropy of the first output in training mode, with its gradients; running statistics are updated. */
   readonly lossAndGradients: (
     state: TrainingState,
@@ -126,6 +135,11 @@ export const buildExecutor = (given: Graph, backend: Backend): E.Either<Unsuppor
       if (E.isLeft(plan)) return plan
       const { values } = runPlan(backend, plan.right, state, feeds, { mode, record: false })
       return E.right(outputsOf(backend, plan.right, values, state))
+    },
+    activity: (state, feeds, layers) => {
+      backend.activate()
+      const plan = planFor(feeds)
+      return E.isLeft(plan) ? plan : E.right(activityOf(backend, plan.right, state, feeds, layers))
     },
     lossAndGradients: (state, batch, options = {}) => {
       backend.activate()
@@ -234,6 +248,7 @@ interface RunOptions {
   /** Whether what the way back needs is kept. */
   readonly record: boolean
   readonly observe?: Observe | undefined
+  readonly watch?: Watch
 }
 
 /** The way forth. Running statistics that it moves are those of `state` afterwards. */
@@ -242,7 +257,7 @@ const runPlan = (
   plan: Plan,
   state: TrainingState,
   feeds: Feeds,
-  { mode, record, observe }: RunOptions,
+  { mode, record, observe, watch }: RunOptions,
 ): Forward => {
   const inputs = plan.inputs.flatMap(({ name, slot, layout }): ReadonlyArray<readonly [Slot, Tensor]> => {
     const feed = feeds.get(name)
@@ -254,7 +269,7 @@ const runPlan = (
     invariant(tensor !== undefined, `no tensor for ${name}`)
     slots.set(slot, tensor)
   }
-  const forward = runForward(backend, plan, slots, mode, record, observe)
+  const forward = runForward(backend, plan, slots, mode, record, observe, watch)
   if (!record) for (const [, tensor] of inputs) tensor.dispose()
   for (const [name, tensor] of forward.statistics) {
     state.statistics.get(name)?.dispose()
@@ -262,6 +277,33 @@ const runPlan = (
   }
   return record ? { ...forward, values: withInputs(forward.values, inputs) } : forward
 }
+
+const activityOf = (
+  backend: Backend,
+  plan: Plan,
+  state: TrainingState,
+  feeds: Feeds,
+  layers: ReadonlySet<ValueId>,
+): Map<ValueId, Tensor> => {
+  const bySlot = new Map(plan.parameters.map(({ name, slot }) => [slot, name]))
+  const found = new Map<ValueId, Tensor>()
+  const watch: Watch = ({ sums, inputs: [, slot] }, [x]) => {
+    const name = bySlot.get(slot ?? -1)
+    if (!sums || x === undefined || name === undefined || !layers.has(name)) return
+    found.set(name, magnitudes(backend, x))
+  }
+  const { values } = runPlan(backend, plan, state, feeds, { mode: 'eval', record: false, watch })
+  for (const tensor of values) tensor?.dispose()
+  return found
+}
+
+/** Σ |x| over all but the last axis in memory. */
+const magnitudes = ({ core, ops }: Backend, x: Tensor): Tensor =>
+  scoped(
+    core,
+    () => ops.columnSums(ops.reshape(ops.unary('Abs', x), [-1, x.shape.at(-1) ?? 1])),
+    (sums) => [sums],
+  )
 
 /** The loss of a batch, and its gradients by the way back. */
 const differentiate = (

@@ -54,6 +54,8 @@ export interface Lowered {
   readonly gives: ReadonlyArray<Layout>
   /** The ports of which the gradients of other inputs can read something else. */
   readonly splits?: ReadonlyArray<number>
+  /** Whether what is on port 0 is summed along its last axis in memory, times the weights on port 1. */
+  readonly sums?: boolean
   readonly run: (inputs: Inputs, mode: Mode) => Result
 }
 

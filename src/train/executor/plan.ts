@@ -27,6 +27,7 @@ export interface Step {
   readonly outputs: ReadonlyArray<Slot | undefined>
   readonly run: Lowered['run']
   readonly splits: ReadonlyArray<number>
+  readonly sums: boolean
   /** The names of the running statistics by input port. */
   readonly statistics: ReadonlyArray<ValueId | undefined>
   /** By input port: whether its value depends on something trained. */
@@ -110,6 +111,7 @@ export const planOf = (
       outputs: [slot],
       run,
       splits: [],
+      sums: false,
       statistics: [],
       wanted: [trained[made.slot] ?? false],
     })
@@ -124,7 +126,7 @@ export const planOf = (
     if (site === undefined) return `${kind} of unknown shape`
     const lowered = rule.lower(site)
     if (E.isLeft(lowered)) return lowered.left
-    const { reads, gives, run, splits = [] } = lowered.right
+    const { reads, gives, run, splits = [], sums = false } = lowered.right
     const names: Array<ValueId | undefined> = []
     const inputs = node.inputs.map((name, port) => {
       const read = reads[port]
@@ -144,7 +146,7 @@ export const planOf = (
       const layout = gives[i]
       return name === '' || layout === undefined ? undefined : place(name, layout, wanted.includes(true))
     })
-    steps.push({ label: labelOf(node), inputs, outputs, run, splits, statistics: names, wanted })
+    steps.push({ label: labelOf(node), inputs, outputs, run, splits, sums, statistics: names, wanted })
     return undefined
   }
 

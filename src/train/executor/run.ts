@@ -23,6 +23,9 @@ export interface Forward {
 
 export type Slots = ReadonlyMap<Slot, Tensor>
 
+/** Is told what a step of the forward run reads, which is not to be kept. */
+export type Watch = (step: Step, inputs: ReadonlyArray<Tensor | undefined>) => void
+
 /** Is told how long a step took, on backends that have computed when they answer. */
 export type Observe = (label: string, way: 'forward' | 'backward', milliseconds: number) => void
 
@@ -45,6 +48,7 @@ export const runForward = (
   mode: Mode,
   record: boolean,
   observe?: Observe,
+  watch?: Watch,
 ): Forward => {
   const values: Array<Tensor | undefined> = new Array<Tensor | undefined>(plan.lastUse.length).fill(undefined)
   const owned = new Uint8Array(values.length)
@@ -54,6 +58,7 @@ export const runForward = (
   const statistics = new Map<ValueId, Tensor>()
   for (const [at, step] of plan.steps.entries()) {
     const inputs = step.inputs.map((slot) => (slot === undefined ? undefined : values[slot]))
+    watch?.(step, inputs)
     const recording = record && step.wanted.includes(true)
     const result = timed(observe, step, 'forward', () => runStep(backend, step, inputs, mode, recording))
     for (const [i, slot] of step.outputs.entries()) {

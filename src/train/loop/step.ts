@@ -1,13 +1,16 @@
 /** One step of training. */
 import * as E from 'fp-ts/lib/Either.js'
 import type { ValueId } from '../../ir/op.ts'
+import { drawsFrom, seededRandom } from '../../ir/random.ts'
+import { sizeOf } from '../../ir/type.ts'
 import type { Backend } from '../backend/backend.ts'
 import { scoped } from '../backend/scope.ts'
 import type { Tensor } from '../backend/tensor.ts'
 import { type Batch, type DataSet } from '../data/index.ts'
 import type { DeviceTensors } from '../executor/executor.ts'
 import { sgdStep, type SgdOptions } from '../executor/sgd.ts'
-import { needs, pulledScales, skipsStep } from '../sparse/index.ts'
+import { imagesLookedAt, needs, pulledScales, skipsStep, valueAt } from '../sparse/index.ts'
+import { activeChannels } from './activity.ts'
 import { withBackward, withEffective } from './effective.ts'
 import { trainError, type TrainError } from './error.ts'
 import type { UpdateEntry } from './history.ts'
@@ -57,6 +60,7 @@ export const trainStep = async (
     const masked = maskGradients(run, pullGradients(run, gradients, step))
     const options = optionsOf(run, recipe, learningRateAt(recipe.learningRate, step, length))
     sgdStep(executor.backend, device.parameters, moments, masked, options)
+    addNoise(run, masked, recipe.seed, step)
     disposeAll(masked)
   }
   const [loss = NaN] = await lossTensor.data()
@@ -69,8 +73,40 @@ export const trainStep = async (
     return E.left(trainError(`loss at step ${step}`, 'a finite number', `${loss}`, help))
   }
   if (due === 'nothing') return E.right({ loss, correct, update: undefined })
-  const update = await updateTopology(run, wanted, recipe.slim)
+  const looked = imagesLookedAt(sparse.policy, step)
+  const active = looked > 0 ? await activeChannels(run, data, recipe.batch, looked) : E.right(undefined)
+  if (E.isLeft(active)) return active
+  const update = await updateTopology(run, { gradients: wanted, active: active.right }, recipe.slim)
   return E.isLeft(update) ? update : E.right({ loss, correct, update: update.right })
+}
+
+/**
+ * Adds to every number whose gradient is not 0 a normal one, of the deviation that the policy has at `step`. Noise depends on the
+ * seed and the step alone, and on which parameters there are.
+ */
+const addNoise = ({ executor, device, sparse }: Run, gradients: DeviceTensors, seed: number, step: number): void => {
+  const { noise } = sparse.policy
+  const deviation = noise === undefined ? 0 : valueAt(noise, step - 1)
+  if (deviation === 0) return
+  const { normal } = drawsFrom(seededRandom(seed, `noise ${step}`))
+  const drawn = executor.parameters.flatMap(({ name, shape }) => {
+    const values = Float32Array.from({ length: sizeOf(shape) }, () => deviation * normal())
+    return gradients.has(name) ? [[name, values] as const] : []
+  })
+  const { core, ops } = executor.backend
+  const added = executor.writeParameters(new Map(drawn))
+  for (const [name, tensor] of added) {
+    const [weight, gradient] = [device.parameters.get(name), gradients.get(name)]
+    if (weight === undefined || gradient === undefined) continue
+    const moved = scoped(
+      core,
+      () => ops.add(weight, ops.mul(tensor, ops.unary('Abs', ops.unary('Sign', gradient)))),
+      (sum) => [sum],
+    )
+    device.parameters.set(name, moved)
+    weight.dispose()
+  }
+  disposeAll(added)
 }
 
 /** The gradients, with what draws scales of channels to 0 at `step`. Takes over the given tensors. */

@@ -8,19 +8,27 @@ import type { UpdateEntry } from './history.ts'
 import { disposeAll, masksOnDevice, moveRun, namesHeld, readHeld, readLayers, type Run } from './run.ts'
 import { slimGraph } from './slim-graph.ts'
 
+/** What an update may have to be given besides the weights. */
+export interface Looked {
+  readonly gradients?: ReadonlyArray<Float32Array> | undefined
+  readonly active?: ReadonlyArray<Uint8Array> | undefined
+}
+
 /**
- * Does what the policy does after the step that was just taken; `gradients` are those of that step where they are needed.
+ * Does what the policy does after the step that was just taken, by the gradients of that step and by which channels are active,
+ * where these are needed.
  * Weights and momenta that are masked from now on, or start anew, become 0. With `slim`, removed channels leave the network. Gives
  * what to tell of it, if anything.
  */
 export const updateTopology = async (
   run: Run,
-  gradients: ReadonlyArray<Float32Array> | undefined,
+  { gradients, active }: Looked,
   slim: boolean,
 ): Promise<E.Either<TrainError, UpdateEntry | undefined>> => {
   const { executor, sparse } = run
   const weights = await readLayers(executor, sparse.network, run.device.parameters)
-  const updated = update(sparse, gradients === undefined ? { weights } : { weights, gradients }, run.step)
+  const more = { ...(gradients !== undefined && { gradients }), ...(active !== undefined && { active }) }
+  const updated = update(sparse, { weights, ...more }, run.step)
   if (E.isLeft(updated)) return updated
   const { state, event } = updated.right
   if (event === undefined) return E.right(undefined)

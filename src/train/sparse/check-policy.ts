@@ -5,9 +5,10 @@ import type { Pattern, Policy } from './policy.ts'
 import { rangeOf, type Schedule } from './schedule.ts'
 
 /** Whether a policy goes by scales of channels and the network has none. */
-export const scalesProblem = ({ name, phases }: Policy, network: Network): SparseError | undefined => {
+export const scalesProblem = ({ name, phases, pulls = [] }: Policy, network: Network): SparseError | undefined => {
   const moves = phases.flatMap((phase) => phase.moves)
-  const wanted = moves.flatMap((move) => (move.kind === 'mark channels' && move.by === 'scale' ? [move.scope] : []))
+  const marking = moves.flatMap((move) => (move.kind === 'mark channels' && move.by === 'scale' ? [move.scope] : []))
+  const wanted = [...marking, ...pulls.map(({ scope }) => scope)]
   const missing = wanted.find((scope) => streamsIn(network, scope).every((s) => scalesOf(s, network).length === 0))
   if (missing === undefined) return undefined
   const help = 'Choose another method or scope, or a model whose convolutions are normalised.'
@@ -37,12 +38,16 @@ export const policyProblem = (policy: Policy, layers: number): SparseError | und
   }
   for (const { from, until, strength } of policy.pulls ?? []) {
     const whole = [from, until].every((n) => Number.isSafeInteger(n) && n >= 0)
-    if (whole && strength >= 0 && strength < Infinity && policy.vectors === true) continue
-    const found = `${strength} from ${from} until ${until}, ${policy.vectors === true ? 'with' : 'without'} scales`
+    if (whole && isPositive(strength) && policy.vectors === true) continue
+    const found = `${rangeOf(strength).join(' to ')} from ${from} until ${until}, ${policy.vectors === true ? 'with' : 'without'} scales`
     const help = 'It is a factor of the sign of a scale.'
     return sparseError(at('pull'), 'a strength of at least 0 between whole steps, where scales are seen', found, help)
   }
-  const { masked, maskedDecay = 0 } = policy
+  const { masked, maskedDecay = 0, noise } = policy
+  if (noise !== undefined && !isPositive(noise)) {
+    const found = rangeOf(noise).join(' to ')
+    return sparseError(at('noise'), 'a deviation of at least 0', found, 'Leave it out for none.')
+  }
   if (!(maskedDecay >= 0 && maskedDecay < Infinity) || (maskedDecay > 0 && masked === 'zeroed')) {
     const found = `${maskedDecay}, masked weights ${masked === 'zeroed' ? 'zeroed' : 'trained on'}`
     const help = 'It is for policies that train masked weights on.'
@@ -53,6 +58,11 @@ export const policyProblem = (policy: Policy, layers: number): SparseError | und
   if (masked.kind !== 'soft threshold') return fractions(masked, at('multiplier of masked weights'))
   if (Number.isSafeInteger(masked.m) && masked.m >= 1) return undefined
   return sparseError(at('soft threshold'), 'groups of at least one weight', `${masked.m}`, 'For example 4, of 2:4.')
+}
+
+const isPositive = (schedule: Schedule): boolean => {
+  const [low, high] = rangeOf(schedule)
+  return low >= 0 && high < Infinity
 }
 
 const isPattern = ({ n, m }: Pick<Pattern, 'n' | 'm'>): boolean =>
@@ -139,6 +149,14 @@ const moveProblem = (move: Move, subject: string): SparseError | undefined => {
         return sparseError(subject, 'a whole multiple of at least 1', `${move.multiple}`, 'Streams keep at least one.')
       }
       return fractions(move.fraction, subject)
+    case 'remove dead':
+      if (move.images > 0 && move.images <= 1) return undefined
+      return sparseError(
+        subject,
+        'a fraction of the images above 0, up to 1',
+        `${move.images}`,
+        'Take 1 for all of them.',
+      )
     case 'fade channels': {
       const good = [move.begin, move.period].every(Number.isSafeInteger) && move.begin >= 0 && move.period >= 1
       const found = `${move.period} steps from ${move.begin}`

@@ -87,6 +87,16 @@ export interface RemoveMarked {
   readonly kind: 'remove marked'
 }
 
+/**
+ * Removes channels for good that are 0 wherever they are read, for all of that fraction of the training images, in evaluation. Every
+ * stream keeps one.
+ */
+export interface RemoveDead {
+  readonly kind: 'remove dead'
+  readonly scope: 'block' | 'all'
+  readonly images: number
+}
+
 /** Keeps the n largest magnitudes of every m neighbours along an axis, by the pattern whose step came last. */
 export interface KeepPattern {
   readonly kind: 'keep pattern'
@@ -131,6 +141,7 @@ export type Move =
   | MarkChannels
   | FadeChannels
   | RemoveMarked
+  | RemoveDead
   | KeepPattern
   | ExchangeFanIn
   | Shrink
@@ -142,7 +153,8 @@ export const isQuiet = ({ kind }: Move): boolean =>
   kind === 'shrink' || kind === 'mark channels' || kind === 'fade channels' || kind === 'fit scales'
 
 /** Whether channels leave the network by a move. */
-export const removesChannels = ({ kind }: Move): boolean => kind === 'remove channels' || kind === 'remove marked'
+export const removesChannels = ({ kind }: Move): boolean =>
+  kind === 'remove channels' || kind === 'remove marked' || kind === 'remove dead'
 
 /** Moves made one after the other at every step s with from ≤ s < until and (s + offset) divisible by `every`. */
 export interface Phase {
@@ -186,6 +198,7 @@ export const needsOf = (moves: ReadonlyArray<Move>): Needs => {
       case 'remove channels':
       case 'fade channels':
       case 'remove marked':
+      case 'remove dead':
       case 'keep pattern':
       case 'shrink':
       case 'prune idle':

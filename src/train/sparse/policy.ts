@@ -1,17 +1,17 @@
 /** A way of training sparsely, as plain data: which masks it starts with, and what it does to them when. */
 import type { Distribution } from './distribution.ts'
 import type { Layer, Network } from './network.ts'
-import { isDue, type Move, type Needs, needsOf, type Phase } from './phase.ts'
+import { isDue, isQuiet, type Move, type Needs, needsOf, type Phase } from './phase.ts'
 import { type Schedule, valueAt } from './schedule.ts'
 
 /**
  * At every step s with from ≤ s < until: λ · sign(γ) is added to the gradient of each scale γ, of all channels in scope or of those
- * that are marked.
+ * that are marked; λ is the strength after s - 1 steps.
  */
 export interface Pull {
   readonly from: number
   readonly until: number
-  readonly strength: number
+  readonly strength: Schedule
   readonly channels: 'all' | 'marked'
   readonly scope: 'block' | 'all'
 }
@@ -67,6 +67,11 @@ export interface Policy {
   readonly maskedDecay?: number
   /** What draws scales of channels to 0; needs `vectors`. */
   readonly pulls?: ReadonlyArray<Pull>
+  /**
+   * The deviation of noise, by the steps done before: after each step, a normal number times it is added to every number of the
+   * network whose gradient is not 0. Absent: none.
+   */
+  readonly noise?: Schedule
   /** Whether a step after which an update is due is taken by no optimiser: its gradients are for the update alone. */
   readonly skipsSteps?: boolean
 }
@@ -99,3 +104,15 @@ export const skipsStep = (policy: Policy, step: number): boolean =>
 /** What the forward pass multiplies masked weights by at `step`. */
 export const maskedMultiplier = ({ masked }: Policy, step: number): number =>
   masked === 'zeroed' || masked.kind === 'soft threshold' ? 0 : valueAt(masked, step)
+
+/** The fraction of the training images that has to be looked at for the update after `step` training steps; mostly 0. */
+export const imagesLookedAt = (policy: Policy, step: number): number =>
+  Math.max(0, ...movesAt(policy, step).map((move) => (move.kind === 'remove dead' ? move.images : 0)))
+
+/** Whether a training loop that multiplies weights by masks, and lets weights and momenta start anew, does all that the policy says. */
+export const isOfMasksAlone = ({ masked, backward, noise, pulls = [], phases }: Policy): boolean =>
+  (masked === 'zeroed' || masked.kind !== 'soft threshold') &&
+  backward === undefined &&
+  noise === undefined &&
+  pulls.length === 0 &&
+  phases.every(({ moves }) => moves.every((move) => !isQuiet(move) && move.kind !== 'remove dead'))

@@ -3,7 +3,7 @@ import { type Group, selectChannels } from '../../masks/select.ts'
 import { scoreStream } from './channel-scores.ts'
 import { code, countCodes, fillAxes, kept } from './codes.ts'
 import { markAxes } from './network.ts'
-import type { RemoveChannels } from './phase.ts'
+import type { RemoveChannels, RemoveDead } from './phase.ts'
 import { valueAt } from './schedule.ts'
 import type { Work } from './workspace.ts'
 
@@ -59,6 +59,24 @@ export const removeMarked = (work: Work): void => {
     for (const [c, mark] of marks.entries()) if (mark === 1) work.removed[s]?.fill(1, c, c + 1)
     work.marked[s]?.fill(0)
   }
+  takeOut(work, now)
+}
+
+/** Removes the channels that nothing has seen active, but for the last one of a stream. */
+export const removeDead = (work: Work, { scope }: RemoveDead): void => {
+  const now = work.state.network.streams.map((stream, s) => {
+    const going = new Uint8Array(stream.channels)
+    if (scope === 'block' && stream.scope !== 'block') return going
+    const removed = work.removed[s] ?? going
+    let left = removed.reduce((n, mark) => n + 1 - mark, 0)
+    for (const c of going.keys()) {
+      if (removed[c] === 1 || work.active[s]?.[c] !== 0 || left === 1) continue
+      going[c] = 1
+      removed[c] = 1
+      left -= 1
+    }
+    return going
+  })
   takeOut(work, now)
 }
 

@@ -26,6 +26,8 @@ export type Schedule =
       readonly begin: number
       readonly end: number
     }
+  /** By cosines from peak / 25 up to `peak` at three tenths of the steps up to `end`, and down to peak / 250,000 there; then 0. */
+  | { readonly kind: 'one cycle'; readonly peak: number; readonly end: number }
   /** The value of the last entry whose step has come; the first one before. */
   | { readonly kind: 'steps'; readonly values: ReadonlyArray<{ readonly step: number; readonly value: number }> }
 
@@ -61,6 +63,13 @@ export const valueAt = (schedule: Schedule, step: number): number => {
       if (step <= begin || step >= end) return low
       return low + ((high - low) * (1 - Math.cos((2 * Math.PI * count * (step - begin)) / (end - begin)))) / 2
     }
+    case 'one cycle': {
+      const { peak, end } = schedule
+      if (step >= end) return 0
+      const top = Math.floor(0.3 * end)
+      const [from, to, x] = step < top ? [peak / 25, peak, step / top] : [peak, peak / 25e4, (step - top) / (end - top)]
+      return from + (to - from) * covered.cosine(Math.max(0, x))
+    }
     case 'linear decay':
     case 'exponential decay': {
       const { begin, end, rate } = schedule
@@ -89,6 +98,8 @@ export const rangeOf = (schedule: Schedule): readonly [low: number, high: number
     }
     case 'cycles':
       return [Math.min(schedule.low, schedule.high), Math.max(schedule.low, schedule.high)]
+    case 'one cycle':
+      return [0, schedule.peak]
     case 'linear decay':
     case 'exponential decay':
       return [0, 1]

@@ -9,10 +9,10 @@ import { keepPattern } from './keep-pattern.ts'
 import { markChannels } from './mark-channels.ts'
 import { type Network, sizeOfLayer } from './network.ts'
 import { type Move, needsOf } from './phase.ts'
-import { movesAt } from './policy.ts'
+import { imagesLookedAt, movesAt } from './policy.ts'
 import { pruneIdle } from './prune-idle.ts'
 import { prune } from './prune.ts'
-import { removeChannels, removeMarked } from './remove-channels.ts'
+import { removeChannels, removeDead, removeMarked } from './remove-channels.ts'
 import { shrink } from './shrink.ts'
 import { fitScales } from './soft-threshold.ts'
 import type { State } from './state.ts'
@@ -33,7 +33,9 @@ export interface Updated {
 export const update = (state: State, sample: Sample, step: number): E.Either<SparseError, Updated> => {
   const moves = movesAt(state.policy, step)
   if (moves.length === 0) return E.right({ state, event: undefined })
-  const problem = sampleProblem(state.network, sample, needsOf(moves) === 'weights and gradients')
+  const problem =
+    sampleProblem(state.network, sample, needsOf(moves) === 'weights and gradients') ??
+    (imagesLookedAt(state.policy, step) > 0 ? activityProblem(state.network, sample) : undefined)
   if (problem !== undefined) return E.left(problem)
   const work = openWork(state, sample, step)
   for (const move of moves) carryOut(work, move)
@@ -71,6 +73,8 @@ const carryOut = (work: Work, move: Move): void => {
       return fadeChannels(work, move)
     case 'remove marked':
       return removeMarked(work)
+    case 'remove dead':
+      return removeDead(work, move)
     case 'keep pattern':
       return keepPattern(work, move)
     case 'exchange fan-in':
@@ -110,4 +114,12 @@ const sampleProblem = ({ layers }: Network, sample: Sample, gradients: boolean):
     }
   }
   return undefined
+}
+
+const activityProblem = ({ streams }: Network, { active }: Sample): SparseError | undefined => {
+  const wrong = streams.findIndex(({ channels }, s) => active?.[s]?.length !== channels)
+  if (wrong < 0) return undefined
+  const found = `${active?.[wrong]?.length ?? 'none'}`
+  const help = 'This step looks at what channels do: ask `imagesLookedAt` before each update.'
+  return sparseError(`activity of ${streams[wrong]?.name}`, `${streams[wrong]?.channels} bytes`, found, help)
 }

@@ -9,6 +9,11 @@ export interface Sample {
   readonly weights: ReadonlyArray<Float32Array>
   /** Of the loss by every weight, masked ones included; only looked at where `needs` says so. */
   readonly gradients?: ReadonlyArray<Float32Array>
+  /**
+   * Per stream one byte per channel: 0 where everything that reads the channel has seen it 0 for all images that were looked at;
+   * only looked at where `imagesLookedAt` says so.
+   */
+  readonly active?: ReadonlyArray<Uint8Array>
 }
 
 export interface WorkLayer {
@@ -32,6 +37,8 @@ export interface Work {
   /** Per stream, as in the state. */
   readonly removed: ReadonlyArray<Uint8Array>
   readonly marked: ReadonlyArray<Uint8Array>
+  /** As in the sample. */
+  readonly active: ReadonlyArray<Uint8Array>
   /** Per layer of `all`, as in the state. */
   scales: Float32Array
   readonly draws: Draws
@@ -81,6 +88,7 @@ export const openWork = (state: State, sample: Sample, step: number): Work => {
     layers: all.filter(({ layer }) => layer.exempt !== true),
     removed: state.removed.map((marks) => marks.slice()),
     marked: state.marked.map((marks) => marks.slice()),
+    active: sample.active ?? [],
     scales: state.scales,
     draws: drawsFrom(state.random),
     total: totalWeights(state),

@@ -3,11 +3,13 @@ import { describe, expect, it } from 'vitest'
 import { renderError } from '../../../src/ir/failure.ts'
 import {
   chase,
+  constant,
   fromArrays,
   globalMagnitude,
   init,
   type Network,
   patternDecay,
+  type Policy,
   rigl,
   staticRandom,
   toArrays,
@@ -17,6 +19,13 @@ import { chain, linear, right } from './networks.ts'
 
 const network = chain([4, 6, 3])
 const good = rigl({ density: 0.5, until: 10, every: 1 })
+
+const demp = ({ images = 1 }): Policy => ({
+  ...staticRandom({ density: 1 }),
+  name: 'demp',
+  vectors: true,
+  phases: [{ from: 0, until: 9, every: 1, offset: 0, moves: [{ kind: 'remove dead', scope: 'all', images }] }],
+})
 
 const message = (result: E.Either<Parameters<typeof renderError>[0], unknown>): string =>
   E.isLeft(result) ? renderError(result.left) : 'no error'
@@ -70,6 +79,20 @@ describe('mistakes', () => {
     )
     expect(check(globalMagnitude({ density: 0.1, at: 3, minimum: NaN }))).toMatch('a minimum from 0 to 1, found NaN')
     expect(check(patternDecay({ n: 5, m: 4, begin: 1, end: 2, steps: 9 }))).toMatch('patterns n:m')
+    expect(check({ ...good, noise: constant(-1) })).toMatch('policy rigl, noise: expected a deviation of at least 0')
+    expect(check({ ...good, noise: constant(NaN) })).toMatch('found NaN to NaN')
+    expect(check(demp({ images: 0 }))).toMatch('policy demp, phase 1, remove dead: expected a fraction of the images')
+    const pull = { from: 0, until: 9, channels: 'all', scope: 'all' } as const
+    const pulls = [{ ...pull, strength: constant(Infinity) }]
+    expect(check({ ...demp({}), pulls })).toMatch('policy demp, pull: expected a strength of at least 0')
+  })
+
+  it('in what a policy asks of a network are named', () => {
+    const { layers } = network
+    const streams = network.streams.map(({ vectors: _, ...stream }) => stream)
+    const pulls = [{ from: 0, until: 9, strength: constant(0.1), channels: 'all', scope: 'all' }] as const
+    expect(message(init({ layers, streams }, { ...demp({}), pulls }, 1))).toMatch('channels with trained scales')
+    expect(E.isRight(init({ layers, streams }, demp({}), 1))).toBe(true)
   })
 
   it('in a sample are named, and only when it is looked at', () => {
@@ -87,6 +110,13 @@ describe('mistakes', () => {
         ),
       ),
     ).toMatch('weights of fc0: expected 24 numbers, shape [6,4], found 18')
+    const looking = right(init(network, demp({}), 1))
+    const sizes = looking.network.layers.map(({ shape }) => new Float32Array(shape.reduce((n, d) => n * d, 1)))
+    for (const active of [undefined, [], [new Uint8Array(5)]]) {
+      const sample = { weights: sizes, ...(active !== undefined && { active }) }
+      expect(message(update(looking, sample, 1))).toMatch('activity of fc0: expected 6 bytes')
+    }
+    expect(E.isRight(update(looking, { weights: sizes, active: [new Uint8Array(6)] }, 1))).toBe(true)
     const idle = right(update(state, { weights: [] }, 10))
     expect(idle.state).toBe(state)
     expect(idle.event).toBeUndefined()

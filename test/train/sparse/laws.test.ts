@@ -231,7 +231,11 @@ describe('dropping removed channels', () => {
               values,
             )
           const follow = ({ after, sample, step }: Step): void => {
-            const given = { weights: shrink(sample.weights), gradients: shrink(sample.gradients ?? []) }
+            const given = {
+              weights: shrink(sample.weights),
+              gradients: shrink(sample.gradients ?? []),
+              active: small.channels.map((left, s) => Uint8Array.from(left, (c) => sample.active?.[s]?.[c] ?? 1)),
+            }
             small = right(update(small, given, step)).state
             expect(slim(small).state).toEqual(slim(after).state)
             updates += 1

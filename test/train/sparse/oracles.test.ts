@@ -8,6 +8,8 @@ import { describe, expect, it } from 'vitest'
 import * as ops from '../../../src/ir/ops/index.ts'
 import { sameShape } from '../../../src/ir/type.ts'
 import { openBackend } from '../../../src/train/backend/open.ts'
+import { inMemory, partOf } from '../../../src/train/data/data-set.ts'
+import { loadBatch } from '../../../src/train/data/index.ts'
 import { disposeRun, readLayers, startRun, trainableOf } from '../../../src/train/loop/run.ts'
 import { pulled, trainStep } from '../../../src/train/loop/step.ts'
 import { decodeRecipe, policyOf } from '../../../src/train/recipe/index.ts'
@@ -85,12 +87,16 @@ interface SeenCase extends Case {
 /** Steps of plain gradient descent: a strided convolution, a pointwise one, their mean over places, and two linear layers. */
 interface TrainedCase extends Case {
   readonly rate: number
-  /** 3x6x6 each. */
-  readonly images: ReadonlyArray<number>
+  /** 3x6x6 bytes for each image. */
+  readonly pixels: ReadonlyArray<number>
   readonly labels: ReadonlyArray<number>
   readonly layers: ReadonlyArray<{ readonly shape: ReadonlyArray<number>; readonly weights: ReadonlyArray<number> }>
-  /** The weights after each step. */
+  /** Of the convolutions. */
+  readonly norms?: ReadonlyArray<{ readonly scale: ReadonlyArray<number>; readonly shift: ReadonlyArray<number> }>
+  /** After each step the weights, scales and shifts. */
   readonly trained: ReadonlyArray<ReadonlyArray<ReadonlyArray<number>>>
+  /** After each step how many channels each layer but the last one has. */
+  readonly left?: ReadonlyArray<ReadonlyArray<number>>
 }
 
 const pullNetwork = ({ scales }: PullCase): Network => {
@@ -224,8 +230,16 @@ describe.each(names)('%s', (name) => {
       const [strided = '', pointwise = '', wide = '', last = ''] = one.layers.map(({ shape, weights }, l) =>
         b.floats(`layer${l}`, [...numbers(weights)], shape),
       )
-      const first = b.op(ops.Relu, [b.op(ops.Conv, ['x', strided], { strides: [2, 2], pads: [1, 1, 1, 1] })])
-      const second = b.op(ops.Relu, [b.op(ops.Conv, [first, pointwise])])
+      const active = (x: string, n: number): string => {
+        const norm = one.norms?.[n]
+        if (norm === undefined) return b.op(ops.Relu, [x])
+        const [scale, shift] = [norm.scale, norm.shift].map((list) => [...numbers(list)])
+        const vectors = [scale, shift, scale?.map(() => 0), scale?.map(() => 1)]
+        const names = vectors.map((values, v) => b.floats(`norm${n} ${v}`, values ?? []))
+        return b.op(ops.Relu, [b.op(ops.BatchNormalization, [x, ...names])])
+      }
+      const first = active(b.op(ops.Conv, ['x', strided], { strides: [2, 2], pads: [1, 1, 1, 1] }), 0)
+      const second = active(b.op(ops.Conv, [first, pointwise]), 1)
       const means = b.op(ops.Flatten, [b.op(ops.GlobalAveragePool, [second])])
       const hidden = b.op(ops.Relu, [b.op(ops.Gemm, [means, wide], { transB: 1 })])
       return [b.op(ops.MatMul, [hidden, b.op(ops.Transpose, [last], { perm: [1, 0] })])]
@@ -233,11 +247,15 @@ describe.each(names)('%s', (name) => {
     const run = right(startRun(right(trainableOf(graph, backend)), policyFor(one), 1))
     const recipe = recipeOf(one.method, {
       learningRate: { schedule: 'constant', peak: one.rate, warmup: 0 },
-      ...{ momentum: 0, weightDecay: 0, labelSmoothing: 0 },
+      ...{ momentum: 0, weightDecay: 0, labelSmoothing: 0, slim: false },
     })
-    const data = { ...tinyData, shape: [3, 6, 6] } as const
-    const batch = { images: numbers(one.images), labels: Int32Array.from(one.labels) }
-    for (const expected of one.trained) {
+    const shape = [3, 6, 6] as const
+    const indices = Uint32Array.from(one.labels.keys())
+    const images = inMemory(Uint8Array.from(one.pixels), Uint16Array.from(one.labels), shape)
+    const scaling = { mean: [0.5, 0.5, 0.5], deviation: [0.25, 0.25, 0.25] }
+    const data = { ...tinyData, ...scaling, shape, train: partOf(images, indices) }
+    const batch = right(await loadBatch(data, data.train, { indices })())
+    for (const [step, expected] of one.trained.entries()) {
       right(await trainStep(run, data, batch, recipe, one.length))
       const found = await readLayers(run.executor, run.sparse.network, run.device.parameters)
       expect(found).toHaveLength(expected.length)
@@ -253,6 +271,8 @@ describe.each(names)('%s', (name) => {
         const off = weights.map((w, i) => Math.abs(w / oracle.scale - (found[l]?.[place(i)] ?? NaN)))
         expect(Math.max(...off), `${name} of ${l}`).toBeLessThan(1e-6)
       }
+      const left = run.sparse.removed.map((marks) => marks.reduce((n, mark) => n + 1 - mark, 0))
+      expect(left).toEqual(one.left?.[step] ?? left)
     }
     disposeRun(run)
     expect(backend.core.memory().numTensors).toBe(before)

@@ -222,6 +222,21 @@ describe('gradual policies', () => {
     }
   })
 
+  it('one cycle is that of optax.cosine_onecycle_schedule, but for 0 after its end', () => {
+    const of = (end: number, steps: ReadonlyArray<number>) =>
+      steps.map((step) => valueAt({ kind: 'one cycle', peak: 2, end }, step))
+    // As optax gives them, in float32.
+    const long = [0.08000004, 0.08005273, 1.04, 1.9999473, 2, 1.99999, 1.0000039, 1.8073144e-5]
+    for (const [i, value] of of(1000, [0, 1, 150, 299, 300, 301, 650, 999]).entries()) {
+      expect(value).toBeCloseTo(long[i] ?? NaN, 6)
+    }
+    const short = [0.08, 0.56, 1.52, 2, 1.9009691, 1.6234913, 1.2225239, 0.77748382, 0.37651652, 0.099038698, 0, 0]
+    for (const [i, value] of of(10, [...short.keys()]).entries()) expect(value).toBeCloseTo(short[i] ?? NaN, 6)
+    for (const end of [1, 2, 3, 4]) {
+      for (const value of of(end, [0, 1, 2, 3])) expect(value >= 0 && value <= 2).toBe(true)
+    }
+  })
+
   it('N:M fades in by its multiplier or by its patterns', () => {
     const base = { n: 1, m: 16, begin: 100, end: 500, steps: 1000 }
     const linear = maskDecay({ ...base, decay: 'linear', rate: 0.005 })

@@ -2,6 +2,7 @@
 import { drawsFrom, seededRandom } from '../../../src/ir/random.ts'
 import {
   type Event,
+  imagesLookedAt,
   init,
   type Network,
   needs,
@@ -38,6 +39,12 @@ export const noise = (seed: number, levels?: number): ((size: number) => Float32
       return levels === undefined ? x : Math.round(x * levels) / levels
     })
 }
+
+/** Channels of which more and more do nothing. */
+const activity = ({ streams }: Network, step: number): ReadonlyArray<Uint8Array> =>
+  streams.map(({ channels }, s) =>
+    Uint8Array.from({ length: channels }, (_, c) => ((7 * c + s) % 16 < step / 4 ? 0 : 1)),
+  )
 
 /** A trainer at the start: weights masked as the state says. */
 export const start = (network: Network, policy: Policy, seed: number, levels?: number): Trainer => {
@@ -78,7 +85,11 @@ export const run = (
     const draw = noise(seed * 1000 + step, levels)
     const drift = sizes(state.network).map(draw)
     weights = weights.map((w, l) => w.map((x, i) => (state.masks[l]?.[i] === 1 ? x + 0.5 * (drift[l]?.[i] ?? 0) : x)))
-    const sample: Sample = need === 'weights' ? { weights } : { weights, gradients: sizes(state.network).map(draw) }
+    const sample: Sample = {
+      weights,
+      ...(need === 'weights' ? {} : { gradients: sizes(state.network).map(draw) }),
+      ...(imagesLookedAt(state.policy, step) > 0 && { active: activity(state.network, step) }),
+    }
     const { state: after, event } = right(update(state, sample, step))
     if (event === undefined) throw new Error(`nothing happened at step ${step}`)
     look({ before: state, after, event, sample, step })

@@ -22,6 +22,7 @@ const gemm = lowering(ir.Gemm, (site) => {
     ],
     gives: [plain],
     splits: [0, 1],
+    sums: true,
     run: (inputs) => {
       const [a, b] = [given(inputs, 0), given(inputs, 1)]
       const product = k.matMul(a, b)
@@ -58,6 +59,7 @@ const matMul = lowering(ir.MatMul, (site) => {
       reads,
       gives: [onnxOrder(output.length)],
       splits: [0, 1],
+      sums: true,
       run: (inputs) => {
         const [a, b] = [k.reshape(given(inputs, 0), [rows, inner]), given(inputs, 1)]
         return {

@@ -138,6 +138,7 @@ const refusal = (site: Site<unknown>): Reason | undefined => {
 const lowered = (
   site: Site<unknown>,
   layout: Layout,
+  sums: boolean,
   run: (x: Tensor, filter: Tensor) => Tensor,
   backward: {
     readonly input: (dy: Tensor, filter: Tensor, shape: Shape4) => Tensor
@@ -152,6 +153,7 @@ const lowered = (
     reads: [operand(images), weight(layout), ...(hasBias ? [weight([0])] : [])],
     gives: [images],
     splits: [1],
+    sums,
     run: (inputs) => {
       const [given0, given1] = [given(inputs, 0), given(inputs, 1)]
       const [imageShape, filterShape] = [asImage(given0.shape), asFilter(given1.shape)]
@@ -197,7 +199,9 @@ const conv = lowering(ir.Conv, (site) => {
       ? dense(k, geometry)
       : grouped(k, geometry, groups)
   const kernel = withDilation(k, base, geometry, kernelSize(w.slice(2)))
-  return E.right(lowered(site, layout, kernel.forward, { input: kernel.inputGradient, filter: kernel.filterGradient }))
+  return E.right(
+    lowered(site, layout, groups === 1, kernel.forward, { input: kernel.inputGradient, filter: kernel.filterGradient }),
+  )
 })
 
 /** Depthwise kernels on filters that lie as `[h, w, outputs, 1]`: the same elements as `[h, w, inputs, multiplier]`. */
@@ -233,7 +237,7 @@ const convTranspose = lowering(ir.ConvTranspose, (site) => {
   const [n = 1, c = 1, ...spatial] = output
   const image = asImage([n, ...spatial, c])
   return E.right(
-    lowered(site, [...spatialAxes(w.length), 1, 0], (x, filter) => kernel.inputGradient(x, filter, image), {
+    lowered(site, [...spatialAxes(w.length), 1, 0], true, (x, filter) => kernel.inputGradient(x, filter, image), {
       input: (dy, filter) => kernel.forward(dy, filter),
       filter: (x, dy, shape) => kernel.filterGradient(dy, x, shape),
     }),

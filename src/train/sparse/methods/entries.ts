@@ -90,7 +90,11 @@ export const readChannels = (
 ): { readonly channels: number; readonly multiple: number; readonly scope: 'block' | 'all' } => ({
   channels: entries.number('channels', { min: 0, max: 1, belowMax: true }, 0.5),
   multiple: entries.number('multiple', { min: 1, whole: true }, 1),
-  scope: entries.choice('scope', ['block', 'all'], scope),
+  ...readScope(entries, scope),
+})
+
+export const readScope = (entries: Entries, absent: 'block' | 'all'): { readonly scope: 'block' | 'all' } => ({
+  scope: entries.choice('scope', ['block', 'all'], absent),
 })
 
 export const readInterval = (entries: Entries, key: string, absent: Interval): Interval => {

@@ -5,6 +5,7 @@ import type { Policy } from '../policy.ts'
 import { method as bdwp } from './bdwp.ts'
 import { method as chase } from './chase.ts'
 import { method as chts } from './chts.ts'
+import { method as demp } from './demp.ts'
 import { method as dense } from './dense.ts'
 import { method as east } from './east.ts'
 import type { Length } from './entries.ts'
@@ -41,6 +42,7 @@ export const methods = {
   'iss-p': issP,
   hesso,
   'mask-sparsity': maskSparsity,
+  demp,
   'n-of-m': nOfM,
   'sr-ste': srSte,
   's-ste': sSte,

@@ -1,4 +1,5 @@
 /** MaskSparsity. */
+import { constant } from '../schedule.ts'
 import { readChannels, readSpan, stepAt } from './entries.ts'
 import { defineMethod } from './method.ts'
 
@@ -47,8 +48,8 @@ export const method = defineMethod({
         { ...at(end), moves: [{ kind: 'remove marked' }] },
       ],
       pulls: [
-        { from: 0, until: chosen + 1, strength, channels: 'all', scope },
-        { from: chosen + 1, until: end + 1, strength, channels: 'marked', scope },
+        { from: 0, until: chosen + 1, strength: constant(strength), channels: 'all', scope },
+        { from: chosen + 1, until: end + 1, strength: constant(strength), channels: 'marked', scope },
       ],
       masked: 'zeroed',
     }

@@ -640,6 +640,22 @@ def s_ste(code: Path, kernels: Path) -> list[dict]:
     return cases
 
 
+def pixels_of(count: int, seed: int) -> tuple[list[int], torch.Tensor]:
+    """Bytes of images of 3x6x6, and what networks are given for them: mean 1/2, deviation 1/4."""
+    draw = random.Random(seed)
+    pixels = [draw.randrange(256) for _ in range(count * 108)]
+    return pixels, (torch.tensor(pixels, dtype=torch.float64) / 255 - 0.5).reshape(count, 3, 6, 6) / 0.25
+
+
+def rounded(tensors: list[torch.Tensor]) -> list[list[float]]:
+    return [[round(x, 4) for x in floats(tensor)] for tensor in tensors]
+
+
+def layer_of(x: torch.Tensor, w: torch.Tensor, l: int) -> torch.Tensor:
+    """A strided convolution of 3x3, a pointwise one, two linear layers."""
+    return torch.nn.functional.conv2d(x, w, stride=2 - l, padding=1 - l) if l < 2 else x @ w.T
+
+
 def bdwp() -> list[dict]:
     """
     No code was released. What the paper describes, in PyTorch and float64: steps of gradient descent of a small network, in which the
@@ -659,8 +675,8 @@ def bdwp() -> list[dict]:
     cases = []
     for seed, (n, m) in enumerate([(2, 8), (1, 4)]):
         shapes = [[8, 3, 3, 3], [12, 8, 1, 1], [9, 12], [5, 9]]
-        rate, labels = 8.0, [0, 1, 2, 3, 4, 1]
-        images = distinct([len(labels), 3, 6, 6], 50 + seed).double()
+        rate, labels = 1.0, [0, 1, 2, 3, 4, 1]
+        pixels, images = pixels_of(len(labels), seed)
         weights = [distinct(shape, 10 * seed + l).double() for l, shape in enumerate(shapes)]
         masks, after = [torch.ones_like(w) for w in weights], []
         before = [whole(w) for w in weights]
@@ -668,36 +684,120 @@ def bdwp() -> list[dict]:
             leaves = [w.clone().requires_grad_() for w in weights]
             x = images
             for l, (w, mask) in enumerate(zip(leaves, masks)):
-                def apply(x: torch.Tensor, w: torch.Tensor, l: int = l) -> torch.Tensor:
-                    if w.dim() == 4:
-                        return torch.nn.functional.conv2d(x, w, stride=2 - l, padding=1 - l)
-                    return x @ w.T
-
-                if l == 2:
-                    x = x.mean((2, 3))
+                x = x.mean((2, 3)) if l == 2 else x
                 straight = w + (w * mask - w).detach()
                 back = (w * pattern(w, n, m, 0)).detach()
                 # The first term has the value and the gradient of the weights, the others the gradient of what is read.
-                x = apply(x.detach(), straight) + (apply(x, back) - apply(x, back).detach())
-                if l < 3:
-                    x = x.relu()
+                x = layer_of(x.detach(), straight, l) + (layer_of(x, back, l) - layer_of(x, back, l).detach())
+                x = x.relu() if l < 3 else x
             torch.nn.functional.cross_entropy(x, torch.tensor(labels)).backward()
             weights = [w - rate * leaf.grad for w, leaf in zip(weights, leaves)]
             masks = [pattern(w, n, m, 1) for w in weights]
-            after.append([[round(x, 4) for x in floats(w)] for w in weights])
-        method = {"name": "bdwp", "n": n, "m": m}
-        layers = [{"shape": shape, "weights": w} for shape, w in zip(shapes, before)]
+            after.append(rounded(weights))
         cases.append(
             {
-                "method": method,
+                "method": {"name": "bdwp", "n": n, "m": m},
                 "length": {"steps": 10, "stepsPerEpoch": 10},
                 "rate": rate,
-                "images": whole(images),
+                "pixels": pixels,
                 "labels": labels,
-                "layers": layers,
+                "layers": [{"shape": shape, "weights": w} for shape, w in zip(shapes, before)],
                 "trained": after,
             }
         )
+    return cases
+
+
+def demp() -> list[dict]:
+    """
+    The authors' repository holds more than a gigabyte of logs, so it is not run. Its formulas in PyTorch and float64, without noise:
+    the sum of the absolute scales times a schedule (there, `optax.cosine_onecycle_schedule`) is added to the loss, and every
+    second step units that are not above 0 for any image, in evaluation, leave: all that makes and reads them becomes and stays 0.
+    """
+
+    def one_cycle(step: int, end: int, peak: float) -> float:
+        top = int(0.3 * end)
+        first, last, x = (peak / 25, peak, step / top) if step < top else (peak, peak / 25e4, (step - top) / (end - top))
+        return last + (first - last) * (math.cos(math.pi * x) + 1) / 2
+
+    shapes = [[8, 3, 3, 3], [12, 8, 1, 1], [9, 12], [5, 9]]
+    labels, length, cases = [0, 1, 2, 3, 4, 1], 10, []
+    for seed in range(200):
+        rate, peak = (0.5, 0.4) if seed % 2 == 0 else (0.25, 0.6)
+        pixels, images = pixels_of(len(labels), 20 + seed)
+        weights = [distinct(shape, 30 * seed + l).double() for l, shape in enumerate(shapes)]
+        norms = []
+        for l, width in enumerate((8, 12)):
+            draw = random.Random(7 * seed + l)
+            scale = torch.tensor([draw.randrange(128, 1024) / SCALE for _ in range(width)], dtype=torch.float64)
+            # Some that are dead from the start, some that die, others that live.
+            shift = torch.tensor([(-4, -0.5, -0.25, 0.25)[(c + seed) % 4] for c in range(width)], dtype=torch.float64)
+            norms += [scale, shift]
+        before = [whole(w) for w in weights], [whole(v) for v in norms]
+        running = [(torch.zeros(width).double(), torch.ones(width).double()) for width in (8, 12)]
+        gone = [torch.zeros(width, dtype=torch.bool) for width in (8, 12, 9)]
+
+        def seen(numbers: list[torch.Tensor], training: bool) -> tuple[list[torch.Tensor], torch.Tensor]:
+            """What is behind each of three activations, and the logits."""
+            x, behind = images, []
+            for l in range(4):
+                x = layer_of(x, numbers[l], l)
+                if l < 2:
+                    mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3), unbiased=False)
+                    if training:
+                        old = running[l]
+                        running[l] = tuple(0.9 * o + 0.1 * n.detach() for o, n in zip(old, (mean, variance)))
+                    else:
+                        mean, variance = running[l]
+                    scale, shift = (v[:, None, None] for v in numbers[4 + 2 * l : 6 + 2 * l])
+                    x = (x - mean[:, None, None]) / (variance[:, None, None] + 1e-5).sqrt() * scale + shift
+                x = x.relu() if l < 3 else x
+                x = x.mean((2, 3)) if l == 1 else x
+                behind += [x] if l < 3 else []
+            return behind, x
+
+        def keep(numbers: list[torch.Tensor]) -> list[torch.Tensor]:
+            """Without what belongs to units that are gone."""
+            out = [number.clone() for number in numbers]
+            for l, dead in enumerate(gone):
+                out[l][dead] = 0
+                out[l + 1][:, dead] = 0
+                for vector in out[4 + 2 * l : 6 + 2 * l] if l < 2 else []:
+                    vector[dead] = 0
+            return out
+
+        numbers, after, left = [*weights, *norms], [], []
+        for step in range(1, 7):
+            leaves = [number.clone().requires_grad_() for number in numbers]
+            loss = torch.nn.functional.cross_entropy(seen(leaves, True)[1], torch.tensor(labels))
+            force = one_cycle(step - 1, length, peak)
+            (loss + force * (leaves[4].abs().sum() + leaves[6].abs().sum())).backward()
+            numbers = keep([number - rate * leaf.grad for number, leaf in zip(numbers, leaves)])
+            if step % 2 == 0:
+                for l, x in enumerate(seen(numbers, False)[0]):
+                    places = [axis for axis in range(x.dim()) if axis != 1]
+                    gone[l] |= (x <= 0).all(places[0]) if len(places) == 1 else (x <= 0).amin(places)
+                numbers = keep(numbers)
+            after.append(rounded(numbers))
+            left.append([int((~dead).sum()) for dead in gone])
+        # Where channels leave at each of the three looks, and none of the groups is left without.
+        if not 33 > sum(left[1]) > sum(left[3]) > sum(left[5]) or 0 in left[5]:
+            continue
+        cases.append(
+            {
+                "method": {"name": "demp", "strength": peak, "noise": 0, "every": 2},
+                "length": {"steps": length, "stepsPerEpoch": length},
+                "rate": rate,
+                "pixels": pixels,
+                "labels": labels,
+                "layers": [{"shape": shape, "weights": w} for shape, w in zip(shapes, before[0])],
+                "norms": [{"scale": before[1][i], "shift": before[1][i + 1]} for i in (0, 2)],
+                "trained": after,
+                "left": left,
+            }
+        )
+        if len(cases) == 2:
+            break
     return cases
 
 
@@ -712,6 +812,7 @@ methods = {
         ("huyz2023/2by4-pretrain", "9e330125dea71e5a3dee235f4efb8869f9e4cdd0"),
     ),
     "bdwp": (bdwp, "https://arxiv.org/abs/2309.13015"),
+    "demp": (demp, "https://arxiv.org/abs/2403.07688"),
     "iss-p": (iss_p, "Jiamian-Wang/Iterative-Soft-Shrinkage-SR", "6e11c433afe0a9907f164d172cc4d3a556557e5f"),
     "chts": (
         chts,
