@@ -194,22 +194,22 @@ describe('chasec drive', () => {
       [{ ...start, method: { name: 'chase', densty: 1 } }, { subject: 'recipe entry method.densty' }],
       [{ ...start, method: { name: 'rigl', every: 99 } }, { subject: 'every of method rigl' }],
       [{ ...start, method: { name: 'rigl', every: 2, distribution: 'snip' } }, { found: 'snip' }],
-      [
-        { ...start, method: { name: 'iss-p' } },
-        { subject: 'method', found: 'iss-p' },
-      ],
-      [
-        { ...start, method: { name: 'demp', every: 2 } },
-        { subject: 'method', expected: 'a method of masks alone', found: 'demp' },
-      ],
-      [
-        { ...start, method: { name: 'bdwp' } },
-        { subject: 'method', expected: 'a method of masks alone', found: 'bdwp' },
-      ],
-      [
-        { ...start, method: { name: 's-ste' } },
-        { subject: 'method', expected: 'a method of masks alone', found: 's-ste' },
-      ],
+      ...[
+        { name: 'iss-p' },
+        { name: 'hesso' },
+        { name: 'dhspg' },
+        { name: 'wgsef' },
+        { name: 'mask-sparsity' },
+        { name: 'demp', every: 2 },
+        { name: 'bdwp' },
+        { name: 's-ste' },
+      ].map((method) => {
+        const expected = 'a method of masks alone'
+        return [
+          { ...start, method },
+          { subject: 'method', expected, found: method.name },
+        ] as const
+      }),
       [{ ...start, resume: 'yes' }, { subject: 'entry resume' }],
       [{ ...start, resume: true }, { subject: join(folder, 'state.safetensors') }],
       [

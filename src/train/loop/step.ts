@@ -9,7 +9,7 @@ import type { Tensor } from '../backend/tensor.ts'
 import { type Batch, type DataSet } from '../data/index.ts'
 import type { DeviceTensors } from '../executor/executor.ts'
 import { sgdStep, type SgdOptions } from '../executor/sgd.ts'
-import { imagesLookedAt, needs, pulledScales, skipsStep, valueAt } from '../sparse/index.ts'
+import { imagesLookedAt, needs, needsBefore, pulledScales, skipsStep, valueAt } from '../sparse/index.ts'
 import { activeChannels } from './activity.ts'
 import { withBackward, withEffective } from './effective.ts'
 import { trainError, type TrainError } from './error.ts'
@@ -55,10 +55,13 @@ export const trainStep = async (
   if (E.isLeft(result)) return result
   const { loss: lossTensor, logits, gradients } = result.right
   const wanted = due === 'weights and gradients' ? await readLayers(executor, sparse.network, gradients) : undefined
+  const rate = learningRateAt(recipe.learningRate, step, length)
+  const isBackWanted = needsBefore(sparse.policy, step)
+  const before = isBackWanted ? await readLayers(executor, sparse.network, device.parameters) : undefined
   if (skipsStep(sparse.policy, step)) disposeAll(gradients)
   else {
     const masked = maskGradients(run, pullGradients(run, gradients, step))
-    const options = optionsOf(run, recipe, learningRateAt(recipe.learningRate, step, length))
+    const options = optionsOf(run, recipe, rate)
     sgdStep(executor.backend, device.parameters, moments, masked, options)
     addNoise(run, masked, recipe.seed, step)
     disposeAll(masked)
@@ -76,7 +79,13 @@ export const trainStep = async (
   const looked = imagesLookedAt(sparse.policy, step)
   const active = looked > 0 ? await activeChannels(run, data, recipe.batch, looked) : E.right(undefined)
   if (E.isLeft(active)) return active
-  const update = await updateTopology(run, { gradients: wanted, active: active.right }, recipe.slim)
+  const taken = {
+    ...(wanted && { gradients: wanted }),
+    ...(before && { before }),
+    ...(active.right && { active: active.right }),
+    rate,
+  }
+  const update = await updateTopology(run, taken, recipe.slim)
   return E.isLeft(update) ? update : E.right({ loss, correct, update: update.right })
 }
 

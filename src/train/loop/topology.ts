@@ -1,34 +1,26 @@
 /** Carries updates of the masks over to what is on the device. */
 import * as E from 'fp-ts/lib/Either.js'
 import type { ValueId } from '../../ir/op.ts'
-import { type Event, isQuiet, type LayerEvent, movesAt, update } from '../sparse/index.ts'
+import { type Event, isQuiet, type LayerEvent, movesAt, type Sample, update } from '../sparse/index.ts'
 import { channelsOf } from './counts.ts'
 import type { TrainError } from './error.ts'
 import type { UpdateEntry } from './history.ts'
 import { disposeAll, masksOnDevice, moveRun, namesHeld, readHeld, readLayers, type Run } from './run.ts'
 import { slimGraph } from './slim-graph.ts'
 
-/** What an update may have to be given besides the weights. */
-export interface Looked {
-  readonly gradients?: ReadonlyArray<Float32Array> | undefined
-  readonly active?: ReadonlyArray<Uint8Array> | undefined
-}
-
 /**
- * Does what the policy does after the step that was just taken, by the gradients of that step and by which channels are active,
- * where these are needed.
+ * Does what the policy does after the step that was just taken; `taken` is what it needs of that step besides the weights that it left.
  * Weights and momenta that are masked from now on, or start anew, become 0. With `slim`, removed channels leave the network. Gives
  * what to tell of it, if anything.
  */
 export const updateTopology = async (
   run: Run,
-  { gradients, active }: Looked,
+  taken: Omit<Sample, 'weights'>,
   slim: boolean,
 ): Promise<E.Either<TrainError, UpdateEntry | undefined>> => {
   const { executor, sparse } = run
   const weights = await readLayers(executor, sparse.network, run.device.parameters)
-  const more = { ...(gradients !== undefined && { gradients }), ...(active !== undefined && { active }) }
-  const updated = update(sparse, { weights, ...more }, run.step)
+  const updated = update(sparse, { ...taken, weights }, run.step)
   if (E.isLeft(updated)) return updated
   const { state, event } = updated.right
   if (event === undefined) return E.right(undefined)
@@ -38,7 +30,7 @@ export const updateTopology = async (
     disposeAll(run.masks)
     run.masks = masksOnDevice(executor, state)
   }
-  multiplyWeights(run, event)
+  setWeights(run, event)
   if (state.policy.masked === 'zeroed') zeroChanged(run, event)
   if (slim && event.channels.length > 0) {
     const slimmed = await slimRun(run)
@@ -63,17 +55,13 @@ const entryOf = (event: Event, channels: number): UpdateEntry => {
   }
 }
 
-/** Multiplies weights, and not their momenta, by what the event says. */
-const multiplyWeights = ({ executor, device }: Run, { layers }: Event): void => {
-  const named = layers.flatMap(({ layer, factors }) => (factors === undefined ? [] : [[layer, factors] as const]))
-  const factors = executor.writeParameters(new Map(named))
-  for (const [layer, factor] of factors) {
-    const tensor = device.parameters.get(layer)
-    if (tensor === undefined) continue
-    device.parameters.set(layer, executor.backend.ops.mul(tensor, factor))
-    tensor.dispose()
+/** Gives weights, and not their momenta, the values that the event has for them. */
+const setWeights = ({ executor, device }: Run, { layers }: Event): void => {
+  const named = layers.flatMap(({ layer, weights }) => (weights === undefined ? [] : [[layer, weights] as const]))
+  for (const [layer, tensor] of executor.writeParameters(new Map(named))) {
+    device.parameters.get(layer)?.dispose()
+    device.parameters.set(layer, tensor)
   }
-  disposeAll(factors)
 }
 
 /** Multiplies weights and momenta of changed layers by 0 where an update masked them or has them start anew. */

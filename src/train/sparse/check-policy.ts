@@ -2,14 +2,15 @@ import { type SparseError, sparseError } from './error.ts'
 import { type Network, scalesOf, streamsIn } from './network.ts'
 import type { Move, Phase } from './phase.ts'
 import type { Pattern, Policy } from './policy.ts'
-import { rangeOf, type Schedule } from './schedule.ts'
+import { constant, rangeOf, type Schedule } from './schedule.ts'
 
 /** Whether a policy goes by scales of channels and the network has none. */
 export const scalesProblem = ({ name, phases, pulls = [] }: Policy, network: Network): SparseError | undefined => {
   const moves = phases.flatMap((phase) => phase.moves)
   const marking = moves.flatMap((move) => (move.kind === 'mark channels' && move.by === 'scale' ? [move.scope] : []))
   const wanted = [...marking, ...pulls.map(({ scope }) => scope)]
-  const missing = wanted.find((scope) => streamsIn(network, scope).every((s) => scalesOf(s, network).length === 0))
+  const isScaled = (s: number): boolean => scalesOf(network.streams[s], network).length > 0
+  const missing = wanted.find((scope) => !streamsIn(network, scope).some(isScaled))
   if (missing === undefined) return undefined
   const help = 'Choose another method or scope, or a model whose convolutions are normalised.'
   return sparseError(`policy ${name}`, 'channels with trained scales, as of BatchNormalization', 'none in scope', help)
@@ -161,6 +162,20 @@ const moveProblem = (move: Move, subject: string): SparseError | undefined => {
       const good = [move.begin, move.period].every(Number.isSafeInteger) && move.begin >= 0 && move.period >= 1
       const found = `${move.period} steps from ${move.begin}`
       return good ? undefined : sparseError(subject, 'a period of at least one step', found, 'Fade over whole steps.')
+    }
+    case 'remove zero':
+      return move.fraction === undefined ? undefined : fractions(constant(move.fraction), subject)
+    case 'half-space': {
+      const { strength, amplify, ceiling, epsilon } = move
+      const good = [strength, amplify, ceiling].every((n) => n >= 0 && n < Infinity) && epsilon >= 0 && epsilon < 1
+      if (good) return fractions(constant(move.fraction), subject)
+      const found = `strength ${strength}, amplified by ${amplify} up to ${ceiling} of it, epsilon ${epsilon}`
+      return sparseError(subject, 'numbers of at least 0, epsilon below 1', found, 'They draw channels to 0.')
+    }
+    case 'envelope': {
+      const { strength } = move
+      if (strength >= 0 && strength < Infinity) return fractions(constant(move.fraction), subject)
+      return sparseError(subject, 'a strength of at least 0', `${strength}`, 'It draws channels to 0.')
     }
     case 'exchange fan-in':
       if (!(move.salient >= 0 && move.salient <= 1)) {

@@ -15,8 +15,8 @@ export interface LayerEvent {
   readonly grown: Uint32Array
   /** Kept before and now, but pruned and grown in between: weight and momentum start anew from 0. */
   readonly restarted: Uint32Array
-  /** What the weights, not their momenta, are multiplied by, one number for each; absent: they stay as they are. */
-  readonly factors?: Float32Array
+  /** What the weights, not their momenta, are set to, before any of them becomes 0; absent: they stay as they are. */
+  readonly weights?: Float32Array
   readonly live: number
   /** Weights in surviving channels. */
   readonly capacity: number
@@ -89,7 +89,7 @@ export const eventOf = (work: Work, layers: ReadonlyArray<LayerEvent>): Event =>
 
 /** The mask a layer has in the end (the one it had, if nothing changed) and the positions that changed. */
 export const closeLayer = (
-  { layer, codes, live, capacity, factors }: WorkLayer,
+  { layer, codes, live, capacity, weights, isRewritten }: WorkLayer,
   before: Uint8Array,
 ): { readonly mask: Uint8Array; readonly event: LayerEvent } => {
   let [pruned, grown, restarted] = [0, 0, 0]
@@ -108,7 +108,7 @@ export const closeLayer = (
     restarted: new Uint32Array(restarted),
     live,
     capacity,
-    ...(factors === undefined ? {} : { factors }),
+    ...(isRewritten ? { weights } : {}),
   }
   if (pruned + grown + restarted === 0) return { mask: before, event }
   ;[pruned, grown, restarted] = [0, 0, 0]

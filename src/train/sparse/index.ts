@@ -30,6 +30,7 @@ export {
   maskedMultiplier,
   movesAt,
   needs,
+  needsBefore,
   type Pattern,
   type Policy,
   type Pull,

@@ -1,6 +1,6 @@
 /** Chooses the channels that are to go, and leaves them there for the time being. */
 import { type Group, selectChannels } from '../../masks/select.ts'
-import { scalesOf } from './network.ts'
+import { scalesOf, streamsIn } from './network.ts'
 import type { MarkChannels } from './phase.ts'
 import { saliencies } from './saliency.ts'
 import { valueAt } from './schedule.ts'
@@ -12,10 +12,9 @@ import type { Work } from './workspace.ts'
  */
 export const markChannels = (work: Work, move: MarkChannels): void => {
   const { network, origin } = work.state
-  const scope = network.streams.flatMap((stream, s) => {
-    const isIn = move.scope === 'all' || stream.scope === 'block'
-    return isIn && (move.by !== 'scale' || scalesOf(stream, network).length > 0) ? [s] : []
-  })
+  const scope = streamsIn(network, move.scope).filter(
+    (s) => move.by !== 'scale' || scalesOf(network.streams[s], network).length > 0,
+  )
   const worth = saliencies(work, scope, move.by)
   const groups = scope.map((s, g): Group => {
     // Channels dropped from the network count at the end, as gone.

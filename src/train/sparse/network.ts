@@ -61,14 +61,14 @@ export const slotsOf = (stream: Stream): ReadonlyArray<Slot> => [...stream.produ
 export const membersOf = (stream: Stream, layerOf: (name: string) => Layer | undefined): ReadonlyArray<Slot> =>
   slotsOf(stream).filter(({ layer, axis }) => layerOf(layer)?.outputAxis === axis)
 
-/** The streams that a policy of that scope takes channels from. */
-export const streamsIn = ({ streams }: Network, scope: 'block' | 'all'): ReadonlyArray<Stream> =>
-  streams.filter((stream) => scope === 'all' || stream.scope === 'block')
+/** The numbers of the streams that a policy of that scope takes channels from. */
+export const streamsIn = ({ streams }: Network, scope: 'block' | 'all'): ReadonlyArray<number> =>
+  streams.flatMap((stream, s) => (scope === 'all' || stream.scope === 'block' ? [s] : []))
 
 /** Where the scales of a stream's channels lie. */
-export const scalesOf = (stream: Stream, { layers }: Network): ReadonlyArray<Slot> => {
+export const scalesOf = (stream: Stream | undefined, { layers }: Network): ReadonlyArray<Slot> => {
   const scales = new Set(layers.flatMap(({ name, role }) => (role === 'scale' ? [name] : [])))
-  return stream.consumers.filter(({ layer }) => scales.has(layer))
+  return stream?.consumers.filter(({ layer }) => scales.has(layer)) ?? []
 }
 
 /** The indices along a slot's axis that belong to the channels marked in `channels`, ascending if the channels are. */
@@ -80,6 +80,21 @@ export const indicesOf = (slot: Slot, channels: Uint8Array): Uint32Array => {
     for (let k = 0; k < span; k++) out.push(offset + channel * span + k)
   }
   return Uint32Array.from(out)
+}
+
+/** Calls `visit` with the channel and the place of every run of neighbouring weights that belong to one, in row-major order. */
+export const visitChannels = (
+  { shape }: Pick<Layer, 'shape'>,
+  { axis, offset = 0, span = 1 }: Slot,
+  channels: number,
+  visit: (channel: number, begin: number, end: number) => void,
+): void => {
+  const inner = sizeOfLayer({ shape: shape.slice(axis + 1) })
+  const period = inner * (shape[axis] ?? 1)
+  const size = sizeOfLayer({ shape })
+  for (let start = offset * inner; start < size; start += period) {
+    for (let c = 0; c < channels; c++) visit(c, start + c * span * inner, start + (c + 1) * span * inner)
+  }
 }
 
 /** Per layer and axis one byte per index, 1 where `marks` (one byte per channel of each stream) are 1; undefined where none is. */

@@ -97,6 +97,46 @@ export interface RemoveDead {
   readonly images: number
 }
 
+/**
+ * Draws the marked channels in scope to 0 and projects those onto 0 that the step turned round, as DHSPG: x all that makes a channel
+ * before the step, v the direction that the step took and η its learning rate, x - η · (v + λ · x / ‖x‖) is made of it, or 0 where the
+ * product of that with x is below `epsilon` · ‖x‖². λ is `strength`; where x · v < 0 the step leads away from 0, and λ is
+ * `amplify` times what would make up for that, from `strength` to `ceiling` times this, or the middle of what makes up for it and
+ * the most with which the step still leads downhill where it would be more. When `fraction` of the channels in scope are gone or 0, none
+ * is drawn any more. What was 0 before the step is 0 after it.
+ */
+export interface HalfSpace {
+  readonly kind: 'half-space'
+  readonly strength: number
+  readonly amplify: number
+  readonly ceiling: number
+  readonly epsilon: number
+  readonly fraction: number
+  readonly scope: 'block' | 'all'
+}
+
+/**
+ * Takes the proximal operator of learning rate · `strength` · the weighted group sparse envelope function: of the channels in scope all but
+ * `fraction` may stay, the others are drawn to 0. The weight of a channel is the mean number of weights of one over its own. The
+ * last channel of a stream stays as it is.
+ */
+export interface Envelope {
+  readonly kind: 'envelope'
+  readonly strength: number
+  readonly fraction: number
+  readonly scope: 'block' | 'all'
+}
+
+/**
+ * Removes the channels in scope for good of which all is 0. With `fraction` also those that are marked, the smallest by norm over
+ * number of weights first, until so many of those in scope are gone; then none is marked any more.
+ */
+export interface RemoveZero {
+  readonly kind: 'remove zero'
+  readonly scope: 'block' | 'all'
+  readonly fraction?: number
+}
+
 /** Keeps the n largest magnitudes of every m neighbours along an axis, by the pattern whose step came last. */
 export interface KeepPattern {
   readonly kind: 'keep pattern'
@@ -142,19 +182,38 @@ export type Move =
   | FadeChannels
   | RemoveMarked
   | RemoveDead
+  | HalfSpace
+  | Envelope
+  | RemoveZero
   | KeepPattern
   | ExchangeFanIn
   | Shrink
   | PruneIdle
   | FitScales
 
+const quiet: ReadonlySet<Move['kind']> = new Set([
+  'shrink',
+  'mark channels',
+  'fade channels',
+  'half-space',
+  'envelope',
+  'fit scales',
+])
+
 /** Whether a move changes no mask, so that nobody has to be told of it. */
-export const isQuiet = ({ kind }: Move): boolean =>
-  kind === 'shrink' || kind === 'mark channels' || kind === 'fade channels' || kind === 'fit scales'
+export const isQuiet = ({ kind }: Move): boolean => quiet.has(kind)
+
+const removing: ReadonlySet<Move['kind']> = new Set(['remove channels', 'remove marked', 'remove dead', 'remove zero'])
 
 /** Whether channels leave the network by a move. */
-export const removesChannels = ({ kind }: Move): boolean =>
-  kind === 'remove channels' || kind === 'remove marked' || kind === 'remove dead'
+export const removesChannels = ({ kind }: Move): boolean => removing.has(kind)
+
+/** Whether a move looks at the weights from before the step. */
+export const looksBack = (move: Move): boolean =>
+  move.kind === 'half-space' || (move.kind === 'mark channels' && move.by === 'dhspg')
+
+/** Whether a move goes by the learning rate of the step. */
+export const goesByRate = (move: Move): boolean => looksBack(move) || move.kind === 'envelope'
 
 /** Moves made one after the other at every step s with from ≤ s < until and (s + offset) divisible by `every`. */
 export interface Phase {
@@ -194,11 +253,14 @@ export const needsOf = (moves: ReadonlyArray<Move>): Needs => {
       case 'exchange fan-in':
         return true
       case 'mark channels':
-        return move.by !== 'scale'
+        return move.by === 'hesso'
       case 'remove channels':
       case 'fade channels':
       case 'remove marked':
       case 'remove dead':
+      case 'half-space':
+      case 'envelope':
+      case 'remove zero':
       case 'keep pattern':
       case 'shrink':
       case 'prune idle':

@@ -1,7 +1,7 @@
 /** A way of training sparsely, as plain data: which masks it starts with, and what it does to them when. */
 import type { Distribution } from './distribution.ts'
 import type { Layer, Network } from './network.ts'
-import { isDue, isQuiet, type Move, type Needs, needsOf, type Phase } from './phase.ts'
+import { isDue, isQuiet, looksBack, type Move, type Needs, needsOf, type Phase } from './phase.ts'
 import { type Schedule, valueAt } from './schedule.ts'
 
 /**
@@ -96,6 +96,9 @@ export const movesAt = (policy: Policy, step: number): ReadonlyArray<Move> =>
 
 /** What has to leave the device for the update after `step` training steps; mostly nothing. */
 export const needs = (policy: Policy, step: number): Needs => needsOf(movesAt(policy, step))
+
+/** Whether the update after `step` training steps is to be given the weights from before that step. */
+export const needsBefore = (policy: Policy, step: number): boolean => movesAt(policy, step).some(looksBack)
 
 /** Whether the optimiser leaves out the step before the update after `step` training steps. */
 export const skipsStep = (policy: Policy, step: number): boolean =>

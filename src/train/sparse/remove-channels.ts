@@ -2,8 +2,9 @@
 import { type Group, selectChannels } from '../../masks/select.ts'
 import { scoreStream } from './channel-scores.ts'
 import { code, countCodes, fillAxes, kept } from './codes.ts'
-import { markAxes } from './network.ts'
-import type { RemoveChannels, RemoveDead } from './phase.ts'
+import { markAxes, streamsIn } from './network.ts'
+import type { RemoveChannels, RemoveDead, RemoveZero } from './phase.ts'
+import { channelSums } from './saliency.ts'
 import { valueAt } from './schedule.ts'
 import type { Work } from './workspace.ts'
 
@@ -20,7 +21,7 @@ import type { Work } from './workspace.ts'
 export const removeChannels = (work: Work, move: RemoveChannels): void => {
   const { state, removed } = work
   const { network, origin } = state
-  const scope = network.streams.flatMap((stream, s) => (move.scope === 'all' || stream.scope === 'block' ? [s] : []))
+  const scope = streamsIn(network, move.scope)
   const layers = new Map(work.all.map((layer) => [layer.layer.name, layer]))
   const shapes = new Map(origin.layers.map((layer) => [layer.name, layer]))
   const groups = scope.flatMap((s): ReadonlyArray<Group> => {
@@ -77,6 +78,40 @@ export const removeDead = (work: Work, { scope }: RemoveDead): void => {
     }
     return going
   })
+  takeOut(work, now)
+}
+
+/** Removes channels that are 0 in all that makes them, and with a fraction the rest of what is to go: see {@link RemoveZero}. */
+export const removeZero = (work: Work, { scope, fraction }: RemoveZero): void => {
+  const { network, origin } = work.state
+  const now = work.removed.map((marks) => new Uint8Array(marks.length))
+  const going: Array<{ readonly stream: number; readonly channel: number; readonly worth: number }> = []
+  const streams = streamsIn(network, scope)
+  let [all, gone] = [0, 0]
+  for (const [n, { squares, size }] of channelSums(work, streams).entries()) {
+    const s = streams[n] ?? -1
+    all += origin.streams[s]?.channels ?? 0
+    gone += (origin.streams[s]?.channels ?? 0) - squares.length
+    for (const [channel, square] of squares.entries()) {
+      const isGone = work.removed[s]?.[channel] === 1
+      if (isGone || square === 0) gone += 1
+      if (!isGone && square === 0) now[s]?.fill(1, channel, channel + 1)
+      if (!isGone && square !== 0 && work.marked[s]?.[channel] === 1) {
+        going.push({ stream: s, channel, worth: Math.sqrt(square) / size || 0 })
+      }
+    }
+  }
+  if (fraction !== undefined) {
+    going.sort((a, b) => a.worth - b.worth)
+    const missing = Math.max(0, Math.round(fraction * all) - gone)
+    for (const { stream, channel } of going.slice(0, missing)) now[stream]?.fill(1, channel, channel + 1)
+  }
+  for (const [s, marks] of now.entries()) {
+    for (const [c, mark] of marks.entries()) {
+      if (mark === 1) work.removed[s]?.fill(1, c, c + 1)
+      if (mark === 1 || fraction !== undefined) work.marked[s]?.fill(0, c, c + 1)
+    }
+  }
   takeOut(work, now)
 }
 

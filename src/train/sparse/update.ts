@@ -1,18 +1,20 @@
 /** One step of sparse training as a pure function. */
 import * as E from 'fp-ts/lib/Either.js'
 import { type SparseError, sparseError } from './error.ts'
+import { envelope } from './envelope.ts'
 import { closeLayer, type Event, eventOf } from './event.ts'
 import { exchangeFanIn } from './exchange-fan-in.ts'
 import { fadeChannels } from './fade-channels.ts'
 import { grow, regrow } from './grow.ts'
+import { halfSpace } from './half-space.ts'
 import { keepPattern } from './keep-pattern.ts'
 import { markChannels } from './mark-channels.ts'
 import { type Network, sizeOfLayer } from './network.ts'
-import { type Move, needsOf } from './phase.ts'
+import { goesByRate, looksBack, type Move, needsOf } from './phase.ts'
 import { imagesLookedAt, movesAt } from './policy.ts'
 import { pruneIdle } from './prune-idle.ts'
 import { prune } from './prune.ts'
-import { removeChannels, removeDead, removeMarked } from './remove-channels.ts'
+import { removeChannels, removeDead, removeMarked, removeZero } from './remove-channels.ts'
 import { shrink } from './shrink.ts'
 import { fitScales } from './soft-threshold.ts'
 import type { State } from './state.ts'
@@ -34,7 +36,7 @@ export const update = (state: State, sample: Sample, step: number): E.Either<Spa
   const moves = movesAt(state.policy, step)
   if (moves.length === 0) return E.right({ state, event: undefined })
   const problem =
-    sampleProblem(state.network, sample, needsOf(moves) === 'weights and gradients') ??
+    sampleProblem(state.network, sample, moves) ??
     (imagesLookedAt(state.policy, step) > 0 ? activityProblem(state.network, sample) : undefined)
   if (problem !== undefined) return E.left(problem)
   const work = openWork(state, sample, step)
@@ -75,6 +77,12 @@ const carryOut = (work: Work, move: Move): void => {
       return removeMarked(work)
     case 'remove dead':
       return removeDead(work, move)
+    case 'half-space':
+      return halfSpace(work, move)
+    case 'envelope':
+      return envelope(work, move)
+    case 'remove zero':
+      return removeZero(work, move)
     case 'keep pattern':
       return keepPattern(work, move)
     case 'exchange fan-in':
@@ -88,10 +96,11 @@ const carryOut = (work: Work, move: Move): void => {
   }
 }
 
-const sampleProblem = ({ layers }: Network, sample: Sample, gradients: boolean): SparseError | undefined => {
+const sampleProblem = ({ layers }: Network, sample: Sample, moves: ReadonlyArray<Move>): SparseError | undefined => {
   const parts: ReadonlyArray<readonly [what: string, arrays: ReadonlyArray<Float32Array>]> = [
     ['weights', sample.weights],
-    ...(gradients ? [['gradients', sample.gradients ?? []] as const] : []),
+    ...(needsOf(moves) === 'weights and gradients' ? [['gradients', sample.gradients ?? []] as const] : []),
+    ...(moves.some(looksBack) ? [['weights before the step', sample.before ?? []] as const] : []),
   ]
   for (const [what, arrays] of parts) {
     if (arrays.length !== layers.length) {
@@ -99,7 +108,7 @@ const sampleProblem = ({ layers }: Network, sample: Sample, gradients: boolean):
         what,
         `one array for each of ${layers.length} layers`,
         `${arrays.length}`,
-        `This step looks at the ${what}: ask \`needs\` before each update.`,
+        `This step looks at the ${what}: ask \`needs\` and \`needsBefore\` before each update.`,
       )
     }
     for (const [l, layer] of layers.entries()) {
@@ -113,7 +122,10 @@ const sampleProblem = ({ layers }: Network, sample: Sample, gradients: boolean):
       )
     }
   }
-  return undefined
+  const { rate = NaN } = sample
+  if (!moves.some(goesByRate) || (rate >= 0 && rate < Infinity)) return undefined
+  const help = 'This method goes by it: give the learning rate that the step was taken with.'
+  return sparseError('learning rate', 'a number of at least 0', `${sample.rate ?? 'none'}`, help)
 }
 
 const activityProblem = ({ streams }: Network, { active }: Sample): SparseError | undefined => {

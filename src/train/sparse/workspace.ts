@@ -1,6 +1,6 @@
 /** What an update works on: copies of its own, written in place until it is done. */
 import { code, codesOf, countCodes, fillAxes } from './codes.ts'
-import { type Layer, markAxes, sizeOfLayer } from './network.ts'
+import { type Layer, markAxes, membersOf, sizeOfLayer, visitChannels } from './network.ts'
 import { type Draws, drawsFrom } from '../../ir/random.ts'
 import { type State, totalWeights } from './state.ts'
 
@@ -14,23 +14,56 @@ export interface Sample {
    * only looked at where `imagesLookedAt` says so.
    */
   readonly active?: ReadonlyArray<Uint8Array>
+  /** The weights as the step found them; only looked at where `needsBefore` says so. */
+  readonly before?: ReadonlyArray<Float32Array>
+  /** The learning rate of the step, for methods that go by it. */
+  readonly rate?: number
 }
 
 export interface WorkLayer {
   readonly layer: Layer
-  readonly weights: Float32Array
+  /** Those of the sample, until a move writes to them: see {@link rewritten}. */
+  weights: Float32Array
   readonly gradients: Float32Array
+  /** As the step found them. */
+  readonly before: Float32Array
   readonly codes: Uint8Array
   /** How many weights are kept, and how many there are in surviving channels. */
   live: number
   capacity: number
-  /** What weights are multiplied by; undefined while nothing has said so. */
-  factors?: Float32Array
+  /** Whether the weights are this update's own. */
+  isRewritten: boolean
+}
+
+/** The weights of a layer, to be written to: what the training loop is to give it. */
+export const rewritten = (layer: WorkLayer): Float32Array => {
+  if (!layer.isRewritten) layer.weights = layer.weights.slice()
+  layer.isRewritten = true
+  return layer.weights
+}
+
+/** Calls `visit` with every run of neighbouring weights of what makes a channel of the stream, to be written to. */
+export const rewriteChannels = (
+  { all, state }: Work,
+  s: number,
+  visit: (weights: Float32Array, from: number, to: number, channel: number, layer: WorkLayer) => void,
+): void => {
+  const stream = state.network.streams[s]
+  if (stream === undefined) return
+  const byName = new Map(all.map((layer) => [layer.layer.name, layer]))
+  for (const slot of membersOf(stream, (name) => byName.get(name)?.layer)) {
+    const layer = byName.get(slot.layer)
+    if (layer === undefined) continue
+    const weights = rewritten(layer)
+    visitChannels(layer.layer, slot, stream.channels, (c, from, to) => visit(weights, from, to, c, layer))
+  }
 }
 
 export interface Work {
   readonly state: State
   readonly step: number
+  /** The learning rate of the step. */
+  readonly rate: number
   /** Every layer, exempt ones included, and those that count. */
   readonly all: ReadonlyArray<WorkLayer>
   readonly layers: ReadonlyArray<WorkLayer>
@@ -76,14 +109,17 @@ export const openWork = (state: State, sample: Sample, step: number): Work => {
       layer,
       weights,
       gradients,
+      before: sample.before?.[l] ?? nothing,
       codes,
       live: countCodes(codes, code.active),
       capacity: capacityOf(layer, marks),
+      isRewritten: false,
     }
   })
   return {
     state,
     step,
+    rate: sample.rate ?? 0,
     all,
     layers: all.filter(({ layer }) => layer.exempt !== true),
     removed: state.removed.map((marks) => marks.slice()),

@@ -10,9 +10,10 @@ import { openBackend } from '../../../src/train/backend/open.ts'
 import { batchesInOrder, drawBatch, loadBatch } from '../../../src/train/data/index.ts'
 import { train } from '../../../src/train/index.ts'
 import { methodNames, policyOf } from '../../../src/train/recipe/index.ts'
+import { channelsOf } from '../../../src/train/loop/counts.ts'
 import { disposeRun, readHeld, startRun, trainableOf } from '../../../src/train/loop/run.ts'
 import { init, softThresholded } from '../../../src/train/sparse/index.ts'
-import { scalesOf } from '../../../src/train/sparse/network.ts'
+import { membersOf, scalesOf } from '../../../src/train/sparse/network.ts'
 import { countRows } from '../../../src/train/loop/score.ts'
 import { trainStep } from '../../../src/train/loop/step.ts'
 import { chain } from '../sparse/networks.ts'
@@ -112,6 +113,95 @@ describe('iss-p', () => {
     }
     expect(told.map((density) => density?.toFixed(2))).toEqual([undefined, '0.25', undefined])
     for (const { run } of [plain, shrunk]) disposeRun(run)
+  })
+})
+
+describe('dhspg', () => {
+  it('draws the chosen channels to 0 by the step that the optimiser took, not by its momenta', async () => {
+    const backend = right(await openBackend(backendName)())
+    const tensors = backend.core.memory().numTensors
+    const length = { steps: 4, stepsPerEpoch: 7 }
+    const batch = right(await loadBatch(tinyData, tinyData.train, { indices: Uint32Array.of(1, 5, 9) })())
+    const start = async (strength: number) => {
+      const recipe = recipeOf({ name: 'dhspg', strength, epsilon: 0, begin: 0, until: 0.5, every: 1 })
+      const run = right(startRun(right(trainableOf(tinyResNet(), backend)), policyOf(recipe.method, length), 1))
+      return { run, step: async () => right(await trainStep(run, tinyData, batch, recipe, length)) }
+    }
+    // Without strength it makes up for steps that lead away from 0 by none of it.
+    const [plain, drawn] = [await start(0), await start(0.5)]
+    const { parameters: before } = await readHeld(plain.run)
+    for (const { step } of [plain, drawn]) expect((await step()).update?.removed).toBe(0)
+    const [free, held] = [await readHeld(plain.run), await readHeld(drawn.run)]
+    expect(held.moments).toEqual(free.moments)
+    const { network, marked } = drawn.run.sparse
+    expect(marked).toEqual(plain.run.sparse.marked)
+    let pulled = 0
+    for (const [s, stream] of network.streams.entries()) {
+      for (let c = 0; c < stream.channels; c++) {
+        const [x, a, b] = [before, free.parameters, held.parameters].map((arrays) =>
+          membersOf(stream, (name) => network.layers.find((layer) => layer.name === name)).flatMap(({ layer }) => {
+            const values = arrays.get(layer) ?? new Float32Array(0)
+            const size = values.length / stream.channels
+            return [...values.subarray(c * size, (c + 1) * size)]
+          }),
+        )
+        if (x === undefined || a === undefined || b === undefined) throw new Error(stream.name)
+        const norm = Math.hypot(...x)
+        const pulls = x.flatMap((w, i) => (Math.abs(w) > 0.01 ? [((a[i] ?? NaN) - (b[i] ?? NaN)) / (w / norm)] : []))
+        const [least, most] = [Math.min(...pulls), Math.max(...pulls)]
+        if (marked[s]?.[c] !== 1) expect(b).toEqual(a)
+        else {
+          expect(most - least).toBeLessThan(1e-4)
+          // The learning rate is 0.025 after one of four steps of warm-up.
+          expect(least).toBeGreaterThan(0.0124)
+          expect(most).toBeLessThan(0.1251)
+          pulled += 1
+        }
+      }
+    }
+    expect(pulled).toBeGreaterThan(5)
+    await drawn.step()
+    const all = network.streams.reduce((n, { channels }) => n + channels, 0)
+    expect(channelsOf(drawn.run.sparse).left).toBe(all - Math.round(all / 2))
+    for (const { run } of [plain, drawn]) disposeRun(run)
+    expect(backend.core.memory().numTensors).toBe(tensors)
+  })
+})
+
+describe('wgsef', () => {
+  it('goes by the learning rate of the step, and leaves momenta alone', async () => {
+    const backend = right(await openBackend(backendName)())
+    const length = { steps: 4, stepsPerEpoch: 7 }
+    const batch = right(await loadBatch(tinyData, tinyData.train, { indices: Uint32Array.of(1, 5, 9) })())
+    const start = async (strength: number) => {
+      const recipe = recipeOf({ name: 'wgsef', strength, channels: 0, until: 1, every: 4 })
+      const run = right(startRun(right(trainableOf(tinyResNet(), backend)), policyOf(recipe.method, length), 1))
+      right(await trainStep(run, tinyData, batch, recipe, length))
+      return run
+    }
+    const [plain, drawn] = [await start(0), await start(8)]
+    const [free, held] = [await readHeld(plain), await readHeld(drawn)]
+    expect(held.moments).toEqual(free.moments)
+    const { network } = drawn.sparse
+    const sizes = network.streams.map((stream) => {
+      const members = membersOf(stream, (name) => network.layers.find((layer) => layer.name === name))
+      return {
+        stream,
+        members,
+        size: members.reduce((n, { layer }) => n + (free.parameters.get(layer)?.length ?? NaN), 0),
+      }
+    })
+    const count = sizes.reduce((n, { stream }) => n + stream.channels, 0)
+    const mean = sizes.reduce((n, { size }) => n + size, 0) / count
+    for (const { stream, members, size } of sizes) {
+      // All may stay: every share is 1. The learning rate is 0.025 after one of four steps of warm-up.
+      const factor = 1 / (1 + (0.025 * 8 * mean) / (size / stream.channels))
+      for (const { layer } of members) {
+        const [a, b] = [free.parameters.get(layer), held.parameters.get(layer)]
+        for (const [i, w] of a?.entries() ?? []) expect(b?.[i]).toBeCloseTo(w * factor, 6)
+      }
+    }
+    for (const run of [plain, drawn]) disposeRun(run)
   })
 })
 

@@ -106,20 +106,24 @@ describe.each(Object.entries(worths))('pruning by %s', (_, { by, worth }) => {
 describe('shrinking', () => {
   it('multiplies the smallest kept weights of each layer, as many as it is to, and masks nothing', () => {
     fc.assert(
-      fc.property(situations, fc.double({ min: 0, max: 1, noNaN: true }), ({ network, seed, levels }, fraction) => {
+      fc.property(situations, fc.integer({ min: 0, max: 100 }), ({ network, seed, levels }, percent) => {
+        const fraction = percent / 100
         const shrink: Move = { kind: 'shrink', fraction: constant(fraction), factor: 0.5 }
         // Of two shrinks both count.
         const { before, after, event, weights } = one(network, [shrink, shrink], seed, levels)
         expect(after.masks).toEqual(before.masks)
-        for (const [l, { factors, live, pruned, grown, restarted }] of event.layers.entries()) {
+        for (const [l, { weights: own, live, pruned, grown, restarted }] of event.layers.entries()) {
           expect([...pruned, ...grown, ...restarted]).toEqual([])
-          const chosen = [...(factors ?? []).entries()].filter(([, factor]) => factor !== 1)
-          expect(chosen.length).toBe(isCounted(before, l) ? Math.round(fraction * live) : 0)
-          expect(chosen.every(([, factor]) => factor === 0.25)).toBe(true)
+          const given = weights[l] ?? new Float32Array(0)
+          const chosen = [...(own ?? []).entries()].filter(([i, w]) => w !== given[i])
+          const zeros = given.filter((w, i) => w === 0 && before.masks[l]?.[i] === 1).length
+          const count = isCounted(before, l) ? Math.round(fraction * live) : 0
+          expect(chosen.length).toBe(Math.max(0, count - zeros))
+          expect(chosen.every(([i, w]) => w === (given[i] ?? NaN) / 4)).toBe(true)
           const sizes = chosen.map(([i]) => Math.abs(weights[l]?.[i] ?? NaN))
           const largest = Math.max(0, ...sizes)
           for (const [i, bit] of (before.masks[l] ?? new Uint8Array(0)).entries()) {
-            if (factors === undefined || factors[i] !== 1) continue
+            if (own === undefined || own[i] !== given[i] || given[i] === 0) continue
             if (bit === 1) expect(Math.abs(weights[l]?.[i] ?? NaN)).toBeGreaterThanOrEqual(largest)
           }
         }

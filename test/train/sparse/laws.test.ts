@@ -232,8 +232,8 @@ describe('dropping removed channels', () => {
             )
           const follow = ({ after, sample, step }: Step): void => {
             const given = {
-              weights: shrink(sample.weights),
-              gradients: shrink(sample.gradients ?? []),
+              ...{ weights: shrink(sample.weights), gradients: shrink(sample.gradients ?? []) },
+              ...{ before: shrink(sample.before ?? []), rate: sample.rate ?? 0 },
               active: small.channels.map((left, s) => Uint8Array.from(left, (c) => sample.active?.[s]?.[c] ?? 1)),
             }
             small = right(update(small, given, step)).state

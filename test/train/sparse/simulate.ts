@@ -6,6 +6,7 @@ import {
   init,
   type Network,
   needs,
+  needsBefore,
   type Policy,
   type Sample,
   type State,
@@ -62,9 +63,8 @@ const mask = (weights: Float32Array, bits: Uint8Array | undefined): void => {
 /** Does to copies of the weights what an event says a training loop has to do. */
 export const carryOver = (weights: ReadonlyArray<Float32Array>, event: Event): ReadonlyArray<Float32Array> =>
   weights.map((w, l) => {
-    const out = w.slice()
-    const { pruned, grown, restarted, factors } = event.layers[l] ?? { pruned: [], grown: [], restarted: [] }
-    for (const [i, factor] of factors?.entries() ?? []) out[i] = (out[i] ?? 0) * factor
+    const { pruned, grown, restarted, weights: own } = event.layers[l] ?? { pruned: [], grown: [], restarted: [] }
+    const out = (own ?? w).slice()
     for (const positions of [pruned, grown, restarted]) for (const i of positions) out[i] = 0
     return out
   })
@@ -84,11 +84,14 @@ export const run = (
     if (need === 'nothing') continue
     const draw = noise(seed * 1000 + step, levels)
     const drift = sizes(state.network).map(draw)
+    const before = weights
     weights = weights.map((w, l) => w.map((x, i) => (state.masks[l]?.[i] === 1 ? x + 0.5 * (drift[l]?.[i] ?? 0) : x)))
     const sample: Sample = {
       weights,
-      ...(need === 'weights' ? {} : { gradients: sizes(state.network).map(draw) }),
+      ...(need !== 'weights' && { gradients: sizes(state.network).map(draw) }),
+      ...(needsBefore(state.policy, step) && { before }),
       ...(imagesLookedAt(state.policy, step) > 0 && { active: activity(state.network, step) }),
+      rate: 0.1,
     }
     const { state: after, event } = right(update(state, sample, step))
     if (event === undefined) throw new Error(`nothing happened at step ${step}`)

@@ -83,18 +83,26 @@ export const readSparse = (
   }
 }
 
-/** What methods have that choose channels and remove them later. */
-export const readChannels = (
-  entries: Entries,
-  scope: 'block' | 'all',
-): { readonly channels: number; readonly multiple: number; readonly scope: 'block' | 'all' } => ({
+/** Which channels are to go. */
+export interface Gone {
+  /** Fraction of the channels in scope. */
+  readonly channels: number
+  readonly scope: 'block' | 'all'
+}
+
+export const readGone = (entries: Entries, scope: Gone['scope']): Gone => ({
   channels: entries.number('channels', { min: 0, max: 1, belowMax: true }, 0.5),
-  multiple: entries.number('multiple', { min: 1, whole: true }, 1),
   ...readScope(entries, scope),
 })
 
-export const readScope = (entries: Entries, absent: 'block' | 'all'): { readonly scope: 'block' | 'all' } => ({
+export const readScope = (entries: Entries, absent: Gone['scope']): Pick<Gone, 'scope'> => ({
   scope: entries.choice('scope', ['block', 'all'], absent),
+})
+
+/** What methods have that choose channels and remove them later. */
+export const readChannels = (entries: Entries, scope: Gone['scope']): Gone & { readonly multiple: number } => ({
+  ...readGone(entries, scope),
+  multiple: entries.number('multiple', { min: 1, whole: true }, 1),
 })
 
 export const readInterval = (entries: Entries, key: string, absent: Interval): Interval => {

@@ -7,6 +7,7 @@ import { method as chase } from './chase.ts'
 import { method as chts } from './chts.ts'
 import { method as demp } from './demp.ts'
 import { method as dense } from './dense.ts'
+import { method as dhspg } from './dhspg.ts'
 import { method as east } from './east.ts'
 import type { Length } from './entries.ts'
 import { method as globalMagnitude } from './global-magnitude.ts'
@@ -25,6 +26,7 @@ import { method as sSte } from './s-ste.ts'
 import { method as srigl } from './srigl.ts'
 import { method as srSte } from './sr-ste.ts'
 import { method as staticRandom } from './static.ts'
+import { method as wgsef } from './wgsef.ts'
 
 export const methods = {
   dense,
@@ -40,9 +42,11 @@ export const methods = {
   gmp,
   'global-magnitude': globalMagnitude,
   'iss-p': issP,
+  dhspg,
   hesso,
   'mask-sparsity': maskSparsity,
   demp,
+  wgsef,
   'n-of-m': nOfM,
   'sr-ste': srSte,
   's-ste': sSte,

@@ -24,6 +24,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from unittest.mock import MagicMock
 
+import numpy as np
 import torch
 
 SCALE = 1024
@@ -434,6 +435,11 @@ def floats(numbers: torch.Tensor) -> list[float]:
     return (numbers.detach().double() * SCALE).flatten().tolist()
 
 
+def digits(numbers: torch.Tensor) -> list[float]:
+    """Of as many digits as tell one float32 from another."""
+    return [float(f"{number:.9g}") for number in floats(numbers)]
+
+
 def hesso(code: Path) -> list[dict]:
     """`HESSO.step` step by step, learning rate 0; left out where channels that are gone, or the order of a group, change the choice."""
     # Without what the package itself imports, which is for tracing networks.
@@ -552,6 +558,159 @@ def hesso(code: Path) -> list[dict]:
                 {"method": method, "length": {"steps": run, "stepsPerEpoch": run}, "layers": before, "steps": steps}
             )
         assert made == wanted, f"{made} of {wanted} cases of {periods} periods"
+    return cases
+
+
+def dhspg(code: Path) -> list[dict]:
+    """
+    `DHSPG.step` step by step from that on which partitions the groups, stochastic gradient descent with momentum and decay; what
+    that alone makes of the weights is noted too. Fractions are such that no count is rounded differently.
+    """
+    package = ModuleType("only_train_once")
+    package.__path__ = [str(code / "only_train_once")]
+    sys.modules["only_train_once"] = package
+    torch.Tensor.cuda = lambda tensor, *_, **__: tensor
+    from only_train_once.optimizer.dhspg import DHSPG, GROUP_TYPE
+
+    class Watched(DHSPG):
+        def compute_grad_variant(self):
+            super().compute_grad_variant()
+            self.moved = [
+                p - group["lr"] * group["grad_variant"][j] for group in self.param_groups for j, p in enumerate(group["params"])
+            ]
+
+    start, run, seen, cases = 2, 60, set(), []
+    for seed, (strength, tolerance, rate) in enumerate(((1e-3, 0.05, 0.125), (0.02, 0.05, 0.25), (0.02, 0.02, 0.25))):
+        options = {"strength": strength, "amplify": 2, "ceiling": 10, "epsilon": 0.95, "tolerance": tolerance}
+        layers = []
+        for of, shape in enumerate(([5, 2, 1, 1], [7, 2])):
+            for k, size in enumerate((shape, shape[:1], shape[:1])):
+                layers.append({"shape": size, "of": of, "start": distinct(size, 97 * seed + 3 * of + k)})
+        parameters = [torch.nn.Parameter(layer["start"].clone()) for layer in layers]
+        groups = [
+            {
+                "cc_id": of,
+                "params": parameters[3 * of : 3 * of + 3],
+                "group_type": GROUP_TYPE[kind],
+                "num_groups": count,
+                "upper_group_sparsity": 1.0,
+                "auxiliary_ccs": [],
+            }
+            for of, (kind, count) in enumerate((("conv", 5), ("linear", 7)))
+        ]
+        optimizer = Watched(
+            groups,
+            lr=rate,
+            lmbda=strength,
+            lmbda_amplify=options["amplify"],
+            hat_lmbda_coeff=options["ceiling"],
+            epsilon=options["epsilon"],
+            first_momentum=0.5,
+            weight_decay=1e-3,
+            target_group_sparsity=0.4,
+            tolerance_group_sparsity=tolerance,
+            start_pruning_steps=start,
+        )
+        steps = []
+        for group in optimizer.param_groups:
+            group["num_steps"] = start
+        for step in range(start + 1, start + 9):
+            for n, (layer, parameter) in enumerate(zip(layers, parameters)):
+                parameter.grad = distinct(layer["shape"], 7919 * seed + 31 * step + n) / 4
+                # Some steps lead straight away from 0, by more and less.
+                if step % 2 == 0:
+                    parameter.grad -= parameter.detach() * torch.arange(len(parameter)).reshape([-1] + [1] * (parameter.dim() - 1)) / 4
+            before = [parameter.detach().clone() for parameter in parameters]
+            optimizer.step()
+            for group, of in zip(optimizer.param_groups, (0, 1)):
+                rows = [
+                    torch.cat([one.detach().reshape(len(one), -1) for one in numbers[3 * of : 3 * of + 3]], 1)
+                    for numbers in (before, optimizer.moved)
+                ]
+                x, v = rows[0], (rows[0] - rows[1]) / rate
+                for c in group["magnitude_penalize"]:
+                    product, norm = float(x[c] @ v[c]), float(torch.norm(x[c]))
+                    if norm == 0:
+                        seen.add("stays 0")
+                    elif product >= 0:
+                        seen.add("leads to 0")
+                    else:
+                        low, high = -product / norm, -float(v[c] @ v[c]) * norm / product
+                        clipped = min(max(2 * low, strength), 10 * strength)
+                        seen.add("middle" if clipped >= high else "least" if clipped == strength else "most" if clipped == 10 * strength else "amplified")
+            seen.add("enough" if optimizer.reach_target_group_sparsity() else "not enough")
+            steps.append(
+                {
+                    "step": step,
+                    "rate": rate,
+                    "moved": [digits(moved) for moved in optimizer.moved],
+                    "after": [digits(parameter) for parameter in parameters],
+                }
+            )
+        method = {"name": "dhspg", **options, "channels": 0.4, "begin": start / run, "until": 1, "every": run}
+        before = [{"shape": layer["shape"], "of": layer["of"], "weights": whole(layer["start"])} for layer in layers]
+        cases.append({"method": method, "length": {"steps": run, "stepsPerEpoch": run}, "layers": before, "steps": steps})
+    wanted = {"stays 0", "leads to 0", "middle", "least", "most", "amplified", "enough", "not enough"}
+    assert seen == wanted, wanted - seen
+    return cases
+
+
+def wgsef() -> list[dict]:
+    """
+    No code was released: the proximal operator by the definition of the function in the paper, the number in it found by halving;
+    Fenchel's equality with the conjugate, half the sum of the k largest squares of norms over weights, certifies the result.
+    """
+
+    def proximal(x: np.ndarray, d: np.ndarray, strength: float, k: int) -> np.ndarray:
+        norms, taxes = np.sqrt((x**2).sum(1)), strength * d
+
+        def shares(c: float) -> np.ndarray:
+            return np.clip(c * np.sqrt(d) * norms - taxes, 0, 1)
+
+        low, high = 0.0, 1.0
+        while shares(high).sum() < min(k, (norms > 0).sum()):
+            high *= 2
+        for _ in range(200):
+            middle = (low + high) / 2
+            low, high = (middle, high) if shares(middle).sum() < k else (low, middle)
+        u = shares(high)
+        theta = x * (u / (u + taxes))[:, None]
+        y = (x - theta) / strength
+        value = sum(d[j] * (theta[j] @ theta[j]) / u[j] for j in range(len(d)) if u[j] > 0) / 2
+        conjugate = np.sort((y**2).sum(1) / d)[::-1][:k].sum() / 2
+        assert abs(value + conjugate - (theta * y).sum()) < 1e-12 * conjugate
+        seen.update("none" if share == 0 else "all" if share == 1 else "part" for share in u)
+        return theta
+
+    run, seen, cases = 60, set(), []
+    shapes = [[5, 4, 1, 1], [5], [5], [7, 2], [7], [7]]
+    for seed, (strength, rate, channels) in enumerate(((4.0, 0.125, 0.5), (8.0, 0.25, 0.25), (8.0, 0.125, 0.5))):
+        starts = [distinct(shape, 97 * seed + n) for n, shape in enumerate(shapes)]
+        weights, steps = [start.clone() for start in starts], []
+        d = np.array([(5 * 6 + 7 * 4) / 12 / size for size in [6] * 5 + [4] * 7])
+        for step in range(1, 9):
+            moved = [w - rate * distinct(shape, 7919 * seed + 31 * step + n) / 4 for n, (w, shape) in enumerate(zip(weights, shapes))]
+            # As wide as the widest; zeros change no norm.
+            x = np.zeros((12, 6))
+            for first, parts in ((0, moved[:3]), (5, moved[3:])):
+                rows = torch.cat([part.reshape(len(part), -1) for part in parts], 1).numpy()
+                x[first : first + len(rows), : rows.shape[1]] = rows
+            theta = proximal(x, d, rate * strength, 12 - round(12 * channels)).astype(np.float32)
+            assert (theta[:5] != 0).any() and (theta[5:] != 0).any()
+            weights = []
+            for first, parts in ((0, moved[:3]), (5, moved[3:])):
+                at = 0
+                for part in parts:
+                    width = part.numel() // len(part)
+                    rows = theta[first : first + len(part), at : at + width]
+                    weights.append(torch.from_numpy(rows.copy()).reshape(part.shape))
+                    at += width
+            after = {"moved": [digits(one) for one in moved], "after": [digits(one) for one in weights]}
+            steps.append({"step": step, "rate": rate, **after})
+        method = {"name": "wgsef", "strength": strength, "channels": channels, "begin": 0, "until": 1, "every": run}
+        before = [{"shape": shape, "of": n // 3, "weights": whole(starts[n])} for n, shape in enumerate(shapes)]
+        cases.append({"method": method, "length": {"steps": run, "stepsPerEpoch": run}, "layers": before, "steps": steps})
+    assert seen == {"none", "part", "all"}, seen
     return cases
 
 
@@ -820,6 +979,8 @@ methods = {
         "d1677b55a42c7b10be777ea9ab64dab4bdf35626",
     ),
     "hesso": (hesso, "tianyic/only_train_once", "5d0963dea273129c9558bb163605958cda18419d"),
+    "dhspg": (dhspg, "tianyic/only_train_once", "ad35adc5425f052be63e6385826963ec62c2523f"),
+    "wgsef": (wgsef, "https://arxiv.org/abs/2212.12921"),
     "mask-sparsity": (mask_sparsity, "CASIA-IVA-Lab/MaskSparsity", "2827de4b091d9c8eb58b8bc07975f8157d8dcf00"),
     "granet": (granet, "VITA-Group/GraNet", "f338a2479758ba35660c3d64422ee9c83abb02a5"),
 }
