@@ -32,6 +32,16 @@ export { train, type CheckpointOptions, type Trained, type TrainOptions } from '
 export type { TrainError } from '../train/loop/error.ts'
 export type { EvaluationProgress, Progress } from '../train/loop/progress.ts'
 export {
+  type Ingredient,
+  soup,
+  type Soup,
+  type SoupChoice,
+  type SoupError,
+  type SoupOptions,
+  type SoupProgress,
+  type TriedIngredient,
+} from '../train/soup/index.ts'
+export {
   type EpochEntry,
   type History,
   type HistoryEntry,

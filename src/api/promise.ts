@@ -129,6 +129,9 @@ export const providers = fromTask(api.providers)
 /** Trains a graph sparsely, by a recipe. TensorFlow.js is loaded now. */
 export const train = fromTask(api.train)
 
+/** Averages the weights of trained networks with the same masks, and estimates the statistics of BatchNormalization anew. */
+export const soup = fromTask(api.soup)
+
 /** Rejects with everything that is wrong with the recipe. */
 export const decodeRecipe = fromEither(api.decodeRecipe)
 

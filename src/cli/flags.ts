@@ -2,6 +2,7 @@
 import { Option } from 'commander'
 import { targets } from '../passes/target.ts'
 import type { Bindings } from '../run/inputs.ts'
+import { backendNames } from '../train/backend/backend.ts'
 import { existing, WrongArgument } from './wrong-argument.ts'
 
 export interface CommonFlags {
@@ -95,6 +96,16 @@ export const providerOption = (): Option =>
   new Option('--provider <provider>', 'where ONNX Runtime runs; a named one never falls back to another')
     .choices(['cpu', 'cuda', 'webgpu', 'auto'])
     .default('cpu')
+
+export const backendOption = (): Option =>
+  new Option('--backend <backend>', 'what computes; auto takes the first of these that works')
+    .choices(['auto', ...backendNames])
+    .default('auto')
+
+export const threadsOption = (): Option =>
+  new Option('--threads <count>', 'threads of the backend wasm (default: one for each core, at most 4)').argParser(
+    wholeBetween(1, 256),
+  )
 
 const addShape = (text: string, known: Bindings): Bindings => {
   const at = text.lastIndexOf('=')

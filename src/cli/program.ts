@@ -81,6 +81,11 @@ const commands: ReadonlyArray<CommandEntry> = [
     load: async () => (await import('./commands/sweep.ts')).sweepCommand,
   },
   {
+    name: 'soup',
+    summary: 'average the weights of training runs with the same masks, and compile that',
+    load: async () => (await import('./commands/soup.ts')).soupCommand,
+  },
+  {
     name: 'methods',
     summary: 'list the ways to train sparsely, with their papers, or what one of them can be told',
     load: async () => (await import('./commands/methods.ts')).methodsCommand,

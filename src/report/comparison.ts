@@ -32,6 +32,8 @@ export interface ComparedRun {
   readonly history: History
   /** Absent before the run has ended. */
   readonly figures?: FinalFigures
+  /** Of how many runs it is the mean; absent where it is none. */
+  readonly soup?: number
   /** What it and others that differ from it in the seed alone are called together. */
   readonly configuration?: string
   /** Why it has not come to its end, where something went wrong. */
@@ -64,7 +66,8 @@ export const namesOf = (folders: ReadonlyArray<string>): ReadonlyArray<string> =
 /** How far a run is. */
 export const stateOf = (run: ComparedRun): string => (run.problem === undefined ? '' : 'failed, ') + progressOf(run)
 
-const progressOf = ({ history, recipe, figures }: ComparedRun): string => {
+const progressOf = ({ history, recipe, figures, soup }: ComparedRun): string => {
+  if (soup !== undefined) return `soup of ${plural(soup, 'run')}${figures === undefined ? ', not compiled' : ''}`
   const plan = lastPlan(history)
   if (figures !== undefined) return `ended, ${plural(recipe.epochs, 'epoch')}`
   const last = history.at(-1)

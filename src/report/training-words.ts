@@ -1,6 +1,7 @@
 /** What a training run came to, in words and figures: the same on a terminal and on a page. */
+import type { Score } from '../train/loop/history.ts'
 import { speedSentence } from './speeds.ts'
-import { type NetworkFigures, type TrainingReport, versus } from './training.ts'
+import { type NetworkFigures, type SoupIngredient, type SoupReport, type TrainingReport, versus } from './training.ts'
 import { formatAccuracy, formatBytes, formatCount, formatPercent } from './units.ts'
 
 /** What is told of every network, and how it is written. */
@@ -58,3 +59,34 @@ export const describeTest = ({ images, differing }: TrainingReport['test']): str
   differing === 0
     ? `The masked and the compiled network put all ${testImages(images)} into the same classes.`
     : `The masked and the compiled network put ${differing} of ${testImages(images)} into different classes.`
+
+/** What is told of every network of a soup, in the order in which they were tried. */
+export const soupColumns: ReadonlyArray<{
+  readonly title: string
+  readonly cell: (ingredient: SoupIngredient) => string
+  readonly numeric?: true
+}> = [
+  { title: 'run', cell: ({ name }) => name },
+  { title: 'validation', cell: ({ validation }) => accuracyOf(validation), numeric: true },
+  { title: 'test', cell: ({ test }) => (test === undefined ? '–' : formatAccuracy(test)), numeric: true },
+  { title: 'soup with it', cell: ({ soup }) => accuracyOf(soup), numeric: true },
+  { title: 'in the soup', cell: ({ used }) => (used ? 'yes' : 'no') },
+]
+
+const accuracyOf = (score: Score | undefined): string => (score === undefined ? '–' : formatAccuracy(score.accuracy))
+
+/** What a soup is, and how it was chosen. */
+export const describeSoup = ({ choice, ingredients, validation, statisticsImages }: SoupReport): string => {
+  const used = ingredients.filter((one) => one.used)
+  const what =
+    used.length === 1
+      ? `The network is that of ${used[0]?.name ?? ''} alone: each of the other runs would have lowered the accuracy.`
+      : `The weights are the mean of ${used.length === ingredients.length ? `all ${used.length}` : `${used.length} of ${ingredients.length}`} runs.`
+  const how = choice === 'greedy' ? ' Runs were chosen by validation accuracy, tried in the order below.' : ''
+  const statistics =
+    statisticsImages === 0
+      ? ''
+      : ` The statistics of BatchNormalization were estimated anew on ${statisticsImages.toLocaleString('en-US')} training images.`
+  const score = validation === undefined ? '' : ` Validation accuracy: ${formatAccuracy(validation.accuracy)}.`
+  return `${what}${how}${statistics}${score}`
+}

@@ -4,6 +4,7 @@ import type { Measurement } from '../run/measure.ts'
 import { quartiles } from '../run/statistics.ts'
 import type { History } from '../train/loop/history.ts'
 import type { Recipe } from '../train/recipe/recipe.ts'
+import type { Soup, TriedIngredient } from '../train/soup/soup.ts'
 
 /** One network of the run as an ONNX model. */
 export interface NetworkFigures {
@@ -45,6 +46,17 @@ export interface Validated {
   readonly density: number
 }
 
+/** A network of a soup, and what its own run said in the end. */
+export interface SoupIngredient extends TriedIngredient {
+  /** On the test images, a fraction of 1; absent where the run did not say. */
+  readonly test?: number
+}
+
+/** Where the network is the mean of several: which these are, and what they scored. */
+export interface SoupReport extends Omit<Soup, 'graph' | 'masks' | 'ingredients'> {
+  readonly ingredients: ReadonlyArray<SoupIngredient>
+}
+
 export interface TrainingReport {
   readonly model: string
   readonly data: string
@@ -59,6 +71,7 @@ export interface TrainingReport {
   /** Test images, and how many of them the masked and the compiled network put into different classes. */
   readonly test: { readonly images: number; readonly differing: number }
   readonly history: History
+  readonly soup?: SoupReport
 }
 
 /** The epochs that count in a history; null before the first one has ended. */

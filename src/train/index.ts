@@ -12,4 +12,5 @@ export {
 } from './data/index.ts'
 export * from './loop/index.ts'
 export * from './recipe/index.ts'
+export * from './soup/index.ts'
 export * as sparse from './sparse/index.ts'

@@ -53,6 +53,7 @@ describe('help', () => {
       'knee',
       'train',
       'sweep',
+      'soup',
       'methods',
       'doctor',
     ])
@@ -60,7 +61,7 @@ describe('help', () => {
     expect(stdout).toMatch('Exit codes: 0 done, 1 the answer is no')
   })
 
-  it.each(['compile', 'inspect', 'verify', 'bench', 'prune', 'knee', 'train', 'sweep', 'methods', 'doctor'])(
+  it.each(['compile', 'inspect', 'verify', 'bench', 'prune', 'knee', 'train', 'sweep', 'soup', 'methods', 'doctor'])(
     'of %s teaches by examples',
     (name) => {
       const { code, stdout } = run([name, '--help'])

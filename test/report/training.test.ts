@@ -4,9 +4,9 @@ import { curvesOf } from '../../src/report/curves.ts'
 import { renderPage } from '../../src/report/report-page.tsx'
 import type { Results } from '../../src/report/results.ts'
 import { plainStyle } from '../../src/report/terminal/style.ts'
-import { againstDense, validationOf, versus } from '../../src/report/training.ts'
+import { againstDense, type SoupReport, validationOf, versus } from '../../src/report/training.ts'
 import { renderTraining } from '../../src/report/terminal/training-table.ts'
-import { describeSpeeds, describeValidation } from '../../src/report/training-words.ts'
+import { describeSoup, describeSpeeds, describeValidation } from '../../src/report/training-words.ts'
 import { formatNumber } from '../../src/report/units.ts'
 import { recordVerification } from '../../src/report/verification-record.ts'
 import type { History } from '../../src/train/index.ts'
@@ -162,4 +162,38 @@ describe('a number of no unit', () => {
     [-0.00025, '-2.5e-4'],
     [12, '12'],
   ])('%d is %s', (value, text) => expect(formatNumber(value)).toBe(text))
+})
+
+describe('a soup', () => {
+  const score = (accuracy: number) => ({ loss: 1, accuracy })
+  const soup: SoupReport = {
+    choice: 'greedy',
+    ingredients: [
+      { name: 'run-2', validation: score(0.8), used: true, test: 0.79 },
+      { name: 'run-<1>', validation: score(0.7), soup: score(0.75), used: false },
+      { name: 'run-3', validation: score(0.6), soup: score(0.82), used: true, test: 0.61 },
+    ],
+    validation: score(0.82),
+    statisticsImages: 45_000,
+  }
+
+  it('is told in words, with what each of its networks scored', () => {
+    expect(describeSoup(soup)).toBe(
+      'The weights are the mean of 2 of 3 runs. Runs were chosen by validation accuracy, tried in the order below. The statistics of BatchNormalization were estimated anew on 45,000 training images. Validation accuracy: 82.00 %.',
+    )
+    const [first, second] = soup.ingredients
+    if (first === undefined || second === undefined) throw new Error('no ingredients')
+    const alone = { ...soup, ingredients: [first, second], statisticsImages: 0 }
+    expect(describeSoup(alone)).toMatch('The network is that of run-2 alone')
+    const text = renderTraining({ ...training, history: [], validation: null, soup }, plainStyle)
+    expect(text).toMatch(/^run-2 +80.00 % +79.00 % +– +yes$/m)
+    expect(text).toMatch(/^run-<1> +70.00 % +– +75.00 % +no$/m)
+  })
+
+  it('has its table in the report, in the place of curves', () => {
+    const page = renderPage({ ...results, training: { ...training, history: [], validation: null, soup } })
+    expect(page).toMatch('What the soup is made of')
+    expect(page).toMatch('run-&lt;1>')
+    expect(page).not.toMatch('How training went')
+  })
 })

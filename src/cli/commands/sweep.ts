@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import type { NonEmptyArray } from 'fp-ts/lib/NonEmptyArray.js'
 import { type Failure, failure, together } from '../../ir/failure.ts'
@@ -15,10 +15,11 @@ import { renderTable } from '../../report/terminal/table.ts'
 import { plural } from '../../report/units.ts'
 import { measure } from '../../run/measure.ts'
 import type { Provider } from '../../run/protocol.ts'
-import { type BackendName, backendNames, decodeSweep, type SweepRun } from '../../train/index.ts'
+import { type BackendName, decodeSweep, type SweepRun } from '../../train/index.ts'
 import { defaultThreads } from '../../train/backend/index.ts'
 import {
   atLeast,
+  backendOption,
   type CommonFlags,
   DependentOption,
   dryRunOption,
@@ -73,7 +74,7 @@ A plan, in JSON or YAML:
       seed: [1, 2, 3]
 
 A grid has lists of values: of any entry of a recipe, such as learningRate.peak, and of model, data, masks, trainSize,
-validationShare and imageSize. Each run takes one value of every list. Paths are as for chasec train.
+validationShare, validationSeed and imageSize. Each run takes one value of every list. Paths are as for chasec train.
 
 Examples:
   $ chasec sweep plan.yaml -o sweep --dry-run
@@ -106,11 +107,7 @@ export const sweepCommand = (run: RunCommand): Command =>
     .option('--measure', 'measure one network of each configuration, in turns in one process, when no run trains')
     .option('--slurm', 'hand the runs to Slurm, as a job array')
     .addOption(new DependentOption('--slurm-options <options>', 'more options for sbatch', '--slurm'))
-    .addOption(
-      new Option('--backend <backend>', 'what computes; auto takes the first of these that works')
-        .choices(['auto', ...backendNames])
-        .default('auto'),
-    )
+    .addOption(backendOption())
     .option(
       '--threads <count>',
       'threads of each run on the backend wasm (default: the cores, shared among the runs at a time, at most 4)',

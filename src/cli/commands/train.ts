@@ -1,32 +1,25 @@
-import { join } from 'node:path'
 import { Command, Option } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import type { Failure } from '../../ir/failure.ts'
 import type { Target } from '../../passes/target.ts'
 import { models } from '../../models/index.ts'
-import { compactReport } from '../../report/compile-json.ts'
-import { renderCompileReport } from '../../report/terminal/compile-table.ts'
-import { againstDense } from '../../report/training.ts'
 import type { Style } from '../../report/terminal/style.ts'
 import { renderPlan, type TrainingPlan } from '../../report/terminal/training-plan.ts'
-import { renderTraining } from '../../report/terminal/training-table.ts'
-import { renderDifference, summariseDifference } from '../../report/terminal/verify-table.ts'
 import type { Provider } from '../../run/protocol.ts'
 import { checkProvider } from '../../run/providers.ts'
 import {
   type BackendName,
-  backendNames,
   dataKinds,
   defaultEpochs,
   methodNames,
   openBackend,
-  parseDataSource,
   presets,
   type Trained,
   tryTraining,
 } from '../../train/index.ts'
 import {
   atLeast,
+  backendOption,
   between,
   type CommonFlags,
   dryRunOption,
@@ -37,21 +30,22 @@ import {
   providerOption,
   quietOption,
   targetOption,
+  threadsOption,
   wholeBetween,
 } from '../flags.ts'
 import { type InterruptedCode, interruptedCodes, interruptible, leavable } from '../interrupt.ts'
 import { done, type Outcome, tell } from '../outcome.ts'
 import type { RunCommand } from '../run-command.ts'
-import type { Terminal } from '../terminal.ts'
-import { type Baseline, finish, type Finished, saveTrained } from '../train/finish.ts'
+import { type Baseline, finish, saveTrained } from '../train/finish.ts'
+import { finishedOutcome } from '../train/finished-outcome.ts'
 import { openInputs } from '../train/inputs.ts'
-import { modelOf } from '../train/model-argument.ts'
+import { dataOf, modelOf } from '../train/model-argument.ts'
 import { planOf } from '../train/plan.ts'
 import { claimFolder, makeFolder, releaseFolder, runFolder, settingsFor, tryRunFolder } from '../train/run-folder.ts'
 import { type Alive, whileAlive } from '../train/signs-of-life.ts'
 import type { Settings, SettingsFlags } from '../train/settings.ts'
-import { existing, offering, wrongBy } from '../wrong-argument.ts'
-import { dryRunJson, fileOf, type WriteFlags } from '../write-file.ts'
+import { existing } from '../wrong-argument.ts'
+import { dryRunJson, type WriteFlags } from '../write-file.ts'
 import { trainNetwork } from '../train/train-network.ts'
 
 interface TrainFlags extends CommonFlags, SettingsFlags, Pick<WriteFlags, 'dryRun'> {
@@ -136,21 +130,18 @@ export const trainCommand = (run: RunCommand): Command =>
     .option('--train-size <count>', 'train on this many of the training images', atLeast(1))
     .option('--validation-share <fraction>', 'part of the training images for validation (default: 0.1)', inside(0, 1))
     .option(
+      '--validation-seed <number>',
+      'decides which training images are for validation (default: the seed); one for all runs of a soup',
+      atLeast(0),
+    )
+    .option(
       '--image-size <pixels>',
       'height and width that the images of a folder are brought to',
       wholeBetween(1, 4096),
     )
     .option('--dense', 'also train the dense network by the same recipe, to compare with')
-    .addOption(
-      new Option('--backend <backend>', 'what computes; auto takes the first of these that works')
-        .choices(['auto', ...backendNames])
-        .default('auto'),
-    )
-    .option(
-      '--threads <count>',
-      'threads of the backend wasm (default: one for each core, at most 4)',
-      wholeBetween(1, 256),
-    )
+    .addOption(backendOption())
+    .addOption(threadsOption())
     .requiredOption('-o, --output <folder>', 'folder of the run')
     .option('--resume', 'go on with the run in the folder; with --epochs, for more epochs than it was begun with')
     .option(
@@ -168,16 +159,6 @@ export const trainCommand = (run: RunCommand): Command =>
     .action((flags: TrainFlags) =>
       run(flags, (terminal) => whileAlive(terminal, flags, (life) => trainAlive(life, flags))),
     )
-
-/** A kind of data that there is, and a folder. */
-const dataOf = offering(
-  (text) => {
-    const source = parseDataSource(text)
-    if (E.isLeft(source)) throw wrongBy(source.left)
-    return text
-  },
-  { words: dataKinds.map((kind) => `${kind}:`), files: true, behind: ':' },
-)
 
 const trainAlive = async (life: Alive, flags: TrainFlags): Promise<E.Either<Failure, Outcome>> => {
   const { terminal, say } = life
@@ -266,7 +247,7 @@ const trainAlive = async (life: Alive, flags: TrainFlags): Promise<E.Either<Fail
   const finished = await leavable(compiling, (code) => {
     tell(terminal, flags, E.right(stopped(flags.output, result, code)))
   })
-  return E.isLeft(finished) ? finished : E.right(outcomeOf(terminal, flags.output, finished.right))
+  return E.isLeft(finished) ? finished : E.right(finishedOutcome(terminal, flags.output, finished.right))
 }
 
 /** A trained network, and what it is compared with. */
@@ -302,38 +283,4 @@ const stopped = (folder: string, { history }: Trained, exitCode: InterruptedCode
     text: `Stopped and saved. Go on with: ${next}`,
     json: { completed: false, folder, lastRecordedStep: step ?? null, resume: next },
   }
-}
-
-const outcomeOf = ({ style }: Terminal, folder: string, finished: Finished): Outcome => {
-  const { compiled, difference, package: written, training } = finished
-  const report = compactReport(compiled.report)
-  const before = training === undefined ? compiled.report : againstDense(compiled.report, training)
-  if (written === undefined || training === undefined) {
-    const text = [
-      renderDifference(difference, style),
-      summariseDifference(difference, style),
-      `No package was written. The trained network is ${join(folder, 'trained.onnx')}; please report this as a bug.`,
-    ]
-    const [, ...refusal] = text
-    return {
-      exitCode: 1,
-      text: text.join('\n\n'),
-      json: { package: null, verification: difference, report },
-      refusal: refusal.join(' '),
-    }
-  }
-  const files = written.files.map(({ name, bytes }) => fileOf(name, bytes)).join(', ')
-  const text = [
-    ...(before.before.macs === before.after.macs
-      ? []
-      : [`Against the dense network:\n\n${renderCompileReport(before, style)}`]),
-    renderTraining(training, style),
-    `${summariseDifference(difference, style)}\n${style.bold(written.directory)}: ${files}`,
-  ]
-  return done(text.join('\n\n'), {
-    package: { directory: written.directory, files: written.files },
-    verification: difference,
-    training,
-    report,
-  })
 }

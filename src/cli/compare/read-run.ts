@@ -8,7 +8,8 @@ import { type Failure, failure } from '../../ir/failure.ts'
 import { isRecord } from '../../ir/record.ts'
 import type { ComparedRun, FinalFigures } from '../../report/comparison.ts'
 import type { Quartiles } from '../../run/statistics.ts'
-import { type History, type HistoryEntry, isEntry, lastPlan, revived } from '../../train/index.ts'
+import { type History, type HistoryEntry, isEntry, lastPlan, revived, type SoupChoice } from '../../train/index.ts'
+import { soupFile, type SoupSettings, soupSettingsOf } from '../soup/folder.ts'
 import { runFolder } from '../train/run-folder.ts'
 import { type Settings, settingsOf } from '../train/settings.ts'
 
@@ -16,12 +17,18 @@ import { type Settings, settingsOf } from '../train/settings.ts'
 export const readRun = async (folder: string): Promise<E.Either<Failure, Omit<ComparedRun, 'name'>>> => {
   const found = await settingsIn(folder)
   if (E.isLeft(found)) return found
-  const { settings, package: place, network } = found.right
+  const { settings, package: place, network, soup } = found.right
   const { recipe, dense: _dense, ...others } = settings
   const history = await historyIn(runFolder(folder).historyLines)
   if (E.isLeft(history)) return history
-  const figures = isOver(history.right, recipe.epochs) ? await figuresIn(place, network, recipe.epochs) : undefined
-  return E.right({ settings: others, recipe, history: history.right, ...(figures === undefined ? {} : { figures }) })
+  const ended = soup !== undefined || isOver(history.right, recipe.epochs)
+  const figures = ended ? await figuresIn(place, network, recipe.epochs) : undefined
+  return E.right({
+    settings: soup === undefined ? others : { ...others, soup: soup.choice },
+    ...{ recipe, history: history.right },
+    ...(figures === undefined ? {} : { figures }),
+    ...(soup === undefined ? {} : { soup: soup.of }),
+  })
 }
 
 /** What a folder is a run of, and where the figures of its network will be. */
@@ -29,13 +36,23 @@ interface Found {
   readonly settings: Settings
   readonly package: string
   readonly network: 'dense' | 'compiled'
+  /** Of how many runs it is a soup. */
+  readonly soup?: { readonly choice: SoupChoice; readonly of: number }
 }
 
-const settingsIn = async (folder: string): Promise<E.Either<Failure, Found>> => {
+/** What a folder is a run of: its own, the dense one in another run, or a soup of runs. */
+export const settingsIn = async (folder: string): Promise<E.Either<Failure, Found>> => {
   const own = runFolder(folder)
   if (existsSync(own.settings)) {
     const settings = await settingsAt(own.settings)
     return E.map((known: Settings): Found => ({ settings: known, package: own.package, network: 'compiled' }))(settings)
+  }
+  if (existsSync(soupFile(folder))) {
+    const soup = await soupAt(soupFile(folder))
+    return E.map(({ settings, choice, runs }: SoupSettings): Found => ({
+      ...{ settings, package: own.package, network: 'compiled' },
+      soup: { choice, of: runs.length },
+    }))(soup)
   }
   // The dense network that a run trains to compare with has a folder in that run's.
   const [path, above] = [resolve(folder), dirname(resolve(folder))]
@@ -49,7 +66,7 @@ const settingsIn = async (folder: string): Promise<E.Either<Failure, Found>> => 
     }))(settings)
   }
   const there = existsSync(folder) ? 'no run.json in it' : 'no such folder'
-  const help = 'Give folders that chasec train -o has made.'
+  const help = 'Give folders that chasec train -o or chasec soup -o has made.'
   return E.left(failure('UsageError', `folder ${folder}`, 'the folder of a training run', there, help))
 }
 
@@ -59,8 +76,13 @@ const settingsAt = async (path: string): Promise<E.Either<Failure, Settings>> =>
   return settingsOf(path, parsed(text.right ?? ''))
 }
 
+const soupAt = async (path: string): Promise<E.Either<Failure, SoupSettings>> => {
+  const text = await textAt(path)
+  return E.isLeft(text) ? text : soupSettingsOf(path, parsed(text.right ?? ''))
+}
+
 /** The entries so far; none where the run has not begun. */
-const historyIn = async (path: string): Promise<E.Either<Failure, History>> => {
+export const historyIn = async (path: string): Promise<E.Either<Failure, History>> => {
   const text = await textAt(path)
   if (E.isLeft(text)) return text
   const entries: HistoryEntry[] = []
@@ -78,7 +100,8 @@ const historyIn = async (path: string): Promise<E.Either<Failure, History>> => {
   return E.right(entries)
 }
 
-const isOver = (history: History, epochs: number): boolean => {
+/** Whether a run has been trained to the end of its recipe, and tested. */
+export const isOver = (history: History, epochs: number): boolean => {
   const [last, plan] = [history.at(-1), lastPlan(history)]
   return last?.kind === 'test' && plan !== undefined && last.step === epochs * plan.stepsPerEpoch
 }

@@ -155,7 +155,7 @@ export const trainArguments = (
   { backend, target, provider, checkpointEvery, threads }: PassedOn,
 ): ReadonlyArray<string> => {
   const places = sweepFolder(folder)
-  const { model, data, masks, trainSize, validationShare, imageSize } = settings
+  const { model, data, masks, trainSize, validationShare, validationSeed, imageSize } = settings
   const option = (flag: string, value: string | number | undefined): ReadonlyArray<string> =>
     value === undefined ? [] : [flag, String(value)]
   return [
@@ -163,6 +163,7 @@ export const trainArguments = (
     ...option('--masks', masks),
     ...option('--train-size', trainSize),
     ...option('--validation-share', validationShare),
+    ...option('--validation-seed', validationSeed),
     ...option('--image-size', imageSize),
     ...option('--checkpoint-every', checkpointEvery),
     ...option('--threads', threads),

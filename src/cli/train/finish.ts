@@ -11,7 +11,13 @@ import { sizeOf } from '../../ir/type.ts'
 import { encodeMasks } from '../../masks/files.ts'
 import { compile, type Compiled, surveyOf, totalsOf } from '../../passes/compile.ts'
 import { picturesOf } from '../../passes/pictures.ts'
-import { type LayerWidths, type NetworkFigures, type TrainingReport, validationOf } from '../../report/training.ts'
+import {
+  type LayerWidths,
+  type NetworkFigures,
+  type SoupReport,
+  type TrainingReport,
+  validationOf,
+} from '../../report/training.ts'
 import { measure } from '../../run/measure.ts'
 import type { Provider } from '../../run/protocol.ts'
 import type { Difference } from '../../run/verify.ts'
@@ -36,7 +42,9 @@ export interface Baseline {
 
 export interface FinishJob extends Pick<TrainingReport, 'model' | 'data' | 'backend' | 'recipe'> {
   readonly dense: Baseline
-  readonly trained: Trained
+  readonly trained: Pick<Trained, 'graph' | 'masks' | 'history'>
+  /** What the network is the mean of, where it is that of several runs. */
+  readonly soup?: SoupReport
   readonly images: DataSet
   readonly folder: RunFolder
   readonly target: Target
@@ -80,7 +88,8 @@ export const finish = async (job: FinishJob, say: Say): Promise<E.Either<Failure
       { name: 'dense', about: dense.about, graph: dense.graph, lowered: original.right, tested: dense.trained },
       {
         name: 'masked',
-        about: shrunk ? 'as trained; channels left while training' : 'as trained',
+        about:
+          job.soup === undefined ? (shrunk ? 'as trained; channels left while training' : 'as trained') : 'the soup',
         graph: trained.graph,
         lowered: masked.right,
         tested: true,
@@ -98,6 +107,7 @@ export const finish = async (job: FinishJob, say: Say): Promise<E.Either<Failure
     validation: validationOf(trained.history),
     widths: widthsOf(dense.graph, trained.graph, compiled.right),
     history: trained.history,
+    ...(job.soup === undefined ? {} : { soup: job.soup }),
   }
   const pictures = picturesOf(trained.graph, trained.masks)
   if (E.isLeft(pictures)) return pictures
@@ -155,7 +165,7 @@ const compare = async (
 
 /** Writes a trained network and its masks as `chasec compile` takes them; gives the network as it was written. */
 export const saveTrained = async (
-  { graph, masks }: Trained,
+  { graph, masks }: Pick<Trained, 'graph' | 'masks'>,
   folder: RunFolder,
 ): Promise<E.Either<Failure, Lowered>> => {
   const lowered = lower(graph)

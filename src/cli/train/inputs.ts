@@ -46,9 +46,9 @@ const withMasks = async (
   return E.right({ start: { ...start, graph: inputs.right.graph }, masks: inputs.right.masks })
 }
 
-const openImages = ({ data, recipe, trainSize, validationShare, imageSize }: Settings) =>
+const openImages = ({ data, recipe, trainSize, validationShare, validationSeed, imageSize }: Settings) =>
   openData(data, {
-    seed: recipe.seed,
+    seed: validationSeed ?? recipe.seed,
     ...(trainSize === undefined ? {} : { trainSize }),
     ...(validationShare === undefined ? {} : { validationShare }),
     ...(imageSize === undefined ? {} : { imageSize }),

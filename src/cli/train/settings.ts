@@ -20,6 +20,7 @@ export interface SettingsFlags {
   readonly masks?: string
   readonly trainSize?: number
   readonly validationShare?: number
+  readonly validationSeed?: number
   readonly imageSize?: number
   readonly dense?: true
   readonly preset?: keyof typeof presets
@@ -44,7 +45,7 @@ const usage = (subject: string, expected: string, found: string, help: string): 
  * with the recipe.
  */
 export const settingsFrom = async (flags: SettingsFlags): Promise<E.Either<Failure, Settings>> => {
-  const { model, data, masks, trainSize, validationShare, imageSize, dense = false } = flags
+  const { model, data, masks, trainSize, validationShare, validationSeed, imageSize, dense = false } = flags
   const recipe = await recipeFrom(flags)
   const [first, ...others] = [
     ...(model === undefined ? [missing('--model', 'the name of a model, or an ONNX file', nameHelp)] : []),
@@ -69,6 +70,7 @@ export const settingsFrom = async (flags: SettingsFlags): Promise<E.Either<Failu
     ...(masks === undefined ? {} : { masks }),
     ...(trainSize === undefined ? {} : { trainSize }),
     ...(validationShare === undefined ? {} : { validationShare }),
+    ...(validationSeed === undefined ? {} : { validationSeed }),
     ...(imageSize === undefined ? {} : { imageSize }),
     dense,
     recipe: recipe.right,
@@ -193,9 +195,9 @@ const given = (entries: Data): Data =>
 
 /** Whether the command line says anything of what is trained, besides for how long. */
 export const saysSettings = (flags: SettingsFlags): boolean => {
-  const { model, data, masks, trainSize, validationShare, imageSize, dense, preset, recipe } = flags
+  const { model, data, masks, trainSize, validationShare, validationSeed, imageSize, dense, preset, recipe } = flags
   const { method, density, channels, scope, batch, learningRate, seed } = flags
-  const said = [model, data, masks, trainSize, validationShare, imageSize, dense, preset, recipe]
+  const said = [model, data, masks, trainSize, validationShare, validationSeed, imageSize, dense, preset, recipe]
   return [...said, method, density, channels, scope, batch, learningRate, seed].some((x) => x !== undefined)
 }
 
@@ -240,6 +242,7 @@ export const settingsOf = (path: string, data: unknown): E.Either<Failure, Setti
     ...(typeof masks === 'string' ? { masks } : {}),
     ...count('trainSize'),
     ...count('validationShare'),
+    ...count('validationSeed'),
     ...count('imageSize'),
     dense,
     recipe: decoded.right,

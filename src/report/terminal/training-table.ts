@@ -3,8 +3,15 @@ import type { EpochEntry } from '../../train/loop/history.ts'
 import type { Style } from './style.ts'
 import { renderMeasurements } from './measure-table.ts'
 import { type Column, renderTable } from './table.ts'
-import type { TrainingReport } from '../training.ts'
-import { describeSpeeds, describeTest, describeValidation, networkColumns } from '../training-words.ts'
+import type { SoupReport, TrainingReport } from '../training.ts'
+import {
+  describeSoup,
+  describeSpeeds,
+  describeTest,
+  describeValidation,
+  networkColumns,
+  soupColumns,
+} from '../training-words.ts'
 import { formatAccuracy, formatPercent, plural } from '../units.ts'
 
 /** How `networkColumns` fit a terminal. */
@@ -37,9 +44,20 @@ export const renderTraining = (training: TrainingReport, style: Style): string =
     ),
     ...describeSpeeds(training),
     '',
-    describeValidation(training),
+    training.soup === undefined ? describeValidation(training) : renderSoup(training.soup, style),
     test.differing === 0 ? style.green(verdict) : style.red(verdict),
   ].join('\n')
+}
+
+/** What a soup was made of. */
+const renderSoup = (soup: SoupReport, style: Style): string => {
+  const columns = soupColumns.map(({ title, numeric = false }, at): Column => ({
+    title,
+    align: numeric ? 'right' : 'left',
+    ...(at === 0 ? { fit: 'name' } : {}),
+  }))
+  const rows = soup.ingredients.map((one) => soupColumns.map(({ cell }) => cell(one)))
+  return `${describeSoup(soup)}\n\n${renderTable(columns, rows, style)}\n`
 }
 
 /** One line on an epoch that has ended. */

@@ -3,8 +3,15 @@ import type { VNode } from 'preact'
 import { printable } from '../../ir/printable.ts'
 import { curvesOf } from '../curves.ts'
 import { isNoise } from '../speeds.ts'
-import type { NetworkFigures, TrainingReport } from '../training.ts'
-import { describeSpeeds, describeTest, describeValidation, networkColumns } from '../training-words.ts'
+import type { NetworkFigures, SoupIngredient, SoupReport, TrainingReport } from '../training.ts'
+import {
+  describeSoup,
+  describeSpeeds,
+  describeTest,
+  describeValidation,
+  networkColumns,
+  soupColumns,
+} from '../training-words.ts'
 import {
   formatAccuracy,
   formatBytes,
@@ -66,15 +73,19 @@ export const Training = ({ training }: { readonly training: TrainingReport }): V
           rows={networks}
         />
         <Text tone={test.differing === 0 ? 'good' : 'bad'}>{printable(describeTest(test))}</Text>
-        <Text>{printable(describeValidation(training))}</Text>
+        {training.soup === undefined && <Text>{printable(describeValidation(training))}</Text>}
       </Section>
-      <Section title="How training went" words={['density', 'channel']}>
-        <Curves training={training} />
-        <details>
-          <summary>Recipe</summary>
-          <pre>{printable(JSON.stringify(recipe, null, 2))}</pre>
-        </details>
-      </Section>
+      {training.soup === undefined ? (
+        <Section title="How training went" words={['density', 'channel']}>
+          <Curves training={training} />
+          <Recipe recipe={recipe} />
+        </Section>
+      ) : (
+        <Section title="What the soup is made of">
+          <SoupTable soup={training.soup} />
+          <Recipe recipe={recipe} />
+        </Section>
+      )}
       <Section title="Measured speed" words={['quartiles', 'noise']}>
         {describeSpeeds(training).map((sentence) => (
           <p key={sentence}>
@@ -86,6 +97,28 @@ export const Training = ({ training }: { readonly training: TrainingReport }): V
     </>
   )
 }
+
+const Recipe = ({ recipe }: Pick<TrainingReport, 'recipe'>): VNode => (
+  <details>
+    <summary>Recipe</summary>
+    <pre>{printable(JSON.stringify(recipe, null, 2))}</pre>
+  </details>
+)
+
+const SoupTable = ({ soup }: { readonly soup: SoupReport }): VNode => (
+  <>
+    <Text>{printable(describeSoup(soup))}</Text>
+    <Table
+      label="Runs in the soup"
+      columns={soupColumns.map(({ title, cell, numeric = false }): Column<SoupIngredient> => ({
+        title,
+        cell: (one) => printable(cell(one)),
+        numeric,
+      }))}
+      rows={soup.ingredients}
+    />
+  </>
+)
 
 const Curves = ({ training: { history, recipe, validation } }: { readonly training: TrainingReport }): VNode => {
   const curves = curvesOf(history, recipe.learningRate)

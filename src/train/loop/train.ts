@@ -153,7 +153,8 @@ const begin = async (
   return run
 }
 
-const misfit = (graph: Graph, data: DataSet): TrainError | undefined => {
+/** Why a graph does not take images of the data, or does not tell its classes apart. */
+export const misfit = (graph: Graph, data: DataSet): TrainError | undefined => {
   const [[input, ...others], [output]] = [graph.inputs, graph.outputs]
   const shape = input?.type.kind === 'tensor' ? input.type.shape : undefined
   const wanted = data.shape.join('x')

@@ -21,6 +21,8 @@ export interface RunSettings {
   readonly masks?: string
   readonly trainSize?: number
   readonly validationShare?: number
+  /** Decides which training images are for validation. Absent: the seed of the recipe. */
+  readonly validationSeed?: number
   readonly imageSize?: number
 }
 
@@ -57,7 +59,7 @@ const shown = (x: unknown): string => (x === undefined ? 'nothing' : (JSON.strin
 /**
  * The runs of a sweep, in the order of its plan: those of every grid, the last list changing fastest.
  *
- * The plan is an object: `model`, `data`, `masks`, `trainSize`, `validationShare` and `imageSize`, which all runs share; either
+ * The plan is an object: `model`, `data`, `masks`, `trainSize`, `validationShare`, `validationSeed` and `imageSize`, which all runs share; either
  * `recipe`, the entries of a recipe, or `preset`; and `grid`, an object, or a list of such, with lists of values by what they are
  * values of: one of the former, or an entry of the recipe, such as `seed` or `method.density`. A `method` is a name, which keeps the
  * entries of the recipe's method where that has no name or the same, or an object, which takes its place.
@@ -127,6 +129,7 @@ const settingWrong: Readonly<Record<keyof RunSettings, (value: unknown) => strin
   masks: (value) => textWrong(value, 'a file of masks, or zeros'),
   trainSize: (value) => numberWrong(value, countRange),
   validationShare: (value) => numberWrong(value, { min: 0, max: 1, aboveMin: true, belowMax: true }),
+  validationSeed: (value) => numberWrong(value, { min: 0, whole: true }),
   imageSize: (value) => numberWrong(value, { ...countRange, max: 4096 }),
 }
 
@@ -260,7 +263,7 @@ const runOf = (base: Base, taken: ReadonlyArray<Taken>): E.Either<ReadonlyArray<
       recipe = withEntry(recipe, path.split('.'), value)
     }
   }
-  const { model, data, masks, trainSize, validationShare, imageSize } = settings
+  const { model, data, masks, trainSize, validationShare, validationSeed, imageSize } = settings
   for (const [name, value] of [
     ['model', model],
     ['data', data],
@@ -293,6 +296,7 @@ const runOf = (base: Base, taken: ReadonlyArray<Taken>): E.Either<ReadonlyArray<
       ...(typeof masks === 'string' ? { masks } : {}),
       ...(typeof trainSize === 'number' ? { trainSize } : {}),
       ...(typeof validationShare === 'number' ? { validationShare } : {}),
+      ...(typeof validationSeed === 'number' ? { validationSeed } : {}),
       ...(typeof imageSize === 'number' ? { imageSize } : {}),
     },
     recipe: decoded.right,

@@ -133,6 +133,11 @@ describe('a plan that is wrong', () => {
       /^grid, validationShare: expected .*below 1, found 1\./,
     ],
     [
+      'a wrong seed of the validation images',
+      { ...base, validationSeed: 0.5, grid: { seed: [1] } },
+      /^plan entry validationSeed: expected .*whole number.*found 0.5/,
+    ],
+    [
       'wrong data',
       { ...base, data: 'cifr10:x', grid: { seed: [1] } },
       /^plan entry data: expected one of .*, found "cifr10:x"/,
