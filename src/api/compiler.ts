@@ -15,6 +15,7 @@ export type { ExternalFile, ExternalReader } from '../read/external.ts'
 export type { ReadError } from '../read/error.ts'
 
 export { decodeFile, decodeMasks, encodeMasks } from '../masks/files.ts'
+export { encodePackedMasks } from '../masks/packed/pack.ts'
 export type { FileContents, FileEntry } from '../masks/file-entry.ts'
 export {
   decodeMap,

@@ -169,6 +169,7 @@ export {
   disagreements,
   elementMask,
   encodeMasks,
+  encodePackedMasks,
   encodeSafetensors,
   encodeStatistics,
   expandMask,

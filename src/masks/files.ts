@@ -9,6 +9,7 @@ import { type FileKind, kindOf, zipKindOf } from './kind.ts'
 import { expandMask, type Masks } from './mask.ts'
 import { type MaskFileError, type Matching, matchMasks, type MatchOptions } from './match/index.ts'
 import { arraysIn } from './npz.ts'
+import { packedKey, unpackEntries } from './packed/index.ts'
 import { decodeSafetensors, encodeSafetensors, holdsHeader, looksLikeSafetensors } from './safetensors.ts'
 import { looksLikeZip, readZip, type ZipEntry } from './zip.ts'
 
@@ -45,7 +46,20 @@ export const masksAlone = (matching: Matching, graph: Graph): E.Either<MaskFileE
  * The tensors of a file, which is told by its content: safetensors, npz, a checkpoint of PyTorch (zip, legacy or
  * TorchScript), or a pickle of arrays or tensors. Nothing that a file names is called. See `checkpoint/index.ts`.
  */
-export const decodeFile = (bytes: Uint8Array): E.Either<TensorFileError, FileContents> => {
+export const decodeFile = (bytes: Uint8Array): E.Either<TensorFileError, FileContents> =>
+  E.chain(({ isOurs, ...contents }: FileTensors): E.Either<TensorFileError, FileContents> =>
+    E.map((entries: FileContents['entries']) => ({ ...contents, entries }))(
+      unpackEntries(contents.entries, isOurs ?? false),
+    ),
+  )(decodeTensors(bytes))
+
+interface FileTensors extends FileContents {
+  /** Whether what packed masks are called is all of the names of their weights. */
+  readonly isOurs?: boolean
+}
+
+/** The same, but for packed masks, whose parts are tensors here: they may be in several files. */
+export const decodeTensors = (bytes: Uint8Array): E.Either<TensorFileError, FileTensors> => {
   if (looksLikeZip(bytes)) return E.chain(decodeZip)(readZip(bytes))
   if (!holdsHeader(bytes) && looksLikePickle(bytes)) return readPickled(bytes)
   if (!looksLikeSafetensors(bytes)) return E.left(notTensors(kindOf(bytes), bytes.length))
@@ -62,7 +76,7 @@ export const decodeFile = (bytes: Uint8Array): E.Either<TensorFileError, FileCon
     dtype: tensor.dtype,
     decode: () => E.right(tensor),
   }))
-  return E.right({ entries, notes: [] })
+  return E.right({ entries, notes: [], isOurs: file.right.metadata.has(packedKey) })
 }
 
 const decodeZip = (files: ReadonlyArray<ZipEntry>): E.Either<TensorFileError, FileContents> => {

@@ -9,7 +9,8 @@ import * as E from 'fp-ts/lib/Either.js'
 import { isRecord } from '../ir/record.ts'
 import type { FileContents, FileEntry, TensorFileError } from '../masks/file-entry.ts'
 import { tensorFileError } from '../masks/file-entry.ts'
-import { decodeFile } from '../masks/files.ts'
+import { decodeTensors } from '../masks/files.ts'
+import { unpackEntries } from '../masks/packed/index.ts'
 import { codeOf, isBelow, readWhole, unreadableBy } from './bytes.ts'
 import type { ReadError } from './error.ts'
 
@@ -83,7 +84,7 @@ export const readShards = async (
   if (missing.size > 0)
     return broken(path, 'every tensor in the file that the index names', `none of ${listOf([...missing])}`)
   if (ignored > 0) notes.add(`${ignored} tensors that the index does not place where they are were passed over.`)
-  return E.right({ entries, notes: [...notes] })
+  return E.map((all: FileContents['entries']) => ({ entries: all, notes: [...notes] }))(unpackEntries(entries, false))
 }
 
 const readShard = async (path: string): Promise<E.Either<ReadError | TensorFileError, FileContents>> => {
@@ -92,7 +93,7 @@ const readShard = async (path: string): Promise<E.Either<ReadError | TensorFileE
     return E.isLeft(bytes)
       ? bytes
       : E.mapLeft((error: TensorFileError) => ({ ...error, subject: `${path}: ${error.subject}` }))(
-          decodeFile(bytes.right),
+          decodeTensors(bytes.right),
         )
   } catch (thrown) {
     return E.left(unreadableBy(path, thrown))

@@ -224,4 +224,29 @@ describe('compile --masks', () => {
     expect(stderr).toMatch(`${flag}: expected ${expected}`)
     expect(readdirSync(folder)).not.toContain('none')
   })
+
+  it('written packed are the same masks, which compile finds, and take fewer bytes', () => {
+    const { code, stdout, stderr } = run('masks', 'net.onnx', 'prefixed.safetensors', '--pack', 'packed.safetensors')
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toMatch(/^packed\.safetensors \(\S+ k?B\) has \d masks?, which take .* unpacked\.$/m)
+    const listed = (file: string) => {
+      const { matched } = JSON.parse(run('masks', 'net.onnx', file, '--json').stdout)
+      return matched.map(({ weight, kept }: Record<string, unknown>) => [weight, kept]).toSorted()
+    }
+    expect(listed('packed.safetensors')).toEqual(listed('prefixed.safetensors'))
+    expect(readFileSync(at('packed.safetensors')).length).toBeLessThan(readFileSync(at('prefixed.safetensors')).length)
+    for (const [file, out] of [
+      ['prefixed.safetensors', 'a'],
+      ['packed.safetensors', 'b'],
+    ] as const) {
+      expect(run('compile', 'net.onnx', '--masks', file, '-o', out).code).toBe(0)
+    }
+    expect(readFileSync(at('a', 'model.onnx')).equals(readFileSync(at('b', 'model.onnx')))).toBe(true)
+    expect(run('masks', 'net.onnx', 'prefixed.safetensors', '--pack', 'packed.safetensors').stderr).toMatch('--force')
+    const both = ['--pack', 'c.safetensors', '--write-map', 'map.yaml']
+    expect(run('masks', 'net.onnx', 'prefixed.safetensors', ...both).stderr).toMatch('no --write-map beside it')
+    const dry = run('masks', 'net.onnx', 'prefixed.safetensors', '--pack', 'dry.safetensors', '--dry-run')
+    expect(dry.stdout).toMatch('nothing was written. It would have been dry.safetensors')
+    expect(readdirSync(folder)).not.toContain('dry.safetensors')
+  })
 })

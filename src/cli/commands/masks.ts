@@ -1,11 +1,21 @@
 import { Command } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
-import type { Failure } from '../../ir/failure.ts'
-import { draftMap, type DraftLine, matchMasks, summariseMatching, weigh } from '../../masks/match/index.ts'
+import { type Failure, failure } from '../../ir/failure.ts'
+import type { Graph } from '../../ir/graph.ts'
+import { encodeMasks, masksAlone } from '../../masks/files.ts'
+import { encodePackedMasks } from '../../masks/packed/pack.ts'
+import {
+  draftMap,
+  type DraftLine,
+  type Matching,
+  matchMasks,
+  summariseMatching,
+  weigh,
+} from '../../masks/match/index.ts'
 import { readModel } from '../../read/file.ts'
 import { readMaskFiles } from '../../read/masks.ts'
 import { renderMatching } from '../../report/terminal/match-table.ts'
-import { plural } from '../../report/units.ts'
+import { formatBytes, plural } from '../../report/units.ts'
 import {
   type CommonFlags,
   dryRunBeside,
@@ -27,6 +37,7 @@ interface MasksFlags extends CommonFlags, WriteFlags {
   readonly weights?: string
   readonly maskMap?: string
   readonly writeMap?: string
+  readonly pack?: string
 }
 
 const examples = `
@@ -40,6 +51,9 @@ Examples:
   $ chasec masks model.onnx masks.npz --write-map map.yaml
   $ chasec compile model.onnx --masks masks.npz --mask-map map.yaml -o out
       Writes down where masks belong, to be looked over and given back; guesses are left out as comments.
+
+  $ chasec masks model.onnx masks.pt --pack masks.safetensors
+      Writes the masks again, packed: an eighth of the bytes, or far less where they are regular.
 
 A name finds its weight as it is, less what frameworks add (module., _orig_mod., _mask, parametrizations), by the module
 that the reading node comes from, by the numbers of the weight where they are given, and by shape where that leaves one
@@ -56,8 +70,12 @@ export const masksCommand = (run: RunCommand): Command =>
     .addOption(weightsOption())
     .addOption(maskMapOption())
     .option('--write-map <file>', 'write where masks belong as YAML, for --mask-map; guesses are comments')
-    .option('--force', 'replace the file for the map if it exists')
-    .addOption(dryRunBeside('--write-map'))
+    .option(
+      '--pack <file>',
+      'write the masks under the names of the model, each in the layout that takes fewest bytes: bits, diagonals, blocks, fan-in, N:M',
+    )
+    .option('--force', 'replace the file that is written if it exists')
+    .addOption(dryRunBeside('--write-map', '--pack'))
     .addOption(jsonOption())
     .addOption(quietOption())
     .addOption(progressOption())
@@ -72,6 +90,10 @@ const showMasks = async (
   masks: string,
   flags: MasksFlags,
 ): Promise<E.Either<Failure, Outcome>> => {
+  if (flags.writeMap !== undefined && flags.pack !== undefined) {
+    const help = 'Give one of the two.'
+    return E.left(failure('UsageError', '--pack', 'no --write-map beside it', `--write-map ${flags.writeMap}`, help))
+  }
   const say = progressOn(terminal, flags.progress === true)
   say(`reading ${model}`)
   const graph = await readModel(model)()
@@ -97,8 +119,27 @@ const showMasks = async (
   }
   const matching = matchMasks(contents.entries, graph.right, options)
   if (E.isLeft(matching)) return matching
+  if (flags.pack !== undefined) return packed(matching.right, graph.right, flags.pack, flags)
   const summary = summariseMatching({ ...matching.right, notes: [...contents.notes, ...matching.right.notes] })
   return E.right(done(renderMatching(summary, terminal.style), summary))
+}
+
+/** Writes the masks that were found, packed. */
+const packed = async (
+  matching: Matching,
+  graph: Graph,
+  path: string,
+  flags: MasksFlags,
+): Promise<E.Either<Failure, Outcome>> => {
+  const masks = masksAlone(matching, graph)
+  if (E.isLeft(masks)) return masks
+  const whole = encodeMasks(masks.right).reduce((sum, { byteLength }) => sum + byteLength, 0)
+  const written = await writeFileWhole(path, encodePackedMasks(masks.right), flags)
+  if (E.isLeft(written)) return written
+  const text =
+    notWritten(flags, fileOf(path, written.right)) ||
+    `${fileOf(path, written.right)} has ${plural(masks.right.size, 'mask')}, which take ${formatBytes(whole)} unpacked.`
+  return E.right(done(text, { output: path, ...dryRunJson(flags), bytes: written.right, unpacked: whole }))
 }
 
 /** YAML, with what is to be looked over as comments. Every scalar is JSON, which YAML includes. */
