@@ -200,6 +200,17 @@ describe('masks of a file', () => {
     expect(typeof alone === 'string' ? alone : [...alone.keys()]).toEqual(['a.bitmask'])
   })
 
+  it('without elements are read whatever their shape', () => {
+    for (const part of ['bitmask', 'fan_in_indices', 'diagonals']) {
+      const tensors = new Map([
+        ['a.shape', int64s([2 ** 40, 0])],
+        [`a.${part}`, int64s([])],
+      ])
+      const found = decoded(joined(encodeSafetensors(tensors)))
+      expect(typeof found === 'string' ? found : found.get('a.weight')?.bytes.length).toBe(0)
+    }
+  })
+
   const u8 = (shape: ReadonlyArray<number>, values: ReadonlyArray<number>): Tensor => tensorOf('uint8', shape, values)
 
   it.each<readonly [string, Readonly<Record<string, Tensor>>, RegExp]>([

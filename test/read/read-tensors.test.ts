@@ -67,6 +67,12 @@ describe('readTensors', () => {
 
   it('takes only what the index says is where it is', async () => {
     put(`extra/${indexName}`, index({ a: 'one.safetensors' }))
+    const split = put(`split/${indexName}`, index({ 'a.shape': 'one.safetensors', 'a.bitmask': 'two.safetensors' }))
+    const sizes = { dtype: 'I64', shape: [2], data_offsets: [0, 16] }
+    const bits = { dtype: 'U8', shape: [2, 1], data_offsets: [0, 2] }
+    put('split/one.safetensors', safetensors({ 'a.shape': sizes }, [2, ...Array(7).fill(0), 3, ...Array(7).fill(0)]))
+    put('split/two.safetensors', safetensors({ 'a.bitmask': bits }, [5, 2]))
+    expect(await read(split)).toBe('a.weight')
     put('extra/one.safetensors', shard('a', 'b', 'c'))
     expect(await read(join(root, 'extra'))).toBe(
       'a; 2 tensors that the index does not place where they are were passed over.',

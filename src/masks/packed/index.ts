@@ -91,6 +91,8 @@ const packedEntry = (
     shape,
     dtype: 'bool',
     decode: () => {
+      // An axis of any length costs nothing where there is nothing along it.
+      if (sizeOf(shape) === 0) return E.right(dense('bool', shape, new Uint8Array(0)))
       const parts = new Map<string, Dense>()
       for (const part of [layout.key, ...layout.required, ...layout.optional]) {
         const tensor = known.get(`${owner}.${part}`)?.decode()

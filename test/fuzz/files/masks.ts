@@ -7,6 +7,7 @@ import type { Graph } from '../../../src/ir/graph.ts'
 import { decodeFile, encodeMasks } from '../../../src/masks/files.ts'
 import { elementMask } from '../../../src/masks/mask.ts'
 import { matchMasks } from '../../../src/masks/match/index.ts'
+import { encodePackedMasks } from '../../../src/masks/packed/pack.ts'
 import { looksLikeZip, readZip } from '../../../src/masks/zip.ts'
 import { contentOf } from '../../../src/masks/zip-content.ts'
 import { decodeMaskMap } from '../../../src/read/masks.ts'
@@ -29,13 +30,15 @@ const shapes: ReadonlyArray<readonly [string, ReadonlyArray<number>]> = [
   ['fc.weight', [5, 4]],
 ]
 
-const fixtures = ['../../masks/fixtures/', '../../masks/checkpoint/fixtures/'].flatMap((folder) => {
-  const url = new URL(folder, import.meta.url)
-  return readdirSync(url)
-    .filter((name) => !/\.(py|json)$/.test(name))
-    .map((name) => new Uint8Array(readFileSync(new URL(name, url))))
-    .filter((bytes) => bytes.length < 100_000)
-})
+const fixtures = ['../../masks/fixtures/', '../../masks/packed/', '../../masks/checkpoint/fixtures/'].flatMap(
+  (folder) => {
+    const url = new URL(folder, import.meta.url)
+    return readdirSync(url)
+      .filter((name) => !/\.(py|json)$/.test(name))
+      .map((name) => new Uint8Array(readFileSync(new URL(name, url))))
+      .filter((bytes) => bytes.length < 100_000)
+  },
+)
 
 const own = Buffer.concat(
   encodeMasks(
@@ -50,6 +53,55 @@ const own = Buffer.concat(
     ),
   ),
 )
+
+/** Masks of the network, regular and sparse, so that each has another layout. */
+const packed = Buffer.concat(
+  encodePackedMasks(
+    new Map(
+      shapes.map(([name, shape], at) => {
+        const kept = (i: number): boolean =>
+          at === 0 ? Math.floor(i / 108) % 2 === 0 : at === 1 ? i % 16 === 3 : i % 5 < 3
+        const bits = new Uint8Array(shape.reduce((a, b) => a * b, 1)).map((_, i) => (kept(i) ? 1 : 0))
+        return [name, elementMask(shape, bits)]
+      }),
+    ),
+  ),
+)
+
+const parts = [
+  'bitmask',
+  'diagonals',
+  'crow_indices',
+  'col_indices',
+  'blocksize',
+  'fan_in_indices',
+  'active_neuron_idx',
+  'group',
+  'group_indices',
+  'compressed',
+]
+
+/** Packed masks whose shapes and indices are at their edges. */
+const madePacked = (draw: Draw): Uint8Array => {
+  const header: Record<string, unknown> = draw.chance(0.5) ? { __metadata__: { 'chasec.masks': 'packed' } } : {}
+  const data: number[] = []
+  const put = (name: string, values: ReadonlyArray<bigint>, shape: ReadonlyArray<number>): void => {
+    const bytes = new Uint8Array(BigInt64Array.from(values).buffer)
+    header[name] = { dtype: 'I64', shape, data_offsets: [data.length, data.length + bytes.length] }
+    data.push(...bytes)
+  }
+  for (const [name, shape] of shapes) {
+    const owner = draw.chance(0.5) ? name : name.replace('.weight', '')
+    const sizes = shape.map((d) => (draw.chance(0.2) ? edgeInteger(draw) : BigInt(d)))
+    put(`${owner}.shape`, sizes, [sizes.length])
+    for (const part of parts) {
+      if (draw.chance(0.75)) continue
+      const values = Array.from({ length: draw.below(9) }, (_, i) => (draw.chance(0.8) ? BigInt(i) : edgeInteger(draw)))
+      put(`${owner}.${part}`, values, draw.chance(0.6) ? [values.length] : [1, values.length])
+    }
+  }
+  return safetensors(header, data)
+}
 
 /** A header as safetensors has it, sizes and offsets at their edges. */
 const madeSafetensors = (draw: Draw): Uint8Array => {
@@ -138,13 +190,17 @@ const decode = (bytes: Uint8Array, draw: Draw): ReturnType<FileKind['judge']> =>
 export const maskFiles: FileKind = {
   share: 20,
   make: (draw) => {
-    switch (draw.below(6)) {
+    switch (draw.below(8)) {
       case 0:
         return madeSafetensors(draw)
       case 1:
         return madeZip(draw)
       case 2:
         return draw.chance(0.5) ? mutate(own, draw) : madeNpy(draw)
+      case 6:
+        return madePacked(draw)
+      case 7:
+        return mutate(packed, draw)
       case 3:
         return remadeZip(draw.one(fixtures) ?? own, draw)
       default:
