@@ -163,10 +163,10 @@ describe('--dry-run', () => {
     const alone = run('masks', 'net.onnx', 'masks.safetensors', '--dry-run')
     expect([alone.code, alone.stderr]).toEqual([
       2,
-      expect.stringContaining('--dry-run: expected --write-map beside it'),
+      expect.stringContaining('--dry-run: expected --write-map or --pack beside it'),
     ])
     expect(run('compare', 'run', '--dry-run').stderr).toMatch('--dry-run: expected --output beside it')
-    for (const name of ['compile', 'masks', 'prune', 'train', 'compare']) {
+    for (const name of ['compile', 'masks', 'prune', 'train', 'soup', 'compare']) {
       expect(run(name, '--help').stdout).toMatch('--dry-run')
     }
     expect(run('inspect', 'net.onnx', '--dry-run').code).toBe(2)
