@@ -301,6 +301,30 @@ def test_a_closure_and_a_compiled_model() -> None:
         assert_masked(model, training)
 
 
+def test_the_first_step_of_snip_is_for_the_masks_alone() -> None:
+    model = Cnn()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    policy = {"name": "snip", "density": 0.3}
+    with chasec.SparseTraining(model, optimizer=optimizer, policy=policy, steps=4, example_inputs=images()) as training:
+        assert training.density == 1
+        loss_of(model, images(8), 1).backward()
+        before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+        parameters = dict(model.named_parameters())
+        saliency = {name: (before[name] * parameters[name].grad).abs() for name in training.masks()}
+        event = training.step()
+        assert event is not None and event.density == training.density and abs(training.density - 0.3) < 2e-3
+        masks = training.masks()
+        assert all(torch.equal(weight, before[name] * masks.get(name, 1)) for name, weight in parameters.items())
+        least = min(float(saliency[name][mask].min()) for name, mask in masks.items() if bool(mask.any()))
+        assert all(float(saliency[name][~mask].max()) <= least for name, mask in masks.items() if not bool(mask.all()))
+        for step in range(2, 5):
+            optimizer.zero_grad()
+            loss_of(model, images(8), step).backward()
+            assert training.step() is None
+            assert all(torch.equal(mask, masks[name]) for name, mask in training.masks().items())
+        assert_masked(model, training)
+
+
 def test_what_cannot_be_trained() -> None:
     model = Cnn()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -311,6 +335,8 @@ def test_what_cannot_be_trained() -> None:
         chasec.SparseTraining(model, policy={"name": "rigl", "every": 1000}, steps=100, **common)
     with pytest.raises(chasec.CommandError, match="snip"):
         chasec.SparseTraining(model, policy={"name": "rigl", "distribution": "snip", "every": 5}, steps=100, **common)
+    with pytest.raises(chasec.CommandError, match="differentiates the gradients"):
+        chasec.SparseTraining(model, policy="grasp", steps=100, **common)
     with pytest.raises(chasec.CommandError, match="a layer whose weights are trained"):
         norms = [module.weight for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
         chasec.SparseTraining(model, steps=100, **{**common, "optimizer": torch.optim.SGD(norms, lr=0.1)})

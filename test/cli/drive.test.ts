@@ -14,6 +14,7 @@ import { dense, tensorOf } from '../../src/ir/tensor.ts'
 import { sizeOf } from '../../src/ir/type.ts'
 import { decodeSafetensors, encodeSafetensors } from '../../src/masks/safetensors.ts'
 import { graphWithParameters } from '../../src/train/executor/graph-with-parameters.ts'
+import { densityOf } from '../../src/train/loop/counts.ts'
 import { busyChase, recipeOf, right, tinyResNet } from '../train/loop/fixtures.ts'
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
@@ -167,6 +168,28 @@ describe('chasec drive', () => {
     await drive.end()
   })
 
+  it('does before the first step of snip what comes of its gradients, without the step', async () => {
+    const folder = folderFor('first')
+    const drive = driver(folder)
+    const snip = policyOf(recipeOf({ name: 'snip', density: 0.3 }).method, length)
+    const before = right(sparse.init(network, snip, 4))
+    expect(await drive.ask({ ...start, method: { name: 'snip', density: 0.3 } })).toMatchObject({
+      masked: 'zeroed',
+      next: { step: 1, gradients: true, skips: true },
+    })
+    expect(masksIn(folder, 'masks.safetensors')).toEqual(listed(before.masks))
+    const sample = sampleAt(1)
+    writeSample(folder, 'weights', sample.weights)
+    writeSample(folder, 'gradients', sample.gradients ?? [])
+    const { state } = right(sparse.update(before, sample, 0))
+    expect(await drive.ask({ request: 'update', step: 1 })).toMatchObject({
+      event: { density: densityOf(state) },
+      next: null,
+    })
+    expect(masksIn(folder, 'masks.safetensors')).toEqual(listed(state.masks))
+    await drive.end()
+  })
+
   it('tells of masked weights that are trained on', async () => {
     const drive = driver(folderFor('trained'))
     const pattern = { name: 'n-of-m', n: 1, m: 2, decay: 'mask', begin: 0.1, until: 0.5, every: 4 }
@@ -196,6 +219,8 @@ describe('chasec drive', () => {
       [{ ...start, method: { name: 'rigl', every: 2, distribution: 'snip' } }, { found: 'snip' }],
       ...[
         { name: 'iss-p' },
+        { name: 'lottery-jackpots' },
+        { name: 'dynadiag' },
         { name: 'hesso' },
         { name: 'dhspg' },
         { name: 'wgsef' },
@@ -210,6 +235,10 @@ describe('chasec drive', () => {
           { subject: 'method', expected, found: method.name },
         ] as const
       }),
+      [
+        { ...start, method: { name: 'grasp' } },
+        { subject: 'method', found: 'grasp' },
+      ],
       [{ ...start, resume: 'yes' }, { subject: 'entry resume' }],
       [{ ...start, resume: true }, { subject: join(folder, 'state.safetensors') }],
       [

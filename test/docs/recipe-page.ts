@@ -5,6 +5,7 @@ import { readAugmentation } from '../../src/train/recipe/augmentation.ts'
 import { readLearningRate } from '../../src/train/recipe/learning-rate.ts'
 import { entriesOfMethod } from '../../src/train/recipe/describe-methods.ts'
 import { methodNames, methods, presets } from '../../src/train/recipe/index.ts'
+import type { MethodName } from '../../src/train/sparse/methods/index.ts'
 import { readRecipe } from '../../src/train/recipe/recipe.ts'
 import { intervalText, sentences } from '../../src/train/sparse/methods/entries.ts'
 import type { Source } from '../../src/train/sparse/methods/method.ts'
@@ -63,6 +64,16 @@ const distributions: Prose = {
   erk: 'Density proportional to the sum of all dimensions of the weight over their product.',
   'erk+': 'ERK with the classifier at `last`.',
   snip: 'By |w · ∂L/∂w| on one batch before the first step, over all layers at once.',
+}
+
+const criteria: Prose = {
+  magnitude: '|w|.',
+  set: 'Of the positive and of the negative weights the same fraction, those nearest 0.',
+  mest: '|w| + λ |∂L/∂w|; λ is `gradient`.',
+  snip: '|w · ∂L/∂w|.',
+  sensitivity: '|∂L/∂w| / |w|.',
+  'reciprocal-sensitivity': '|w| / |∂L/∂w|.',
+  random: 'None is worth more than another: which are dropped is drawn.',
 }
 
 /** A bar would end the cell of a table. */
@@ -150,12 +161,13 @@ const methodSections = (): ReadonlyArray<string> => {
   })
 }
 
-const distributionRows = (): ReadonlyArray<string> => {
-  const choices = choicesOf(entriesOfMethod('static'), 'distribution')
-  allUsed(distributions, choices)
+/** Rows of the choices of an entry, which is one of the method's. */
+const choiceRows = (method: MethodName, entry: string, prose: Prose): ReadonlyArray<string> => {
+  const choices = choicesOf(entriesOfMethod(method), entry)
+  allUsed(prose, choices)
   return choices.map((choice) => {
-    const text = distributions[choice]
-    invariant(text !== undefined, `nothing is said of the distribution ${choice}`)
+    const text = prose[choice]
+    invariant(text !== undefined, `nothing is said of the ${entry} ${choice}`)
     return `| \`${choice}\` | ${inCell(text)} |`
   })
 }
@@ -185,7 +197,10 @@ export const recipePage = (): string => {
     'An entry `method` has a `name`, which decides what else it has. Methods are compared in [another guide](comparing-methods.md).',
     ...methodSections(),
     '## Distributions',
-    ['| distribution | layers |', '| --- | --- |', ...distributionRows()].join('\n'),
+    ['| distribution | layers |', '| --- | --- |', ...choiceRows('static', 'distribution', distributions)].join('\n'),
+    '## Criteria',
+    'What methods drop is what scores least by the entry `criterion`. They are those that [Fantastic Weights and How to Find Them: Where to Prune in Dynamic Sparse Training](https://arxiv.org/abs/2306.12230) compares ([code](https://github.com/alooow/fantastic_weights_paper)).',
+    ['| criterion | score |', '| --- | --- |', ...choiceRows('rigl', 'criterion', criteria)].join('\n'),
     '## Presets',
     "`--preset NAME` takes a recipe that comes with chasec, one of the runs of Chase's paper.",
     ...Object.entries(presets).flatMap(([name, recipe]) => [

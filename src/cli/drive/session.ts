@@ -83,20 +83,38 @@ const begin = async (folder: string, start: Start): Promise<E.Either<Failure, An
 }
 
 const policyFor = (start: Start): E.Either<Failure, sparse.Policy> => {
-  const policy = policyOf(start.method, start)
-  const idle = idlePhase(policy, start)
+  const whole = policyOf(start.method, start)
+  const idle = idlePhase(whole, start)
   if (idle !== undefined) return E.left(idle)
-  if (!sparse.isOfMasksAlone(policy)) {
+  if (!sparse.isOfMasksAlone(whole)) {
     const expected = 'a method of masks alone'
-    return E.left(
-      requestError('method', expected, policy.name, 'chasec train can do it; others are in chasec methods.'),
-    )
+    return E.left(requestError('method', expected, whole.name, 'chasec train can do it; others are in chasec methods.'))
+  }
+  const policy = atFirstStep(whole)
+  if (policy === undefined) {
+    const expected = 'a method that goes by the gradients of single steps'
+    const help = 'It differentiates the gradients of some batches before the first step: chasec train can do it.'
+    return E.left(requestError('method', expected, whole.name, help))
   }
   if (policy.distribution.kind !== 'given') return E.right(policy)
   const expected = 'a distribution that goes by shapes alone'
   return E.left(
     requestError('distribution', expected, 'snip', 'Choose erk, er or uniform; chasec train knows snip too.'),
   )
+}
+
+/**
+ * The policy as a loop can do it that has no gradients before it begins: what comes before the first step is done by the
+ * gradients of that step, which is for the masks alone. Undefined where these do not suffice.
+ */
+const atFirstStep = (whole: sparse.Policy): sparse.Policy | undefined => {
+  const { first, ...policy } = whole
+  if (first === undefined) return policy
+  const { batches = 1 } = first
+  const suffices = batches === 1 && sparse.needs(whole, 0) !== 'weights, gradients and curvature'
+  if (!suffices || policy.phases.length > 0) return undefined
+  const phases = [{ from: 1, until: 2, every: 1, offset: 0, moves: first.moves }]
+  return { ...policy, phases, skipsSteps: true }
 }
 
 const bindingFor = async (folder: string, { tensors }: Start): Promise<E.Either<Failure, Binding>> => {

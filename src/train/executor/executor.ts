@@ -46,6 +46,8 @@ export interface Batch {
 export interface LossOptions {
   /** Share of the probability that is spread over all classes; absent: 0. */
   readonly labelSmoothing?: number
+  /** What the logits are divided by; absent: 1. */
+  readonly temperature?: number
   /** What the gradients of what a layer reads are computed with in place of its weights, by weight. */
   readonly instead?: DeviceTensors
   /** Is told how long every step took, both ways. */
@@ -311,7 +313,7 @@ const differentiate = (
   plan: Plan,
   state: TrainingState,
   { inputs, labels }: Batch,
-  { labelSmoothing = 0, instead = new Map(), observe }: LossOptions,
+  { labelSmoothing = 0, temperature = 1, instead = new Map(), observe }: LossOptions,
 ): E.Either<UnsupportedTraining, Gradients> => {
   const [output] = plan.outputs
   if (output === undefined || output.shape.length !== 2 || output.shape[0] !== labels.length) {
@@ -329,7 +331,7 @@ const differentiate = (
     core,
     () => {
       const targets = ops.tensor(smoothedTargets(labels, classes, labelSmoothing), [labels.length, classes])
-      return { ...crossEntropy(ops, logits, targets), logits: ops.unary('Identity', logits) }
+      return { ...crossEntropy(ops, logits, targets, temperature), logits: ops.unary('Identity', logits) }
     },
     ({ loss, gradient, logits }) => [loss, gradient, logits],
   )

@@ -14,17 +14,19 @@ export const smoothedTargets = (labels: ArrayLike<number>, classes: number, smoo
   return targets
 }
 
-/** Mean over the rows of `-Σ target · log softmax(logits)`, and its gradient. Both are tensors of their own. */
+/** Mean over the rows of `-Σ target · log softmax(logits / temperature)`, and its gradient. Both are tensors of their own. */
 export const crossEntropy = (
   k: DeviceOps,
   logits: Tensor,
   targets: Tensor,
+  temperature = 1,
 ): { readonly loss: Tensor; readonly gradient: Tensor } => {
   const rows = logits.shape[0] ?? 1
-  const shifted = k.sub(logits, k.max(logits, [1], true))
+  const scaled = temperature === 1 ? logits : k.affine(logits, 1 / temperature, 0)
+  const shifted = k.sub(scaled, k.max(scaled, [1], true))
   const logarithms = k.sub(shifted, k.unary('Log', k.sum(k.unary('Exp', shifted), [1], true)))
   return {
     loss: k.affine(k.sum(k.mul(targets, logarithms), [0, 1], false), -1 / rows, 0),
-    gradient: k.affine(k.sub(k.unary('Exp', logarithms), targets), 1 / rows, 0),
+    gradient: k.affine(k.sub(k.unary('Exp', logarithms), targets), 1 / (rows * temperature), 0),
   }
 }

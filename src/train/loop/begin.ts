@@ -3,12 +3,13 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Masks } from '../../masks/mask.ts'
 import type { DataSet } from '../data/index.ts'
 import { type Length, policyOf, type Recipe } from '../recipe/index.ts'
-import { dueSteps, type Policy, removesChannels } from '../sparse/index.ts'
+import { dueSteps, needs, type Policy, removesChannels } from '../sparse/index.ts'
 import { type Checkpoint, type Identity, readCheckpoint, resumeRun } from './checkpoint.ts'
 import { lastPlan } from './history.ts'
 import { trainError, type TrainError } from './error.ts'
-import { disposeRun, type Run, startRun, type Trainable } from './run.ts'
-import { saliencyDensities } from './saliency.ts'
+import { disposeAll, disposeRun, firstScores, type Run, startRun, type Trainable } from './run.ts'
+import { lookAtLoss, saliencyDensities } from './saliency.ts'
+import { updateTopology } from './topology.ts'
 
 /** What a run is of. */
 export interface Beginning {
@@ -36,11 +37,35 @@ export const beginRun = async (trainable: Trainable, beginning: Beginning): Prom
   const policy = await runPolicy(trainable, beginning, checkpoint)
   if (E.isLeft(policy)) return policy
   const run = startRun(trainable, policy.right, recipe.seed, beginning.masks)
-  if (E.isLeft(run) || checkpoint === undefined) return run
-  const placed = resumeRun(run.right, trainable, checkpoint, beginning.data.train.size)
+  if (E.isLeft(run)) return run
+  const placed =
+    checkpoint === undefined
+      ? await beforeFirstStep(run.right, trainable, beginning)
+      : resumeRun(run.right, trainable, checkpoint, beginning.data.train.size)
   if (E.isRight(placed)) return run
   disposeRun(run.right)
   return placed
+}
+
+/** Does what the policy does before the first step. The plan tells what came of it, and no entry of its own. */
+const beforeFirstStep = async (
+  run: Run,
+  trainable: Trainable,
+  { data, recipe }: Beginning,
+): Promise<E.Either<TrainError, undefined>> => {
+  const { policy, network } = run.sparse
+  const { first } = policy
+  if (first === undefined) return E.right(undefined)
+  const due = needs(policy, 0)
+  const { batches = 1, temperature = 1 } = first
+  const look = { data, recipe, batches, temperature, curvature: due === 'weights, gradients and curvature' }
+  const seen = due === 'weights' ? E.right({}) : await lookAtLoss({ ...trainable, network }, look)
+  if (E.isLeft(seen)) return seen
+  const updated = await updateTopology(run, seen.right, recipe.slim)
+  if (E.isLeft(updated)) return updated
+  disposeAll(run.scores)
+  run.scores = firstScores(run.executor, run.sparse)
+  return E.right(undefined)
 }
 
 /**

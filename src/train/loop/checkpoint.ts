@@ -12,6 +12,7 @@ import { decodeSafetensors, encodeSafetensors } from '../../masks/safetensors.ts
 import { cursorFrom, cursorWords, type DataSet } from '../data/index.ts'
 import { fromArrays, toArrays } from '../sparse/index.ts'
 import { trainError, type TrainError } from './error.ts'
+import { gateArrays } from './gates.ts'
 import { type HistoryEntry, isEntry, revived } from './history.ts'
 import type { Recipe } from '../recipe/index.ts'
 import { type Held, moveRun, namesHeld, readHeld, type Run, type Tally, type Trainable } from './run.ts'
@@ -56,7 +57,7 @@ interface Saved {
   readonly densities?: ReadonlyArray<number>
 }
 
-const groups = ['parameters', 'statistics', 'moments'] as const
+const groups = ['parameters', 'statistics', 'moments', 'scores', 'gates'] as const
 
 /** Writes the run to `path`, whole or not at all. */
 export const saveRun = async (run: Run, path: string, identity: Identity): Promise<E.Either<TrainError, undefined>> => {
@@ -67,7 +68,8 @@ export const saveRun = async (run: Run, path: string, identity: Identity): Promi
   const tensors = new Map<string, Tensor>()
   for (const group of groups) {
     for (const [name, values] of held[group]) {
-      tensors.set(`${group}/${name}`, tensorOf('float32', shapes.get(name) ?? [values.length], values))
+      const shape = group === 'gates' ? undefined : shapes.get(name)
+      tensors.set(`${group}/${name}`, tensorOf('float32', shape ?? [values.length], values))
     }
   }
   for (const [name, array] of toArrays(run.sparse)) tensors.set(`sparse/${name}`, integers(array))
@@ -158,12 +160,15 @@ export const resumeRun = (
     parameters: withPrefix(tensors, 'parameters/', copied),
     statistics: withPrefix(tensors, 'statistics/', copied),
     moments: withPrefix(tensors, 'moments/', copied),
+    scores: withPrefix(tensors, 'scores/', copied),
+    gates: withPrefix(tensors, 'gates/', copied),
   }
   const { parameters, statistics } = run.executor
   for (const [group, list] of [
     ['parameters', parameters],
     ['statistics', statistics],
     ['moments', parameters],
+    ['scores', parameters.filter(({ name }) => run.scores.has(name))],
   ] as const) {
     const misfit = list.find(({ name }) => held[group].get(name)?.length !== sizeIn(graph, name))
     if (misfit !== undefined) {
@@ -175,6 +180,14 @@ export const resumeRun = (
     for (const name of held[group].keys()) {
       if (!known.has(name)) return notOurs(path, `${group} of this network`, `those of ${name}`)
     }
+  }
+  const gated = gateArrays(run.gates)
+  const other = [...gated.keys(), ...held.gates.keys()].find(
+    (name) => held.gates.get(name)?.length !== gated.get(name)?.length,
+  )
+  if (other !== undefined) {
+    const [expected, found] = [gated, held.gates].map((arrays) => arrays.get(other)?.length ?? 'none')
+    return notOurs(path, `${expected} numbers in gates/${other}`, `${found}`)
   }
   const moved = moveRun(run, graph, sparse.right, held)
   if (E.isLeft(moved)) return moved

@@ -4,14 +4,20 @@ import { scoped } from '../backend/scope.ts'
 import type { Tensor } from '../backend/tensor.ts'
 import type { DeviceTensors, TrainingState } from '../executor/executor.ts'
 import { keptByPattern, maskedMultiplier, type SoftThreshold, softThresholded } from '../sparse/index.ts'
+import { gateFactors } from './gates.ts'
 import { disposeAll, readLayers, type Run } from './run.ts'
 
 /** Calls `body` with the parameters that the network computes with: those of the run, or what its policy makes of masked ones. */
 export const withEffective = async <T>(run: Run, body: (state: TrainingState) => T | Promise<T>): Promise<T> => {
-  const { device, sparse } = run
+  const { device, gates, sparse } = run
   const { masked } = sparse.policy
-  if (masked === 'zeroed') return body(device)
-  const made = masked.kind === 'soft threshold' ? await thresholded(run, masked) : multiplied(run)
+  if (masked === 'zeroed' && gates.size === 0) return body(device)
+  const made =
+    masked === 'zeroed'
+      ? gated(run)
+      : masked.kind === 'soft threshold'
+        ? await thresholded(run, masked)
+        : multiplied(run)
   const parameters = new Map([...device.parameters, ...made])
   try {
     return await body({ parameters, statistics: device.statistics })
@@ -39,6 +45,18 @@ export const withBackward = async <T>(run: Run, body: (instead: DeviceTensors) =
   } finally {
     disposeAll(made)
   }
+}
+
+/** Weights times what those of their diagonals count at present. */
+const gated = ({ executor, device, gates, sparse, step }: Run): Map<ValueId, Tensor> => {
+  const factors = gateFactors(executor, sparse, gates, step)
+  const made = new Map<ValueId, Tensor>()
+  for (const [name, factor] of factors) {
+    const weight = device.parameters.get(name)
+    if (weight !== undefined) made.set(name, executor.backend.ops.mul(weight, factor))
+  }
+  disposeAll(factors)
+  return made
 }
 
 /** Weights times what masked ones count at present. */

@@ -18,6 +18,7 @@ import { graphWithParameters } from '../executor/graph-with-parameters.ts'
 import { applyMasks, initialMoments } from '../executor/sgd.ts'
 import { init, type Network, type Policy, type State } from '../sparse/index.ts'
 import { trainError, type TrainError } from './error.ts'
+import { firstGates, gateArrays, type GateMap, gatesFrom } from './gates.ts'
 import type { HistoryEntry } from './history.ts'
 import { networkOf } from './network.ts'
 
@@ -39,6 +40,10 @@ export interface Run {
   moments: Map<ValueId, Tensor>
   /** Masks of the layers that have a masked weight. */
   masks: Map<ValueId, Tensor>
+  /** What is trained in the place of parameters, where the policy has scores; the moments of these layers are theirs. */
+  scores: Map<ValueId, Tensor>
+  /** Of the layers whose diagonals are trained; empty where the policy has no gates. */
+  gates: GateMap
   sparse: State
   cursor: Cursor
   /** Steps done. */
@@ -52,6 +57,8 @@ export interface Held {
   readonly parameters: Arrays
   readonly statistics: Arrays
   readonly moments: Arrays
+  readonly scores: Arrays
+  readonly gates: Arrays
 }
 
 export const namesHeld = ({ parameters, statistics }: Executor): ReadonlyArray<ValueId> =>
@@ -92,6 +99,8 @@ export const startRun = (
     device,
     moments: initialMoments(executor.backend, device.parameters),
     masks,
+    scores: firstScores(executor, sparse.right),
+    gates: firstGates(sparse.right),
     sparse: sparse.right,
     cursor: startOf(seed),
     step: 0,
@@ -129,14 +138,32 @@ export const masksOnDevice = (executor: Executor, { network, masks }: State): Ma
   return executor.writeParameters(arrays)
 }
 
+/** Scores as they begin under these masks; none where the policy trains none. */
+export const firstScores = (executor: Executor, { policy, network, masks }: State): Map<ValueId, Tensor> => {
+  const { scores } = policy
+  if (scores === undefined) return new Map()
+  const arrays = new Map<ValueId, Float32Array>()
+  for (const [l, { name, exempt }] of network.layers.entries()) {
+    const mask = masks[l]
+    if (exempt === true || mask === undefined) continue
+    arrays.set(
+      name,
+      Float32Array.from(mask, (bit) => (bit === 1 ? scores.kept : scores.masked)),
+    )
+  }
+  return executor.writeParameters(arrays)
+}
+
 export const disposeAll = (tensors: DeviceTensors): void => {
   for (const tensor of tensors.values()) tensor.dispose()
 }
 
-export const readHeld = async ({ executor, device, moments }: Run): Promise<Held> => ({
+export const readHeld = async ({ executor, device, moments, scores, gates }: Run): Promise<Held> => ({
   parameters: await executor.readParameters(device.parameters),
   statistics: await executor.readParameters(device.statistics),
   moments: await executor.readParameters(moments),
+  scores: await executor.readParameters(scores),
+  gates: gateArrays(gates),
 })
 
 /** The arrays of every layer, in the order of the network; a layer that has no tensor has only zeros. */
@@ -155,8 +182,8 @@ export const readLayers = async (
 }
 
 /** Frees what a run holds on the device. */
-export const disposeRun = ({ executor, device, moments, masks }: Run): void => {
-  for (const tensors of [device.parameters, device.statistics, moments, masks]) disposeAll(tensors)
+export const disposeRun = ({ executor, device, moments, masks, scores }: Run): void => {
+  for (const tensors of [device.parameters, device.statistics, moments, masks, scores]) disposeAll(tensors)
   executor.dispose()
 }
 
@@ -174,5 +201,7 @@ export const moveRun = (run: Run, graph: Graph, sparse: State, held: Held): E.Ei
   }
   run.moments = executor.right.writeParameters(held.moments)
   run.masks = masksOnDevice(executor.right, sparse)
+  run.scores = executor.right.writeParameters(held.scores)
+  run.gates = gatesFrom(held.gates)
   return E.right(undefined)
 }

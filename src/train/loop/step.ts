@@ -13,6 +13,7 @@ import { imagesLookedAt, needs, needsBefore, pulledScales, skipsStep, valueAt } 
 import { activeChannels } from './activity.ts'
 import { withBackward, withEffective } from './effective.ts'
 import { trainError, type TrainError } from './error.ts'
+import { gateFactors, trainGates } from './gates.ts'
 import type { UpdateEntry } from './history.ts'
 import { type Length, learningRateAt, type Recipe } from '../recipe/index.ts'
 import { disposeAll, readLayers, type Run } from './run.ts'
@@ -54,14 +55,20 @@ export const trainStep = async (
   )
   if (E.isLeft(result)) return result
   const { loss: lossTensor, logits, gradients } = result.right
-  const wanted = due === 'weights and gradients' ? await readLayers(executor, sparse.network, gradients) : undefined
+  const seen =
+    due === 'weights and gradients' ? { gradients: await readLayers(executor, sparse.network, gradients) } : {}
   const rate = learningRateAt(recipe.learningRate, step, length)
   const isBackWanted = needsBefore(sparse.policy, step)
   const before = isBackWanted ? await readLayers(executor, sparse.network, device.parameters) : undefined
+  const options = optionsOf(run, recipe, rate)
   if (skipsStep(sparse.policy, step)) disposeAll(gradients)
-  else {
-    const masked = maskGradients(run, pullGradients(run, gradients, step))
-    const options = optionsOf(run, recipe, rate)
+  else if (sparse.policy.scores !== undefined) {
+    const byScore = scoreGradients(executor.backend.ops, gradients, device.parameters, run.scores)
+    sgdStep(executor.backend, run.scores, moments, byScore, options)
+    disposeAll(byScore)
+  } else {
+    const own = await throughGates(run, gradients)
+    const masked = maskGradients(run, pullGradients(run, own, step))
     sgdStep(executor.backend, device.parameters, moments, masked, options)
     addNoise(run, masked, recipe.seed, step)
     disposeAll(masked)
@@ -79,14 +86,36 @@ export const trainStep = async (
   const looked = imagesLookedAt(sparse.policy, step)
   const active = looked > 0 ? await activeChannels(run, data, recipe.batch, looked) : E.right(undefined)
   if (E.isLeft(active)) return active
-  const taken = {
-    ...(wanted && { gradients: wanted }),
-    ...(before && { before }),
-    ...(active.right && { active: active.right }),
-    rate,
-  }
+  const taken = { ...seen, ...(before && { before }), ...(active.right && { active: active.right }), rate }
   const update = await updateTopology(run, taken, recipe.slim)
   return E.isLeft(update) ? update : E.right({ loss, correct, update: update.right })
+}
+
+/** The gradients of weights behind gates, which are trained by them first. Takes over the given tensors. */
+const throughGates = async (run: Run, gradients: DeviceTensors): Promise<DeviceTensors> => {
+  const { executor, device, sparse, step } = run
+  if (run.gates.size === 0) return gradients
+  const factors = gateFactors(executor, sparse, run.gates, step)
+  const trained = await trainGates(executor, sparse, run.gates, factors, gradients, device.parameters, step)
+  disposeAll(factors)
+  run.gates = trained.gates
+  return trained.gradients
+}
+
+/** w · g of every weight that has a score. Takes over the gradients. */
+export const scoreGradients = (
+  { mul }: Pick<Backend['ops'], 'mul'>,
+  gradients: DeviceTensors,
+  weights: DeviceTensors,
+  scores: DeviceTensors,
+): DeviceTensors => {
+  const out = new Map<ValueId, Tensor>()
+  for (const [name, gradient] of gradients) {
+    const weight = scores.has(name) ? weights.get(name) : undefined
+    if (weight !== undefined) out.set(name, mul(gradient, weight))
+    gradient.dispose()
+  }
+  return out
 }
 
 /**

@@ -4,6 +4,7 @@ import type { ValueId } from '../../ir/op.ts'
 import { type Event, isQuiet, type LayerEvent, movesAt, type Sample, update } from '../sparse/index.ts'
 import { channelsOf } from './counts.ts'
 import type { TrainError } from './error.ts'
+import { gateScores } from './gates.ts'
 import type { UpdateEntry } from './history.ts'
 import { disposeAll, masksOnDevice, moveRun, namesHeld, readHeld, readLayers, type Run } from './run.ts'
 import { slimGraph } from './slim-graph.ts'
@@ -20,7 +21,7 @@ export const updateTopology = async (
 ): Promise<E.Either<TrainError, UpdateEntry | undefined>> => {
   const { executor, sparse } = run
   const weights = await readLayers(executor, sparse.network, run.device.parameters)
-  const updated = update(sparse, { ...taken, weights }, run.step)
+  const updated = update(sparse, { ...taken, ...(await scoresOf(run)), weights }, run.step)
   if (E.isLeft(updated)) return updated
   const { state, event } = updated.right
   if (event === undefined) return E.right(undefined)
@@ -39,6 +40,12 @@ export const updateTopology = async (
   // Weights that only shrink are no news.
   if (unchanged && movesAt(state.policy, run.step).every(isQuiet)) return E.right(undefined)
   return E.right(entryOf(event, channelsOf(run.sparse).left))
+}
+
+/** The scores of weights, where the policy trains some. */
+const scoresOf = async ({ executor, sparse, scores, gates }: Run): Promise<Pick<Sample, 'scores'>> => {
+  if (gates.size > 0) return { scores: gateScores(sparse, gates) }
+  return scores.size === 0 ? {} : { scores: await readLayers(executor, sparse.network, scores) }
 }
 
 const entryOf = (event: Event, channels: number): UpdateEntry => {
@@ -113,5 +120,7 @@ export const slimRun = async (run: Run): Promise<E.Either<TrainError, undefined>
     parameters: pickAll(held.parameters),
     statistics: pickAll(held.statistics),
     moments: pickAll(held.moments),
+    scores: pickAll(held.scores),
+    gates: held.gates,
   })
 }

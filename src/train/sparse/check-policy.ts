@@ -1,6 +1,6 @@
 import { type SparseError, sparseError } from './error.ts'
 import { type Network, scalesOf, streamsIn } from './network.ts'
-import type { Move, Phase } from './phase.ts'
+import { looksAtScores, type Move, needsOf, type Phase } from './phase.ts'
 import type { Pattern, Policy } from './policy.ts'
 import { constant, rangeOf, type Schedule } from './schedule.ts'
 
@@ -33,6 +33,8 @@ export const policyProblem = (policy: Policy, layers: number): SparseError | und
     const help = 'Choose another method: this one is for linear layers and 1x1 convolutions.'
     return sparseError(at('layers'), 'a weight that is a matrix', 'none', help)
   }
+  const first = firstProblem(policy, at('first'))
+  if (first !== undefined) return first
   for (const [p, phase] of policy.phases.entries()) {
     const problem = phaseProblem(phase, at(`phase ${p + 1}`))
     if (problem !== undefined) return problem
@@ -44,6 +46,8 @@ export const policyProblem = (policy: Policy, layers: number): SparseError | und
     const help = 'It is a factor of the sign of a scale.'
     return sparseError(at('pull'), 'a strength of at least 0 between whole steps, where scales are seen', found, help)
   }
+  const scores = scoresProblem(policy, at('scores'))
+  if (scores !== undefined) return scores
   const { masked, maskedDecay = 0, noise } = policy
   if (noise !== undefined && !isPositive(noise)) {
     const found = rangeOf(noise).join(' to ')
@@ -103,6 +107,45 @@ const distributionProblem = ({ distribution }: Policy, layers: number, subject: 
   }
 }
 
+const firstProblem = ({ first }: Policy, subject: string): SparseError | undefined => {
+  if (first === undefined) return undefined
+  const { moves, batches = 1, temperature = 1 } = first
+  if (!(Number.isSafeInteger(batches) && batches >= 1 && temperature > 0 && temperature < Infinity)) {
+    const found = `${batches}, ${temperature}`
+    return sparseError(subject, 'at least one batch, and a temperature above 0', found, 'As GraSP: 2 batches, 200.')
+  }
+  for (const move of moves) {
+    const problem = moveProblem(move, `${subject}, ${move.kind}`)
+    if (problem !== undefined) return problem
+  }
+  return undefined
+}
+
+const gatesProblem = ({ gates, layers, scores }: Policy, subject: string): SparseError | undefined => {
+  if (gates === undefined) return undefined
+  const { density, until, temperature, rate, decay } = gates
+  const [low, high] = rangeOf(temperature)
+  const numbers = density > 0 && density <= 1 && low > 0 && high < Infinity && rate >= 0 && decay >= 0
+  if (numbers && Number.isSafeInteger(until) && layers === 'matrices' && scores === undefined) return undefined
+  const found = `density ${density}, temperature ${low} to ${high}, rate ${rate}, decay ${decay}, until ${until}`
+  const help = 'They are for matrices, whose diagonals they choose; scores of single weights are another thing.'
+  return sparseError(subject, 'a density up to 1, a temperature above 0, layers that are matrices', found, help)
+}
+
+const scoresProblem = (policy: Policy, subject: string): SparseError | undefined => {
+  const { scores, masked, first, phases } = policy
+  if (policy.gates !== undefined) return gatesProblem(policy, subject)
+  const looked = [...(first?.moves ?? []), ...phases.flatMap(({ moves }) => moves)].some(looksAtScores)
+  const numbers = scores === undefined ? [] : [scores.kept, scores.masked]
+  if (scores === undefined ? !looked : masked !== 'zeroed' && numbers.every(Number.isFinite)) return undefined
+  const found =
+    scores === undefined
+      ? 'none, and a move that goes by them'
+      : `${numbers.join(', ')}, masked weights ${masked === 'zeroed' ? 'zeroed' : 'kept'}`
+  const help = 'Where scores are trained, weights stay as they are: let `masked` be a schedule.'
+  return sparseError(subject, 'two finite numbers, where masked weights are not zeroed', found, help)
+}
+
 const phaseProblem = ({ from, until, every, offset, moves }: Phase, subject: string): SparseError | undefined => {
   const whole = [from, until, every, offset].every((n) => Number.isSafeInteger(n) && n >= 0)
   if (!whole || every < 1) {
@@ -112,6 +155,10 @@ const phaseProblem = ({ from, until, every, offset, moves }: Phase, subject: str
       `from ${from} until ${until}, every ${every}, offset ${offset}`,
       'Count steps from the start of training; for no end take the last step.',
     )
+  }
+  if (needsOf(moves) === 'weights, gradients and curvature') {
+    const help = 'Let `first` do it: no step of a training computes curvature.'
+    return sparseError(subject, 'moves by weights and gradients', 'a prune by gradient flow', help)
   }
   for (const move of moves) {
     const problem = moveProblem(move, `${subject}, ${move.kind}`)
@@ -129,7 +176,10 @@ const moveProblem = (move: Move, subject: string): SparseError | undefined => {
       return fractions('density' in move.to ? move.to.density : move.to.fraction, subject)
     case 'grow':
       return fractions(move.density, subject)
+    case 'keep diagonals':
+      return fractions(constant(move.density), subject)
     case 'regrow':
+    case 'keep best':
     case 'prune idle':
     case 'remove marked':
     case 'fit scales':

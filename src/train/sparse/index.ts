@@ -25,6 +25,8 @@ export { riglItop, type RigLItopOptions } from './methods/rigl-itop.ts'
 export { set, type SetOptions } from './methods/set.ts'
 export { staticRandom, type StaticRandomOptions } from './methods/static.ts'
 export {
+  type First,
+  type Gates,
   imagesLookedAt,
   isOfMasksAlone,
   maskedMultiplier,

@@ -84,7 +84,8 @@ const largest = (
   return found
 }
 
-const recode = (codes: Uint8Array, i: number, keep: boolean): void => {
+/** Keeps a weight or masks it, whatever the update has done with it so far. */
+export const recode = (codes: Uint8Array, i: number, keep: boolean): void => {
   switch (codes[i]) {
     case code.active:
       if (!keep) codes[i] = code.pruned
@@ -94,6 +95,9 @@ const recode = (codes: Uint8Array, i: number, keep: boolean): void => {
       return
     case code.forgotten:
       if (keep) codes[i] = code.restarted
+      return
+    case code.restarted:
+      if (!keep) codes[i] = code.forgotten
       return
     case code.inactive:
       if (keep) codes[i] = code.grown

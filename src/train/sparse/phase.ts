@@ -2,7 +2,7 @@
 import type { ChannelScore } from '../../masks/scores.ts'
 import type { ChannelCriterion } from './saliency.ts'
 import type { Schedule } from './schedule.ts'
-import { type GrowCriterion, needsGradients, type PruneCriterion } from './scores.ts'
+import { type GrowCriterion, lookedAt, type PruneCriterion } from './scores.ts'
 
 /**
  * Masks kept weights.
@@ -168,6 +168,17 @@ export interface PruneIdle {
   readonly kind: 'prune idle'
 }
 
+/** Keeps the weights of the highest scores, in every layer as many as it has; for policies that train scores. */
+export interface KeepBest {
+  readonly kind: 'keep best'
+}
+
+/** Keeps whole wrapped diagonals of every layer, a matrix: those of the highest scores, as many as that fraction of its weights takes. */
+export interface KeepDiagonals {
+  readonly kind: 'keep diagonals'
+  readonly density: number
+}
+
 /** Finds for each layer the number that what a soft threshold leaves of it is multiplied by, to be nearest to its weights. */
 export interface FitScales {
   readonly kind: 'fit scales'
@@ -186,6 +197,8 @@ export type Move =
   | Envelope
   | RemoveZero
   | KeepPattern
+  | KeepBest
+  | KeepDiagonals
   | ExchangeFanIn
   | Shrink
   | PruneIdle
@@ -204,6 +217,9 @@ const quiet: ReadonlySet<Move['kind']> = new Set([
 export const isQuiet = ({ kind }: Move): boolean => quiet.has(kind)
 
 const removing: ReadonlySet<Move['kind']> = new Set(['remove channels', 'remove marked', 'remove dead', 'remove zero'])
+
+/** Whether a move goes by scores. */
+export const looksAtScores = ({ kind }: Move): boolean => kind === 'keep best' || kind === 'keep diagonals'
 
 /** Whether channels leave the network by a move. */
 export const removesChannels = ({ kind }: Move): boolean => removing.has(kind)
@@ -239,14 +255,16 @@ export const dueSteps = (phase: Phase, last: number): ReadonlyArray<number> => {
 }
 
 /** What an update has to be given. */
-export type Needs = 'nothing' | 'weights' | 'weights and gradients'
+export type Needs = 'nothing' | 'weights' | 'weights and gradients' | 'weights, gradients and curvature'
 
 export const needsOf = (moves: ReadonlyArray<Move>): Needs => {
   if (moves.length === 0) return 'nothing'
+  const curvature = moves.some((move) => move.kind === 'prune' && lookedAt(move.by) === 'curvature')
+  if (curvature) return 'weights, gradients and curvature'
   const gradients = moves.some((move) => {
     switch (move.kind) {
       case 'prune':
-        return needsGradients(move.by)
+        return lookedAt(move.by) === 'gradients'
       case 'grow':
       case 'regrow':
         return move.by === 'gradient'
@@ -262,6 +280,8 @@ export const needsOf = (moves: ReadonlyArray<Move>): Needs => {
       case 'envelope':
       case 'remove zero':
       case 'keep pattern':
+      case 'keep best':
+      case 'keep diagonals':
       case 'shrink':
       case 'prune idle':
       case 'fit scales':

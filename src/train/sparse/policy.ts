@@ -16,6 +16,27 @@ export interface Pull {
   readonly scope: 'block' | 'all'
 }
 
+/** What is done before the first step, by the weights as they are then and the loss of some batches. */
+export interface First {
+  readonly moves: ReadonlyArray<Move>
+  /** How many batches; gradients and curvature are sums over them. Absent: 1. */
+  readonly batches?: number
+  /** What the logits are divided by. Absent: 1. */
+  readonly temperature?: number
+}
+
+/**
+ * A number α of every wrapped diagonal of a matrix, trained by Adam beside the weights: until step `until` weights count
+ * min(1, k · softmax(α / temperature)) of themselves, k the diagonals that a layer keeps at that density.
+ */
+export interface Gates {
+  readonly density: number
+  readonly until: number
+  readonly temperature: Schedule
+  readonly rate: number
+  readonly decay: number
+}
+
 /**
  * sign(w) · max(0, |w| - t) times a number for each layer, t the largest masked magnitude among the m neighbours along the axis
  * that w is one of.
@@ -47,6 +68,8 @@ export interface Policy {
    * every neuron of a layer starts with as many weights.
    */
   readonly start: 'exact' | 'bernoulli' | 'fan-in'
+  /** An update at step 0. Absent: training begins with the masks that are drawn. */
+  readonly first?: First
   /** In the order in which they act when several are due. */
   readonly phases: ReadonlyArray<Phase>
   /**
@@ -65,6 +88,13 @@ export interface Policy {
    * to rest. Absent: nothing.
    */
   readonly maskedDecay?: number
+  /**
+   * Weights that carry masks have scores, which begin with these numbers and are trained in the place of all parameters: the
+   * gradient of a score is w · ∂L/∂w, straight through. Masked weights are not zeroed then.
+   */
+  readonly scores?: { readonly kept: number; readonly masked: number }
+  /** The scores of weights are then those of their diagonals, α. Needs `layers` to be matrices. */
+  readonly gates?: Gates
   /** What draws scales of channels to 0; needs `vectors`. */
   readonly pulls?: ReadonlyArray<Pull>
   /**
@@ -92,9 +122,9 @@ export const networkUnder = ({ layers, vectors = false }: Policy, network: Netwo
 
 /** What a policy does after `step` training steps, in order. */
 export const movesAt = (policy: Policy, step: number): ReadonlyArray<Move> =>
-  policy.phases.flatMap((phase) => (isDue(phase, step) ? phase.moves : []))
+  step === 0 ? (policy.first?.moves ?? []) : policy.phases.flatMap((phase) => (isDue(phase, step) ? phase.moves : []))
 
-/** What has to leave the device for the update after `step` training steps; mostly nothing. */
+/** What the update after `step` training steps has to be given; mostly nothing. */
 export const needs = (policy: Policy, step: number): Needs => needsOf(movesAt(policy, step))
 
 /** Whether the update after `step` training steps is to be given the weights from before that step. */
@@ -113,9 +143,11 @@ export const imagesLookedAt = (policy: Policy, step: number): number =>
   Math.max(0, ...movesAt(policy, step).map((move) => (move.kind === 'remove dead' ? move.images : 0)))
 
 /** Whether a training loop that multiplies weights by masks, and lets weights and momenta start anew, does all that the policy says. */
-export const isOfMasksAlone = ({ masked, backward, noise, pulls = [], phases }: Policy): boolean =>
+export const isOfMasksAlone = ({ masked, backward, noise, scores, gates, pulls = [], phases }: Policy): boolean =>
   (masked === 'zeroed' || masked.kind !== 'soft threshold') &&
   backward === undefined &&
   noise === undefined &&
+  scores === undefined &&
+  gates === undefined &&
   pulls.length === 0 &&
   phases.every(({ moves }) => moves.every((move) => !isQuiet(move) && move.kind !== 'remove dead'))

@@ -3,8 +3,9 @@ import { apportion } from './apportion.ts'
 import { code, forgottenCode, kept, prunedCode } from './codes.ts'
 import type { Prune } from './phase.ts'
 import { valueAt } from './schedule.ts'
+import { selectAtRandom } from './sample.ts'
 import { type Chance, pruneScores } from './scores.ts'
-import { selectByMagnitude } from './select.ts'
+import { type Pool, selectByMagnitude } from './select.ts'
 import { sharesOf } from './shares.ts'
 import { liveOf, type Work, type WorkLayer } from './workspace.ts'
 
@@ -70,31 +71,39 @@ const globalCounts = (work: Work, move: Prune, count: number): ReadonlyArray<num
 const drop = (chance: Chance, layers: ReadonlyArray<WorkLayer>, { by, forgets }: Prune, count: number): void => {
   if (count <= 0) return
   const to = forgets === true ? forgottenCode : prunedCode
-  const pools = layers.map(({ codes, weights, gradients }) => ({
-    codes,
-    scores: pruneScores(by, weights, gradients, chance),
-  }))
-  const take = (eligible: number, n: number): void => {
-    const taken = selectByMagnitude(pools, eligible, n, 'lowest', to)
+  const gone = (taken: ReadonlyArray<number>): void => {
     for (const [l, layer] of layers.entries()) layer.live -= taken[l] ?? 0
   }
-  if (by.kind !== 'signed') return take(kept, count)
-  const negative = splitBySign(layers)
-  const positive = liveOf(layers) - negative
-  const [fromPositive = 0, fromNegative = 0] = apportion(count, [positive, negative], [0, 0], [positive, negative])
-  take(kept, fromPositive)
-  take(code.negative, fromNegative)
+  if (by.kind === 'random') {
+    const codes = layers.map((layer) => layer.codes)
+    return gone(selectAtRandom(codes, kept, count, to, chance.draws))
+  }
+  const pools = layers.map((layer) => ({ codes: layer.codes, scores: pruneScores(by, layer, chance) }))
+  const take = (eligible: number, n: number, end: 'lowest' | 'highest' = 'lowest'): void =>
+    gone(selectByMagnitude(pools, eligible, n, end, to))
+  if (by.kind !== 'signed' && by.kind !== 'gradient flow') return take(kept, count)
+  const negative = splitBySign(pools)
+  if (by.kind === 'gradient flow') {
+    const below = Math.min(count, negative)
+    take(code.negative, below, 'highest')
+    take(kept, count - below)
+  } else {
+    const positive = liveOf(layers) - negative
+    const [fromPositive = 0, fromNegative = 0] = apportion(count, [positive, negative], [0, 0], [positive, negative])
+    take(kept, fromPositive)
+    take(code.negative, fromNegative)
+  }
   for (const { codes } of layers) {
     for (let i = 0; i < codes.length; i++) if (codes[i] === code.negative) codes[i] = code.active
   }
 }
 
-/** Sets the kept weights below zero apart, and counts them. Weights that this update grew are zero. */
-const splitBySign = (layers: ReadonlyArray<WorkLayer>): number => {
+/** Sets the kept weights of scores below zero apart, and counts them. Those of weights that this update grew are zero. */
+const splitBySign = (pools: ReadonlyArray<Pool>): number => {
   let negative = 0
-  for (const { codes, weights } of layers) {
+  for (const { codes, scores } of pools) {
     for (let i = 0; i < codes.length; i++) {
-      if (codes[i] !== code.active || !((weights[i] ?? 0) < 0)) continue
+      if (codes[i] !== code.active || !((scores[i] ?? 0) < 0)) continue
       codes[i] = code.negative
       negative += 1
     }

@@ -7,10 +7,12 @@ import { exchangeFanIn } from './exchange-fan-in.ts'
 import { fadeChannels } from './fade-channels.ts'
 import { grow, regrow } from './grow.ts'
 import { halfSpace } from './half-space.ts'
+import { keepBest } from './keep-best.ts'
+import { keepDiagonals } from './keep-diagonals.ts'
 import { keepPattern } from './keep-pattern.ts'
 import { markChannels } from './mark-channels.ts'
 import { type Network, sizeOfLayer } from './network.ts'
-import { goesByRate, looksBack, type Move, needsOf } from './phase.ts'
+import { goesByRate, looksAtScores, looksBack, type Move, needsOf } from './phase.ts'
 import { imagesLookedAt, movesAt } from './policy.ts'
 import { pruneIdle } from './prune-idle.ts'
 import { prune } from './prune.ts'
@@ -27,7 +29,7 @@ export interface Updated {
 }
 
 /**
- * What the policy does after `step` optimiser steps (the first is 1), given the weights as that step left them and the gradients
+ * What the policy does after `step` optimiser steps (the first is 1; at 0 what it does before it), given the weights as that step left them and the gradients
  * it took. Neither is written to, nor is the state. The sample is looked at only where `needs` asks for it.
  *
  * The same state, sample and step always give the same result. Fails if the sample does not fit the network.
@@ -85,6 +87,10 @@ const carryOut = (work: Work, move: Move): void => {
       return removeZero(work, move)
     case 'keep pattern':
       return keepPattern(work, move)
+    case 'keep best':
+      return keepBest(work)
+    case 'keep diagonals':
+      return keepDiagonals(work, move)
     case 'exchange fan-in':
       return exchangeFanIn(work, move)
     case 'prune idle':
@@ -97,9 +103,12 @@ const carryOut = (work: Work, move: Move): void => {
 }
 
 const sampleProblem = ({ layers }: Network, sample: Sample, moves: ReadonlyArray<Move>): SparseError | undefined => {
+  const due = needsOf(moves)
   const parts: ReadonlyArray<readonly [what: string, arrays: ReadonlyArray<Float32Array>]> = [
     ['weights', sample.weights],
-    ...(needsOf(moves) === 'weights and gradients' ? [['gradients', sample.gradients ?? []] as const] : []),
+    ...(due === 'weights' ? [] : [['gradients', sample.gradients ?? []] as const]),
+    ...(due === 'weights, gradients and curvature' ? [['curvature', sample.curvature ?? []] as const] : []),
+    ...(moves.some(looksAtScores) ? [['scores', sample.scores ?? []] as const] : []),
     ...(moves.some(looksBack) ? [['weights before the step', sample.before ?? []] as const] : []),
   ]
   for (const [what, arrays] of parts) {

@@ -9,6 +9,10 @@ export interface Sample {
   readonly weights: ReadonlyArray<Float32Array>
   /** Of the loss by every weight, masked ones included; only looked at where `needs` says so. */
   readonly gradients?: ReadonlyArray<Float32Array>
+  /** The Hessian of the loss times its gradient, both by the weights that are not exempt; only looked at where `needs` says so. */
+  readonly curvature?: ReadonlyArray<Float32Array>
+  /** What is trained in the place of weights, where the policy has scores. */
+  readonly scores?: ReadonlyArray<Float32Array>
   /**
    * Per stream one byte per channel: 0 where everything that reads the channel has seen it 0 for all images that were looked at;
    * only looked at where `imagesLookedAt` says so.
@@ -27,6 +31,8 @@ export interface WorkLayer {
   readonly gradients: Float32Array
   /** As the step found them. */
   readonly before: Float32Array
+  readonly curvature: Float32Array
+  readonly scores: Float32Array
   readonly codes: Uint8Array
   /** How many weights are kept, and how many there are in surviving channels. */
   live: number
@@ -105,11 +111,15 @@ export const openWork = (state: State, sample: Sample, step: number): Work => {
     fillAxes(codes, layer, marks, code.gone)
     const weights = sample.weights[l] ?? nothing
     const gradients = sample.gradients?.[l] ?? nothing
+    const curvature = sample.curvature?.[l] ?? nothing
+    const scores = sample.scores?.[l] ?? nothing
     return {
       layer,
       weights,
       gradients,
       before: sample.before?.[l] ?? nothing,
+      curvature,
+      scores,
       codes,
       live: countCodes(codes, code.active),
       capacity: capacityOf(layer, marks),

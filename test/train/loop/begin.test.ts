@@ -71,8 +71,14 @@ const withDepthwise = (): Graph =>
     return [b.op(ops.Gemm, [flat, b.weight('logits.weight', [3, 6]), b.weight('logits.bias', [3])], { transB: 1 })]
   })
 
-/** Kept weights by layer: the largest |w · ∂L/∂w| over all training images at once, all layers sorted together. */
-const keptBySaliency = async ({ executor, network }: Trainable, density: number): Promise<ReadonlyArray<number>> => {
+interface Worth {
+  readonly layer: number
+  readonly place: number
+  readonly score: number
+}
+
+/** |w · ∂L/∂w| of every weight over all training images at once, all layers sorted together, the largest first. */
+const saliencies = async ({ executor, network }: Trainable): Promise<ReadonlyArray<Worth>> => {
   const indices = Uint32Array.from({ length: tinyData.train.size }, (_, i) => i)
   const batch = right(await loadBatch(tinyData, tinyData.train, { indices })())
   const state = executor.initialState()
@@ -85,13 +91,19 @@ const keptBySaliency = async ({ executor, network }: Trainable, density: number)
   const all = network.layers.flatMap((layer, l) =>
     layer.exempt === true
       ? []
-      : Array.from(weights[l] ?? [], (w, i) => ({ layer: l, score: Math.abs(w * (slopes[l]?.[i] ?? NaN)) })),
+      : Array.from(weights[l] ?? [], (w, i) => ({ layer: l, place: i, score: Math.abs(w * (slopes[l]?.[i] ?? NaN)) })),
   )
   for (const tensors of [state.parameters, state.statistics, gradients]) disposeAll(tensors)
   loss.dispose()
   logits.dispose()
-  const best = all.toSorted((a, b) => b.score - a.score).slice(0, Math.round(density * all.length))
-  return network.layers.flatMap((layer, l) =>
+  return all.toSorted((a, b) => b.score - a.score)
+}
+
+/** Kept weights by layer. */
+const keptBySaliency = async (trainable: Trainable, density: number): Promise<ReadonlyArray<number>> => {
+  const all = await saliencies(trainable)
+  const best = all.slice(0, Math.round(density * all.length))
+  return trainable.network.layers.flatMap((layer, l) =>
     layer.exempt === true ? [] : [best.filter((entry) => entry.layer === l).length],
   )
 }
@@ -146,7 +158,69 @@ describe('snip', () => {
   it('says so when the loss is no number', async () => {
     const graph = graphWithParameters(tinyResNet(), new Map([['conv1.weight', new Float32Array(108).fill(NaN)]]))
     const run = await begun(trainable(graph), recipeOf({ name: 'static', distribution: 'snip' }))
-    expect(E.isLeft(run) ? renderError(run.left) : '').toMatch(/loss of the batch that snip looks at/)
+    expect(E.isLeft(run) ? renderError(run.left) : '').toMatch(/loss before the first step/)
+  })
+})
+
+describe('masks before the first step', () => {
+  /** All training images make one batch, so that the order in which they are drawn does not matter. */
+  const whole = { batch: 50, augmentation: null }
+  const live = ({ sparse }: Run): number => sparse.masks.reduce((n, mask) => n + mask.reduce((m, bit) => m + bit, 0), 0)
+
+  it.each([
+    ['residual network', tinyResNet],
+    ['depthwise layer', withDepthwise],
+  ])('snip, %s: the most salient weights stay, the others are 0 from the start', async (_, make) => {
+    const network = trainable(make())
+    const list = await saliencies(network)
+    const run = right(await begun(network, recipeOf({ name: 'snip', density: 0.3 }, whole)))
+    const count = Math.round(0.3 * list.length)
+    const kept = ({ layer, place }: Worth): boolean => run.sparse.masks[layer]?.[place] === 1
+    // Images are summed in another order, which moves weights of next to equal scores.
+    const [last, next] = [list[count - 1]?.score ?? NaN, list[count]?.score ?? NaN]
+    for (const entry of list) {
+      if (entry.score > last * 1.0001) expect(kept(entry)).toBe(true)
+      if (entry.score < next * 0.9999) expect(kept(entry)).toBe(false)
+    }
+    expect(list.filter(kept)).toHaveLength(count)
+    const weights = await readLayers(run.executor, run.sparse.network, run.device.parameters)
+    for (const [l, mask] of run.sparse.masks.entries()) {
+      for (const [i, bit] of mask.entries()) expect(bit === 1 || weights[l]?.[i] === 0).toBe(true)
+    }
+    expect([run.step, run.history, run.cursor]).toEqual([0, [], startOf(3)])
+    disposeRun(run)
+  })
+
+  it('grasp goes by the seed, the temperature and how many batches there are, and leaves nothing on the device', async () => {
+    const masks = async (method: Record<string, unknown>, others = {}): Promise<ReadonlyArray<Uint8Array>> => {
+      const network = trainable(tinyResNet())
+      const tensors = opened().core.memory().numTensors
+      const plain = right(await begun(network, recipeOf({ name: 'static', density: 0.5 })))
+      const held = opened().core.memory().numTensors - tensors
+      const run = right(await begun(network, recipeOf({ name: 'grasp', density: 0.5, ...method }, others)))
+      expect(opened().core.memory().numTensors - tensors).toBe(2 * held + run.masks.size - plain.masks.size)
+      const total = run.sparse.masks.reduce((n, mask) => n + mask.length, 0)
+      expect(live(run)).toBe(Math.round(0.5 * total))
+      const found = run.sparse.masks
+      disposeRun(plain)
+      disposeRun(run)
+      return found
+    }
+    const first = await masks({})
+    expect(await masks({ batches: 2, temperature: 200 })).toEqual(first)
+    for (const other of [{ batches: 1 }, { batches: 3 }, { temperature: 1 }])
+      expect(await masks(other)).not.toEqual(first)
+    expect(await masks({}, { seed: 4 })).not.toEqual(first)
+  })
+
+  it.each(['snip', 'grasp'])('%s says so when the loss is no number', async (name) => {
+    const graph = graphWithParameters(tinyResNet(), new Map([['conv1.weight', new Float32Array(108).fill(NaN)]]))
+    const tensors = opened().core.memory().numTensors
+    const network = trainable(graph)
+    const run = await begun(network, recipeOf({ name }))
+    network.executor.dispose()
+    expect(E.isLeft(run) ? renderError(run.left) : '').toMatch(/loss before the first step: expected a finite number/)
+    expect(opened().core.memory().numTensors).toBe(tensors)
   })
 })
 

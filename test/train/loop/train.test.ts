@@ -79,6 +79,29 @@ describe('the result', () => {
     expect(weightsOf(a.graph)).not.toEqual(weightsOf(c.graph))
   })
 
+  it('of lottery jackpots has the weights that were given, others chosen than at first, and statistics that went on', async () => {
+    const given = weightsOf(tinyResNet())
+    const { graph, masks } = await run({}, { name: 'lottery-jackpots', density: 0.4 })
+    const magnitudes = [...masks.keys()].flatMap((name) => [...(given.get(name) ?? [])].map(Math.abs))
+    const threshold = magnitudes.sort((a, b) => b - a)[Math.round(0.4 * magnitudes.length) - 1] ?? NaN
+    let [kept, exchanged, moved] = [0, 0, 0]
+    for (const [name, values] of weightsOf(graph)) {
+      const [before, mask] = [given.get(name), masks.get(name)]
+      const bits = mask === undefined ? undefined : expandMask(mask)
+      if (name.includes('running')) {
+        moved += values.some((x, i) => x !== before?.[i]) ? 1 : 0
+        continue
+      }
+      expect(values).toEqual(before?.map((x, i) => (bits?.[i] === 0 ? 0 : x)))
+      for (const [i, bit] of bits?.entries() ?? []) {
+        kept += bit
+        exchanged += bit === 1 && Math.abs(before?.[i] ?? NaN) < threshold ? 1 : 0
+      }
+    }
+    expect(kept).toBe(Math.round(0.4 * magnitudes.length))
+    expect([exchanged, moved].every((n) => n > 0)).toBe(true)
+  })
+
   it('of dense training has no masks', async () => {
     const { masks, history, completed } = await run({}, { name: 'dense' }, { epochs: 1, augmentation: null })
     expect([masks.size, completed]).toEqual([0, true])

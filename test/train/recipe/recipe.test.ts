@@ -32,6 +32,7 @@ describe('decodeRecipe', () => {
         distribution: 'erk',
         every: 100,
         fraction: 0.3,
+        criterion: 'magnitude',
         until: 0.75,
         skipStep: true,
       },
@@ -84,6 +85,12 @@ describe('decodeRecipe', () => {
       { n: 5, m: 5 },
     ],
     [{ name: 'granet', density: 0.8 }, { initialDensity: 0.8 }],
+    [{ name: 'set' }, { criterion: 'set' }],
+    [
+      { name: 'rigl', criterion: 'mest' },
+      { criterion: 'mest', gradient: 1 },
+    ],
+    [{ name: 'rigl-itop', criterion: 'reciprocal-sensitivity' }, { criterion: 'reciprocal-sensitivity' }],
   ])('method %j', (given, method) => {
     const recipe = decoded({ method: given })
     expect(recipe.method).toMatchObject(method)

@@ -13,6 +13,7 @@ import {
   type State,
   update,
 } from '../../../src/train/sparse/index.ts'
+import { diagonalsOf, softBest, softBestGradient } from '../../../src/train/sparse/diagonals.ts'
 import { chain, linear, mixed, resnet50, right } from './networks.ts'
 import { noise } from './simulate.ts'
 
@@ -34,11 +35,15 @@ interface Case {
 }
 
 const one = (network: Network, moves: ReadonlyArray<Move>, seed: number, levels?: number): Case => {
-  const before = right(init(network, policyOf(moves), seed))
+  // Curvature is looked at before the first step only.
+  const flows = moves.some((move) => move.kind === 'prune' && move.by.kind === 'gradient flow')
+  const first = { moves, batches: 1, temperature: 1 }
+  const policy = policyOf(moves)
+  const before = right(init(network, flows ? { ...policy, phases: [], first } : policy, seed))
   const draw = noise(seed + 1, levels)
   const weights = before.masks.map((mask) => draw(mask.length).map((x, i) => (mask[i] === 1 ? x : 0)))
   const gradients = before.masks.map((mask) => draw(mask.length))
-  const { state: after, event } = right(update(before, { weights, gradients }, 1))
+  const { state: after, event } = right(update(before, { weights, gradients, curvature: gradients }, flows ? 0 : 1))
   if (event === undefined) throw new Error('no event')
   return { before, after, event, weights, gradients }
 }
@@ -69,7 +74,13 @@ const changed = (event: Event, what: 'pruned' | 'grown'): ReadonlySet<string> =>
 
 const worths: Readonly<Record<string, { by: PruneCriterion; worth: (w: number, g: number) => number }>> = {
   magnitude: { by: { kind: 'magnitude' }, worth: (w) => Math.abs(w) },
+  'gradient flow': { by: { kind: 'gradient flow' }, worth: (w, g) => Math.fround(w * g) },
   SNIP: { by: { kind: 'snip' }, worth: (w, g) => Math.abs(Math.fround(w * g)) },
+  sensitivity: { by: { kind: 'sensitivity' }, worth: (w, g) => Math.fround(Math.abs(g) / (Math.abs(w) + 1e-8)) },
+  'reciprocal sensitivity': {
+    by: { kind: 'reciprocal sensitivity' },
+    worth: (w, g) => Math.fround(Math.abs(w) / (Math.abs(g) + 1e-8)),
+  },
   MEST: {
     by: { kind: 'magnitude and gradient', gradient: 0.3 },
     worth: (w, g) => Math.fround(Math.abs(w) + 0.3 * Math.abs(g)),
@@ -103,6 +114,113 @@ describe.each(Object.entries(worths))('pruning by %s', (_, { by, worth }) => {
   })
 })
 
+describe('keeping the best', () => {
+  it('keeps as many of each layer as there were, those of the highest scores, the first of equal ones', () => {
+    const levels = fc.constantFrom(undefined, 1, 3)
+    fc.assert(
+      fc.property(fc.nat({ max: 1e6 }), levels, fc.boolean(), (seed, level, isBroken) => {
+        const policy: Policy = {
+          ...policyOf([{ kind: 'keep best' }]),
+          masked: constant(0),
+          scores: { kept: 1, masked: 0 },
+        }
+        const before = right(init(mixed, policy, seed))
+        const draw = noise(seed + 1, level)
+        const scores = before.masks.map((mask) => draw(mask.length))
+        // A score that is no number counts as 0.
+        if (isBroken) for (const list of scores) list[Math.floor(list.length / 2)] = NaN
+        const { state, event } = right(update(before, { weights: scores, scores }, 1))
+        for (const [l, mask] of before.masks.entries()) {
+          if (!isCounted(before, l)) continue
+          const live = mask.reduce((n, bit) => n + bit, 0)
+          const list = descending([...(scores[l] ?? [])].map((worth, i) => ({ l, i, worth: worth || 0 })))
+          const expected = new Set(list.slice(0, live).map(({ i }) => i))
+          expect(state.masks[l]).toEqual(mask.map((_, i) => (expected.has(i) ? 1 : 0)))
+          expect(event?.layers[l]?.live).toBe(live)
+        }
+      }),
+    )
+  })
+})
+
+describe('keeping diagonals', () => {
+  const axes = [
+    [3, 5],
+    [5, 3],
+    [4, 4],
+    [1, 6],
+    [6, 1],
+    [1, 1],
+  ] as const
+
+  it.each(axes)(
+    'of %d rows and %d columns: each weight lies on one of them, each as long as the smaller side',
+    (rows, columns) => {
+      for (const layer of [
+        { shape: [rows, columns], outputAxis: 0, inputAxis: 1 },
+        { shape: [columns, 1, rows], outputAxis: 2, inputAxis: 0 },
+      ]) {
+        const found = diagonalsOf(layer)
+        expect([found.count, found.length]).toEqual([Math.max(rows, columns), Math.min(rows, columns)])
+        const at = (row: number, column: number): number | undefined =>
+          found.of[layer.outputAxis === 0 ? row * columns + column : column * rows + row]
+        for (let p = 0; p < found.count; p++) {
+          for (let j = 0; j < found.length; j++) {
+            expect(rows >= columns ? at((j + p) % rows, j) : at(j, (j + p) % columns)).toBe(p)
+          }
+        }
+      }
+    },
+  )
+
+  it('keeps those of the highest scores, the first of equal ones, as many as the density takes', () => {
+    const densities = fc.double({ min: 0.01, max: 1, noNaN: true })
+    fc.assert(
+      fc.property(fc.constantFrom(...axes), densities, fc.nat({ max: 1e6 }), ([rows, columns], density, seed) => {
+        const layer = linear('fc', rows, columns)
+        const policy: Policy = {
+          ...policyOf([{ kind: 'keep diagonals', density }]),
+          ...{ distribution: { kind: 'dense' }, layers: 'matrices' },
+          gates: { density, until: 1, temperature: constant(1), rate: 0, decay: 0 },
+        }
+        const before = right(init({ layers: [layer], streams: [] }, policy, seed))
+        const { of, count, length } = diagonalsOf(layer)
+        const alphas = noise(seed, 2)(count)
+        const scores = [Float32Array.from(of, (p) => alphas[p] ?? NaN)]
+        const { state, event } = right(update(before, { weights: scores, scores }, 1))
+        const list = descending([...alphas].map((worth, i) => ({ l: 0, i, worth })))
+        const few = Math.max(1, Math.ceil(Math.floor(density * rows * columns + 1e-9) / length))
+        const expected = new Set(list.slice(0, few).map(({ i }) => i))
+        expect(state.masks[0]).toEqual(Uint8Array.from(of, (p) => (expected.has(p) ? 1 : 0)))
+        expect(event?.live).toBe(few * length)
+      }),
+    )
+  })
+
+  it('softly: a gradient that is what differences are, and numbers that come to be k ones', () => {
+    const x = noise(3)(9)
+    const dy = Float64Array.from(noise(4)(9))
+    for (const [k, temperature] of [
+      [3, 2],
+      [4, 0.4],
+      [1, 1],
+    ] as const) {
+      const gradient = softBestGradient(x, k, temperature, dy)
+      const value = (i: number, step: number): number => {
+        const moved = Float32Array.from(x, (v, j) => (j === i ? v + step : v))
+        return softBest(moved, k, temperature).reduce((sum, v, j) => sum + v * (dy[j] ?? NaN), 0)
+      }
+      for (const [i, v] of x.entries()) {
+        const [up, down] = [Math.fround(v + 1e-3), Math.fround(v - 1e-3)]
+        expect((value(i, 1e-3) - value(i, -1e-3)) / (up - down)).toBeCloseTo(gradient[i] ?? NaN, 5)
+      }
+    }
+    const best = [...softBest(Float32Array.of(0.3, -1, 0.5, 0.1, 0.49), 1, 1e-3)]
+    expect(best.map((v) => Math.round(v * 1e3) / 1e3)).toEqual([0, 0, 1, 0, 0])
+    expect(softBest(Float32Array.of(3e38, -3e38), 2, 1e-6)).toEqual(Float64Array.of(1, 0))
+  })
+})
+
 describe('shrinking', () => {
   it('multiplies the smallest kept weights of each layer, as many as it is to, and masks nothing', () => {
     fc.assert(
@@ -133,6 +251,31 @@ describe('shrinking', () => {
 })
 
 describe('pruning', () => {
+  it('at random, masks as many as it is to, elsewhere with other numbers drawn, wherever the kept weights lie', () => {
+    fc.assert(
+      fc.property(situations, fc.constantFrom('global', 'layer'), ({ network, seed }, scope) => {
+        const move: Move = { kind: 'prune', to: { fraction: constant(0.25) }, scope, by: { kind: 'random' } }
+        const first = one(network, [move], seed)
+        const kept = entries(
+          first.before,
+          () => 0,
+          (l, i) => first.before.masks[l]?.[i] === 1,
+        )
+        const groups = scope === 'global' ? [kept] : first.before.masks.map((_m, l) => kept.filter((e) => e.l === l))
+        const pruned = changed(first.event, 'pruned')
+        for (const group of groups) {
+          expect(group.filter((e) => pruned.has(keyOf(e)))).toHaveLength(Math.round(0.25 * group.length))
+        }
+        // The weights have no say in it.
+        const sample = { weights: first.weights.map((w) => w.map((x) => -3 * x)) }
+        expect(right(update(first.before, sample, 1)).state.masks).toEqual(first.after.masks)
+        const other: State = { ...first.before, random: first.after.random }
+        expect(right(update(other, sample, 1)).state.masks).not.toEqual(first.after.masks)
+      }),
+      { numRuns: 20 },
+    )
+  })
+
   it('signed, takes the same part of positive and negative weights', () => {
     fc.assert(
       fc.property(situations, ({ network, seed }) => {

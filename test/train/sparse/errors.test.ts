@@ -7,6 +7,7 @@ import {
   fromArrays,
   globalMagnitude,
   init,
+  type Move,
   type Network,
   patternDecay,
   type Policy,
@@ -79,6 +80,39 @@ describe('mistakes', () => {
     )
     expect(check(globalMagnitude({ density: 0.1, at: 3, minimum: NaN }))).toMatch('a minimum from 0 to 1, found NaN')
     expect(check(patternDecay({ n: 5, m: 4, begin: 1, end: 2, steps: 9 }))).toMatch('patterns n:m')
+    const byFlow: Move = {
+      ...{ kind: 'prune', to: { density: constant(0.5) }, scope: 'global' },
+      by: { kind: 'gradient flow' },
+    }
+    const first = { moves: [byFlow], batches: 2, temperature: 200 }
+    expect(check({ ...good, first })).toBe('no error')
+    expect(check({ ...good, first: { ...first, batches: 0 } })).toMatch('first: expected at least one batch')
+    expect(check({ ...good, first: { ...first, temperature: NaN } })).toMatch('found 2, NaN')
+    expect(check({ ...good, first: { ...first, moves: [{ ...byFlow, minimum: 2 }] } })).toMatch(
+      'first, prune: expected a minimum from 0 to 1',
+    )
+    const scored: Policy = { ...good, masked: constant(0), scores: { kept: 1, masked: 0.99 } }
+    expect(check(scored)).toBe('no error')
+    expect(check({ ...scored, masked: 'zeroed' })).toMatch('scores: expected two finite numbers')
+    expect(check({ ...scored, scores: { kept: 1, masked: NaN } })).toMatch('found 1, NaN, masked weights kept')
+    expect(check({ ...good, first: { moves: [{ kind: 'keep best' }] } })).toMatch(
+      'found none, and a move that goes by them',
+    )
+    const gates = { density: 0.5, until: 1, temperature: constant(1), rate: 0, decay: 0 }
+    const gated: Policy = { ...good, layers: 'matrices', gates }
+    expect(check(gated)).toBe('no error')
+    for (const wrong of [{ density: 0 }, { until: 0.5 }, { temperature: constant(0) }, { rate: NaN }, { decay: -1 }]) {
+      expect(check({ ...gated, gates: { ...gates, ...wrong } })).toMatch('policy rigl, scores: expected a density')
+    }
+    expect(check({ ...good, gates })).toMatch('layers that are matrices')
+    expect(check({ ...gated, first: { moves: [{ kind: 'keep diagonals', density: 2 }] } })).toMatch(
+      'first, keep diagonals: expected values from 0 to 1',
+    )
+    const [phase] = good.phases
+    if (phase === undefined) throw new Error('no phase')
+    expect(check({ ...good, phases: [{ ...phase, moves: [byFlow] }] })).toMatch(
+      'phase 1: expected moves by weights and gradients, found a prune by gradient flow',
+    )
     expect(check({ ...good, noise: constant(-1) })).toMatch('policy rigl, noise: expected a deviation of at least 0')
     expect(check({ ...good, noise: constant(NaN) })).toMatch('found NaN to NaN')
     expect(check(demp({ images: 0 }))).toMatch('policy demp, phase 1, remove dead: expected a fraction of the images')
@@ -110,6 +144,17 @@ describe('mistakes', () => {
         ),
       ),
     ).toMatch('weights of fc0: expected 24 numbers, shape [6,4], found 18')
+    const moves: ReadonlyArray<Move> = [
+      { kind: 'prune', to: { density: constant(0.5) }, scope: 'global', by: { kind: 'gradient flow' } },
+    ]
+    const before = right(init(network, { ...good, first: { moves, batches: 1, temperature: 1 } }, 1))
+    expect(message(update(before, { weights, gradients: weights }, 0))).toMatch(
+      'curvature: expected one array for each of 2 layers, found 0',
+    )
+    expect(message(update(before, { weights, curvature: weights }, 0))).toMatch('gradients: expected one array')
+    const policy: Policy = { ...good, masked: constant(0), scores: { kept: 1, masked: 0 } }
+    const best = right(init(network, { ...policy, first: { moves: [{ kind: 'keep best' }] } }, 1))
+    expect(message(update(best, { weights }, 0))).toMatch('scores: expected one array for each of 2 layers, found 0')
     const looking = right(init(network, demp({}), 1))
     const sizes = looking.network.layers.map(({ shape }) => new Float32Array(shape.reduce((n, d) => n * d, 1)))
     for (const active of [undefined, [], [new Uint8Array(5)]]) {

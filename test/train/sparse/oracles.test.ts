@@ -10,11 +10,16 @@ import { sameShape } from '../../../src/ir/type.ts'
 import { openBackend } from '../../../src/train/backend/open.ts'
 import { inMemory, partOf } from '../../../src/train/data/data-set.ts'
 import { loadBatch } from '../../../src/train/data/index.ts'
-import { disposeRun, readLayers, startRun, trainableOf } from '../../../src/train/loop/run.ts'
-import { pulled, trainStep } from '../../../src/train/loop/step.ts'
+import { hessianProduct } from '../../../src/train/executor/curvature.ts'
+import { type Arrays, type Batch, buildExecutor, type DeviceTensors } from '../../../src/train/executor/executor.ts'
+import { initialMoments, sgdStep } from '../../../src/train/executor/sgd.ts'
+import { networkOf } from '../../../src/train/loop/network.ts'
+import { disposeRun, readHeld, readLayers, startRun, trainableOf } from '../../../src/train/loop/run.ts'
+import { pulled, scoreGradients, trainStep } from '../../../src/train/loop/step.ts'
 import { decodeRecipe, policyOf } from '../../../src/train/recipe/index.ts'
 import { init, type Network, pulledScales, softThresholded, update } from '../../../src/train/sparse/index.ts'
 import { buildGraph } from '../../builder.ts'
+import { relativeError } from '../executor/helpers.ts'
 import { recipeOf, tinyData } from '../loop/fixtures.ts'
 import { right } from './networks.ts'
 import { carryOver } from './simulate.ts'
@@ -31,6 +36,9 @@ interface Oracle {
   readonly cases: ReadonlyArray<
     | ChannelCase
     | PullCase
+    | NetworkCase
+    | ScoreCase
+    | GatedCase
     | SeenCase
     | TrainedCase
     | (Case & {
@@ -43,7 +51,8 @@ interface Oracle {
           readonly mask: string
           readonly maskAfter: string
           readonly weightsAfter: ReadonlyArray<number>
-          readonly momentaAfter: string
+          /** Absent where nothing looks at them. */
+          readonly momentaAfter?: string
         }>
       })
   >
@@ -77,6 +86,67 @@ interface PullCase extends Case {
     readonly after: ReadonlyArray<number>
   }>
 }
+
+/** What is done before the first step, by batches that go through a network. */
+interface NetworkCase extends Case {
+  readonly network: Readonly<
+    Record<string, { readonly shape: ReadonlyArray<number>; readonly values: ReadonlyArray<number> }>
+  >
+  readonly batches: ReadonlyArray<{ readonly images: ReadonlyArray<number>; readonly labels: ReadonlyArray<number> }>
+  readonly layers: ReadonlyArray<{
+    readonly name: string
+    readonly curvature: ReadonlyArray<number>
+    readonly maskAfter: string
+  }>
+}
+
+/** Steps in which scores are trained. */
+interface ScoreCase extends Case {
+  readonly rate: number
+  readonly momentum: number
+  readonly weightDecay: number
+  readonly layers: ReadonlyArray<{
+    readonly shape: ReadonlyArray<number>
+    readonly weights: ReadonlyArray<number>
+    readonly mask: string
+  }>
+  readonly scored: ReadonlyArray<{
+    readonly step: number
+    readonly gradients: ReadonlyArray<ReadonlyArray<number>>
+    readonly masks: ReadonlyArray<string>
+  }>
+}
+
+/** Steps of a multilayer perceptron without biases. */
+interface GatedCase extends Case {
+  readonly layers: ReadonlyArray<{ readonly shape: ReadonlyArray<number>; readonly weights: ReadonlyArray<number> }>
+  readonly gated: ReadonlyArray<{
+    readonly images: ReadonlyArray<number>
+    readonly labels: ReadonlyArray<number>
+    readonly alphas: ReadonlyArray<ReadonlyArray<number>>
+    readonly weights: ReadonlyArray<ReadonlyArray<number>>
+    readonly masks: ReadonlyArray<string>
+  }>
+}
+
+/** The network that `record.py` gives GraSP: its modules by number. */
+const graphOf = (network: NetworkCase['network'], scale: number) =>
+  buildGraph({ x: ['N', 2, 6, 6] }, (b) => {
+    const held = (name: string): string => {
+      const { shape, values } = network[name] ?? { shape: [], values: [] }
+      return b.floats(
+        name,
+        values.map((n) => n / scale),
+        shape,
+      )
+    }
+    const conv = b.op(ops.Conv, ['x', held('0.weight')], { pads: [1, 1, 1, 1] })
+    const vectors = ['weight', 'bias', 'running_mean', 'running_var'].map((name) => held(`1.${name}`))
+    const features = b.op(ops.Relu, [b.op(ops.BatchNormalization, [conv, ...vectors])])
+    const pooled = b.op(ops.MaxPool, [features], { kernel_shape: [2, 2], strides: [2, 2] })
+    const hidden = b.op(ops.Relu, [b.op(ops.Conv, [pooled, held('4.weight'), held('4.bias')])])
+    return [b.op(ops.Gemm, [b.op(ops.Flatten, [hidden]), held('7.weight'), held('7.bias')], { transB: 1 })]
+  })
 
 /** What the forward pass computes with in place of weights, as they are after each step. */
 interface SeenCase extends Case {
@@ -223,6 +293,114 @@ describe.each(names)('%s', (name) => {
     expect(core.memory().numTensors).toBe(before)
   }
 
+  /** Curvature by our own executor, and the masks that come of it. */
+  const throughNetwork = async (one: NetworkCase): Promise<void> => {
+    const graph = graphOf(one.network, oracle.scale)
+    const executor = right(buildExecutor(graph, right(await openBackend('wasm')())))
+    const network = networkOf(executor.graph, new Set(executor.parameters.map(({ name }) => name)))
+    const policy = policyFor(one)
+    const state = executor.initialState()
+    const summed = async (of: (batch: Batch) => DeviceTensors): Promise<Arrays> => {
+      const sums = new Map<string, Float32Array>()
+      for (const { images, labels } of one.batches) {
+        const x = { values: numbers(images), shape: [labels.length, 2, 6, 6] }
+        for (const [name, values] of await executor.readParameters(of({ inputs: new Map([['x', x]]), labels }))) {
+          sums.set(
+            name,
+            values.map((n, i) => n + (sums.get(name)?.[i] ?? 0)),
+          )
+        }
+      }
+      return sums
+    }
+    const options = { temperature: policy.first?.temperature ?? NaN }
+    const gradients = await summed((batch) => right(executor.lossAndGradients(state, batch, options)).gradients)
+    const names = network.layers.map(({ name }) => name)
+    const direction = executor.writeParameters(new Map([...gradients].filter(([name]) => names.includes(name))))
+    const curvature = await summed((batch) => right(hessianProduct(executor, state, batch, direction, options)))
+    const arrays = (of: Arrays) => names.map((name) => of.get(name) ?? new Float32Array())
+    const weights = arrays(await executor.readParameters(state.parameters))
+    const initial = right(init(network, policy, 1))
+    const sample = { weights, gradients: arrays(gradients), curvature: arrays(curvature) }
+    const { state: after } = right(update(initial, sample, 0))
+    expect(names).toEqual(one.layers.map(({ name }) => name))
+    for (const [l, layer] of one.layers.entries()) {
+      expect(relativeError(numbers(layer.curvature), sample.curvature[l] ?? [])).toBeLessThan(1e-5)
+      expect(after.masks[l]?.join('')).toBe(layer.maskAfter)
+    }
+  }
+
+  const trainScores = async ({ layers, scored, ...one }: ScoreCase): Promise<void> => {
+    const backend = right(await openBackend('wasm')())
+    const { core, ops: k } = backend
+    backend.activate()
+    const network: Network = {
+      layers: layers.map(({ shape }, l) => ({ name: `layer${l}`, shape, outputAxis: 0, inputAxis: 1 })),
+      streams: [],
+    }
+    const weights = layers.map((layer) => numbers(layer.weights))
+    const policy = policyFor(one)
+    let { state } = right(update(right(init(network, policy, 1)), { weights }, 0))
+    expect(state.masks.map((mask) => mask.join(''))).toEqual(layers.map(({ mask }) => mask))
+    const before = core.memory().numTensors
+    const tensors = (arrays: ReadonlyArray<Float32Array>) =>
+      new Map(arrays.map((array, l) => [`layer${l}`, k.tensor(array.slice(), network.layers[l]?.shape ?? [])] as const))
+    const { kept = NaN, masked = NaN } = policy.scores ?? {}
+    const scores = tensors(state.masks.map((mask) => Float32Array.from(mask, (bit) => (bit === 1 ? kept : masked))))
+    const [held, moments] = [tensors(weights), initialMoments(backend, scores)]
+    for (const { step, gradients, masks } of scored) {
+      const byScore = scoreGradients(k, tensors(gradients.map(numbers)), held, scores)
+      const { rate: learningRate, momentum, weightDecay } = one
+      sgdStep(backend, scores, moments, byScore, { learningRate, momentum, weightDecay })
+      for (const tensor of byScore.values()) tensor.dispose()
+      const read = await Promise.all([...scores.values()].map((tensor) => tensor.data()))
+      const sample = { weights, scores: read.map((list) => Float32Array.from(list)) }
+      state = right(update(state, sample, step)).state
+      expect(state.masks.map((mask) => mask.join(''))).toEqual(masks)
+    }
+    expect(
+      new Set([layers.map(({ mask }) => mask).join(), ...scored.map(({ masks }) => masks.join())]).size,
+    ).toBeGreaterThan(3)
+    for (const list of [scores, held, moments]) for (const tensor of list.values()) tensor.dispose()
+    expect(core.memory().numTensors).toBe(before)
+  }
+
+  const trainGated = async ({ layers, gated, ...one }: GatedCase): Promise<void> => {
+    const size = layers[0]?.shape[1] ?? 0
+    const graph = buildGraph({ x: ['N', size, 1, 1] }, (b) => {
+      let value = b.op(ops.Flatten, ['x'])
+      for (const [l, { shape, weights }] of layers.entries()) {
+        const matrix = b.floats(`layer${l}`, [...numbers(weights)], shape)
+        value = b.op(ops.Gemm, [l === 0 ? value : b.op(ops.Relu, [value]), matrix], { transB: 1 })
+      }
+      return [value]
+    })
+    const recipe = recipeOf(one.method, {
+      ...{ momentum: 0.9, weightDecay: 0, labelSmoothing: 0 },
+      learningRate: { schedule: 'constant', peak: 0.1, warmup: 0 },
+    })
+    const backend = right(await openBackend('wasm')())
+    const before = backend.core.memory().numTensors
+    const run = right(startRun(right(trainableOf(graph, backend)), policyFor(one), 1))
+    const data = { ...tinyData, shape: [size, 1, 1] as const }
+    for (const { images, labels, ...after } of gated) {
+      const batch = { images: numbers(images), labels: Int32Array.from(labels) }
+      right(await trainStep(run, data, batch, recipe, one.length))
+      const held = await readHeld(run)
+      for (const l of layers.keys()) {
+        expect(run.sparse.masks[l]?.join('')).toBe(after.masks[l])
+        expect(relativeError(numbers(after.weights[l] ?? []), held.parameters.get(`layer${l}`) ?? [])).toBeLessThan(
+          1e-5,
+        )
+        const alphas = numbers(after.alphas[l] ?? [])
+        expect(relativeError(alphas, run.gates.get(`layer${l}`)?.alpha ?? [])).toBeLessThan(1e-5)
+      }
+    }
+    expect(run.sparse.masks.every((mask) => mask.includes(0))).toBe(true)
+    disposeRun(run)
+    expect(backend.core.memory().numTensors).toBe(before)
+  }
+
   const look = (one: SeenCase): void => {
     const layers = one.seen.map(({ shape }, l) => ({ name: `layer${l}`, shape, outputAxis: 0, inputAxis: 1 }))
     let state = right(init({ layers, streams: [] }, policyFor(one), 1))
@@ -298,6 +476,9 @@ describe.each(names)('%s', (name) => {
   }
 
   it.each(oracle.cases)('case %#', async (one) => {
+    if ('gated' in one) return trainGated(one)
+    if ('scored' in one) return trainScores(one)
+    if ('network' in one) return throughNetwork(one)
     if ('trained' in one) return follow(one)
     if ('seen' in one) return look(one)
     if ('steps' in one) return followSteps(one)
@@ -327,7 +508,7 @@ describe.each(names)('%s', (name) => {
       expect(state.masks[l]?.join('')).toBe(layer.maskAfter)
       expect(after[l]?.map((w) => w + 0)).toEqual(numbers(layer.weightsAfter))
       // Those of weights that were masked are 0 here all along; in PyTorch only where the mask is multiplied with.
-      for (const [i, bit] of bitsOf(layer.momentaAfter).entries()) {
+      for (const [i, bit] of bitsOf(layer.momentaAfter ?? '').entries()) {
         if (layer.mask[i] === '1') expect(momenta[l]?.[i]).toBe(bit)
       }
     }

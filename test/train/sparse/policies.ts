@@ -63,6 +63,9 @@ export const policies: ReadonlyArray<Policy> = [
   rigl({ density: 0.2, until: 30, every: 4 }),
   riglItop({ density: 0.2, steps, every: 8 }),
   set({ density: 0.2, until: steps, every: 4 }),
+  set({ density: 0.2, until: steps, every: 4, by: { kind: 'random' } }),
+  rigl({ density: 0.2, until: 30, every: 4, by: { kind: 'sensitivity' } }),
+  riglItop({ density: 0.2, steps, every: 8, by: { kind: 'reciprocal sensitivity' } }),
   mest({
     density: 0.2,
     until: 36,

@@ -69,7 +69,7 @@ export const carryOver = (weights: ReadonlyArray<Float32Array>, event: Event): R
     return out
   })
 
-/** Runs the steps from `from` to `to`, calling `look` after every update, and gives the trainer at the end. */
+/** Runs the steps from `from` (0: what is done before the first) to `to`, calling `look` after every update, and gives the trainer at the end. */
 export const run = (
   trainer: Trainer,
   from: number,
@@ -86,9 +86,12 @@ export const run = (
     const drift = sizes(state.network).map(draw)
     const before = weights
     weights = weights.map((w, l) => w.map((x, i) => (state.masks[l]?.[i] === 1 ? x + 0.5 * (drift[l]?.[i] ?? 0) : x)))
+    const more = (): ReadonlyArray<Float32Array> => sizes(state.network).map(draw)
     const sample: Sample = {
       weights,
-      ...(need !== 'weights' && { gradients: sizes(state.network).map(draw) }),
+      ...(need === 'weights' ? {} : { gradients: more() }),
+      ...(need === 'weights, gradients and curvature' ? { curvature: more() } : {}),
+      ...(state.policy.scores === undefined && state.policy.gates === undefined ? {} : { scores: more() }),
       ...(needsBefore(state.policy, step) && { before }),
       ...(imagesLookedAt(state.policy, step) > 0 && { active: activity(state.network, step) }),
       rate: 0.1,

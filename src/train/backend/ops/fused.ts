@@ -6,10 +6,11 @@ import type { BasicOps, ColumnOps, FusedOps } from './types.ts'
 
 export const fusedOps = (core: Core, ops: BasicOps, backend: string): FusedOps => {
   if (core.getKernel('ColumnSums', backend) !== undefined) return ownKernels(core, ops)
-  return backend === 'tensorflow' ? { ...composed(ops), ...tensorflowOps(core, ops) } : composed(ops)
+  return backend === 'tensorflow' ? { ...composedOps(ops), ...tensorflowOps(core, ops) } : composedOps(ops)
 }
 
-const composed = (ops: BasicOps): FusedOps => {
+/** Composed of basic operations. */
+export const composedOps = (ops: BasicOps): FusedOps => {
   const columns = composedColumns(ops)
   return {
     columnSums: columns.columnSums,

@@ -47,6 +47,8 @@ export const sentences: Readonly<Record<string, string>> = {
   distribution: 'How the kept weights are shared out among the layers, see [Distributions](#distributions).',
   last: 'Density of the classifier: at least this under `uniform+`, just this under `erk+`.',
   every: 'From one update of the masks to the next.',
+  criterion: 'What the weights that are dropped are worth least by, see [Criteria](#criteria).',
+  gradient: 'λ: what a gradient counts against a weight under `mest`.',
   fraction: "Fraction of each layer's kept weights that is exchanged.",
   until: 'From then on masks stay as they are.',
   begin: 'Until then the network is dense.',

@@ -8,13 +8,16 @@ import { method as chts } from './chts.ts'
 import { method as demp } from './demp.ts'
 import { method as dense } from './dense.ts'
 import { method as dhspg } from './dhspg.ts'
+import { method as dynadiag } from './dynadiag.ts'
 import { method as east } from './east.ts'
 import type { Length } from './entries.ts'
 import { method as globalMagnitude } from './global-magnitude.ts'
 import { method as gmp } from './gmp.ts'
 import { method as granet } from './granet.ts'
+import { method as grasp } from './grasp.ts'
 import { method as hesso } from './hesso.ts'
 import { method as issP } from './iss-p.ts'
+import { method as lotteryJackpots } from './lottery-jackpots.ts'
 import { method as maskSparsity } from './mask-sparsity.ts'
 import { method as mest } from './mest.ts'
 import type { MethodDef } from './method.ts'
@@ -22,6 +25,7 @@ import { method as nOfM } from './n-of-m.ts'
 import { method as riglItop } from './rigl-itop.ts'
 import { method as rigl } from './rigl.ts'
 import { method as set } from './set.ts'
+import { method as snip } from './snip.ts'
 import { method as sSte } from './s-ste.ts'
 import { method as srigl } from './srigl.ts'
 import { method as srSte } from './sr-ste.ts'
@@ -31,6 +35,8 @@ import { method as wgsef } from './wgsef.ts'
 export const methods = {
   dense,
   static: staticRandom,
+  snip,
+  grasp,
   set,
   rigl,
   'rigl-itop': riglItop,
@@ -43,6 +49,8 @@ export const methods = {
   'global-magnitude': globalMagnitude,
   'iss-p': issP,
   dhspg,
+  'lottery-jackpots': lotteryJackpots,
+  dynadiag,
   hesso,
   'mask-sparsity': maskSparsity,
   demp,

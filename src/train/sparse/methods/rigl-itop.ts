@@ -1,6 +1,8 @@
 /** RigL-ITOP. */
 import type { Distribution } from '../distribution.ts'
 import type { Policy } from '../policy.ts'
+import type { PruneCriterion } from '../scores.ts'
+import { criterionOf, readCriterion } from './criteria.ts'
 import { distributionOf, readEvery, readFraction, readSparse, stepsOf, usualInterval } from './entries.ts'
 import { defineMethod } from './method.ts'
 
@@ -12,6 +14,8 @@ export interface RigLItopOptions {
   /** The fraction of each layer's weights that is exchanged: at first and, by a cosine, in the end. */
   readonly fraction?: number
   readonly finalFraction?: number
+  /** What weights are dropped by: those that score least. */
+  readonly by?: PruneCriterion
   readonly distribution?: Distribution
 }
 
@@ -25,6 +29,7 @@ export const riglItop = ({
   every = 1000,
   fraction = 0.5,
   finalFraction = 0.005,
+  by = { kind: 'magnitude' },
   distribution = { kind: 'erk' },
 }: RigLItopOptions): Policy => ({
   name: 'rigl-itop',
@@ -42,7 +47,7 @@ export const riglItop = ({
           kind: 'prune',
           to: { fraction: { kind: 'cosine', from: fraction, to: finalFraction, begin: 0, end: steps } },
           scope: 'layer',
-          by: { kind: 'magnitude' },
+          by,
         },
         { kind: 'regrow', scope: 'layer', by: 'gradient', regrown: 'continues' },
       ],
@@ -66,12 +71,14 @@ export const method = defineMethod({
     ...readSparse(entries),
     ...readEvery(entries, usualInterval),
     ...readFraction(entries, 0.5),
+    ...readCriterion(entries, 'magnitude'),
   }),
   policy: (entry, length) =>
     riglItop({
       ...entry,
       steps: length.steps,
       every: stepsOf(entry.every, length),
+      by: criterionOf(entry),
       distribution: distributionOf(entry),
     }),
 })

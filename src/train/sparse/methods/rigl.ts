@@ -1,6 +1,8 @@
 /** RigL. */
 import type { Distribution } from '../distribution.ts'
 import type { Policy } from '../policy.ts'
+import type { PruneCriterion } from '../scores.ts'
+import { criterionOf, readCriterion } from './criteria.ts'
 import { distributionOf, readEvery, readFraction, readSparse, share, stepAt, stepsOf } from './entries.ts'
 import { defineMethod } from './method.ts'
 
@@ -13,6 +15,8 @@ export interface RigLOptions {
   readonly fraction?: number
   /** Whether the optimiser's step is left out where weights are exchanged. */
   readonly skipStep?: boolean
+  /** What weights are dropped by: those that score least. */
+  readonly by?: PruneCriterion
   readonly distribution?: Distribution
 }
 
@@ -29,6 +33,7 @@ export const rigl = ({
   every = 100,
   fraction = 0.3,
   skipStep = true,
+  by = { kind: 'magnitude' },
   distribution = { kind: 'erk' },
 }: RigLOptions): Policy => ({
   name: 'rigl',
@@ -46,7 +51,7 @@ export const rigl = ({
           kind: 'prune',
           to: { fraction: { kind: 'cosine', from: fraction, to: 0, begin: 0, end: until } },
           scope: 'layer',
-          by: { kind: 'magnitude' },
+          by,
         },
         { kind: 'regrow', scope: 'layer', by: 'gradient', regrown: 'continues' },
       ],
@@ -72,6 +77,7 @@ export const method = defineMethod({
     ...readSparse(entries),
     ...readEvery(entries, 100),
     ...readFraction(entries, 0.3),
+    ...readCriterion(entries, 'magnitude'),
     until: entries.number('until', share, 0.75),
     skipStep: entries.flag('skipStep', true),
   }),
@@ -80,6 +86,7 @@ export const method = defineMethod({
       ...entry,
       until: stepAt(entry.until, length),
       every: stepsOf(entry.every, length),
+      by: criterionOf(entry),
       distribution: distributionOf(entry),
     }),
 })

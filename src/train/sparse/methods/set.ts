@@ -2,6 +2,8 @@
 import type { Distribution } from '../distribution.ts'
 import type { Policy } from '../policy.ts'
 import { constant } from '../schedule.ts'
+import type { PruneCriterion } from '../scores.ts'
+import { criterionOf, readCriterion } from './criteria.ts'
 import { distributionOf, readEvery, readFraction, readSparse, share, stepAt, stepsOf } from './entries.ts'
 import { defineMethod } from './method.ts'
 
@@ -13,6 +15,8 @@ export interface SetOptions {
   readonly every: number
   /** ζ, the fraction of positive and of negative weights that every layer exchanges. */
   readonly fraction?: number
+  /** What weights are dropped by: those that score least. */
+  readonly by?: PruneCriterion
   readonly distribution?: Distribution
 }
 
@@ -20,7 +24,14 @@ export interface SetOptions {
  * SET: every layer drops the positive and the negative weights nearest zero and grows as many anywhere. Grown weights start at
  * 0, as everywhere here; in the original at random numbers.
  */
-export const set = ({ density, until, every, fraction = 0.3, distribution = { kind: 'er' } }: SetOptions): Policy => ({
+export const set = ({
+  density,
+  until,
+  every,
+  fraction = 0.3,
+  by = { kind: 'signed' },
+  distribution = { kind: 'er' },
+}: SetOptions): Policy => ({
   name: 'set',
   density,
   distribution,
@@ -32,7 +43,7 @@ export const set = ({ density, until, every, fraction = 0.3, distribution = { ki
       every,
       offset: 0,
       moves: [
-        { kind: 'prune', to: { fraction: constant(fraction) }, scope: 'layer', by: { kind: 'signed' } },
+        { kind: 'prune', to: { fraction: constant(fraction) }, scope: 'layer', by },
         { kind: 'regrow', scope: 'layer', by: 'random', regrown: 'restarts' },
       ],
     },
@@ -53,6 +64,7 @@ export const method = defineMethod({
     ...readSparse(entries, 'er'),
     ...readEvery(entries, { epochs: 1 }),
     ...readFraction(entries, 0.3),
+    ...readCriterion(entries, 'set'),
     until: entries.number('until', share, 1),
   }),
   policy: (entry, length) =>
@@ -60,6 +72,7 @@ export const method = defineMethod({
       ...entry,
       until: stepAt(entry.until, length),
       every: stepsOf(entry.every, length),
+      by: criterionOf(entry),
       distribution: distributionOf(entry),
     }),
 })

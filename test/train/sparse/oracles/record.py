@@ -744,6 +744,395 @@ def mask_sparsity(code: Path) -> list[dict]:
     return cases
 
 
+def first_case(method: str, density: float, layers: list[dict]) -> dict:
+    """What is done before the first step, all weights kept until then."""
+    return {
+        "method": {"name": method, "density": density},
+        "length": {"steps": 10, "stepsPerEpoch": 10},
+        "step": 0,
+        "layers": layers,
+    }
+
+
+def snip(code: Path) -> list[dict]:
+    """`Model.construct_model`, the masks of one batch, on multilayer perceptrons without biases."""
+    import numpy as np
+    import tensorflow
+
+    tf = tensorflow.compat.v1
+    tf.disable_v2_behavior()
+    sys.modules["tensorflow"] = tf
+    sys.modules["network"] = ModuleType("network")
+    sys.path.insert(0, str(code / "snip"))
+    cases = []
+    for seed, density in enumerate((0.1, 0.25, 0.5)):
+        tf.reset_default_graph()
+        shapes = {"w1": [12, 10], "w2": [10, 8], "w3": [8, 4]}
+        values = {name: distinct(shape, 10 * seed + l).numpy() * 4 for l, (name, shape) in enumerate(shapes.items())}
+
+        def forward(weights, inputs, is_train, trainable=True):
+            hidden = inputs
+            for name in ("w1", "w2"):
+                hidden = tf.nn.relu(tf.matmul(hidden, weights[name]))
+            return tf.matmul(hidden, weights["w3"])
+
+        network = SimpleNamespace(
+            inputs={"input": tf.placeholder(tf.float32, [None, 12]), "label": tf.placeholder(tf.int32, [None])},
+            weights_bp={name: tf.Variable(value, trainable=False) for name, value in values.items()},
+            weights_ap={name: tf.Variable(value) for name, value in values.items()},
+            forward_pass=forward,
+        )
+        sys.modules["network"].load_network = lambda *_: network
+        module = importlib.import_module("model")
+        seen = []
+        plain = module.apply_mask
+        module.apply_mask = lambda weights, mask: seen.append(mask) or plain(weights, mask)
+        model = module.Model("", "", 4, 1 - density, "sgd", "constant", 0.1, [], [], "", "", "", "")
+        model.construct_model()
+        module.apply_mask = plain
+        draw = np.random.RandomState(seed)
+        feeds = {
+            network.inputs["input"]: draw.randn(20, 12),
+            network.inputs["label"]: draw.randint(0, 4, 20),
+            model.compress: True,
+        }
+        logits = forward(network.weights_bp, network.inputs["input"], False)
+        loss = tf.reduce_mean(module.compute_loss(network.inputs["label"], logits))
+        wanted = tf.gradients(loss, [network.weights_bp[name] for name in shapes])
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            gradients = session.run(wanted, feeds)
+            # The masks before are all ones, and for the gradients alone.
+            masks = session.run(seen[-1], feeds)
+        layers = []
+        for (name, shape), gradient in zip(shapes.items(), gradients):
+            weight, mask = torch.tensor(values[name]), torch.tensor(masks[name])
+            layers.append(
+                {
+                    "shape": shape,
+                    "weights": whole(weight),
+                    "gradients": floats(torch.tensor(gradient)),
+                    "mask": "1" * weight.numel(),
+                    "maskAfter": bits(mask),
+                    "weightsAfter": whole(weight * mask),
+                    "momentaAfter": bits(mask),
+                }
+            )
+        cases.append(first_case("snip", density, layers))
+    return cases
+
+
+def grasp(code: Path) -> list[dict]:
+    """
+    `GraSP` of pruner/GraSP.py, linear layers as they are: the network, the batch that it fetched, and the masks. The released
+    threshold keeps one weight more than it is to, so chasec is given the density that came of it.
+    """
+    import copy
+
+    sys.path.insert(0, str(code))
+    sys.modules["pruner"] = ModuleType("pruner")
+    sys.modules["pruner"].__path__ = [str(code / "pruner")]
+    module = importlib.import_module("pruner.GraSP")
+    cases = []
+    for seed, ratio in enumerate((0.9, 0.75, 0.5)):
+        torch.manual_seed(seed)
+        network = torch.nn.Sequential(
+            torch.nn.Conv2d(2, 4, 3, padding=1, bias=False),
+            torch.nn.BatchNorm2d(4),
+            torch.nn.ReLU(),
+            torch.nn.MaxPool2d(2),
+            torch.nn.Conv2d(4, 6, 1),
+            torch.nn.ReLU(),
+            torch.nn.Flatten(),
+            torch.nn.Linear(54, 3),
+        )
+        network[1].weight.data.uniform_(0.5, 1.5)
+        for tensor in network.state_dict().values():
+            tensor.copy_((tensor * SCALE).round() / SCALE)
+        images = torch.randint(-SCALE, SCALE, [60, 2, 6, 6]) / SCALE
+        labels = torch.arange(60) % 3
+        found: dict = {}
+
+        def copied(one):
+            made = copy.deepcopy(one)
+            if isinstance(one, torch.nn.Module):
+                found["network"] = made
+            return made
+
+        def fetched(*arguments):
+            found["batch"] = fetch(*arguments)
+            return found["batch"]
+
+        fetch, module.GraSP_fetch_data = module.GraSP_fetch_data, fetched
+        module.copy = SimpleNamespace(deepcopy=copied)
+        loader = [(images[i : i + 10], labels[i : i + 10]) for i in range(0, 60, 10)]
+        masks = module.GraSP(network, ratio, loader, "cpu", num_classes=3, samples_per_class=4, reinit=False)
+        module.GraSP_fetch_data = fetch
+        kept = [masks[network[l]] for l in (0, 4, 7)]
+        density = sum(int(mask.sum()) for mask in kept) / sum(mask.numel() for mask in kept)
+        inputs, targets = found["batch"]
+        cases.append(
+            {
+                "method": {"name": "grasp", "density": density},
+                "length": {"steps": 10, "stepsPerEpoch": 10},
+                "network": {
+                    name: {"shape": list(tensor.shape), "values": whole(tensor)}
+                    for name, tensor in network.state_dict().items()
+                    if "num_batches" not in name
+                },
+                # The halves of which gradient and Hessian are sums.
+                "batches": [
+                    {"images": whole(part), "labels": classes.tolist()}
+                    for part, classes in zip(inputs.split(len(inputs) // 2), targets.split(len(inputs) // 2))
+                ],
+                "layers": [
+                    {
+                        "name": f"{l}.weight",
+                        "curvature": [float(f"{x:.6g}") for x in floats(found["network"][l].weight.grad)],
+                        "maskAfter": bits(mask),
+                    }
+                    for l, mask in zip((0, 4, 7), kept)
+                ],
+            }
+        )
+    return cases
+
+
+def criteria(code: Path) -> list[dict]:
+    """
+    `Masking.local_truncate_weights` with each pruner and growth by gradient; momenta are not looked at there. Counts are rounded
+    up there: cases in which that matters are left out, and those in which weights of equal scores lie on both sides of the
+    threshold. Of positive and negative weights there are as many, where the pruner takes as many of both.
+    """
+    sys.path.insert(0, str(code))
+    stub("data_handling", "data_handling.utils", "wandb", "numpy")
+    pruners = importlib.import_module("sparselearning.pruners")
+    Masking = importlib.import_module("sparselearning.core").Masking
+    # By our names: the pruner, and the score by which ties are looked for; without one, that of magnitudes, which are all different.
+    ways = {
+        "magnitude": (pruners.MagnitudePruner(), lambda w, g: w.abs()),
+        "set": (pruners.SETPruner(), None),
+        "mest": (pruners.MESTPruner(0.3), lambda w, g: w.abs() + 0.3 * g.abs()),
+        "snip": (pruners.SNIPPruner(), lambda w, g: (w * g).abs()),
+        "sensitivity": (pruners.SensitivityPruner(), lambda w, g: g.abs() / w.abs()),
+        "reciprocal-sensitivity": (pruners.ReciprocalSensitivityPruner(), lambda w, g: w.abs() / g.abs()),
+    }
+    alpha, end = 0.5, 100
+    cases = []
+    for name, (pruner, score) in ways.items():
+        made = 0
+        for seed in range(500):
+            if made == 2:
+                break
+            step = 10 + 20 * (seed % 4)
+            rate = alpha * (1 + math.cos(math.pi * step / end)) / 2
+            shapes = [[6, 4, 3, 3], [10, 12]]
+            weights = [distinct(shape, 10 * seed + l) for l, shape in enumerate(shapes)]
+            gradients = [distinct(shape, 10 * seed + 5 + l) for l, shape in enumerate(shapes)]
+            draw = random.Random(seed)
+            masks, counts, ties = [], [], False
+            for weight, gradient in zip(weights, gradients):
+                mask = torch.zeros(weight.numel())
+                for sign in (1, -1):
+                    places = (weight.flatten() * sign > 0).nonzero().flatten().tolist()
+                    mask[draw.sample(places, weight.numel() // 5)] = 1
+                masks.append(mask.reshape(weight.shape))
+                counts.append(int(mask.sum()))
+                if score is not None:
+                    ranked = score(weight, gradient)[masks[-1] > 0].double().sort().values
+                    dropped = math.ceil(rate * counts[-1])
+                    ties |= bool(ranked[dropped] - ranked[dropped - 1] < 1e-5 * ranked[dropped])
+            uneven = any(math.ceil(rate * n) != math.floor(rate * n + 0.5) or math.ceil(rate * n) % 2 for n in counts)
+            if ties or uneven:
+                continue
+            made += 1
+            before = [weight * mask for weight, mask in zip(weights, masks)]
+            module = torch.nn.ParameterList([torch.nn.Parameter(w.clone()) for w in before])
+            for parameter, gradient in zip(module, gradients):
+                parameter.grad = gradient.clone()
+            masking = Masking.__new__(Masking)
+            masking.__dict__.update(
+                modules=[module],
+                module=module,
+                masks={str(l): mask.clone() for l, mask in enumerate(masks)},
+                pruner=pruner,
+                growth_mode="gradient",
+                name2prune_rate={str(l): rate for l in range(len(shapes))},
+                name2nonzeros={},
+                name2zeros={},
+                num_remove={},
+                normalize="none",
+                norm_type="sum",
+                adjust="none",
+                jaccard=False,
+                manual_stop=False,
+                distributed=False,
+                device="cpu",
+                steps=step,
+            )
+            masking.local_truncate_weights()
+            method = {"name": "rigl", "density": 0.4, "distribution": "uniform", "every": 10, "fraction": alpha}
+            more = {"gradient": 0.3} if name == "mest" else {}
+            cases.append(
+                {
+                    "method": {**method, "criterion": name, **more, "until": 1},
+                    "length": {"steps": end, "stepsPerEpoch": 10},
+                    "step": step,
+                    "layers": [
+                        {
+                            "shape": shape,
+                            "weights": whole(before[l]),
+                            "gradients": whole(gradients[l]),
+                            "mask": bits(masks[l]),
+                            "maskAfter": bits(masking.masks[str(l)]),
+                            "weightsAfter": whole(module[l]),
+                        }
+                        for l, shape in enumerate(shapes)
+                    ],
+                }
+            )
+        assert made == 2, name
+    return cases
+
+
+def lottery_jackpots(code: Path) -> list[dict]:
+    """
+    `PretrainConv`, its first masks by `generate_pr_cfg`, and steps of SGD with `final_pop_up` behind each; the loss is the sum of
+    what a convolution of one pixel gives, times constants, so that its gradient by a kept weight is the same for all masks. Cases in
+    which the fraction of a layer is cut to another number of weights are left out.
+    """
+    import ast
+
+    sys.path.insert(0, str(code))
+    stub("numpy")
+    sys.modules["utils.options"] = SimpleNamespace(args=None)
+    module = importlib.import_module("utils.conv_type")
+    arguments = SimpleNamespace(layerwise="l1", arch="", prune_rate=0.0)
+    names = {"args": arguments, "torch": torch, "logger": MagicMock()}
+    for node in ast.parse((code / "cifar.py").read_text()).body:
+        if isinstance(node, ast.FunctionDef) and node.name in ("generate_pr_cfg", "get_prune_rate"):
+            exec(compile(ast.Module([node], []), "cifar.py", "exec"), names)
+    rate, momentum, decay = 0.1, 0.9, 5e-4
+    cases = []
+    for seed in range(40):
+        if len(cases) == 3:
+            break
+        density = (0.25, 0.5, 0.125)[len(cases)]
+        shapes = [[12, 8, 1, 1], [10, 12, 1, 1]]
+        draw = random.Random(seed)
+        layers = [module.PretrainConv(shape[1], shape[0], 1, bias=False) for shape in shapes]
+        flat = distinct([sum(torch.Size(shape).numel() for shape in shapes)], seed)
+        for layer, values in zip(layers, flat.split([96, 120])):
+            layer.weight.data = values.reshape(layer.weight.shape).clone()
+            layer.weight.requires_grad = False
+        weights = [layer.weight.clone() for layer in layers]
+        arguments.prune_rate = 1 - density
+        # What comes last in the list is for the layer that keeps all.
+        *rates, _ = names["generate_pr_cfg"](torch.nn.ModuleList(layers))
+        for layer, part in zip(layers, rates):
+            layer.set_prune_rate(part)
+        first = [layer.b_mask.clone() for layer in layers]
+        counts = [int(part * layer.weight.numel()) for layer, part in zip(layers, rates)]
+        whole_counts = [round(part * layer.weight.numel()) for layer, part in zip(layers, rates)]
+        if counts != whole_counts or sum(counts) != round((1 - density) * flat.numel()):
+            continue
+        optimizer = torch.optim.SGD([layer.mask for layer in layers], rate, momentum, weight_decay=decay)
+        steps = []
+        for step in range(1, 7):
+            optimizer.zero_grad()
+            gradients = []
+            for layer, shape in zip(layers, shapes):
+                image = torch.tensor([draw.randrange(-31, 32) / 32 for _ in range(shape[1])])
+                factors = torch.tensor([draw.randrange(-31, 32) / 32 for _ in range(shape[0])])
+                (layer(image.reshape(1, -1, 1, 1)).flatten() * factors).sum().backward()
+                gradients.append(whole(torch.outer(factors, image)))
+            optimizer.step()
+            for layer in layers:
+                layer.final_pop_up(math.ceil((1 - step / 100) ** 4))
+            steps.append({"step": step, "gradients": gradients, "masks": [bits(layer.b_mask) for layer in layers]})
+        assert all(torch.equal(layer.weight, weight) for layer, weight in zip(layers, weights))
+        cases.append(
+            {
+                "method": {"name": "lottery-jackpots", "density": density},
+                "length": {"steps": 10, "stepsPerEpoch": 10},
+                "rate": rate,
+                "momentum": momentum,
+                "weightDecay": decay,
+                "layers": [
+                    {"shape": shape, "weights": whole(weight), "mask": bits(mask)}
+                    for shape, weight, mask in zip(shapes, weights, first)
+                ],
+                "scored": steps,
+            }
+        )
+    assert len(cases) == 3
+    return cases
+
+
+def dynadiag(code: Path) -> list[dict]:
+    """
+    `TempSoftmaxDiagLinear`, two of them with a ReLU between, trained by cross entropy: alpha by Adam, the weights by SGD; the
+    temperature as in `TemperatureScheduler` by cosines, but from step to step; then `freeze_topk`, and two steps more.
+    """
+    sys.path.insert(0, str(code / "MLP"))
+    from linear_softmax import TempSoftmaxDiagLinear
+
+    def six(numbers: torch.Tensor) -> list[float]:
+        return [float(f"{x:.6g}") for x in floats(numbers)]
+
+    def matrix(layer: TempSoftmaxDiagLinear, values: torch.Tensor) -> torch.Tensor:
+        out = torch.zeros(layer.out_features, layer.in_features)
+        out[layer.rows_idx, layer.cols_idx] = values.detach()
+        return out
+
+    until, high, low, rate = 6, 5.0, 0.05, 0.2
+    cases = []
+    for seed, (widths, density) in enumerate((((10, 14, 5), 0.3), ((12, 9, 9), 0.2))):
+        torch.manual_seed(seed)
+        layers = [TempSoftmaxDiagLinear(a, b, torch.device("cpu"), 1 - density) for a, b in zip(widths, widths[1:])]
+        for layer in layers:
+            layer.V.data = (layer.V.data * 4 * SCALE).round() / SCALE
+        before = [matrix(layer, layer.V) for layer in layers]
+        weights = torch.optim.SGD([layer.V for layer in layers], 0.1, momentum=0.9)
+        alphas = torch.optim.Adam([layer.alpha for layer in layers], rate, weight_decay=1e-4)
+        steps, full = [], 0
+        for step in range(1, until + 3):
+            images = torch.randint(-SCALE, SCALE, [8, widths[0]]) / SCALE
+            labels = torch.randint(0, widths[-1], [8])
+            for layer in layers:
+                layer.set_temperature(low + 0.5 * (high - low) * (1 + math.cos(math.pi * (step - 1) / until)))
+            loss = torch.nn.functional.cross_entropy(layers[1](torch.relu(layers[0](images))), labels)
+            for optimizer in (weights, alphas):
+                optimizer.zero_grad()
+            loss.backward()
+            # The soft choice reaches its bound.
+            full += int((layers[0].get_alpha_weights() == 1).sum()) if step <= until else 0
+            weights.step()
+            if step <= until:
+                alphas.step()
+            if step == until:
+                for layer in layers:
+                    layer.freeze_topk()
+            chosen = [layer.get_alpha_weights() if layer.is_frozen else torch.ones(len(layer.alpha)) for layer in layers]
+            steps.append(
+                {
+                    "images": whole(images),
+                    "labels": labels.tolist(),
+                    "alphas": [six(layer.alpha) for layer in layers],
+                    "weights": [six(matrix(l, l.V * some.unsqueeze(1))) for l, some in zip(layers, chosen)],
+                    "masks": [bits(matrix(l, torch.ones_like(l.V) * some.unsqueeze(1))) for l, some in zip(layers, chosen)],
+                }
+            )
+        assert full > 0
+        method = {"name": "dynadiag", "density": density, "until": until / 10, "rate": rate}
+        layers_of = [{"shape": list(weight.shape), "weights": whole(weight)} for weight in before]
+        cases.append(
+            {"method": method, "length": {"steps": 10, "stepsPerEpoch": 10}, "layers": layers_of, "gated": steps}
+        )
+    return cases
+
+
+# The function, the repository, and the commit that was run.
 def s_ste(code: Path, kernels: Path) -> list[dict]:
     """
     `FP8SparseLinear` of v2/nanoGPT/sparse_ops.py: its scale, what it computes with at first and after the weights have moved, and
@@ -982,6 +1371,11 @@ methods = {
     "dhspg": (dhspg, "tianyic/only_train_once", "ad35adc5425f052be63e6385826963ec62c2523f"),
     "wgsef": (wgsef, "https://arxiv.org/abs/2212.12921"),
     "mask-sparsity": (mask_sparsity, "CASIA-IVA-Lab/MaskSparsity", "2827de4b091d9c8eb58b8bc07975f8157d8dcf00"),
+    "snip": (snip, "namhoonlee/snip-public", "f0284968bfa9b17d335587183b1c84cf628efe84"),
+    "grasp": (grasp, "alecwangcq/GraSP", "f17d87ac537bfce476ac2424171a8b6eb56499db"),
+    "criteria": (criteria, "alooow/fantastic_weights_paper", "565c21f51fe977efda7def26276b3b7e554c8f91"),
+    "lottery-jackpots": (lottery_jackpots, "zyxxmu/lottery-jackpots", "1b802ea6f39f50020553bdb3a9bf89f058287156"),
+    "dynadiag": (dynadiag, "horizon-research/DynaDiag", "27727cf10fdb23b76c55f01b06276c1bcfd64c09"),
     "granet": (granet, "VITA-Group/GraNet", "f338a2479758ba35660c3d64422ee9c83abb02a5"),
 }
 
