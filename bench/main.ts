@@ -8,11 +8,13 @@ import { basename } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { toJson } from '../src/report/json.ts'
 import { backendNames } from '../src/train/backend/index.ts'
+import { normalisations } from '../src/train/data/index.ts'
 import { version } from '../src/package/version.ts'
 import { benchBound, boundMasks, type BoundOptions } from './bound.ts'
 import { benchBudgets, type BudgetsOptions } from './budgets.ts'
 import { benchComparison, type ComparisonOptions } from './comparison.ts'
 import { benchCompile, compiledModels } from './compile.ts'
+import { benchFineTuning, fineTuningMethods, type FineTuningOptions } from './fine-tuning.ts'
 import { benchFullSize, fullSizeNames, type FullSizeOptions, whyNotFullSize } from './full-size.ts'
 import { benchGpu, type GpuOptions, precisions, scopes, whyNotGpu } from './gpu.ts'
 import { watchMachine } from './machine.ts'
@@ -162,6 +164,35 @@ program
   .option('--plot <file>', 'draw curves, and accuracy against speed, as SVG')
   .option('--out <file>', 'write the result as JSON; runs in it that the folder has no more stay')
   .action((options: ComparisonOptions) => finish(benchComparison(options), watchMachine(), options.out))
+
+program
+  .command('fine-tuning')
+  .description('a network that was trained elsewhere, pruned in several ways and trained further on other images')
+  .requiredOption('--model <file>', 'a classifier with trained weights: ONNX, or TensorFlow.js')
+  .requiredOption('--data <kind:folder>', 'images to train on, such as cifar10:DIR')
+  .option('--image-size <pixels>', 'height and width that images are brought to', count, 64)
+  .addOption(new Option('--normalisation <how>', 'what pixels become').choices(normalisations).default('unit'))
+  .option('--train-size <count>', 'training images', count, 4000)
+  .option('--test-size <count>', 'test images', count, 2000)
+  .option('--epochs <count>', 'passes over the training images', count, 4)
+  .option('--batch <count>', 'images of a step', count, 32)
+  .option('--learning-rate <number>', 'largest learning rate', Number, 0.004)
+  .option('--macs <fraction>', 'multiply-accumulates that one-shot pruning leaves', Number, 0.5)
+  .option('--seed <number>', 'decides the new classifier, the order of images and augmentation', Number, 1)
+  .addOption(new Option('--backend <name>').choices([...backendNames, 'auto']).default('auto'))
+  .addOption(
+    new Option('--methods <names...>', 'train only these').choices(fineTuningMethods).default(fineTuningMethods),
+  )
+  .option('--folder <folder>', 'where runs are kept; those that have ended are not run again', '.logs/fine-tuning')
+  .option('--no-train', 'only make the table of the runs that have ended')
+  .option('--out <file>', 'write the result as JSON')
+  .action(({ out, ...options }: FineTuningOptions & { out?: string }) =>
+    finish(
+      benchFineTuning(options, (text) => process.stderr.write(`${text}\n`)),
+      watchMachine(),
+      out,
+    ),
+  )
 
 program
   .command('bound')

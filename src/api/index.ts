@@ -20,6 +20,8 @@ export { verify, type Difference, type VerifyOptions } from '../run/verify.ts'
 export { verifyCompiled } from '../package/verify-compiled.ts'
 export { measureFloat16 } from '../package/measure-float16.ts'
 export { calibrate, type CalibrateOptions, type Calibration, type CalibrationSource } from '../package/calibrate.ts'
+export { sliceStream, type Sliced, type SliceOptions } from '../package/slice-stream.ts'
+export type { SlicedValue } from '../passes/slice-stream/rotate.ts'
 export { type KneeOptions, findKnee, type FoundKnee } from '../package/knee.ts'
 export { classify, type Classified, disagreements } from '../package/classify.ts'
 export { measure, type Measurement, type MeasureOptions } from '../run/measure.ts'
@@ -29,6 +31,7 @@ export type { ModelSource, Tensors } from '../run/runner.ts'
 
 // Training. TensorFlow.js is loaded when a backend is opened, not before.
 export { train, type CheckpointOptions, type Trained, type TrainOptions } from '../train/loop/train.ts'
+export { adaptClassifier, type AdaptError, type AdaptOptions, type Head, heads } from '../train/adapt/index.ts'
 export type { TrainError } from '../train/loop/error.ts'
 export type { EvaluationProgress, Progress } from '../train/loop/progress.ts'
 export {
@@ -72,6 +75,8 @@ export {
   type DataError,
   type DataSet,
   type ImageShape,
+  type Normalisation,
+  normalisations,
   openData,
   type OpenOptions,
   type Split,

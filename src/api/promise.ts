@@ -84,6 +84,12 @@ export const calibrate = fromTask(api.calibrate)
 /** Masks more and more weights of a graph and runs each masked model beside the dense one: at which sparsity it breaks. */
 export const findKnee = fromTask(api.findKnee)
 
+/**
+ * The residual stream of a transformer in the basis of its principal components on a calibration set, the smallest `fraction` of them zero
+ * (SliceGPT; lossy). Rejects models that have no such stream.
+ */
+export const sliceStream = fromTask(api.sliceStream)
+
 /** The statistics that `encodeStatistics` wrote. */
 export const decodeStatistics = fromEither(api.decodeStatistics)
 
@@ -125,6 +131,12 @@ export const measure = fromTask(api.measure)
 
 /** What ONNX Runtime can run models on here, tried with a small one; best first. */
 export const providers = fromTask(api.providers)
+
+/**
+ * A trained classifier made to fit other images and classes, to be trained further: `head` says what becomes of its last layers. Rejects
+ * an end or an input that is not understood.
+ */
+export const adaptClassifier = fromEither(api.adaptClassifier)
 
 /** Trains a graph sparsely, by a recipe. TensorFlow.js is loaded now. */
 export const train = fromTask(api.train)
@@ -174,6 +186,7 @@ export {
   encodeStatistics,
   expandMask,
   float32View,
+  heads,
   historyLines,
   historyTable,
   intersectMasks,
@@ -182,6 +195,7 @@ export {
   models,
   networkOf,
   noMasks,
+  normalisations,
   observers,
   policyOf,
   presets,

@@ -66,9 +66,19 @@ const commands: ReadonlyArray<CommandEntry> = [
     load: async () => (await import('./commands/prune.ts')).pruneCommand,
   },
   {
+    name: 'slice',
+    summary: 'leave the smallest principal components of a transformer out of its stream (lossy)',
+    load: async () => (await import('./commands/slice.ts')).sliceCommand,
+  },
+  {
     name: 'knee',
     summary: 'mask more and more weights, and tell at which sparsity a model breaks',
     load: async () => (await import('./commands/knee.ts')).kneeCommand,
+  },
+  {
+    name: 'adapt',
+    summary: 'make a trained classifier fit other images and classes, to train it further',
+    load: async () => (await import('./commands/adapt.ts')).adaptCommand,
   },
   {
     name: 'train',

@@ -66,28 +66,49 @@ export type CalibrationSource = string | Iterable<Tensors>
 export const calibrate =
   (graph: Graph, source: CalibrationSource, options: CalibrateOptions = {}): TaskEither<CalibrateError, Calibration> =>
   async () => {
-    const wrong = wrongOption('StatisticsError', options, optionChoices) ?? checkCounts(options)
+    const wrong = wrongOption('StatisticsError', options, optionChoices)
     if (wrong !== undefined) return E.left(wrong)
-    const { samples: most = 128, batch = 8, onProgress, ...runner } = options
     const { graph: observed, layers, unseen } = observeActivations(graph)
     if (layers.length === 0) {
       const found = unseen.length === 0 ? 'none' : unseen.map(({ layer, reason }) => `${layer}: ${reason}`).join('; ')
       const help = 'There is nothing to prune by statistics in this model.'
       return E.left(statisticsError('model', 'a layer with a constant weight', found, help))
     }
+    const sums = new Map<ValueId, ChannelStatistics>()
+    const ran = await observeRuns(graph, observed, source, options, (outputs, run) =>
+      addRun(sums, layers, outputs, run),
+    )()
+    return E.isLeft(ran) ? ran : E.right({ ...ran.right, layers: sums, unseen })
+  }
+
+/**
+ * Runs `observed`, which takes the inputs of `graph`, over a calibration set, and hands what it gives to `add`, run by run. Errors: as
+ * {@link calibrate}, and what `add` finds wrong.
+ */
+export const observeRuns =
+  (
+    graph: Graph,
+    observed: Graph,
+    source: CalibrationSource,
+    options: CalibrateOptions,
+    add: (outputs: Tensors, run: CalibrationRun) => StatisticsError | undefined,
+  ): TaskEither<CalibrateError, Pick<Calibration, 'samples' | 'runtime'>> =>
+  async () => {
+    const wrong = checkCounts(options)
+    if (wrong !== undefined) return E.left(wrong)
+    const { samples: most = 128, batch = 8, onProgress, ...runner } = options
     const lowered = lower(observed)
     if (E.isLeft(lowered)) return lowered
-    return withRunner<Calibration, CalibrateError>(runner, async (opened) => {
+    return withRunner<Pick<Calibration, 'samples' | 'runtime'>, CalibrateError>(runner, async (opened) => {
       const loaded = await opened.load(runnable(lowered.right, 'the model with its statistics'))()
       if (E.isLeft(loaded)) return loaded
-      const sums = new Map<ValueId, ChannelStatistics>()
       let seen = 0
       for await (const next of calibrationRuns(graph, source, most, batch)) {
         if (E.isLeft(next)) return next
         const outputs = await opened.run(loaded.right, next.right.feeds)()
         if (E.isLeft(outputs))
           return E.left({ ...outputs.left, subject: `${outputs.left.subject} on ${next.right.from}` })
-        const failed = addRun(sums, layers, outputs.right, next.right)
+        const failed = add(outputs.right, next.right)
         if (failed !== undefined) return E.left(failed)
         seen += next.right.samples
         onProgress?.(seen)
@@ -96,7 +117,7 @@ export const calibrate =
         const help = 'Give at least one input of the model.'
         return E.left(statisticsError('calibration set', 'at least one sample', 'none', help))
       }
-      return E.right({ samples: seen, layers: sums, unseen, runtime: opened.runtime })
+      return E.right({ samples: seen, runtime: opened.runtime })
     })()
   }
 

@@ -166,7 +166,7 @@ describe('--dry-run', () => {
       expect.stringContaining('--dry-run: expected --write-map or --pack beside it'),
     ])
     expect(run('compare', 'run', '--dry-run').stderr).toMatch('--dry-run: expected --output beside it')
-    for (const name of ['compile', 'masks', 'prune', 'train', 'soup', 'compare']) {
+    for (const name of ['adapt', 'compile', 'masks', 'slice', 'prune', 'train', 'soup', 'compare']) {
       expect(run(name, '--help').stdout).toMatch('--dry-run')
     }
     expect(run('inspect', 'net.onnx', '--dry-run').code).toBe(2)

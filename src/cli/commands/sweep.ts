@@ -74,7 +74,7 @@ A plan, in JSON or YAML:
       seed: [1, 2, 3]
 
 A grid has lists of values: of any entry of a recipe, such as learningRate.peak, and of model, data, masks, trainSize,
-validationShare, validationSeed and imageSize. Each run takes one value of every list. Paths are as for chasec train.
+validationShare, validationSeed, imageSize and normalisation. Each run takes one value of every list. Paths are as for chasec train.
 
 Examples:
   $ chasec sweep plan.yaml -o sweep --dry-run

@@ -12,6 +12,7 @@ import {
   dataKinds,
   defaultEpochs,
   methodNames,
+  normalisations,
   openBackend,
   presets,
   type Trained,
@@ -65,7 +66,8 @@ const modelList = models
 const examples = `
 Models:
 ${modelList}
-  FILE.onnx                      an ONNX file, trained further
+  FILE                           an ONNX file or a model of TensorFlow.js, trained further; chasec adapt fits one to other
+                                 images and classes
 
 Examples:
   $ chasec train --model resnet20 --data cifar10:DIR --method chase --density 0.1 --channels 0.5 --epochs 160 -o run
@@ -109,7 +111,7 @@ export const trainCommand = (run: RunCommand): Command =>
     .description(
       'Trains a network sparsely, removing channels for real while it learns, and ends with a compiled, verified, measured package.',
     )
-    .option('--model <model>', 'a model by name (see below), or an ONNX file', modelOf)
+    .option('--model <model>', 'a model by name (see below), or a file', modelOf)
     .option('--data <kind:folder>', `images: ${dataKinds.map((kind) => `${kind}:DIR`).join(', ')}`, dataOf)
     .addOption(masksOption())
     .option('--recipe <file>', 'how to train, in JSON or YAML', existing('a recipe'))
@@ -136,8 +138,14 @@ export const trainCommand = (run: RunCommand): Command =>
     )
     .option(
       '--image-size <pixels>',
-      'height and width that the images of a folder are brought to',
+      'height and width that images are brought to (default: 32 for those of a folder, others as they are)',
       wholeBetween(1, 4096),
+    )
+    .addOption(
+      new Option(
+        '--normalisation <how>',
+        'what pixels become: mean 0 and deviation 1 over the training images (data, the default), 0 to 1 (unit), -1 to 1 (signed), or 0 to 1 by the means and deviations of ImageNet (imagenet)',
+      ).choices(normalisations),
     )
     .option('--dense', 'also train the dense network by the same recipe, to compare with')
     .addOption(backendOption())

@@ -155,7 +155,7 @@ export const trainArguments = (
   { backend, target, provider, checkpointEvery, threads }: PassedOn,
 ): ReadonlyArray<string> => {
   const places = sweepFolder(folder)
-  const { model, data, masks, trainSize, validationShare, validationSeed, imageSize } = settings
+  const { model, data, masks, trainSize, validationShare, validationSeed, imageSize, normalisation } = settings
   const option = (flag: string, value: string | number | undefined): ReadonlyArray<string> =>
     value === undefined ? [] : [flag, String(value)]
   return [
@@ -165,6 +165,7 @@ export const trainArguments = (
     ...option('--validation-share', validationShare),
     ...option('--validation-seed', validationSeed),
     ...option('--image-size', imageSize),
+    ...option('--normalisation', normalisation),
     ...option('--checkpoint-every', checkpointEvery),
     ...option('--threads', threads),
     ...['--backend', backend, '--target', target, '--provider', provider, '-o', places.run(name)],

@@ -1,5 +1,4 @@
 /** From a trained network to a package: compiled, verified, tested on every test image, measured, written. */
-import { dirname, join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import { classify, disagreements } from '../../package/classify.ts'
 import { lower, type Lowered } from '../../export/lower.ts'
@@ -29,6 +28,7 @@ import { type Package, writePackage } from '../../package/write-package.ts'
 import { uninterrupted } from '../interrupt.ts'
 import { runProgress, type Say } from '../progress.ts'
 import { writeFileWhole } from '../write-file.ts'
+import { writeLowered } from '../write-model.ts'
 import type { RunFolder } from './run-folder.ts'
 
 /** The network that the others are compared with. */
@@ -170,12 +170,7 @@ export const saveTrained = async (
 ): Promise<E.Either<Failure, Lowered>> => {
   const lowered = lower(graph)
   if (E.isLeft(lowered)) return lowered
-  const { model, external } = lowered.right
-  if (external !== undefined) {
-    const data = await writeFileWhole(join(dirname(folder.model), external.name), external.chunks(), { force: true })
-    if (E.isLeft(data)) return data
-  }
-  const network = await writeFileWhole(folder.model, [model], { force: true })
+  const network = await writeLowered(folder.model, lowered.right, { force: true })
   if (E.isLeft(network)) return network
   const written = await writeFileWhole(folder.masks, encodeMasks(masks), { force: true })
   return E.isLeft(written) ? written : lowered

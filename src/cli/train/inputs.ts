@@ -46,12 +46,13 @@ const withMasks = async (
   return E.right({ start: { ...start, graph: inputs.right.graph }, masks: inputs.right.masks })
 }
 
-const openImages = ({ data, recipe, trainSize, validationShare, validationSeed, imageSize }: Settings) =>
+const openImages = ({ data, recipe, trainSize, validationShare, validationSeed, imageSize, normalisation }: Settings) =>
   openData(data, {
     seed: validationSeed ?? recipe.seed,
     ...(trainSize === undefined ? {} : { trainSize }),
     ...(validationShare === undefined ? {} : { validationShare }),
     ...(imageSize === undefined ? {} : { imageSize }),
+    ...(normalisation === undefined ? {} : { normalisation }),
   })()
 
 /** The network of a file; undefined where the model is one by name. */

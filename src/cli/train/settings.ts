@@ -4,6 +4,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, failure, invariant, together } from '../../ir/failure.ts'
 import { readBytes } from '../../read/bytes.ts'
 import { parseYaml } from '../../read/yaml.ts'
+import { type Normalisation, normalisations } from '../../train/data/index.ts'
 import { decodeRecipe, methodNames, presets, type Recipe, type RunSettings } from '../../train/recipe/index.ts'
 
 /** Everything that the result of a run follows from, the backend excepted. */
@@ -22,6 +23,7 @@ export interface SettingsFlags {
   readonly validationShare?: number
   readonly validationSeed?: number
   readonly imageSize?: number
+  readonly normalisation?: Normalisation
   readonly dense?: true
   readonly preset?: keyof typeof presets
   readonly recipe?: string
@@ -45,13 +47,22 @@ const usage = (subject: string, expected: string, found: string, help: string): 
  * with the recipe.
  */
 export const settingsFrom = async (flags: SettingsFlags): Promise<E.Either<Failure, Settings>> => {
-  const { model, data, masks, trainSize, validationShare, validationSeed, imageSize, dense = false } = flags
+  const {
+    model,
+    data,
+    masks,
+    trainSize,
+    validationShare,
+    validationSeed,
+    imageSize,
+    normalisation,
+    dense = false,
+  } = flags
   const recipe = await recipeFrom(flags)
   const [first, ...others] = [
     ...(model === undefined ? [missing('--model', 'the name of a model, or an ONNX file', nameHelp)] : []),
     ...(data === undefined ? [missing('--data', 'a kind and a folder', 'For example --data cifar10:DIR.')] : []),
     ...(E.isLeft(recipe) ? [recipe.left] : conflictsWith(recipe.right, flags)),
-    ...(imageSize === undefined || data === undefined || data.startsWith('images:') ? [] : [sizeOfItsOwn(data)]),
   ]
   if (first !== undefined) {
     const whole = failure(
@@ -72,6 +83,7 @@ export const settingsFrom = async (flags: SettingsFlags): Promise<E.Either<Failu
     ...(validationShare === undefined ? {} : { validationShare }),
     ...(validationSeed === undefined ? {} : { validationSeed }),
     ...(imageSize === undefined ? {} : { imageSize }),
+    ...(normalisation === undefined ? {} : { normalisation }),
     dense,
     recipe: recipe.right,
   })
@@ -86,11 +98,6 @@ const conflictsWith = ({ method }: Recipe, { masks, dense }: SettingsFlags): Rea
   if (masks !== undefined || dense !== true || method.name !== 'dense') return []
   const help = 'Leave --dense out: the dense network is the one that is trained.'
   return [failure('UsageError', '--dense', 'a method beside it that makes the network sparse', 'method dense', help)]
-}
-
-const sizeOfItsOwn = (data: string): Failure => {
-  const help = 'Leave it out: only a folder of images is brought to a size.'
-  return failure('UsageError', '--image-size', '--data images:DIR beside it', `--data ${data}`, help)
 }
 
 const missing = (option: string, expected: string, help: string): Failure =>
@@ -195,9 +202,33 @@ const given = (entries: Data): Data =>
 
 /** Whether the command line says anything of what is trained, besides for how long. */
 export const saysSettings = (flags: SettingsFlags): boolean => {
-  const { model, data, masks, trainSize, validationShare, validationSeed, imageSize, dense, preset, recipe } = flags
+  const {
+    model,
+    data,
+    masks,
+    trainSize,
+    validationShare,
+    validationSeed,
+    imageSize,
+    normalisation,
+    dense,
+    preset,
+    recipe,
+  } = flags
   const { method, density, channels, scope, batch, learningRate, seed } = flags
-  const said = [model, data, masks, trainSize, validationShare, validationSeed, imageSize, dense, preset, recipe]
+  const said = [
+    model,
+    data,
+    masks,
+    trainSize,
+    validationShare,
+    validationSeed,
+    imageSize,
+    normalisation,
+    dense,
+    preset,
+    recipe,
+  ]
   return [...said, method, density, channels, scope, batch, learningRate, seed].some((x) => x !== undefined)
 }
 
@@ -228,7 +259,7 @@ export const settingsOf = (path: string, data: unknown): E.Either<Failure, Setti
   const help = 'Give another folder, or remove the file.'
   const wrong = failure('UsageError', path, 'the settings of a run', 'something else', help)
   if (!isData(data)) return E.left(wrong)
-  const { model, data: images, masks, dense, recipe } = data
+  const { model, data: images, masks, normalisation, dense, recipe } = data
   if (typeof model !== 'string' || typeof images !== 'string' || typeof dense !== 'boolean') return E.left(wrong)
   const decoded = decodeAll(path, recipe)
   if (E.isLeft(decoded)) return decoded
@@ -244,6 +275,7 @@ export const settingsOf = (path: string, data: unknown): E.Either<Failure, Setti
     ...count('validationShare'),
     ...count('validationSeed'),
     ...count('imageSize'),
+    ...given({ normalisation: normalisations.find((one) => one === normalisation) }),
     dense,
     recipe: decoded.right,
   })

@@ -46,6 +46,7 @@ export const renderPlan = (plan: TrainingPlan, style: Style): string => {
       'data',
       `${data.name}: ${count(data.train.size)} training, ${count(data.validation.size)} validation, ${count(data.test.size)} test images of ${data.shape.join('x')}, ${plural(data.classes.length, 'class', 'classes')}`,
     ],
+    ['pixels', `parts of 255, less ${numbers(data.mean)}, over ${numbers(data.deviation)}`],
     ['method', described(method)],
     ...(masks === undefined ? [] : [['masks', `${masks}; what it masks stays 0`] as const]),
     [
@@ -67,6 +68,10 @@ export const renderPlan = (plan: TrainingPlan, style: Style): string => {
     style,
   )
 }
+
+/** To four digits, one for all channels where these agree. */
+const numbers = (values: ReadonlyArray<number>): string =>
+  [...new Set(values)].map((x) => Number(x.toPrecision(4))).join(', ')
 
 const whenUpdated = (what: PlannedUpdates['what'], steps: ReadonlyArray<number>): string => {
   const [first, last] = [steps[0], steps.at(-1)]

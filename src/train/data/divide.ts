@@ -4,6 +4,7 @@ import { seededRandom } from '../../ir/random.ts'
 import { sizeOf } from '../../ir/type.ts'
 import { type DataSet, type ImageShape, partOf, type Source, type Split } from './data-set.ts'
 import { type DataError, dataError } from './error.ts'
+import { fixedStatistics, type Normalisation } from './normalisation.ts'
 import { shuffled } from './order.ts'
 
 export interface Division {
@@ -13,6 +14,8 @@ export interface Division {
   readonly validationShare?: number
   /** How many of the rest to train on, the first ones in an order drawn from the seed. Absent: all. */
   readonly trainSize?: number
+  /** What bytes become. Absent: `data`. */
+  readonly normalisation?: Normalisation
 }
 
 /** What was read: all images that may be learnt from, and those that may not. */
@@ -31,15 +34,15 @@ const measuredBytes = 2 ** 28
 const chunk = 1024
 
 /**
- * A data set with its validation part, and the mean and deviation of its training part; of very large ones those of the
- * first images in the order drawn from the seed.
+ * A data set with its validation part, and the mean and deviation of its training part, unless the normalisation has its own; of very
+ * large ones those of the first images in the order drawn from the seed.
  *
  * Errors: shares and sizes that leave a part empty; images that cannot be read.
  */
 export const divide = async (published: Published, division: Division): Promise<E.Either<DataError, DataSet>> => {
   const { name, classes, shape } = published
   const count = published.train.labels.length
-  const { seed, validationShare = 0.1, trainSize } = division
+  const { seed, validationShare = 0.1, trainSize, normalisation = 'data' } = division
   const held = Math.round(count * validationShare)
   if (!(validationShare > 0 && validationShare < 1) || held < 1 || held >= count) {
     const found = `${validationShare} of ${count} images`
@@ -53,7 +56,9 @@ export const divide = async (published: Published, division: Division): Promise<
   }
   const { order } = shuffled(count, seededRandom(seed, 'validation'))
   const train = partOf(published.train, order.subarray(held, held + (trainSize ?? rest)))
-  const statistics = await statisticsOf(train, shape)
+  const fixed = fixedStatistics(normalisation, name, shape)
+  if (E.isLeft(fixed)) return fixed
+  const statistics = fixed.right === undefined ? await statisticsOf(train, shape) : E.right(fixed.right)
   if (E.isLeft(statistics)) return statistics
   return E.right({
     name,

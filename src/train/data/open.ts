@@ -8,13 +8,15 @@ import { cifar10Strips, readStrips } from './cifar-png.ts'
 import { digits, fashionNames } from './class-names.ts'
 import type { DataSet } from './data-set.ts'
 import { divide, type Division, type Published } from './divide.ts'
+import { enlarged } from './enlarge.ts'
 import { type DataError, dataError } from './error.ts'
 import { locate } from './files.ts'
 import { readIdx } from './idx.ts'
 import { readImageFolder } from './image-folder.ts'
+import { normalisations } from './normalisation.ts'
 
 export interface OpenOptions extends Division {
-  /** Height and width that the images of a folder are brought to. Absent: 32. */
+  /** Height and width that images are brought to. Absent: 32 for those of a folder; others stay as they are, and get larger only. */
   readonly imageSize?: number
   /** How many bytes of decoded images of a folder are kept in memory. Absent: 1 GiB. */
   readonly cacheBytes?: number
@@ -24,6 +26,7 @@ const optionChoices: Readonly<Record<keyof OpenOptions, Choice>> = {
   seed: 'any',
   validationShare: 'any',
   trainSize: 'any',
+  normalisation: normalisations,
   imageSize: 'any',
   cacheBytes: 'any',
 }
@@ -88,7 +91,9 @@ export const openData =
       return E.left(dataError(`image size ${size}`, 'a whole number from 1 to 4096', `${size}`, 'Take 32 or 224.'))
     }
     const published = await read(spec, root, options)
-    return E.isLeft(published) ? published : divide(published.right, options)
+    if (E.isLeft(published)) return published
+    const sized = size === undefined ? published : enlarged(published.right, size)
+    return E.isLeft(sized) ? sized : divide(sized.right, options)
   }
 
 const readCifar10 = async (name: string, root: string): Promise<E.Either<DataError, Published>> => {

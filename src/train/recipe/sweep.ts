@@ -6,7 +6,7 @@ import { closestName } from '../../ir/closest.ts'
 import { digestOf } from '../../ir/digest.ts'
 import { type Failure, failure, renderError } from '../../ir/failure.ts'
 import { isRecord } from '../../ir/record.ts'
-import { parseDataSource } from '../data/index.ts'
+import { type Normalisation, normalisations, parseDataSource } from '../data/index.ts'
 import { presets } from './presets.ts'
 import { type Range, rangeText } from './reader.ts'
 import { decodeRecipe, type Recipe } from './recipe.ts'
@@ -24,6 +24,7 @@ export interface RunSettings {
   /** Decides which training images are for validation. Absent: the seed of the recipe. */
   readonly validationSeed?: number
   readonly imageSize?: number
+  readonly normalisation?: Normalisation
 }
 
 export interface SweepRun {
@@ -59,7 +60,8 @@ const shown = (x: unknown): string => (x === undefined ? 'nothing' : (JSON.strin
 /**
  * The runs of a sweep, in the order of its plan: those of every grid, the last list changing fastest.
  *
- * The plan is an object: `model`, `data`, `masks`, `trainSize`, `validationShare`, `validationSeed` and `imageSize`, which all runs share; either
+ * The plan is an object: `model`, `data`, `masks`, `trainSize`, `validationShare`, `validationSeed`, `imageSize` and `normalisation`, which all
+ * runs share; either
  * `recipe`, the entries of a recipe, or `preset`; and `grid`, an object, or a list of such, with lists of values by what they are
  * values of: one of the former, or an entry of the recipe, such as `seed` or `method.density`. A `method` is a name, which keeps the
  * entries of the recipe's method where that has no name or the same, or an object, which takes its place.
@@ -131,7 +133,10 @@ const settingWrong: Readonly<Record<keyof RunSettings, (value: unknown) => strin
   validationShare: (value) => numberWrong(value, { min: 0, max: 1, aboveMin: true, belowMax: true }),
   validationSeed: (value) => numberWrong(value, { min: 0, whole: true }),
   imageSize: (value) => numberWrong(value, { ...countRange, max: 4096 }),
+  normalisation: (value) => (isNormalisation(value) ? undefined : `one of ${normalisations.join(', ')}`),
 }
+
+const isNormalisation = (value: unknown): value is Normalisation => normalisations.some((one) => one === value)
 
 const settingNames: ReadonlyArray<string> = Object.keys(settingWrong)
 
@@ -263,7 +268,7 @@ const runOf = (base: Base, taken: ReadonlyArray<Taken>): E.Either<ReadonlyArray<
       recipe = withEntry(recipe, path.split('.'), value)
     }
   }
-  const { model, data, masks, trainSize, validationShare, validationSeed, imageSize } = settings
+  const { model, data, masks, trainSize, validationShare, validationSeed, imageSize, normalisation } = settings
   for (const [name, value] of [
     ['model', model],
     ['data', data],
@@ -282,10 +287,6 @@ const runOf = (base: Base, taken: ReadonlyArray<Taken>): E.Either<ReadonlyArray<
     const help = 'Leave the masks or the method out.'
     problems.push(sweepError('masks', expected, `method ${decoded.right.method.name}`, help))
   }
-  if (imageSize !== undefined && typeof data === 'string' && !data.startsWith('images:')) {
-    const help = 'Leave it out: only a folder of images is brought to a size.'
-    problems.push(sweepError('imageSize', 'data images:DIR beside it', `data ${data}`, help))
-  }
   if (problems.length > 0 || E.isLeft(decoded) || typeof model !== 'string' || typeof data !== 'string') {
     return E.left(problems)
   }
@@ -298,6 +299,7 @@ const runOf = (base: Base, taken: ReadonlyArray<Taken>): E.Either<ReadonlyArray<
       ...(typeof validationShare === 'number' ? { validationShare } : {}),
       ...(typeof validationSeed === 'number' ? { validationSeed } : {}),
       ...(typeof imageSize === 'number' ? { imageSize } : {}),
+      ...(isNormalisation(normalisation) ? { normalisation } : {}),
     },
     recipe: decoded.right,
   })

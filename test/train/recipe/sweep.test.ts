@@ -196,9 +196,9 @@ describe('a plan that is wrong', () => {
       /^masks \(run set\): expected method dense/,
     ],
     [
-      'a size of what has one',
-      { ...base, imageSize: 32, grid: { method: ['set'] } },
-      /^imageSize \(run set\): expected data images:DIR/,
+      'a normalisation that there is not',
+      { ...base, normalisation: 'half', grid: { method: ['set'] } },
+      /^plan entry normalisation: expected one of data, unit, signed, imagenet, found "half"/,
     ],
   ])('says so: %s', (_, plan, expected) => {
     expect(problemsOf(plan)).toMatch(expected)
