@@ -18,6 +18,7 @@ import { benchFineTuning, fineTuningMethods, type FineTuningOptions } from './fi
 import { benchFullSize, fullSizeNames, type FullSizeOptions, whyNotFullSize } from './full-size.ts'
 import { benchGpu, type GpuOptions, precisions, scopes, whyNotGpu } from './gpu.ts'
 import { watchMachine } from './machine.ts'
+import { benchMethods } from './methods.ts'
 import { benchPeerSpeed, peerSpeedModels, type PeerSpeedOptions, whyNotPeerSpeed } from './peer-speed.ts'
 import { benchPeers, peerModels, type PeerOptions, whyNotPeers } from './peers.ts'
 import { benchReach, type ReachOptions } from './reach.ts'
@@ -193,6 +194,13 @@ program
       out,
     ),
   )
+
+program
+  .command('methods')
+  .description("methods of training: where from, agreement with their authors' code, time of an update of ResNet-50")
+  .option('--repeats <count>', 'measurements of each update', count, 3)
+  .option('--out <file>', 'write the result as JSON')
+  .action(({ repeats, out }: { repeats: number; out?: string }) => finish(benchMethods(repeats), watchMachine(), out))
 
 program
   .command('bound')

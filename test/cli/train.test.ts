@@ -215,7 +215,7 @@ describe('train refuses', () => {
     expect(told(['-o', 'new'])).toMatch('--model: expected the name of a model')
     expect(told(['--model', 'resnet20', '-o', 'new'])).toMatch('--data')
     const misspelt = ['--model', 'resnet21', '--data', mnist, '--method', 'dense', '-o', 'new']
-    expect(told(misspelt)).toMatch('resnet20, ')
+    expect(told(misspelt)).toMatch('Did you mean resnet20?')
     expect(existsSync(at('new'))).toBe(false)
   })
 
