@@ -75,14 +75,19 @@ interface Cost {
 
 const median = (times: ReadonlyArray<number>): number => times.toSorted((a, b) => a - b)[times.length >> 1] ?? NaN
 
-const timed = (repeats: number, task: () => void): number =>
-  median(
-    Array.from({ length: repeats }, () => {
-      const begin = performance.now()
-      task()
-      return performance.now() - begin
-    }),
-  )
+/** What takes longer than this is not repeated, in milliseconds. */
+const long = 10_000
+
+/** The median time of a task in milliseconds, and what it gave. */
+const timed = <T>(repeats: number, task: () => T): readonly [number, T] => {
+  const times: number[] = []
+  for (;;) {
+    const begin = performance.now()
+    const result = task()
+    times.push(performance.now() - begin)
+    if (times.length >= repeats || (times[0] ?? 0) > long) return [median(times), result]
+  }
+}
 
 /** The first update of each kind, one after the other, each made `repeats` times; undefined where nothing is ever done. */
 const costOf = (name: string, network: Network, repeats: number): Cost | undefined => {
@@ -108,8 +113,8 @@ const costOf = (name: string, network: Network, repeats: number): Cost | undefin
       }),
       rate: 0.1,
     }
-    const milliseconds = timed(repeats, () => void orThrow(update(state, sample, step)))
-    const { state: after, event } = orThrow(update(state, sample, step))
+    const before = state
+    const [milliseconds, { state: after, event }] = timed(repeats, () => orThrow(update(before, sample, step)))
     if (event !== undefined) weights = carryOver(weights, event)
     state = after
     if (milliseconds > (slowest?.milliseconds ?? 0))
@@ -140,7 +145,7 @@ export const benchMethods = async (repeats: number): Promise<BenchResult> => {
   const { network } = orThrow(trainableOf(graph, orThrow(await openBackend('wasm', { threads: 1 })())))
   const weights = network.layers.reduce((sum, { shape }) => sum + shape.reduce((n, size) => n * size, 1), 0)
   const all = noise(2)(weights)
-  const sort = timed(repeats, () => void all.map(Math.abs).sort())
+  const [sort] = timed(repeats, () => all.map(Math.abs).sort())
   const known = agreements()
   const rows = describeMethods().map(({ name, source }) => {
     process.stderr.write(`${name}\n`)

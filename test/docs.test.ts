@@ -190,7 +190,7 @@ const testFence = (document: (typeof documents)[number], fence: Fence, after: Fe
       for (const [i, command] of commands.entries()) {
         const reason = reasonOf(document.name, command)
         const name = `line ${command.line}: ${command.text}${reason === undefined ? '' : ` (skipped: ${reason})`}`
-        it.skipIf(reason !== undefined)(name, { timeout: 0 }, () => {
+        it.skipIf(reason !== undefined)(name, () => {
           if (i === 0) prepared(document)
           shell(command, document.folder)
         })
@@ -200,7 +200,6 @@ const testFence = (document: (typeof documents)[number], fence: Fence, after: Fe
     case 'html':
       it.skipIf(!existsSync(browser))(
         `${title}: the page is built, and compiles and runs a model${existsSync(browser) ? '' : ` (skipped: no ${browser})`}`,
-        { timeout: 0 },
         async () => {
           expect(problems).toEqual([])
           const cwd = prepared(document)
@@ -215,7 +214,7 @@ const testFence = (document: (typeof documents)[number], fence: Fence, after: Fe
       return
     case 'ts':
       if (fileNameOf(fence) !== undefined) return
-      it(`${title}: TypeScript runs`, { timeout: 0 }, async () => {
+      it(`${title}: TypeScript runs`, async () => {
         expect(problems).toEqual([])
         const cwd = prepared(document)
         await programs.run(cwd, join(cwd, programOf(fence).replace(/ts$/, 'js')))
@@ -223,14 +222,10 @@ const testFence = (document: (typeof documents)[number], fence: Fence, after: Fe
       return
     case 'python': {
       const missing = modulesMissing(fence.text)
-      it.skipIf(missing !== '')(
-        `${title}: Python runs${missing === '' ? '' : ` (skipped: ${missing})`}`,
-        { timeout: 0 },
-        () => {
-          const printed = ran(python, ['-c', fence.text], prepared(document))
-          if (after?.language === '') expect(missingFrom(printed, after.text)).toBeUndefined()
-        },
-      )
+      it.skipIf(missing !== '')(`${title}: Python runs${missing === '' ? '' : ` (skipped: ${missing})`}`, () => {
+        const printed = ran(python, ['-c', fence.text], prepared(document))
+        if (after?.language === '') expect(missingFrom(printed, after.text)).toBeUndefined()
+      })
       return
     }
     case 'yaml':
@@ -254,7 +249,7 @@ describe.each(documents.filter(({ fences }) => fences.length > 0))('$name', (doc
 })
 
 describe('programs of the documents', () => {
-  it('end by themselves', { timeout: 0 }, async () => {
+  it('end by themselves', async () => {
     expect(await programs.end()).toBe(0)
   })
 })
@@ -262,7 +257,7 @@ describe('programs of the documents', () => {
 describe('npm run docs', () => {
   const site = join(folder, 'site')
 
-  it('makes a site without warnings that loads nothing from elsewhere', { timeout: 0 }, () => {
+  it('makes a site without warnings that loads nothing from elsewhere', () => {
     ran(process.execPath, [join(root, 'node_modules', 'typedoc', 'bin', 'typedoc'), '--out', site], root)
     const pages = readdirSync(site, { recursive: true, encoding: 'utf8' }).filter((name) => /\.(html|css)$/.test(name))
     expect(pages).toContain(join('documents', 'recipe.html'))
@@ -278,7 +273,6 @@ describe('npm run docs', () => {
 
   it.skipIf(browserHere === undefined)(
     `makes pages without accessibility errors, no wider than a phone${browserHere === undefined ? ' (skipped: no Chromium)' : ''}`,
-    { timeout: 0 },
     async () => {
       const pages = ['index', 'documents/recipe', 'functions/chasec.compile']
       const addresses = pages.map((name) => pathToFileURL(join(site, `${name}.html`)).href)

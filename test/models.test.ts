@@ -37,11 +37,11 @@ describe.each(names)('%s', (name) => {
   const loaded: Model[] = []
   beforeAll(() => {
     loaded.push(load(name))
-  }, 300_000)
+  })
   afterAll(() => {
     loaded.pop()
   })
-  test.each(kinds)('masked by %s', { timeout: 300_000 }, async (kind) => {
+  test.each(kinds)('masked by %s', async (kind) => {
     const [{ graph, clean } = load(name)] = loaded
     const model = kind === 'none' ? graph : clean
     const { compiled, worst } = await compareCompiled(model, randomMasks(clean, kind, uniforms(11)), { sizes })
@@ -55,7 +55,7 @@ describe.each(names)('%s', (name) => {
   })
 })
 
-test('ResNet-18 with half of the first convolution of every block masked is exact', { timeout: 120_000 }, async () => {
+test('ResNet-18 with half of the first convolution of every block masked is exact', async () => {
   const graph = orThrow(readModelBytes(inflate('resnet18')))
   const masks = new Map<string, Mask>()
   for (const [name, { shape }] of graph.constants) {

@@ -97,7 +97,7 @@ const paddingText =
 const widths = { conv1: 12, conv2: 14, conv3: 12, conv4: 16, conv5: 22, fc: 10 }
 
 describe.each(['qdq_by_channel', 'qdq_by_tensor'])('%s', (name) => {
-  test('loses what is masked, under each name of its weights', { timeout: 60_000 }, async () => {
+  test('loses what is masked, under each name of its weights', async () => {
     const graph = load(name)
     const compiled = await expectSame(
       graph,
@@ -144,7 +144,7 @@ describe.each(['qdq_by_channel', 'qdq_by_tensor'])('%s', (name) => {
 })
 
 describe.each(['qoperator_by_channel', 'qoperator_by_tensor'])('%s', (name) => {
-  test('loses what is masked', { timeout: 60_000 }, async () => {
+  test('loses what is masked', async () => {
     const graph = load(name)
     const compiled = await expectSame(
       graph,
@@ -158,36 +158,30 @@ describe.each(['qoperator_by_channel', 'qoperator_by_tensor'])('%s', (name) => {
   })
 })
 
-test(
-  'dynamically quantized layers lose channels that are zero, since their scales cannot depend on these',
-  {
-    timeout: 60_000,
-  },
-  async () => {
-    const graph = load('dynamic')
-    const first = (shape: ReadonlyArray<number>, axis: number, count: number, start = 0): Mask =>
-      axisMask(
-        shape,
-        axis,
-        Uint8Array.from({ length: shape[axis] ?? 0 }, (_, i) => (i >= start && i < start + count ? 0 : 1)),
-      )
-    const weights: Masks = new Map([
-      ['conv4.weight_quantized', first([24, 16, 1, 1], 0, 8)],
-      ['conv5.weight_quantized', intersectMask(first([32, 40, 1, 1], 0, 10), first([32, 40, 1, 1], 1, 8, 16))],
-      ['fc.weight_quantized', first([32, 10], 0, 10)],
-    ])
-    const kept = await expectSame(graph, weights)
-    // Filters of a negative bias are zero behind the activation, the others hold a number that counts for the range.
-    expect(outputsOf(kept)).toMatchObject({ conv4: 21, conv5: 28 })
-    const all: Masks = new Map([...weights, ['conv4.bias', first([24], 0, 8)], ['conv5.bias', first([32], 0, 10)]])
-    const compiled = await expectSame(graph, all)
-    expect(outputsOf(compiled)).toMatchObject({ conv4: 16, conv5: 22 })
-    // Zeros need not be masked in the layer that reads them.
-    const made = await expectSame(graph, new Map([...all, ['conv5.weight_quantized', first([32, 40, 1, 1], 0, 10)]]))
-    expect(outputsOf(made)).toMatchObject({ conv4: 16, conv5: 22 })
-    expect(compiled.report.opaque).toEqual([])
-  },
-)
+test('dynamically quantized layers lose channels that are zero, since their scales cannot depend on these', async () => {
+  const graph = load('dynamic')
+  const first = (shape: ReadonlyArray<number>, axis: number, count: number, start = 0): Mask =>
+    axisMask(
+      shape,
+      axis,
+      Uint8Array.from({ length: shape[axis] ?? 0 }, (_, i) => (i >= start && i < start + count ? 0 : 1)),
+    )
+  const weights: Masks = new Map([
+    ['conv4.weight_quantized', first([24, 16, 1, 1], 0, 8)],
+    ['conv5.weight_quantized', intersectMask(first([32, 40, 1, 1], 0, 10), first([32, 40, 1, 1], 1, 8, 16))],
+    ['fc.weight_quantized', first([32, 10], 0, 10)],
+  ])
+  const kept = await expectSame(graph, weights)
+  // Filters of a negative bias are zero behind the activation, the others hold a number that counts for the range.
+  expect(outputsOf(kept)).toMatchObject({ conv4: 21, conv5: 28 })
+  const all: Masks = new Map([...weights, ['conv4.bias', first([24], 0, 8)], ['conv5.bias', first([32], 0, 10)]])
+  const compiled = await expectSame(graph, all)
+  expect(outputsOf(compiled)).toMatchObject({ conv4: 16, conv5: 22 })
+  // Zeros need not be masked in the layer that reads them.
+  const made = await expectSame(graph, new Map([...all, ['conv5.weight_quantized', first([32, 40, 1, 1], 0, 10)]]))
+  expect(outputsOf(made)).toMatchObject({ conv4: 16, conv5: 22 })
+  expect(compiled.report.opaque).toEqual([])
+})
 
 describe('BERT, optimised and then dynamically quantized', () => {
   const words: Feeds = (seed) => {
@@ -216,7 +210,7 @@ describe('BERT, optimised and then dynamically quantized', () => {
   const attentionsOf = ({ graph }: Compiled) =>
     graph.nodes.filter(({ op }) => op.includes('Attention')).map(({ op, attrs }) => ({ op, attrs }))
 
-  test('loses heads and neurons, and stays as fused as it was', { timeout: 60_000 }, async () => {
+  test('loses heads and neurons, and stays as fused as it was', async () => {
     const graph = load('bert_optimised_dynamic')
     const masks: Masks = new Map([
       ...attention(0, (i) => i % 48 >= 12 && i % 48 < 24),
@@ -242,7 +236,7 @@ describe('BERT, optimised and then dynamically quantized', () => {
     ])
   })
 
-  test('loses places of queries and keys, which are multiplied apart from then on', { timeout: 60_000 }, async () => {
+  test('loses places of queries and keys, which are multiplied apart from then on', async () => {
     const graph = load('bert_optimised_dynamic')
     const compiled = await expectSame(
       graph,
@@ -257,7 +251,7 @@ describe('BERT, optimised and then dynamically quantized', () => {
     expect(compiled.report.layers.find(({ layer }) => layer === 'Attention_1_quant')?.outputs.after).toBe(120)
   })
 
-  test('is taken apart nowhere without masks', { timeout: 60_000 }, async () => {
+  test('is taken apart nowhere without masks', async () => {
     const compiled = await expectSame(load('bert_optimised_dynamic'), new Map(), words, 2 ** -20)
     expect(attentionsOf(compiled).map(({ op }) => op)).toEqual(Array(2).fill('com.microsoft.QAttention'))
   })

@@ -60,7 +60,7 @@ beforeAll(() => {
   if (compiled.code !== 0) throw new Error(compiled.stderr)
 })
 
-test.skipIf(missing.length > 0)(`Ray Serve answers as the model does${lacking}`, { timeout: 0 }, () => {
+test.skipIf(missing.length > 0)(`Ray Serve answers as the model does${lacking}`, () => {
   const { status, stdout, stderr } = spawnSync(python, ['-c', client, join(folder, 'out')], {
     encoding: 'utf8',
     env: { ...process.env, RAY_USAGE_STATS_ENABLED: '0' },

@@ -9,6 +9,7 @@ import {
   type Edited,
   elementBuffer,
   elements,
+  float32View,
   hasWholeRows,
   type Held,
   isSmall,
@@ -21,10 +22,22 @@ import {
 import { sizeOf } from './type.ts'
 
 /** `source` with other numbers; see {@link Edited}. What is written of it besides is `meta`. Small tensors are made at once. */
-export const edited = (source: Tensor, edit: Edited['edit'], meta?: TensorMeta): Tensor => {
+export const edited = (
+  source: Tensor,
+  edit: Edited['edit'],
+  { each, meta }: { readonly each?: Edited['each']; readonly meta?: TensorMeta | undefined } = {},
+): Tensor => {
   const { dtype, shape } = source
   invariant(hasWholeRows(source), `rows of ${dtype}[${shape.join(',')}] to be changed`)
-  const tensor: Edited = { tag: 'Edited', dtype, shape, source, edit, ...(meta === undefined ? {} : { meta }) }
+  const tensor: Edited = {
+    tag: 'Edited',
+    dtype,
+    shape,
+    source,
+    edit,
+    ...(each === undefined ? {} : { each }),
+    ...(meta === undefined ? {} : { meta }),
+  }
   return isSmall(source) ? materialize(tensor) : tensor
 }
 
@@ -38,20 +51,24 @@ export const reformed = (source: Tensor, { dtype, shape }: TensorShape, edit: Ed
 
 /**
  * `source` with its elements changed in place by `edit`, which is given those of rows from `first` on; each rounded once. What
- * is held can be given numbers only that it {@link holds}.
+ * is held can be given numbers only that it {@link holds}. `each`, where given, says the same of one element.
  */
 export const editElements = (
   source: Tensor,
   edit: (values: Float32Array | Float64Array, first: number) => void,
+  each?: Edited['each'],
 ): Tensor => {
   const { dtype, shape } = source
   if (source.tag === 'Held') return editHeld(source, edit)
-  return edited(source, (bytes, first) => {
+  const change = (bytes: Uint8Array, first: number): Uint8Array => {
     const rows = bytes.byteLength / Math.max(1, byteLength(dtype, sizeOf(shape.slice(1))))
-    const values = copyElements(dense(dtype, shape.length === 0 ? [] : [rows, ...shape.slice(1)], bytes))
+    const given = dense(dtype, shape.length === 0 ? [] : [rows, ...shape.slice(1)], bytes)
+    // The bytes may be written to, and a view of them, where there is one, is changed in place.
+    const values = dtype === 'float32' ? float32View(given) : copyElements(given)
     edit(values, first)
     return encodeElements(dtype, values)
-  })
+  }
+  return edited(source, change, { each })
 }
 
 const editHeld = (source: Held, edit: (values: Float32Array | Float64Array, first: number) => void): Held => {

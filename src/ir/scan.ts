@@ -40,6 +40,12 @@ export interface Extremes {
 
 const known = new WeakMap<Tensor, Extremes>()
 
+/** Tensors that were found to hold no zero. */
+const full = new WeakSet<Tensor>()
+
+/** Whether no number of a tensor is zero, as far as a scan for its extremes has told. */
+export const isKnownFull = (tensor: Tensor): boolean => full.has(tensor)
+
 const noted = new WeakMap<Tensor, { readonly from: Tensor; readonly factors: Extremes }>()
 
 /**
@@ -77,12 +83,17 @@ const notedExtremes = (tensor: Tensor): Extremes | undefined => {
 const scanExtremes = (tensor: Tensor): Extremes => {
   let least = Infinity
   let largest = 0
+  let isFull = true
   for (const { values } of scan(tensor)) {
     for (let k = 0; k < values.length; k++) {
       const size = Math.abs(values[k] ?? NaN)
       if (!(size <= largest)) largest = Number.isNaN(size) ? Infinity : size
-      if (size < least && size !== 0) least = size
+      if (size < least) {
+        if (size === 0) isFull = false
+        else least = size
+      }
     }
   }
+  if (isFull && least < Infinity) full.add(tensor)
   return { least, largest }
 }

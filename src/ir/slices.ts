@@ -2,7 +2,7 @@
 import { digestOf } from './digest.ts'
 import { bitsOf, byteLength, isFloat } from './dtype.ts'
 import { scan } from './scan.ts'
-import { elements, gather, isNumeric, materialize, pieces, type Tensor } from './tensor.ts'
+import { elements, gather, isNumeric, materialize, pieces, sampleReader, type Tensor } from './tensor.ts'
 import { sizeOf } from './type.ts'
 
 const uniforms = new WeakMap<Tensor, { readonly value: number | undefined }>()
@@ -161,12 +161,36 @@ const sampleHashes = (tensor: Tensor, axis: number): Int32Array => {
   const count = sizeOf(tensor.shape) / size
   const places = new Set<number>()
   for (let k = 0; k < Math.min(sampled, count); k++) places.add(Math.floor((k * count) / Math.min(sampled, count)))
-  // Of columns only the rows are read, or made, in which elements are looked at.
+  const hashes = new Int32Array(size)
+  const at = sampleReader(tensor)
+  if (at === undefined) {
+    hashBytes(tensor, axis, places, hashes)
+    return hashes
+  }
+  const number = new Float64Array(1)
+  const bits = new Int32Array(number.buffer)
+  for (const place of places) {
+    const [outer, rest] = [Math.floor(place / inner), place % inner]
+    for (let i = 0; i < size; i++) {
+      const value = at((outer * size + i) * inner + rest)
+      // All that are no number have one hash, whatever their bits.
+      number[0] = Number.isNaN(value) ? 0 : value
+      const hash = Math.imul((hashes[i] ?? 0) ^ (bits[0] ?? 0), 0x01000193) ^ (bits[1] ?? 0)
+      hashes[i] = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) + place
+    }
+  }
+  return hashes
+}
+
+/** The same of what is not read element by element: of columns only those rows are made in which elements are looked at. */
+const hashBytes = (tensor: Tensor, axis: number, places: ReadonlySet<number>, hashes: Int32Array): void => {
+  const size = hashes.length
+  const inner = sizeOf(tensor.shape.slice(axis + 1))
   const outers = new Set(Array.from(places, (place) => Math.floor(place / inner)))
   const isPart = axis === 1 && 4 * outers.size <= (tensor.shape[0] ?? 0)
   const part = isPart ? gather(tensor, 0, Int32Array.from(outers)) : tensor
   const rowOf = new Map(Array.from(outers, (outer, row) => [outer, isPart ? row : outer]))
-  const [hashes, width] = [new Int32Array(size), byteLength(tensor.dtype, 1)]
+  const width = byteLength(tensor.dtype, 1)
   const perRow = sizeOf(tensor.shape.slice(1))
   for (const { first, rows } of pieces(part, lookedBytes)) {
     const start = first * perRow
@@ -184,7 +208,6 @@ const sampleHashes = (tensor: Tensor, axis: number): Int32Array => {
       }
     }
   }
-  return hashes
 }
 
 /** Blocks of a weight: for output channel o and input channel c, the elements `W[o, c, ...]`. */

@@ -6,7 +6,7 @@
  * but the first are made whenever they are read, so that a graph holds no large weight: row by row by {@link pieces}, or at once
  * by {@link materialize}.
  */
-import { bitsOf, byteLength, type DType, fromBfloat16, fromFloat16 } from './dtype.ts'
+import { bitsOf, byteLength, type DType, fromBfloat16, fromFloat16, isFloat, toBfloat16, toFloat16 } from './dtype.ts'
 import { decodeElements, type Elements, encodeElements, pack, unpack } from './element-codec.ts'
 import { invariant } from './failure.ts'
 import { heldReader } from './held.ts'
@@ -55,6 +55,8 @@ export interface Edited extends TensorShape {
   readonly source: Tensor
   /** The bytes of rows from `first` on, given those of the source, which it may write to. */
   readonly edit: (rows: Uint8Array, first: number) => Uint8Array
+  /** Where an element depends on no other: what {@link Edited.edit} makes of the one at `index`, before it is rounded. */
+  readonly each?: (value: number, index: number) => number
   readonly meta?: TensorMeta
 }
 
@@ -241,7 +243,7 @@ export function* pieces(tensor: Tensor, bytes = pieceBytes): Iterable<Piece> {
   const [count = 1, ...inner] = tensor.shape
   const each = byteLength(tensor.dtype, sizeOf(inner))
   const step = Math.max(1, Math.floor(bytes / Math.max(1, each)))
-  if (!hasWholeRows(tensor) || count <= step) {
+  if (!hasWholeRows(tensor) || (count <= step && isSmall(tensor))) {
     yield { first: 0, rows: materialize(tensor) }
     return
   }
@@ -339,6 +341,52 @@ export const elementReader = (tensor: Tensor): ((index: number) => number) => {
       const values = elements(source)
       return (index) => Number(values[index])
     }
+  }
+}
+
+/**
+ * Reads a few elements as numbers, such as {@link elementReader} gives, without making the others. Undefined where they do not
+ * lie in memory one by one, or change together.
+ */
+export const sampleReader = (tensor: Tensor): ((index: number) => number) | undefined => {
+  switch (tensor.tag) {
+    case 'Dense':
+      return bitsOf(tensor.dtype) >= 8 && isFloat(tensor.dtype) ? elementReader(tensor) : undefined
+    case 'Edited': {
+      const { dtype, source, each } = tensor
+      const at = each && source.dtype === dtype ? sampleReader(source) : undefined
+      const round = rounding.get(dtype)
+      return each && at && round && ((index) => round(each(at(index), index)))
+    }
+    case 'Gather': {
+      const at = sampleReader(tensor.source)
+      const places = placesOf(tensor)
+      return at && ((index) => at(places(index)))
+    }
+    default:
+      return undefined
+  }
+}
+
+const rounding: ReadonlyMap<DType, (x: number) => number> = new Map([
+  ['float64', (x) => x],
+  ['float32', Math.fround],
+  ['float16', (x) => fromFloat16(toFloat16(x))],
+  ['bfloat16', (x) => fromBfloat16(toBfloat16(x))],
+])
+
+/** Where the elements of a selection are in what it selects from. */
+const placesOf = ({ source, shape, indices }: Gather): ((index: number) => number) => {
+  const axes = shape.map((size, axis) => ({ size, kept: indices[axis], stride: sizeOf(source.shape.slice(axis + 1)) }))
+  return (index) => {
+    let place = 0
+    for (let a = axes.length - 1, rest = index; a >= 0; a--) {
+      const { size, kept, stride } = axes[a] ?? { size: 1, kept: null, stride: 0 }
+      const i = rest % size
+      rest = (rest - i) / size
+      place += (kept?.[i] ?? i) * stride
+    }
+    return place
   }
 }
 

@@ -143,6 +143,16 @@ export const maskRows = (mask: Mask, first: number, end: number): Mask => {
   }
 }
 
+/** Whether an element, by its row-major index, is kept; undefined where the mask is what is not zero in a tensor. */
+export const keptReader = ({ shape, elements, axes, within }: Mask): ((index: number) => boolean) | undefined => {
+  if (within !== undefined) return undefined
+  const ofAxes = axes.flatMap((kept, axis) =>
+    kept === undefined ? [] : [{ kept, inner: sizeOf(shape.slice(axis + 1)), size: shape[axis] ?? 1 }],
+  )
+  return (index) =>
+    elements?.[index] !== 0 && ofAxes.every(({ kept, inner, size }) => kept[Math.floor(index / inner) % size] !== 0)
+}
+
 /** How many elements a mask keeps. */
 export const keptCount = (mask: Mask): number => {
   if (mask.elements === undefined && mask.within === undefined) {

@@ -8,7 +8,7 @@ import { edited, editElements } from '../ir/edits.ts'
 import { noteExtremes } from '../ir/scan.ts'
 import { elements, type Held, isNumeric, pieces, type Tensor, tensorOf } from '../ir/tensor.ts'
 import { sameShape, sizeOf } from '../ir/type.ts'
-import { expandMask, intersectMask, type Mask, maskRows, type Masks } from '../masks/mask.ts'
+import { expandMask, keptReader, intersectMask, type Mask, maskRows, type Masks } from '../masks/mask.ts'
 import { holdingsOf, maskable, resolveWeights } from '../masks/weights.ts'
 
 export type MaskError = Failure<'MaskError'>
@@ -74,9 +74,13 @@ const multiplyBy = (tensor: Tensor, mask: Mask): Tensor => {
   const keptIn = (rows: Uint8Array, first: number): Uint8Array =>
     expandMask(maskRows(mask, first, first + rows.byteLength / inner))
   const width = bitsOf(tensor.dtype) / 8
+  const isKept = keptReader(mask)
   for (const { first, rows } of pieces(tensor)) {
     if (hidesAny(rows.bytes, keptIn(rows.bytes, first), width)) {
-      const masked = edited(tensor, (bytes, at) => hide(bytes, keptIn(bytes, at), width), tensor.meta)
+      const masked = edited(tensor, (bytes, at) => hide(bytes, keptIn(bytes, at), width), {
+        each: isKept && ((value, index) => (isKept(index) ? value : 0)),
+        meta: tensor.meta,
+      })
       noteExtremes(tensor, masked)
       return masked
     }

@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Graph } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
-import { scan } from '../ir/scan.ts'
+import { isKnownFull, scan } from '../ir/scan.ts'
 import { sizeOf } from '../ir/type.ts'
 import type { Masks } from '../masks/mask.ts'
 import { blockLayout, type Layer, readersOfWeights } from '../masks/weights.ts'
@@ -51,6 +51,8 @@ const pictureOf = (layer: Layer): Picture => {
   const { tensor, outputs, inputsPerGroup: inputs, contraction } = layer
   const { columns: across, block, outputOf, inputOf } = blockLayout(layer)
   const [rows, columns] = [Math.min(outputs, finest), Math.min(inputs, finest)]
+  if (isKnownFull(tensor))
+    return { outputs, inputs, density: 1, rows, columns, cells: new Float64Array(rows * columns).fill(1) }
   const cells = new Float64Array(rows * columns)
   const sizes = new Float64Array(rows * columns)
   const cellOf = (row: number, column: number): number => {

@@ -9,7 +9,7 @@ import { growthLimit, precisionOf, roundTo } from '../ir/numerics.ts'
 import type { Naming, Node, Rewrite, ValueId } from '../ir/op.ts'
 import { Conv } from '../ir/ops/conv.ts'
 import { opOf } from '../ir/registry.ts'
-import { elementReader, gather, type Tensor, tensorOf } from '../ir/tensor.ts'
+import { elementReader, gather, sampleReader, type Tensor, tensorOf } from '../ir/tensor.ts'
 import { sizeOf } from '../ir/type.ts'
 import type { EliminationOptions } from './channel-elimination/index.ts'
 import { elementPrice } from './channel-elimination/price.ts'
@@ -194,14 +194,15 @@ const candidatesOf = (reads: Channels & Pick<Reads, 'contraction'>, weight: Tens
   const others = looked.map((k) => Math.floor(k / taps))
   const [ownAxis, otherAxis] =
     side === 'outputs' ? [c.weightOutputAxis, c.weightInputAxis] : [c.weightInputAxis, c.weightOutputAxis]
-  // Of whole rows of what lies in memory only those are made that are looked at.
-  const distinct = otherAxis === 0 ? Int32Array.from(new Set(others)) : undefined
-  const at = elementReader(distinct === undefined ? weight : gather(weight, 0, distinct))
+  const sample = sampleReader(weight)
+  // Where whole rows are made, only those that are looked at.
+  const distinct = sample === undefined && otherAxis === 0 ? Int32Array.from(new Set(others)) : undefined
+  const at = sample ?? elementReader(distinct === undefined ? weight : gather(weight, 0, distinct))
   const stride = taps * (ownAxis === 0 ? (weight.shape[1] ?? 0) : 1)
   const rowOf = new Map(distinct && Array.from(distinct, (other, row) => [other, row]))
   const offsets = looked.map((k, s) => {
     const other = others[s] ?? 0
-    return (otherAxis === 0 ? (rowOf.get(other) ?? 0) * (weight.shape[1] ?? 0) : other) * taps + (k % taps)
+    return (rowOf.get(other) ?? other) * (otherAxis === 0 ? (weight.shape[1] ?? 0) : 1) * taps + (k % taps)
   })
   /** The sum of a few elements' sizes in row `i`, each weighted by something between 1 and 2. */
   const sumsOf = (turn: number): ((i: number) => number) => {

@@ -302,5 +302,5 @@ describe.skipIf(E.isLeft(plan))('chasec doctor --build-tfjs-node', () => {
     expect(readdirSync(packageFolder).filter((name) => name.startsWith('.chasec'))).toEqual([])
     expect(run([])).toMatchObject(backend(true))
     expect(run(['--build-tfjs-node'])).toMatchObject({ built: null })
-  }, 300_000)
+  })
 })

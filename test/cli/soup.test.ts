@@ -43,7 +43,7 @@ beforeAll(() => {
   must(run('prune', 'parent/trained.onnx', '--sparsity', '0.7', '-o', 'masks.safetensors'))
   for (const seed of [1, 2]) train(`run-${seed}`, seed, '--masks', 'masks.safetensors', '--validation-seed', '9')
   copy('parent', 'apart', (settings) => ({ ...settings, recipe: { ...settings.recipe, seed: 5 } }))
-}, 120_000)
+})
 
 afterAll(() => rmSync(folder, { recursive: true }))
 

@@ -132,7 +132,6 @@ const skipped = (why: string | undefined): string => (why === undefined ? '' : `
 describe('models that are read and written', () => {
   it.skipIf(missingDebian)(
     `give bit for bit the outputs of the originals in ONNX Runtime: those of Debian${skipped(missingDebian)}`,
-    { timeout: 300_000 },
     async () => {
       const verdicts = await compareAll(debianModels(), rewritten)
       expect(verdicts.filter(({ verdict }) => verdict !== 'same' && verdict !== 'not runnable')).toEqual([])
@@ -182,15 +181,11 @@ describe('models that are read and written', () => {
     expect(Buffer.compare(modelOf(again.right), modelOf(graph))).toBe(0)
   })
 
-  it.skipIf(missingDebian)(
-    `compute the same when compiled: those of Debian${skipped(missingDebian)}`,
-    { timeout: 300_000 },
-    async () => {
-      const verdicts = await compareAll(debianModels(), recompiled, inputsOf, 1e-5)
-      expect(verdicts.filter(({ verdict }) => verdict !== 'same' && verdict !== 'not runnable')).toEqual([])
-      expect(verdicts.filter(({ verdict }) => verdict === 'same').length).toBeGreaterThan(950)
-    },
-  )
+  it.skipIf(missingDebian)(`compute the same when compiled: those of Debian${skipped(missingDebian)}`, async () => {
+    const verdicts = await compareAll(debianModels(), recompiled, inputsOf, 1e-5)
+    expect(verdicts.filter(({ verdict }) => verdict !== 'same' && verdict !== 'not runnable')).toEqual([])
+    expect(verdicts.filter(({ verdict }) => verdict === 'same').length).toBeGreaterThan(950)
+  })
 
   it.skipIf(missingDebian)(
     `would be told from models that compute something else${skipped(missingDebian)}`,
@@ -210,7 +205,7 @@ describe('models that are read and written', () => {
   )
 
   const why = missingDebian ?? missingChecker
-  it.skipIf(why)(`are accepted by onnx.checker wherever the originals are${skipped(why)}`, { timeout: 300_000 }, () => {
+  it.skipIf(why)(`are accepted by onnx.checker wherever the originals are${skipped(why)}`, () => {
     const pairs = debianModels().map((model) => [model.path, rewritten(model)])
     writeFileSync(join(scratch, 'pairs.json'), JSON.stringify(pairs))
     const output = python(

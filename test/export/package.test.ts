@@ -616,7 +616,7 @@ const transpiled = (): string => {
 }
 
 describe('a process that is killed while it replaces a package', () => {
-  it('leaves the old one or the new one, 100 times', { timeout: 0 }, async () => {
+  it('leaves the old one or the new one, 100 times', async () => {
     const folder = transpiled()
     try {
       const target = join(emptyFolder(), 'package')

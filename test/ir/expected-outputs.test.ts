@@ -50,7 +50,6 @@ const verdict = (model: TestModel): string | undefined => {
 
 it.skipIf(missingDebian)(
   `evaluation gives the expected outputs${missingDebian === undefined ? '' : ` (skipped: ${missingDebian})`}`,
-  { timeout: 120_000 },
   () => {
     const verdicts = debianModels().map((model) => ({ name: model.name, verdict: verdict(model) }))
     expect(verdicts.filter((one) => one.verdict !== undefined && one.verdict !== 'right')).toEqual([])

@@ -10,6 +10,7 @@ import {
   intersectMask,
   intersectMasks,
   keptCount,
+  keptReader,
   type Mask,
   maskRows,
   sameMask,
@@ -50,6 +51,9 @@ describe('mask', () => {
         const expected = byDefinition(mask)
         expect(expandMask(mask)).toEqual(expected)
         expect(keptCount(mask)).toBe(expected.reduce((n, kept) => n + kept, 0))
+        const isKept = keptReader(mask)
+        expect(isKept === undefined).toBe(mask.within !== undefined)
+        if (isKept) expect(Array.from(expected, (_, i) => Number(isKept(i)))).toEqual([...expected])
       }),
     )
   })

@@ -25,7 +25,7 @@ const deviationOf = ({ data }: Values): number => {
 describe.each(names)('%s', (name) => {
   const shape = sizeFor(name)
 
-  test('gives the logits of each image, whatever the batch', { timeout: 300_000 }, async () => {
+  test('gives the logits of each image, whatever the batch', async () => {
     const graph = build(name, { classes: 7, shape })
     const three = images([3, ...shape])
     const one = { shape: [1, ...shape], data: three.data.slice(0, three.data.length / 3) }
@@ -85,7 +85,7 @@ const masked: ReadonlyArray<readonly [string, MaskKind]> = [
 ]
 
 describe('compiling', () => {
-  test.each(masked)('%s masked by %s is exact', { timeout: 300_000 }, async (name, kind) => {
+  test.each(masked)('%s masked by %s is exact', async (name, kind) => {
     const graph = build(name)
     const { compiled, worst } = await compareCompiled(graph, randomMasks(graph, kind, uniforms(5)))
     const { before, after } = compiled.report

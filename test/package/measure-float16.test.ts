@@ -8,8 +8,6 @@ import { measureFloat16 } from '../../src/package/measure-float16.ts'
 import { buildGraph } from '../builder.ts'
 import { orThrow } from '../fuzz/differential.ts'
 
-const long = { timeout: 120_000 }
-
 /** Of x = 1: `(x + 2^-12) · x - 1`, of which half precision rounds the first sum to 1. */
 const digits = compile(
   buildGraph({ x: [1, 2] }, (b) => {
@@ -18,7 +16,7 @@ const digits = compile(
   }),
 )
 
-test('rounding between two nodes counts, which ONNX Runtime leaves out on the CPU', long, async () => {
+test('rounding between two nodes counts, which ONNX Runtime leaves out on the CPU', async () => {
   const inputs = [new Map([['x', tensorOf('float32', [1, 2], [1, 1])]])]
   expect(orThrow(await measureFloat16(orThrow(digits), {}, { inputs })())).toMatchObject({
     cases: 1,
@@ -30,23 +28,19 @@ test('rounding between two nodes counts, which ONNX Runtime leaves out on the CP
   expect(none.outputs).toMatchObject([{ absolute: 0, relative: 0 }])
 })
 
-test(
-  'classes are compared where there are any, and places where nothing is finite any more are counted',
-  long,
-  async () => {
-    const wide = compile(
-      buildGraph({ x: [3, 8] }, (b) => [b.op(ops.MatMul, [b.op(ops.Relu, ['x']), b.weight('w', [8, 5])])]),
-    )
-    const random = orThrow(await measureFloat16(orThrow(wide), { keepIoTypes: false })())
-    expect(random).toMatchObject({ cases: 3, inputs: 'random', outputs: [{ nonFinite: 0 }] })
-    expect(random.outputs[0]?.sameArgmax).toBeGreaterThan(0.8)
-    const inputs = [new Map([['x', tensorOf('float32', [3, 8], new Float32Array(24).fill(1e5))]])]
-    const beyond = orThrow(await measureFloat16(orThrow(wide), {}, { inputs })())
-    expect(beyond.outputs[0]?.nonFinite).toBe(15)
-  },
-)
+test('classes are compared where there are any, and places where nothing is finite any more are counted', async () => {
+  const wide = compile(
+    buildGraph({ x: [3, 8] }, (b) => [b.op(ops.MatMul, [b.op(ops.Relu, ['x']), b.weight('w', [8, 5])])]),
+  )
+  const random = orThrow(await measureFloat16(orThrow(wide), { keepIoTypes: false })())
+  expect(random).toMatchObject({ cases: 3, inputs: 'random', outputs: [{ nonFinite: 0 }] })
+  expect(random.outputs[0]?.sameArgmax).toBeGreaterThan(0.8)
+  const inputs = [new Map([['x', tensorOf('float32', [3, 8], new Float32Array(24).fill(1e5))]])]
+  const beyond = orThrow(await measureFloat16(orThrow(wide), {}, { inputs })())
+  expect(beyond.outputs[0]?.nonFinite).toBe(15)
+})
 
-test('names that there are not are an error of both', long, async () => {
+test('names that there are not are an error of both', async () => {
   const options = { nodeBlockList: ['nothing'] }
   const expected = { left: { _tag: 'Float16Error', subject: 'nodeBlockList' } }
   expect(toFloat16(orThrow(digits), options)).toMatchObject(expected)

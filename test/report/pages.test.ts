@@ -70,7 +70,7 @@ const addresses = Object.entries(pages).map(([name, text]) => {
   return pathToFileURL(path).href
 })
 
-describe.skipIf(browserHere === undefined)('reports in a browser', { timeout: 0 }, () => {
+describe.skipIf(browserHere === undefined)('reports in a browser', () => {
   it('have no accessibility errors and no more than the width of the screen', async () => {
     expect(await faultsOf(browserHere ?? '', addresses)).toEqual([])
   })

@@ -53,7 +53,7 @@ const resNet50 = (): Uint8Array => {
   return encode(ModelProtoSchema, model.right)
 }
 
-describe.skipIf(browserHere === undefined)('the page', { timeout: 0 }, () => {
+describe.skipIf(browserHere === undefined)('the page', () => {
   let site: Site
   beforeAll(async () => {
     site = await openSite(browserHere ?? '')

@@ -58,7 +58,15 @@ export const scaleWeight = (weight: Tensor, c: Contraction, factors: Factors): E
   const channels = channelsOf(weight, c)
   const refusal = scalingRefused(weight, c, channels, factors)
   if (refusal !== undefined) return E.left(refusal)
-  const scaled = editElements(weight, (values, first) => {
+  const second = Math.max(1, weight.shape[1] ?? 1)
+  const taps = Math.max(1, sizeOf(weight.shape.slice(2)))
+  const factorAt = (index: number): number => {
+    const block = Math.floor(index / taps)
+    const [a, b] = [Math.floor(block / second), block % second]
+    const [o, i] = c.weightOutputAxis === 0 ? channelsAt(c, channels, a, b) : channelsAt(c, channels, b, a)
+    return (factors.outputs?.[o] ?? 1) * (factors.inputs?.[i] ?? 1)
+  }
+  const scale = (values: Float32Array | Float64Array, first: number): void => {
     forEachRow(weight, c, channels, first, values.length, ({ outputs, inputs }, begin, taps) => {
       let k = begin
       for (let b = 0; b < outputs.length; b++) {
@@ -66,7 +74,8 @@ export const scaleWeight = (weight: Tensor, c: Contraction, factors: Factors): E
         for (const end = k + taps; k < end; k++) values[k] = (values[k] ?? NaN) * factor
       }
     })
-  })
+  }
+  const scaled = editElements(weight, scale, (value, index) => value * factorAt(index))
   if (!factors.outputs?.includes(0) && !factors.inputs?.includes(0)) keepBlocks(weight, scaled)
   noteExtremes(weight, scaled, extremesOfFactors(factors))
   if (factors.inputs === undefined) scaledFrom.set(scaled, { weight, side: 'outputs' })

@@ -1,7 +1,8 @@
 /** Text as wide as a terminal shows it: wide characters take two columns, combining ones and colour codes none. */
 import stringWidth from 'string-width'
 
-const plain = /^[\u0020-\u007e]*$/
+// Besides ASCII an arrow and an ellipsis, which all tables have.
+const plain = /^[\u0020-\u007e\u2026\u2192]*$/
 
 /** Columns that `text`, of one line, takes. */
 export const widthOf = (text: string): number => (plain.test(text) ? text.length : stringWidth(text))

