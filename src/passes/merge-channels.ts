@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { mergeInputs, type Merged, type Unmerged } from '../ir/families/weight-sums.ts'
+import { mergeInputs, type Merged } from '../ir/families/weight-sums.ts'
 import { type Graph, labelOf, withParts } from '../ir/graph.ts'
 import type { Node } from '../ir/op.ts'
 import { analyse } from './channel-elimination/analyse.ts'
@@ -24,23 +24,27 @@ interface Move extends Merged {
  * are; no input of the model may leave them constant, that is paid for otherwise; the numbers are admissible
  * (`ir/numerics.ts`): sums of weights are finite, lose no digits and do not cancel.
  */
-export const mergeChannels = (options: EliminationOptions): Pass => ({
-  name: 'merge-channels',
-  run: (graph) => E.right(merge(graph, options)),
-  refusals: (graph) => {
-    const refused: Array<{ readonly node: string; readonly reason: string }> = []
-    applyMoves(graph, movesOf(graph), ({ view }, { reason }) => {
-      refused.push({ node: labelOf(view.node), reason })
-    })
-    return refused
-  },
-})
+export const mergeChannels = (options: EliminationOptions): Pass => {
+  /** Of graphs that the pass has left as they are. */
+  const known = new WeakMap<Graph, Refusals>()
+  return {
+    name: 'merge-channels',
+    run: (graph) => E.right(merge(graph, options, (refused) => void known.set(graph, refused))),
+    refusals: (graph) => known.get(graph) ?? applyMoves(graph, movesOf(graph)).refused,
+  }
+}
 
-const merge = (graph: Graph, options: EliminationOptions): Graph => {
+type Refusals = ReadonlyArray<{ readonly node: string; readonly reason: string }>
+
+/** `unchanged` is told what was refused where nothing is merged. */
+const merge = (graph: Graph, options: EliminationOptions, unchanged: (refused: Refusals) => void): Graph => {
   let moves = movesOf(graph)
-  for (;;) {
-    const next = applyMoves(graph, moves, () => undefined)
-    if (next.applied.length === 0) return graph
+  for (let isFirst = true; ; isFirst = false) {
+    const next = applyMoves(graph, moves)
+    if (next.applied.length === 0) {
+      if (isFirst) unchanged(next.refused)
+      return graph
+    }
     const { decision } = decideChannels(gatherNormalisations(next.graph).graph, options)
     moves = next.applied.flatMap((move) => {
       const { node, contraction: c } = move.view
@@ -84,17 +88,20 @@ const movesOf = (graph: Graph): ReadonlyArray<Move> => {
   })
 }
 
-/** The graph with all moves that are admissible, and which these are. */
-const applyMoves = (
-  graph: Graph,
-  moves: ReadonlyArray<Move>,
-  refused: (move: Move, why: Unmerged) => void,
-): { readonly graph: Graph; readonly applied: ReadonlyArray<Move> } => {
+interface Applied {
+  readonly graph: Graph
+  readonly applied: ReadonlyArray<Move>
+  readonly refused: Refusals
+}
+
+/** The graph with all moves that are admissible, which these are, and why others are not. */
+const applyMoves = (graph: Graph, moves: ReadonlyArray<Move>): Applied => {
   const byNode = new Map<Node, Move[]>()
   for (const move of moves) byNode.set(move.view.node, [...(byNode.get(move.view.node) ?? []), move])
   const names = namesFor(graph)
   const constants = new Map(graph.constants)
   const applied: Move[] = []
+  const refused: Array<Refusals[number]> = []
   const nodes = graph.nodes.flatMap((node) => {
     let left = byNode.get(node) ?? []
     const [first] = left
@@ -103,7 +110,7 @@ const applyMoves = (
     let merged = mergeInputs(reads, left)
     while (E.isLeft(merged)) {
       const why = merged.left
-      for (const move of left) if (move.to === why.to) refused(move, why)
+      for (const { to } of left) if (to === why.to) refused.push({ node: labelOf(node), reason: why.reason })
       left = left.filter(({ to }) => to !== why.to)
       if (left.length === 0) return [node]
       merged = mergeInputs(reads, left)
@@ -114,5 +121,5 @@ const applyMoves = (
     applied.push(...left)
     return rebuilt.right.nodes
   })
-  return { graph: applied.length === 0 ? graph : withParts(graph, { nodes, constants }), applied }
+  return { graph: applied.length === 0 ? graph : withParts(graph, { nodes, constants }), applied, refused }
 }

@@ -47,37 +47,51 @@ export const namingOf = (node: Node, names: Names): Naming => ({
 const budget = 1000
 
 /** A pass that applies the first of `rules` that fits, at every node, until none fits anywhere. */
-export const rewritePass = (name: string, rules: ReadonlyArray<Rule>): Pass => ({
-  name,
-  refusals: (graph) => {
-    const names = namesFor(graph)
-    return graph.nodes.flatMap((node) =>
-      rules.flatMap((rule) => {
-        const found = rule(graph, node, names)
-        return found !== undefined && 'refused' in found ? [{ node: labelOf(node), reason: found.refused }] : []
-      }),
-    )
-  },
-  run: (graph): E.Either<PassError, Graph> => {
-    let current = graph
-    for (let i = 0; i < budget; i++) {
-      const next = sweep(current, rules)
-      if (next === current) return E.right(current)
-      // The pipeline forgets the graph that the pass was given.
-      if (current !== graph) forget(current)
-      current = next
-    }
-    return E.left(
-      failure(
-        'DidNotConverge',
-        `pass ${name}`,
-        `no change within ${budget} sweeps`,
-        `a graph of ${current.nodes.length} nodes that still changes`,
-        'Two rewrites undo each other: please report this model.',
-      ),
-    )
-  },
-})
+export const rewritePass = (name: string, rules: ReadonlyArray<Rule>): Pass => {
+  /** Of graphs that the pass has left as they are. */
+  const known = new WeakMap<Graph, ReadonlyArray<Refused>>()
+  return {
+    name,
+    refusals: (graph) =>
+      (known.get(graph) ?? refusedBy(rules, graph)).map(({ node, refused }) => ({
+        node: labelOf(node),
+        reason: refused,
+      })),
+    run: (graph): E.Either<PassError, Graph> => {
+      let current = graph
+      for (let i = 0; i < budget; i++) {
+        const { next, refused } = sweep(current, rules)
+        if (next === current) {
+          known.set(current, refused)
+          return E.right(current)
+        }
+        // The pipeline forgets the graph that the pass was given.
+        if (current !== graph) forget(current)
+        current = next
+      }
+      return E.left(
+        failure(
+          'DidNotConverge',
+          `pass ${name}`,
+          `no change within ${budget} sweeps`,
+          `a graph of ${current.nodes.length} nodes that still changes`,
+          'Two rewrites undo each other: please report this model.',
+        ),
+      )
+    },
+  }
+}
+
+/** What `rules` refuse at any node. */
+const refusedBy = (rules: ReadonlyArray<Rule>, graph: Graph): ReadonlyArray<Refused> => {
+  const names = namesFor(graph)
+  return graph.nodes.flatMap((node) =>
+    rules.flatMap((rule) => {
+      const found = rule(graph, node, names)
+      return found !== undefined && 'refused' in found ? [found] : []
+    }),
+  )
+}
 
 /** Names for what is made of `graph`. */
 export const namesFor = (graph: Graph): Names => {
@@ -93,22 +107,31 @@ export const namesFor = (graph: Graph): Names => {
 
 /**
  * Every rule once at every node that no earlier patch of this sweep has touched. What the model's opset has no operator for is
- * left as it is.
+ * left as it is. `refused` is all that is refused where nothing changes.
  */
-const sweep = (graph: Graph, rules: ReadonlyArray<Rule>): Graph => {
+const sweep = (
+  graph: Graph,
+  rules: ReadonlyArray<Rule>,
+): { readonly next: Graph; readonly refused: ReadonlyArray<Refused> } => {
   const names = namesFor(graph)
   const patches = new Map<Node, Patch>()
+  const refused: Refused[] = []
   for (const node of graph.nodes) {
     if (patches.has(node)) continue
     for (const rule of rules) {
-      const patch = rule(graph, node, names)
-      if (patch === undefined || 'refused' in patch || patch.removes.some((removed) => patches.has(removed))) continue
-      if (!patch.nodes.every((made) => isOfOpset(made, graph.opsets))) continue
-      for (const removed of patch.removes) patches.set(removed, patch)
+      const found = rule(graph, node, names)
+      if (found === undefined) continue
+      if ('refused' in found) {
+        refused.push(found)
+        continue
+      }
+      if (found.removes.some((removed) => patches.has(removed))) continue
+      if (!found.nodes.every((made) => isOfOpset(made, graph.opsets))) continue
+      for (const removed of found.removes) patches.set(removed, found)
       break
     }
   }
-  return patches.size === 0 ? graph : apply(graph, patches)
+  return { next: patches.size === 0 ? graph : apply(graph, patches), refused }
 }
 
 const apply = (graph: Graph, patches: ReadonlyMap<Node, Patch>): Graph => {

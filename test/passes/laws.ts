@@ -87,6 +87,8 @@ export const runLawful = (pass: Pass, graph: Graph, { unevaluated = false }: Law
   expect(buffersOf(graph)).toStrictEqual(buffers)
   right(checkGraph(after))
   expect(right(pass.run(after)), 'a second run').toBe(after)
+  // What the run has seen that it must not do is what is found in the same graph that it has not run on.
+  expect(pass.refusals?.(after)).toStrictEqual(pass.refusals?.({ ...after }))
   expect(after.inputs).toBe(graph.inputs)
   expect(after.outputs).toBe(graph.outputs)
   if (!unevaluated) expectSameFunction(graph, after)
