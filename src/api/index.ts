@@ -30,7 +30,8 @@ export type { RunError } from '../run/error.ts'
 export type { ModelSource, Tensors } from '../run/runner.ts'
 
 // Training. TensorFlow.js is loaded when a backend is opened, not before.
-export { train, type CheckpointOptions, type Trained, type TrainOptions } from '../train/loop/train.ts'
+export { train, type CheckpointOptions, type TrainOptions } from '../train/loop/train.ts'
+export type { Trained } from '../train/loop/training.ts'
 export { adaptClassifier, type AdaptError, type AdaptOptions, type Head, heads } from '../train/adapt/index.ts'
 export type { TrainError } from '../train/loop/error.ts'
 export type { EvaluationProgress, Progress } from '../train/loop/progress.ts'
@@ -58,7 +59,6 @@ export {
 } from '../train/loop/history.ts'
 export {
   decodeRecipe,
-  decodeSweep,
   type LearningRate,
   type Method,
   methodNames,
@@ -66,21 +66,21 @@ export {
   presets,
   type Recipe,
   type RecipeError,
-  type RunSettings,
-  type SweepError,
-  type SweepRun,
 } from '../train/recipe/index.ts'
+export { decodeSweep, type RunSettings, type SweepError, type SweepRun } from '../train/recipe/sweep.ts'
 export {
-  dataKinds,
   type DataError,
   type DataSet,
+  dataSetOf,
+  type Division,
+  type ImageArrays,
   type ImageShape,
+  type LabelledImages,
   type Normalisation,
   normalisations,
-  openData,
-  type OpenOptions,
   type Split,
 } from '../train/data/index.ts'
+export { dataKinds, openData, type OpenOptions } from '../train/data/open.ts'
 export { type Backend, type BackendError, type BackendName, backendNames } from '../train/backend/backend.ts'
 export { type BackendReport, describeBackends, openBackend } from '../train/backend/open.ts'
 export { type Model, type ModelEntry, type ModelError, type ModelOptions, models, parseModel } from '../models/index.ts'

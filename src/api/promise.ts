@@ -150,6 +150,9 @@ export const decodeRecipe = fromEither(api.decodeRecipe)
 /** The runs of a grid of methods, densities, seeds and other values, each with its recipe. Rejects with everything that is wrong. */
 export const decodeSweep = fromEither(api.decodeSweep)
 
+/** A data set of images that a program has. Rejects labels and sizes that do not fit. */
+export const dataSetOf = fromTask(api.dataSetOf)
+
 /** Opens a data set: a kind and a folder, like `cifar10:DIR`. */
 export const openData = fromTask(api.openData)
 

@@ -22,7 +22,8 @@ import { fitInputs, type InputBatch, tensorInputs } from '../read/fit-inputs.ts'
 import type { RunError } from '../run/error.ts'
 import { runnerChoices } from '../run/runner-choices.ts'
 import { type RunnerOptions, type Tensors, withRunner } from '../run/runner.ts'
-import { dataKinds, type DataError, loadBatch, openData } from '../train/data/index.ts'
+import { type DataError, loadBatch } from '../train/data/index.ts'
+import { dataKinds, openData } from '../train/data/open.ts'
 import { runnable } from './runnable.ts'
 
 export interface CalibrateOptions extends Omit<RunnerOptions, 'freeDimensions' | 'tf32'> {

@@ -16,6 +16,7 @@ describe('importing', () => {
     ['promise', library],
     ['compiler', compiler],
     ['tensorflowjs', ['@bufbuild/protobuf', 'fp-ts']],
+    ['training', ['fp-ts']],
   ])('%s loads these packages and no others, and nothing of the command line', (entry, packages) => {
     const loaded = importing(entry)
     expect(loaded).toContain(`${dist}api/${entry}.js`)

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type BuildableBackend, type BuildFacts, type PythonTensorflow, tensorflowFiles } from './build-plan.ts'
-import { property } from '../../train/backend/loaders/loader.ts'
+import { property } from '../../train/backend/loaders/optional.ts'
 
 /** Where to look. */
 export interface BuildSearch {

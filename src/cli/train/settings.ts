@@ -5,7 +5,8 @@ import { type Failure, failure, invariant, together } from '../../ir/failure.ts'
 import { readBytes } from '../../read/bytes.ts'
 import { parseYaml } from '../../read/yaml.ts'
 import { type Normalisation, normalisations } from '../../train/data/index.ts'
-import { decodeRecipe, methodNames, presets, type Recipe, type RunSettings } from '../../train/recipe/index.ts'
+import { decodeRecipe, methodNames, presets, type Recipe } from '../../train/recipe/index.ts'
+import type { RunSettings } from '../../train/recipe/sweep.ts'
 
 /** Everything that the result of a run follows from, the backend excepted. */
 export interface Settings extends RunSettings {

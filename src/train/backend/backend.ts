@@ -22,6 +22,8 @@ export interface Backend {
   readonly activate: () => void
   /** Why `auto` did not take the backends before this one. */
   readonly passedOver: ReadonlyArray<BackendError>
+  /** Why one thread computes where several were to, and what would change that, as full sentences. WebAssembly only. */
+  readonly whyOneThread?: string | undefined
 }
 
 /** A backend that is not installed or does not work here. */

@@ -1,4 +1,4 @@
-/** Choosing and describing backends. */
+/** Choosing and describing backends, in Node. */
 import * as E from 'fp-ts/lib/Either.js'
 import type * as T from 'fp-ts/lib/Task.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
@@ -7,8 +7,11 @@ import { type Backend, backendError, type BackendError, type BackendName, backen
 import type { Loader, OpenOptions } from './loaders/loader.ts'
 import { cpu } from './loaders/cpu.ts'
 import { tfjsNode, tfjsNodeGpu } from './loaders/tfjs-node.ts'
-import { wasm } from './loaders/wasm.ts'
+import { wasmOn } from './loaders/wasm.ts'
 import { webgpu } from './loaders/webgpu.ts'
+import { nodeHost } from './wasm/node-host.ts'
+
+const wasm = wasmOn(nodeHost)
 
 const loaders: Readonly<Record<BackendName, Loader>> = {
   'tfjs-node-gpu': tfjsNodeGpu,

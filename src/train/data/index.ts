@@ -1,3 +1,4 @@
+/** Data sets and their batches, in Node and in browsers; `open.ts` reads published files, in Node. */
 export {
   type Batch,
   batchesInOrder,
@@ -9,7 +10,8 @@ export {
 } from './batch.ts'
 export type { Augmentation } from './cuts.ts'
 export type { DataSet, ImageShape, Split } from './data-set.ts'
+export type { Division } from './divide.ts'
 export type { DataError } from './error.ts'
+export { dataSetOf, type ImageArrays, type LabelledImages } from './from-arrays.ts'
 export { type Normalisation, normalisations } from './normalisation.ts'
-export { dataKinds, openData, type OpenOptions, parseDataSource } from './open.ts'
 export { type Cursor, cursorFrom, cursorWords, startOf, stepsPerEpoch } from './order.ts'

@@ -4,7 +4,7 @@ import type { Masks } from '../../masks/mask.ts'
 import type { DataSet } from '../data/index.ts'
 import { type Length, policyOf, type Recipe } from '../recipe/index.ts'
 import { dueSteps, needs, type Policy, removesChannels } from '../sparse/index.ts'
-import { type Checkpoint, type Identity, readCheckpoint, resumeRun } from './checkpoint.ts'
+import { type Checkpoint, type Identity, readCheckpoint, resumeRun, type Store } from './checkpoint.ts'
 import { lastPlan } from './history.ts'
 import { trainError, type TrainError } from './error.ts'
 import { disposeAll, disposeRun, firstScores, type Run, startRun, type Trainable } from './run.ts'
@@ -19,8 +19,8 @@ export interface Beginning {
   readonly identity: Identity
   /** Weights that are masked from the start, whatever the policy. */
   readonly masks?: Masks
-  /** The checkpoint to go on from, if it is there. */
-  readonly resumed: string | undefined
+  /** Where the checkpoint to go on from is, if there is one. */
+  readonly resumed: Store | undefined
 }
 
 /**

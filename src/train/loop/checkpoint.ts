@@ -1,7 +1,5 @@
 /** A training run as one safetensors file, and back. */
-import { readFile } from 'node:fs/promises'
 import * as E from 'fp-ts/lib/Either.js'
-import { writeFile } from '../../disk/write-file.ts'
 import { digestOf } from '../../ir/digest.ts'
 import type { Graph } from '../../ir/graph.ts'
 import type { ValueId } from '../../ir/op.ts'
@@ -17,7 +15,6 @@ import { type HistoryEntry, isEntry, revived } from './history.ts'
 import type { Recipe } from '../recipe/index.ts'
 import { type Held, moveRun, namesHeld, readHeld, type Run, type Tally, type Trainable } from './run.ts'
 import { slimGraph } from './slim-graph.ts'
-import { systemReason } from '../../ir/system-reason.ts'
 
 /** What a checkpoint belongs to; one of anything else is refused. */
 export type Identity = Readonly<Record<'recipe' | 'graph' | 'data', string>>
@@ -59,8 +56,18 @@ interface Saved {
 
 const groups = ['parameters', 'statistics', 'moments', 'scores', 'gates'] as const
 
-/** Writes the run to `path`, whole or not at all. */
-export const saveRun = async (run: Run, path: string, identity: Identity): Promise<E.Either<TrainError, undefined>> => {
+/** Where the checkpoint of a run is kept. */
+export interface Store {
+  /** What errors call it. */
+  readonly name: string
+  /** What was written last; undefined where nothing was. */
+  readonly read: () => Promise<E.Either<TrainError, Uint8Array | undefined>>
+  /** Puts this in the place of what was written before, whole or not at all. */
+  readonly write: (chunks: Iterable<Uint8Array>) => Promise<E.Either<TrainError, undefined>>
+}
+
+/** Writes the run to `store`. */
+export const saveRun = async (run: Run, store: Store, identity: Identity): Promise<E.Either<TrainError, undefined>> => {
   const held = await readHeld(run)
   const shapes = new Map(
     [...run.executor.parameters, ...run.executor.statistics].map(({ name, shape }) => [name, shape]),
@@ -79,7 +86,7 @@ export const saveRun = async (run: Run, path: string, identity: Identity): Promi
   const given = distribution.kind === 'given' ? { densities: distribution.densities } : {}
   const record: Saved = { version: 2, identity, step, tally, history, ...given }
   const chunks = encodeSafetensors(tensors, new Map([['chasec', JSON.stringify(record)]]))
-  return writeFile(path, chunks, { replace: true })
+  return store.write(chunks)
 }
 
 const integers = (array: Uint8Array | Uint32Array): Dense =>
@@ -103,17 +110,17 @@ export interface Checkpoint {
 }
 
 /**
- * The checkpoint at `path`; undefined where there is no such file.
+ * The checkpoint that `store` keeps; undefined where there is none.
  *
- * Errors: a file that is no checkpoint, or one of another graph, recipe or data set.
+ * Errors: what is no checkpoint, or one of another graph, recipe or data set.
  */
 export const readCheckpoint = async (
-  path: string,
+  store: Store,
   identity: Identity,
 ): Promise<E.Either<TrainError, Checkpoint | undefined>> => {
-  const bytes = await readIfThere(path)
+  const bytes = await store.read()
   if (E.isLeft(bytes)) return bytes
-  return bytes.right === undefined ? E.right(undefined) : decodeCheckpoint(path, bytes.right, identity)
+  return bytes.right === undefined ? E.right(undefined) : decodeCheckpoint(store.name, bytes.right, identity)
 }
 
 /** The checkpoint that bytes hold; `path` is what errors call them. Errors: as {@link readCheckpoint}. */
@@ -217,17 +224,6 @@ const graphFor = (run: Run, channels: ReadonlyArray<Uint32Array>): Graph => {
   })
   const { graph } = run.executor
   return slimGraph(graph, { ...run.sparse, removed }, namesHeld(run.executor))?.graph ?? graph
-}
-
-const readIfThere = async (path: string): Promise<E.Either<TrainError, Uint8Array | undefined>> => {
-  try {
-    const { buffer, byteOffset, byteLength } = await readFile(path)
-    return E.right(new Uint8Array(buffer, byteOffset, byteLength))
-  } catch (thrown) {
-    if (!(thrown instanceof Error && 'code' in thrown)) throw thrown
-    if (thrown.code === 'ENOENT') return E.right(undefined)
-    return E.left(trainError(path, 'a file that can be read', systemReason(thrown), 'Check its permissions.'))
-  }
 }
 
 const isCount = (x: unknown): x is number => typeof x === 'number' && Number.isSafeInteger(x) && x >= 0

@@ -18,4 +18,5 @@ export {
 } from './history.ts'
 export { networkOf } from './network.ts'
 export type { EvaluationProgress, Progress } from './progress.ts'
-export { type CheckpointOptions, train, type Trained, type TrainOptions, tryTraining } from './train.ts'
+export { type CheckpointOptions, train, type TrainOptions, tryTraining } from './train.ts'
+export type { Trained } from './training.ts'

@@ -5,6 +5,7 @@ import { batchesInOrder, type Batch, type DataSet, loadBatch, type Split } from 
 import type { Executor, Feeds, TrainingState } from '../executor/executor.ts'
 import type { TrainError } from './error.ts'
 import type { Score } from './history.ts'
+import { nextTask } from './next-task.ts'
 import type { EvaluationProgress } from './progress.ts'
 import { disposeAll } from './run.ts'
 
@@ -59,8 +60,7 @@ export const evaluate = async (
   const split: Split = data[part]
   let [correct, loss, done] = [0, 0, 0]
   for (const drawn of batchesInOrder(split.size, batch)) {
-    // A signal can only be noticed between tasks.
-    await new Promise((resolve) => setImmediate(resolve))
+    await nextTask()
     if (signal?.aborted === true) return E.right(undefined)
     const loaded = await loadBatch(data, split, drawn)()
     if (E.isLeft(loaded)) return loaded

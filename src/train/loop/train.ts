@@ -1,53 +1,32 @@
-/** Training: from a graph, data and a recipe to a graph with trained weights and its masks. */
+/** Training in Node: backends by name, checkpoints in files. */
 import * as E from 'fp-ts/lib/Either.js'
-import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
+import * as TE from 'fp-ts/lib/TaskEither.js'
 import type { Graph } from '../../ir/graph.ts'
-import type { ValueId } from '../../ir/op.ts'
 import { type Choice, wrongOption } from '../../ir/options.ts'
-import { elementMask, type Mask, type Masks, noMasks } from '../../masks/mask.ts'
-import { applyMasks } from '../../passes/apply-masks.ts'
 import type { Backend, BackendName } from '../backend/backend.ts'
 import { openBackend } from '../backend/open.ts'
-import { type DataSet, drawTrainingBatch, loadBatch, stepsPerEpoch } from '../data/index.ts'
-import { graphWithParameters } from '../executor/graph-with-parameters.ts'
-import { type Length, learningRateAt, type Recipe } from '../recipe/index.ts'
-import { beginRun } from './begin.ts'
-import { type Identity, identityOf, saveRun } from './checkpoint.ts'
-import { channelsOf, densityOf, layersLeft, layersOfOrigin } from './counts.ts'
-import { withEffective } from './effective.ts'
-import { trainError, type TrainError } from './error.ts'
-import { type EpochEntry, type History, lastPlan, type Score } from './history.ts'
-import { type EvaluationProgress, type Progress, progressMeter } from './progress.ts'
-import { disposeRun, emptyTally, type Run, trainableOf } from './run.ts'
-import { evaluate } from './score.ts'
-import { trainStep } from './step.ts'
+import type { DataSet } from '../data/index.ts'
+import type { Recipe } from '../recipe/index.ts'
+import { fileStore } from './checkpoint-file.ts'
+import type { TrainError } from './error.ts'
+import {
+  type CheckpointTimes,
+  runTraining,
+  type Trained,
+  type Training,
+  trainingChoices,
+  type TrainingOptions,
+  tryRunning,
+} from './training.ts'
 
-export interface CheckpointOptions {
+export interface CheckpointOptions extends CheckpointTimes {
   readonly path: string
-  /** Steps from one checkpoint to the next. Absent: those of an epoch. */
-  readonly every?: number
-  /**
-   * Goes on from the file at `path`, if there is one. With a recipe of more epochs the run is made longer: from its step on,
-   * the learning rate and the method's schedules are those of the longer training at that step, so the result is not that
-   * of a run which had so many from the start. Fewer epochs than were planned are an error.
-   */
-  readonly resume?: boolean
 }
 
-export interface TrainOptions {
+export interface TrainOptions extends TrainingOptions {
   /** One that is open, or the name of one. Absent: the best that this machine has. */
   readonly backend?: Backend | BackendName | 'auto'
   readonly checkpoint?: CheckpointOptions
-  /** Weights that are 0 and stay so, by name in the graph: for training a pruned network further. For method `dense` only. */
-  readonly masks?: Masks
-  /** When aborted, training stops after the step or the batch evaluated that it is in, a checkpoint written if there is to be one. */
-  readonly signal?: AbortSignal
-  /** Is told after every step. */
-  readonly onProgress?: (progress: Progress) => void
-  /** Is told after every batch of an evaluation. */
-  readonly onEvaluation?: (progress: EvaluationProgress) => void
-  /** Is told of the whole history when the run starts or goes on, and whenever an epoch or the training ends. */
-  readonly onHistory?: (history: History) => void
 }
 
 const checkpointChoices: Readonly<Record<keyof CheckpointOptions, Choice>> = {
@@ -59,33 +38,25 @@ const checkpointChoices: Readonly<Record<keyof CheckpointOptions, Choice>> = {
 const optionChoices: Readonly<Record<keyof TrainOptions, Choice>> = {
   backend: 'any',
   checkpoint: 'any',
-  masks: 'any',
-  signal: 'any',
-  onProgress: 'any',
-  onEvaluation: 'any',
-  onHistory: 'any',
+  ...trainingChoices,
 }
 
-export interface Trained {
-  /** The graph with the weights that training computed with in the end, masked ones 0. Channels that left while training are not in it. */
-  readonly graph: Graph
-  /** Of every weight that has masked elements, by its name in `graph`. */
-  readonly masks: Masks
-  readonly history: History
-  /** Of each group of channels by the weight that makes it, which of the original channels are left in `graph`. */
-  readonly channels: ReadonlyMap<string, ReadonlyArray<number>>
-  /** False where a signal stopped training; the test images have then not been looked at. */
-  readonly completed: boolean
-}
-
-/** What the parts of one call share. */
-interface Job {
-  readonly run: Run
-  readonly data: DataSet
-  readonly recipe: Recipe
-  readonly length: Length
-  readonly identity: Identity
-  readonly options: TrainOptions
+const trainingOf = (
+  graph: Graph,
+  data: DataSet,
+  recipe: Recipe,
+  options: TrainOptions,
+): E.Either<TrainError, Training> => {
+  const problem =
+    wrongOption('TrainError', options, optionChoices) ??
+    wrongOption('TrainError', options.checkpoint ?? {}, checkpointChoices)
+  if (problem !== undefined) return E.left(problem)
+  const { backend = 'auto', checkpoint } = options
+  return E.right({
+    ...{ graph, data, recipe, options },
+    backend: typeof backend === 'string' ? openBackend(backend) : TE.right(backend),
+    checkpoint: checkpoint === undefined ? undefined : { ...checkpoint, store: fileStore(checkpoint.path) },
+  })
 }
 
 /**
@@ -97,243 +68,16 @@ interface Job {
  * policy that does not fit the network, a loss that is no number, a checkpoint that cannot be written or is of another run.
  */
 export const train =
-  (graph: Graph, data: DataSet, recipe: Recipe, options: TrainOptions = {}): TaskEither<TrainError, Trained> =>
+  (graph: Graph, data: DataSet, recipe: Recipe, options: TrainOptions = {}): TE.TaskEither<TrainError, Trained> =>
   async () => {
-    const begun = await begin(graph, data, recipe, options)
-    if (E.isLeft(begun)) return begun
-    const { run, length, identity } = begun.right
-    const job: Job = { run, data, recipe, length, identity, options }
-    try {
-      if (lastPlan(job.run.history)?.epochs !== recipe.epochs) notePlan(job)
-      options.onHistory?.(run.history)
-      const completed = await runSteps(job)
-      return E.isLeft(completed) ? completed : await resultOf(job.run, completed.right)
-    } finally {
-      disposeRun(job.run)
-    }
+    const training = trainingOf(graph, data, recipe, options)
+    return E.isLeft(training) ? training : runTraining(training.right)
   }
 
 /** Does what {@link train} does before its first step, and leaves it there: all that it refuses by then, nothing else. */
 export const tryTraining =
-  (graph: Graph, data: DataSet, recipe: Recipe, options: TrainOptions = {}): TaskEither<TrainError, undefined> =>
+  (graph: Graph, data: DataSet, recipe: Recipe, options: TrainOptions = {}): TE.TaskEither<TrainError, undefined> =>
   async () => {
-    const begun = await begin(graph, data, recipe, options)
-    if (E.isLeft(begun)) return begun
-    disposeRun(begun.right.run)
-    return E.right(undefined)
+    const training = trainingOf(graph, data, recipe, options)
+    return E.isLeft(training) ? training : tryRunning(training.right)
   }
-
-/** A run that stands before its first step, or where its checkpoint is. */
-const begin = async (
-  graph: Graph,
-  data: DataSet,
-  recipe: Recipe,
-  options: TrainOptions,
-): Promise<E.Either<TrainError, Pick<Job, 'run' | 'length' | 'identity'>>> => {
-  const problem =
-    wrongOption('TrainError', options, optionChoices) ??
-    wrongOption('TrainError', options.checkpoint ?? {}, checkpointChoices) ??
-    misfit(graph, data) ??
-    intervalProblem(options) ??
-    masksProblem(recipe, options)
-  if (problem !== undefined) return E.left(problem)
-  const { backend: chosen = 'auto' } = options
-  const backend = typeof chosen === 'string' ? await openBackend(chosen)() : E.right(chosen)
-  if (E.isLeft(backend)) return backend
-  const trainable = trainableOf(graph, backend.right)
-  if (E.isLeft(trainable)) return trainable
-  const perEpoch = stepsPerEpoch(data.train.size, recipe.batch, recipe.partial)
-  const length: Length = { steps: recipe.epochs * perEpoch, stepsPerEpoch: perEpoch }
-  const identity = identityOf(trainable.right.executor.graph, data, recipe)
-  const resumed = options.checkpoint?.resume === true ? options.checkpoint.path : undefined
-  const masks = options.masks ?? noMasks
-  const run = await beginRun(trainable.right, { data, recipe, length, identity, resumed, masks })
-  if (E.isRight(run)) return E.right({ run: run.right, length, identity })
-  trainable.right.executor.dispose()
-  return run
-}
-
-/** Why a graph does not take images of the data, or does not tell its classes apart. */
-export const misfit = (graph: Graph, data: DataSet): TrainError | undefined => {
-  const [[input, ...others], [output]] = [graph.inputs, graph.outputs]
-  const shape = input?.type.kind === 'tensor' ? input.type.shape : undefined
-  const wanted = data.shape.join('x')
-  const fits =
-    shape === undefined ||
-    (shape.length === 4 && data.shape.every((d, a) => typeof shape[a + 1] !== 'number' || shape[a + 1] === d))
-  if (input === undefined || others.length > 0 || !fits) {
-    const found = input === undefined || others.length > 0 ? `${graph.inputs.length} inputs` : `[${shape?.join(',')}]`
-    return trainError(
-      'graph inputs',
-      `one input for images of ${wanted}`,
-      found,
-      `Train on images of the model's size.`,
-    )
-  }
-  const type = graph.types.get(output?.name ?? '')
-  const classes = type?.kind === 'tensor' ? type.shape?.at(-1) : undefined
-  if (classes === data.classes.length) return undefined
-  const expected = `logits of ${data.classes.length} classes, those of ${data.name}`
-  return trainError(
-    'first graph output',
-    expected,
-    `${classes ?? 'none'}`,
-    'Give the model as many classes as the data.',
-  )
-}
-
-const masksProblem = ({ method }: Recipe, { masks }: TrainOptions): TrainError | undefined =>
-  masks === undefined || method.name === 'dense'
-    ? undefined
-    : trainError('method', 'dense, which leaves masks as they are', method.name, 'Leave the masks or the method out.')
-
-const intervalProblem = ({ checkpoint }: TrainOptions): TrainError | undefined => {
-  const { every = 1 } = checkpoint ?? {}
-  if (Number.isSafeInteger(every) && every >= 1) return undefined
-  const help = 'Leave it out for one checkpoint an epoch.'
-  return trainError('steps between checkpoints', 'a whole number of at least 1', `${every}`, help)
-}
-
-/** Trains to the end, or until stopped; gives whether it is the end. */
-const runSteps = async (job: Job): Promise<E.Either<TrainError, boolean>> => {
-  const { run, length, options } = job
-  const every = options.checkpoint?.every ?? length.stepsPerEpoch
-  const report = progressMeter(run.step, length, job.recipe.epochs)
-  while (true) {
-    if (options.signal?.aborted === true) {
-      const saved = await save(job)
-      return E.isLeft(saved) ? saved : E.right(false)
-    }
-    const ended = epochEnded(run)
-    if (!ended && run.step >= length.steps) break
-    const done = ended ? await endEpoch(job) : await oneStep(job, report)
-    if (E.isLeft(done)) return done
-    // What an epoch ends with is done before a checkpoint is written.
-    if (epochEnded(run) || (run.step % every !== 0 && run.step < length.steps)) continue
-    const saved = await save(job)
-    if (E.isLeft(saved)) return saved
-  }
-  return run.history.some(({ kind, step }) => kind === 'test' && step === run.step) ? E.right(true) : test(job)
-}
-
-/** Whether all images of an epoch have been trained on, and it is yet to be evaluated. */
-const epochEnded = ({ cursor, tally }: Run): boolean => cursor.position === 0 && tally.steps > 0
-
-const notePlan = ({ run, recipe, length }: Job): void => {
-  run.history.push({
-    kind: 'plan',
-    step: run.step,
-    epochs: recipe.epochs,
-    stepsPerEpoch: length.stepsPerEpoch,
-    density: densityOf(run.sparse),
-    channels: channelsOf(run.sparse).left,
-    layers: layersOfOrigin(run.sparse),
-    ...layersLeft(run.sparse),
-  })
-}
-
-/** The score of a part of the data; undefined where the run is to be stopped. */
-const scored = (
-  { run, data, recipe, options }: Job,
-  part: EvaluationProgress['part'],
-): Promise<E.Either<TrainError, Score | undefined>> =>
-  withEffective(run, (state) =>
-    evaluate(run.executor, state, data, {
-      part,
-      batch: recipe.batch,
-      signal: options.signal,
-      onProgress: options.onEvaluation,
-    }),
-  )
-
-const save = async ({ run, identity, options }: Job): Promise<E.Either<TrainError, undefined>> =>
-  options.checkpoint === undefined ? E.right(undefined) : saveRun(run, options.checkpoint.path, identity)
-
-const oneStep = async (
-  job: Job,
-  report: ReturnType<typeof progressMeter>,
-): Promise<E.Either<TrainError, undefined>> => {
-  const { run, data, recipe, length } = job
-  const began = performance.now()
-  const drawn = drawTrainingBatch(data, run.cursor, recipe)
-  const loaded = await loadBatch(data, data.train, drawn)()
-  if (E.isLeft(loaded)) return loaded
-  const stepped = await trainStep(run, data, loaded.right, recipe, length)
-  if (E.isLeft(stepped)) return stepped
-  // A signal can only be noticed between tasks.
-  await new Promise((resolve) => setImmediate(resolve))
-  const { loss, correct, update } = stepped.right
-  const images = drawn.indices.length
-  const { tally } = run
-  run.cursor = drawn.next
-  run.tally = {
-    loss: tally.loss + loss * images,
-    correct: tally.correct + correct,
-    images: tally.images + images,
-    steps: tally.steps + 1,
-    seconds: tally.seconds + (performance.now() - began) / 1000,
-  }
-  if (update !== undefined) run.history.push(update)
-  job.options.onProgress?.(report(run))
-  return E.right(undefined)
-}
-
-/** Evaluates the validation images and notes the epoch, unless the run is to be stopped. */
-const endEpoch = async (job: Job): Promise<E.Either<TrainError, undefined>> => {
-  const { run, recipe, length, options } = job
-  const validation = await scored(job, 'validation')
-  if (E.isLeft(validation)) return validation
-  if (validation.right === undefined) return E.right(undefined)
-  const { loss, correct, images, steps, seconds } = run.tally
-  const entry: EpochEntry = {
-    kind: 'epoch',
-    epoch: run.cursor.epoch,
-    step: run.step,
-    learningRate: learningRateAt(recipe.learningRate, run.step, length),
-    loss: loss / images,
-    accuracy: correct / images,
-    validation: validation.right,
-    density: densityOf(run.sparse),
-    channels: channelsOf(run.sparse).left,
-    ...layersLeft(run.sparse),
-    seconds,
-    stepsPerSecond: steps / seconds,
-  }
-  run.history.push(entry)
-  options.onHistory?.(run.history)
-  run.tally = emptyTally
-  return E.right(undefined)
-}
-
-const test = async (job: Job): Promise<E.Either<TrainError, boolean>> => {
-  const { run } = job
-  const score = await scored(job, 'test')
-  if (E.isLeft(score)) return score
-  if (score.right === undefined) return E.right(false)
-  run.history.push({ kind: 'test', step: run.step, ...score.right })
-  job.options.onHistory?.(run.history)
-  const saved = await save(job)
-  return E.isLeft(saved) ? saved : E.right(true)
-}
-
-const resultOf = async (run: Run, completed: boolean): Promise<E.Either<TrainError, Trained>> => {
-  const { executor, device } = run
-  const parameters = await withEffective(run, (state) => executor.readParameters(state.parameters))
-  const statistics = await executor.readParameters(device.statistics)
-  const { network, masks: bits, channels } = run.sparse
-  const masks = new Map<ValueId, Mask>()
-  for (const [l, { name, shape, role }] of network.layers.entries()) {
-    const kept = bits[l]
-    if (role === undefined && kept?.includes(0) === true) masks.set(name, elementMask(shape, kept))
-  }
-  const graph = graphWithParameters(executor.graph, new Map([...parameters, ...statistics]))
-  const masked = applyMasks(graph, masks)
-  if (E.isLeft(masked)) return masked
-  return E.right({
-    graph: masked.right,
-    masks,
-    history: run.history,
-    channels: new Map(network.streams.map(({ name }, s) => [name, Array.from(channels[s] ?? [])])),
-    completed,
-  })
-}

@@ -10,6 +10,7 @@ import { type Cursor, type DataSet, drawTrainingBatch, loadBatch, startOf } from
 import { type Arrays, buildExecutor, type Executor, type TrainingState } from '../executor/executor.ts'
 import { graphWithParameters } from '../executor/graph-with-parameters.ts'
 import { trainError, type TrainError } from '../loop/error.ts'
+import { nextTask } from '../loop/next-task.ts'
 import { disposeAll } from '../loop/run.ts'
 import { feedsOf } from '../loop/score.ts'
 import type { Recipe } from '../recipe/index.ts'
@@ -81,8 +82,7 @@ const meansOf = async (
   const wanted = Math.min(images, data.train.size)
   let [cursor, done, last] = [cursorOf(recipe), 0, false]
   while (done < wanted && !last) {
-    // A signal can only be noticed between tasks.
-    await new Promise((resolve) => setImmediate(resolve))
+    await nextTask()
     if (signal?.aborted === true) return E.right(undefined)
     const drawn = drawTrainingBatch(data, cursor, recipe)
     const loaded = await loadBatch(data, data.train, drawn)()

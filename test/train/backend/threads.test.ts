@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { plainKernels, relaxedKernels } from '../../../src/train/backend/wasm/built.ts'
 import { chooseKernels, withSharedMemory } from '../../../src/train/backend/wasm/kernels.ts'
+import { nodeHost } from '../../../src/train/backend/wasm/node-host.ts'
 import { oneThread, severalThreads } from '../../../src/train/backend/wasm/threads.ts'
 import { normals, uniforms } from '../../inflate.ts'
 import { relativeError } from '../executor/helpers.ts'
@@ -161,7 +162,10 @@ describe('the work of a kernel', () => {
   })
 
   test('gives the same bits on several threads', async () => {
-    const [alone, together] = [oneThread(exports), await severalThreads(exports, module, memory, 3)]
+    const [alone, together] = [
+      oneThread(exports),
+      await severalThreads(nodeHost.startThread, exports, module, memory, 3),
+    ]
     fc.assert(
       fc.property(works, (work) => {
         const parameters = parametersOf(work)
@@ -174,7 +178,7 @@ describe('the work of a kernel', () => {
   })
 
   test('that a thread cannot do is an error, not a wrong result', async () => {
-    const together = await severalThreads(exports, module, memory, 2)
+    const together = await severalThreads(nodeHost.startThread, exports, module, memory, 2)
     // The second thread's rows lie behind the end of the memory.
     const rows = Math.floor(memory.buffer.byteLength / 64) * 2 - 64
     expect(() => together('scaleColumns', rows, [64, 0, 0, 64, 16])).toThrow('scaleColumns failed in a thread')

@@ -15,6 +15,7 @@ import { graphWithParameters } from '../../../src/train/executor/graph-with-para
 import { type Progress, train, type Trained, type TrainOptions } from '../../../src/train/index.ts'
 import { beginRun } from '../../../src/train/loop/begin.ts'
 import { type Identity, identityOf } from '../../../src/train/loop/checkpoint.ts'
+import { fileStore } from '../../../src/train/loop/checkpoint-file.ts'
 import { densityOf } from '../../../src/train/loop/counts.ts'
 import {
   disposeAll,
@@ -51,7 +52,8 @@ const begun = async (
   const perEpoch = stepsPerEpoch(data.train.size, recipe.batch, recipe.partial)
   const length = { steps: perEpoch * recipe.epochs, stepsPerEpoch: perEpoch }
   const identity: Identity = identityOf(trainable.executor.graph, data, recipe)
-  return beginRun(trainable, { data, recipe, length, identity, resumed })
+  const store = resumed === undefined ? undefined : fileStore(resumed)
+  return beginRun(trainable, { data, recipe, length, identity, resumed: store })
 }
 
 const trainable = (graph: Graph): Trainable => right(trainableOf(graph, opened()))

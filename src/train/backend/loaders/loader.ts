@@ -1,5 +1,4 @@
 /** What opening a backend shares: importing packages that may not be installed, and handing over what was opened. */
-import { availableParallelism } from 'node:os'
 import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { type Backend, backendError, type BackendError, type BackendName } from '../backend.ts'
@@ -8,16 +7,9 @@ import type { Core } from '../tensor.ts'
 
 /** How a backend is to compute. */
 export interface OpenOptions {
-  /** Threads; `defaultThreads` unless told otherwise. WebAssembly only: the others have settings of their own. */
+  /** Threads; one for each core, at most 4, unless told otherwise. WebAssembly only: the others have settings of their own. */
   readonly threads?: number
 }
-
-/** Kernels take milliseconds: to wake many threads for each would take longer than their shares. */
-const mostThreads = 4
-
-/** One thread for each core, shared out where several programs compute at a time; at most 4. */
-export const defaultThreads = (programs = 1): number =>
-  Math.max(1, Math.min(mostThreads, Math.floor(availableParallelism() / programs)))
 
 /** How one backend is opened. */
 export interface Loader {
@@ -38,6 +30,7 @@ export interface Imported {
   readonly describe: () => string
   /** Whether a program stands in for the device. */
   readonly software?: boolean
+  readonly whyOneThread?: string | undefined
 }
 
 export interface Recipe extends Omit<Loader, 'open'> {
@@ -80,7 +73,7 @@ export const loaderOf = (recipe: Recipe): Loader => {
 
 const start = async (
   name: BackendName,
-  { core, registered, describe, software = false }: Imported,
+  { core, registered, describe, software = false, whyOneThread }: Imported,
 ): Promise<Backend> => {
   if (!(await core.setBackend(registered))) throw new Error('TensorFlow.js could not initialise it')
   return {
@@ -94,6 +87,7 @@ const start = async (
       if (core.getBackend() !== registered) void core.setBackend(registered)
     },
     passedOver: [],
+    whyOneThread,
   }
 }
 
@@ -103,10 +97,3 @@ export const importCore = async (): Promise<Core> => {
   core.enableProdMode()
   return core
 }
-
-/** Imports a package that need not be installed. */
-export const importOptional = async (name: string): Promise<unknown> => import(name)
-
-/** A property of something of unknown type. */
-export const property = (value: unknown, name: string): unknown =>
-  (typeof value === 'object' || typeof value === 'function') && value !== null ? Reflect.get(value, name) : undefined

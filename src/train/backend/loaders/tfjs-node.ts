@@ -1,5 +1,6 @@
 import util from 'node:util'
-import { importCore, importOptional, type Imported, type Loader, loaderOf, property } from './loader.ts'
+import { importCore, type Imported, type Loader, loaderOf } from './loader.ts'
+import { importOptional, property } from './optional.ts'
 
 /** Node 23 removed helpers that TensorFlow.js still calls. */
 const restoreHelpers = (): void => {

@@ -1,55 +1,73 @@
-import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { invariant } from '../../../ir/failure.ts'
-import { defaultThreads, importCore, loaderOf } from './loader.ts'
+import type { Host } from '../wasm/host.ts'
 import { withSharedMemory } from '../wasm/kernels.ts'
 import { startMachine } from '../wasm/machine.ts'
 import { registerKernels } from '../wasm/register.ts'
 import { webAssembly } from '../wasm/webassembly.ts'
+import { importCore, type Loader, loaderOf } from './loader.ts'
+import type { Core } from '../tensor.ts'
 
-/** What TensorFlow.js calls its builds. */
-const builds = [
-  'tfjs-backend-wasm.wasm',
-  'tfjs-backend-wasm-simd.wasm',
-  'tfjs-backend-wasm-threaded-simd.wasm',
-] as const
+/** What stands for the build in TensorFlow.js's table of addresses. */
+const address = 'chasec:tfjs-backend-wasm-simd.wasm'
 
-/**
- * Where TensorFlow.js finds its build with SIMD, its memory shared: our threads work in it. Its own build with threads does
- * not start in Node. Undefined where the engine has no such memory.
- */
-const sharedBuilds = async (): Promise<Readonly<Record<(typeof builds)[number], string>> | undefined> => {
-  const path = createRequire(import.meta.url).resolve(`@tensorflow/tfjs-backend-wasm/dist/${builds[1]}`)
-  const shared = withSharedMemory(await readFile(path))
-  if (!webAssembly.validate(shared)) return undefined
-  const url = `data:application/wasm;base64,${Buffer.from(shared).toString('base64')}`
-  return { [builds[0]]: url, [builds[1]]: url, [builds[2]]: url }
+/** What TensorFlow.js calls its builds. Its own one with threads does not start in Node, and ours work in that with SIMD. */
+const addresses = {
+  'tfjs-backend-wasm.wasm': address,
+  'tfjs-backend-wasm-simd.wasm': address,
+  'tfjs-backend-wasm-threaded-simd.wasm': address,
 }
 
+/** Has TensorFlow.js load `build` while `start` runs: a page's policy need not allow addresses that hold data. */
+const givingBuild = async <T>(core: Core, build: Uint8Array, start: () => Promise<T>): Promise<T> => {
+  const { platform } = core.env()
+  const before = platform.fetch
+  platform.fetch = (path, init) =>
+    path === address ? Promise.resolve(new Response(Uint8Array.from(build))) : before.call(platform, path, init)
+  try {
+    return await start()
+  } finally {
+    platform.fetch = before
+  }
+}
+
+const openedBefore = 'The backend had been opened with one thread before, and stays as it is.'
+
 /** TensorFlow.js in WebAssembly, with kernels of our own for what it lacks or is slow at: works everywhere. */
-export const wasm = loaderOf({
-  name: 'wasm',
-  about: 'WebAssembly with SIMD and threads',
-  install: 'Run npm install --save-dev @tensorflow/tfjs-core@4 @tensorflow/tfjs-backend-wasm@4.',
-  packages: 'the packages @tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm',
-  load: async ({ threads = defaultThreads() }) => {
-    const core = await importCore()
-    const { BackendWasm, setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm')
-    const isWasm = (backend: object): backend is InstanceType<typeof BackendWasm> => backend instanceof BackendWasm
-    registerKernels(core, isWasm)
-    if (threads > 1 && core.engine().registry['wasm'] === undefined) {
-      const shared = await sharedBuilds()
-      if (shared !== undefined) setWasmPaths(shared, true)
-    }
-    if (!(await core.setBackend('wasm'))) throw new Error('TensorFlow.js could not initialise it')
-    const backend = core.backend()
-    invariant(isWasm(backend), 'another backend in the place of WebAssembly')
-    const machine = await startMachine(backend, threads)
-    const parts = [
-      `TensorFlow.js ${core.version_core} in WebAssembly`,
-      machine.threads === 1 ? 'one thread' : `${machine.threads} threads`,
-      ...(machine.relaxed ? ['relaxed SIMD'] : []),
-    ]
-    return { core, registered: 'wasm', describe: () => parts.join(', ') }
-  },
-})
+export const wasmOn = (host: Host): Loader =>
+  loaderOf({
+    name: 'wasm',
+    about: 'WebAssembly with SIMD and threads',
+    install: host.install,
+    packages: 'the packages @tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm',
+    load: async ({ threads = host.defaultThreads() }) => {
+      const core = await importCore()
+      const { BackendWasm, setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm')
+      const isWasm = (backend: object): backend is InstanceType<typeof BackendWasm> => backend instanceof BackendWasm
+      registerKernels(core, isWasm)
+      const start = async () => {
+        if (!(await core.setBackend('wasm'))) throw new Error('TensorFlow.js could not initialise it')
+      }
+      if (core.engine().registry['wasm'] === undefined) {
+        const build = await host.build()
+        const shared = threads > 1 && host.whyUnshared() === undefined ? withSharedMemory(build) : build
+        core.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false)
+        setWasmPaths(addresses, true)
+        // Not every engine has memories that threads share.
+        await givingBuild(core, webAssembly.validate(shared) ? shared : build, start)
+      } else await start()
+      const backend = core.backend()
+      invariant(isWasm(backend), 'another backend in the place of WebAssembly')
+      const machine = await startMachine(backend, threads, host)
+      const parts = [
+        `TensorFlow.js ${core.version_core} in WebAssembly`,
+        machine.threads === 1 ? 'one thread' : `${machine.threads} threads`,
+        ...(machine.relaxed ? ['relaxed SIMD'] : []),
+      ]
+      return {
+        core,
+        registered: 'wasm',
+        describe: () => parts.join(', '),
+        whyOneThread: threads === 1 || machine.threads > 1 ? undefined : (machine.whyOneThread ?? openedBefore),
+      }
+    },
+  })

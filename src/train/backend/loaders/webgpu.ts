@@ -1,4 +1,5 @@
-import { importCore, importOptional, loaderOf, property } from './loader.ts'
+import { importCore, loaderOf } from './loader.ts'
+import { importOptional, property } from './optional.ts'
 
 const install =
   'Run npm install --save-dev @tensorflow/tfjs-core@4 @tensorflow/tfjs-backend-webgpu@4 webgpu; it needs a Vulkan, Metal or Direct3D 12 driver.'

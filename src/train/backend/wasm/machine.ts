@@ -2,6 +2,7 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm'
 import type { TensorInfo } from '@tensorflow/tfjs-core'
 import { invariant } from '../../../ir/failure.ts'
+import type { Host } from './host.ts'
 import { chooseKernels, withSharedMemory } from './kernels.ts'
 import { type Call, oneThread, severalThreads } from './threads.ts'
 import { type Memory, webAssembly } from './webassembly.ts'
@@ -11,6 +12,8 @@ export interface Machine {
   readonly backend: BackendWasm
   /** How many threads share the work of a kernel. */
   readonly threads: number
+  /** Why it is one thread where several were asked for, as full sentences. */
+  readonly whyOneThread?: string
   /** Whether sums of products round once for each product. */
   readonly relaxed: boolean
   /** Calls a kernel of ours for so many units of its work, with addresses and counts. */
@@ -48,39 +51,52 @@ export const machineOf = (backend: BackendWasm): Machine => {
 }
 
 /**
- * Gives `backend` its machine, with so many threads if its memory can be shared. Where no thread can be started, there is
- * one. Does nothing where the backend has its machine.
+ * Gives `backend` its machine, with so many threads if its memory can be shared and the host starts them; otherwise with one,
+ * and the reason. Does nothing where the backend has its machine.
  */
-export const startMachine = async (backend: BackendWasm, threads: number): Promise<Machine> => {
+export const startMachine = async (backend: BackendWasm, threads: number, host: Host): Promise<Machine> => {
   const known = machines.get(backend)
   if (known !== undefined) return known
+  const machine = threads === 1 ? singleMachine(backend).machine : await sharedMachine(backend, threads, host)
+  machines.set(backend, machine)
+  return machine
+}
+
+const sharedMachine = async (backend: BackendWasm, threads: number, host: Host): Promise<Machine> => {
   const { machine, exports, module } = singleMachine(backend)
   const memory = memoryOf(backend)
-  const isShared = memory.buffer instanceof SharedArrayBuffer
-  const call = threads > 1 && isShared ? await orUndefined(severalThreads(exports, module, memory, threads)) : undefined
-  const started = call === undefined ? machine : { ...machine, threads, call: withRest(call) }
-  machines.set(backend, started)
-  return started
+  const whyUnshared = host.whyUnshared()
+  if (whyUnshared !== undefined) return { ...machine, whyOneThread: whyUnshared }
+  if (!isShared(memory)) {
+    const whyOneThread =
+      'The memory of WebAssembly is not one that threads share: TensorFlow.js had started it before, or the engine has none such.'
+    return { ...machine, whyOneThread }
+  }
+  try {
+    const call = await severalThreads(host.startThread, exports, module, memory, threads)
+    return { ...machine, threads, call: withRest(call) }
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown)
+    return {
+      ...machine,
+      whyOneThread: `No thread could be started beside the first: ${reason.replace(/[.\s]+$/, '')}.`,
+    }
+  }
 }
+
+/** Pages that may not share memories do not even have the name. */
+const isShared = ({ buffer }: Memory): boolean =>
+  typeof SharedArrayBuffer !== 'undefined' && buffer instanceof SharedArrayBuffer
 
 const withRest =
   (call: Call): Machine['call'] =>
   (kernel, units, ...parameters) =>
     call(kernel, units, parameters)
 
-const orUndefined = async <T>(promise: Promise<T>): Promise<T | undefined> => {
-  try {
-    return await promise
-  } catch {
-    return undefined
-  }
-}
-
 const singleMachine = (backend: BackendWasm) => {
   const memory = memoryOf(backend)
   const { bytes, relaxed } = chooseKernels()
-  const isShared = memory.buffer instanceof SharedArrayBuffer
-  const module = new webAssembly.Module(isShared ? withSharedMemory(bytes) : bytes)
+  const module = new webAssembly.Module(isShared(memory) ? withSharedMemory(bytes) : bytes)
   const { exports } = new webAssembly.Instance(module, { env: { memory } })
   const call = withRest(oneThread(exports))
   const address = (tensor: TensorInfo): number => backend.getMemoryOffset(tensor.dataId)

@@ -6,7 +6,10 @@ export interface Memory {
 
 interface Interface {
   readonly Memory: new (...limits: ReadonlyArray<never>) => Memory
-  readonly Module: new (bytes: Uint8Array) => object
+  readonly Module: {
+    new (bytes: Uint8Array): object
+    readonly imports: (module: object) => ReadonlyArray<{ readonly kind: string }>
+  }
   readonly Instance: new (module: object, imports: object) => { readonly exports: Readonly<Record<string, unknown>> }
   readonly validate: (bytes: Uint8Array) => boolean
 }

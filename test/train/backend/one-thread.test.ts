@@ -1,0 +1,68 @@
+/** Why one thread computes where several were asked for. Each of these has TensorFlow.js for itself. */
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+
+/** What a program prints as JSON that has these names. */
+const printed = (program: string): unknown => {
+  const script = `
+    import { openBackend } from './src/train/backend/open.ts'
+    import { wasmOn } from './src/train/backend/loaders/wasm.ts'
+    import { nodeHost } from './src/train/backend/wasm/node-host.ts'
+    const opened = ({ left, right }) => right ? [right.description.split(', ')[1], right.whyOneThread ?? ''] : left.found
+    console.log(JSON.stringify(await (${program})()))`
+  const args = ['--import', 'tsx', '--input-type=module', '-e', script]
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' })
+  expect(stderr).toBe('')
+  expect(status).toBe(0)
+  return JSON.parse(stdout)
+}
+
+const onHost = (more: string, threads = 2): string =>
+  `async () => opened(await wasmOn({ ...nodeHost, ${more} }).open({ threads: ${threads} })())`
+
+test('nothing is said where as many compute as were asked for', () => {
+  expect(printed(onHost(''))).toEqual(['2 threads', ''])
+  expect(printed(onHost(`whyUnshared: () => 'No.'`, 1))).toEqual(['one thread', ''])
+})
+
+test('a place where memories are not shared says so', () => {
+  expect(printed(onHost(`whyUnshared: () => 'No headers.'`))).toEqual(['one thread', 'No headers.'])
+})
+
+test('a thread that does not start is named, and those that did are ended', () => {
+  const program = `async () => {
+    const ended = []
+    const startThread = async ({ thread }) => {
+      if (thread === 2) throw new Error('no room.')
+      return { end: () => ended.push(thread) }
+    }
+    const result = await wasmOn({ ...nodeHost, startThread }).open({ threads: 4 })()
+    return [...opened(result), ended]
+  }`
+  expect(printed(program)).toEqual(['one thread', 'No thread could be started beside the first: no room.', [1, 3]])
+})
+
+test('a backend that was opened before stays as it is', () => {
+  const program = `async () => {
+    const one = await openBackend('wasm', { threads: 1 })()
+    const three = await openBackend('wasm', { threads: 3 })()
+    return [opened(one), opened(three)]
+  }`
+  expect(printed(program)).toEqual([
+    ['one thread', ''],
+    ['one thread', 'The backend had been opened with one thread before, and stays as it is.'],
+  ])
+})
+
+test('what TensorFlow.js had started by itself has no memory to share', () => {
+  const program = `async () => {
+    const core = await import('@tensorflow/tfjs-core')
+    await import('@tensorflow/tfjs-backend-wasm')
+    await core.setBackend('wasm')
+    return opened(await openBackend('wasm', { threads: 2 })())
+  }`
+  expect(printed(program)).toEqual(['one thread', expect.stringMatching(/TensorFlow\.js had started it before/)])
+})
