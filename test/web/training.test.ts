@@ -189,7 +189,7 @@ describe.skipIf(browserHere === undefined)('training in a browser', { timeout: 0
 
   it.each([
     ['nothing/here.wasm', /nothing\/here\.wasm answers 404/],
-    ['index.html', /index\.html is no WebAssembly/],
+    ['index.html', /^no WebAssembly that runs here: .*index\.html$/],
   ])('a build at %s is an error that says what to give', async (address, found) => {
     const { answer } = await answerOf(isolated, { threads: 1, address }, { where: 'answer' })
     expect(answer.error?.found).toMatch(found)

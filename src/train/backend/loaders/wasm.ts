@@ -38,7 +38,7 @@ export const wasmOn = (host: Host): Loader =>
     name: 'wasm',
     about: 'WebAssembly with SIMD and threads',
     install: host.install,
-    packages: 'the packages @tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm',
+    packages: host.packages,
     load: async ({ threads = host.defaultThreads() }) => {
       const core = await importCore()
       const { BackendWasm, setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm')

@@ -16,7 +16,7 @@ interface WebWorker {
 
 declare const Worker: new (address: string) => WebWorker
 
-declare const navigator: { readonly hardwareConcurrency?: number }
+declare const navigator: { readonly hardwareConcurrency?: number } | undefined
 
 declare const crossOriginIsolated: boolean | undefined
 
@@ -63,10 +63,10 @@ const bytesOf = async (build: Build | undefined): Promise<Uint8Array> => {
   if (build === undefined) throw new Error('no address of tfjs-backend-wasm-simd.wasm')
   const found = typeof build === 'string' || build instanceof URL ? await loaded(build) : build
   const where = found === build ? 'the bytes given' : String(build)
-  if (!webAssembly.validate(found)) throw new Error(`${where} is no WebAssembly that this browser runs`)
+  if (!webAssembly.validate(found)) throw new Error(`no WebAssembly that runs here: ${where}`)
   // That with threads of its own asks for a memory.
   const imports = webAssembly.Module.imports(new webAssembly.Module(found))
-  if (imports.some(({ kind }) => kind === 'memory')) throw new Error(`${where} is another build of TensorFlow.js`)
+  if (imports.some(({ kind }) => kind === 'memory')) throw new Error(`another build of TensorFlow.js: ${where}`)
   return found
 }
 
@@ -77,12 +77,14 @@ const loaded = async (address: string | URL): Promise<Uint8Array> => {
 }
 
 export const browserHost = (build: Build | undefined): Host => ({
+  packages:
+    'the packages @tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm, and the build with SIMD of the latter',
   install:
     'Install @tensorflow/tfjs-core@4 and @tensorflow/tfjs-backend-wasm@4, and give openBackend the address of dist/tfjs-backend-wasm-simd.wasm, of the latter, as `build`.',
-  defaultThreads: () => threadsFor(navigator.hardwareConcurrency ?? 1),
+  defaultThreads: () => threadsFor((typeof navigator === 'undefined' ? undefined : navigator.hardwareConcurrency) ?? 1),
   build: () => bytesOf(build),
   whyUnshared: () =>
-    crossOriginIsolated === true
+    typeof crossOriginIsolated !== 'undefined' && crossOriginIsolated
       ? undefined
       : 'The page is not cross-origin isolated, so that threads cannot share a memory. Serve it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp.',
   startThread,

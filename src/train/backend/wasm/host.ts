@@ -7,6 +7,8 @@ export interface Thread {
 }
 
 export interface Host {
+  /** What it takes to load the backend. */
+  readonly packages: string
   /** How to get the backend here, as a full sentence. */
   readonly install: string
   /** Threads unless told otherwise. */

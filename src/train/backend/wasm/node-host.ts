@@ -27,6 +27,7 @@ const startThread = (share: Share): Promise<Thread> => {
 }
 
 export const nodeHost: Host = {
+  packages: 'the packages @tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm',
   install: 'Run npm install --save-dev @tensorflow/tfjs-core@4 @tensorflow/tfjs-backend-wasm@4.',
   defaultThreads,
   build: () => {
