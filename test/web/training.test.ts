@@ -173,7 +173,7 @@ describe.skipIf(browserHere === undefined)('training in a browser', { timeout: 0
 
   it.each([
     ['throws', 'constructor() { throw new Error("no more workers") }', /no more workers\.$/],
-    ['never answers', 'postMessage() {} terminate() {}', /did not answer within 10 seconds\.$/],
+    ['never answers', 'postMessage() {} terminate() {}', /did not answer within 20 seconds\.$/],
     [
       'fails',
       'postMessage() { this.onerror({ message: "out of memory", preventDefault() {} }) } terminate() {}',

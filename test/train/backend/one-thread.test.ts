@@ -66,3 +66,35 @@ test('what TensorFlow.js had started by itself has no memory to share', () => {
   }`
   expect(printed(program)).toEqual(['one thread', expect.stringMatching(/TensorFlow\.js had started it before/)])
 })
+
+test('openings at a time come one after the other, and have threads once', () => {
+  const program = `async () => {
+    let started = 0
+    const startThread = (share) => {
+      started += 1
+      return nodeHost.startThread(share)
+    }
+    const { open } = wasmOn({ ...nodeHost, startThread })
+    const failing = wasmOn({ ...nodeHost, build: () => Promise.reject(new Error('no build')) })
+    const { env } = await import('@tensorflow/tfjs-core')
+    const { fetch } = env().platform
+    const all = await Promise.all([failing.open({})(), open({ threads: 3 })(), open({ threads: 2 })()])
+    return [...all.map(opened), started, fetch === env().platform.fetch]
+  }`
+  expect(printed(program)).toEqual(['no build', ['3 threads', ''], ['3 threads', ''], 2, true])
+})
+
+test('a memory that there is no room for is not shared', () => {
+  const program = `async () => {
+    const { Memory } = WebAssembly
+    WebAssembly.Memory = class extends Memory {
+      constructor(limits) {
+        if (limits.shared) throw new RangeError('could not allocate memory')
+        super(limits)
+      }
+      static [Symbol.hasInstance](one) { return one instanceof Memory }
+    }
+    return opened(await openBackend('wasm', { threads: 2 })())
+  }`
+  expect(printed(program)).toEqual(['one thread', expect.stringMatching(/there is no room for one\.$/)])
+})

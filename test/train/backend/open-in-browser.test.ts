@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import * as E from 'fp-ts/lib/Either.js'
 import { expect, test } from 'vitest'
 import { openBackend } from '../../../src/train/backend/open-in-browser.ts'
+import { plainKernels } from '../../../src/train/backend/wasm/built.ts'
 import { right } from '../loop/fixtures.ts'
 
 const { resolve } = createRequire(import.meta.url)
@@ -20,12 +21,20 @@ test.each<readonly [string, ReadonlyArray<unknown>, object]>([
   ['no options', ['wasm'], { found: 'no address of tfjs-backend-wasm-simd.wasm' }],
   ['no build', ['wasm', {}], { found: 'no address of tfjs-backend-wasm-simd.wasm' }],
   ['bytes of something else', ['wasm', { build }], { found: 'no WebAssembly that runs here: the bytes given' }],
+  [
+    'WebAssembly of something else',
+    ['wasm', { build: Uint8Array.from(Buffer.from(plainKernels, 'base64')) }],
+    { found: 'another program than that build of TensorFlow.js: the bytes given' },
+  ],
   ['an option that there is not', ['wasm', { build, thread: 2 }], { subject: 'options', found: 'thread' }],
   ['a backend that browsers have not', ['tfjs-node', { build }], { subject: 'backend tfjs-node', expected: 'wasm' }],
   [
     'the build with threads of its own',
     ['wasm', { build: bytesOf('tfjs-backend-wasm-threaded-simd.wasm') }],
-    { found: 'another build of TensorFlow.js: the bytes given', help: expect.stringContaining('wasm-simd.wasm') },
+    {
+      found: expect.stringMatching(/^another program than that build/),
+      help: expect.stringContaining('wasm-simd.wasm'),
+    },
   ],
 ])('%s is refused', async (_, args, expected) => {
   const opened = await opening(...args)

@@ -21,7 +21,7 @@ declare const navigator: { readonly hardwareConcurrency?: number } | undefined
 declare const crossOriginIsolated: boolean | undefined
 
 /** A browser that holds a worker back says nothing. */
-const mostSeconds = 10
+const mostSeconds = 20
 
 const program = `
 onmessageerror = () => postMessage('its memory did not arrive')
@@ -45,7 +45,7 @@ const startThread = async (share: Share): Promise<Thread> => {
       started.onerror = (event) => {
         event.preventDefault()
         const held = 'the browser held it back; a Content-Security-Policy has to allow worker-src blob:'
-        reject(new Error(event.message ?? held))
+        reject(new Error(event.message === undefined || event.message === '' ? held : event.message))
       }
       started.postMessage(share)
     })
@@ -64,9 +64,11 @@ const bytesOf = async (build: Build | undefined): Promise<Uint8Array> => {
   const found = typeof build === 'string' || build instanceof URL ? await loaded(build) : build
   const where = found === build ? 'the bytes given' : String(build)
   if (!webAssembly.validate(found)) throw new Error(`no WebAssembly that runs here: ${where}`)
-  // That with threads of its own asks for a memory.
-  const imports = webAssembly.Module.imports(new webAssembly.Module(found))
-  if (imports.some(({ kind }) => kind === 'memory')) throw new Error(`another build of TensorFlow.js: ${where}`)
+  const exported = webAssembly.Module.exports(new webAssembly.Module(found)).map(({ name }) => name)
+  // TensorFlow.js would wait for ever for what does not fit. Its build with threads of its own has no memory.
+  if (!['memory', 'register_tensor'].every((name) => exported.includes(name))) {
+    throw new Error(`another program than that build of TensorFlow.js: ${where}`)
+  }
   return found
 }
 

@@ -29,36 +29,60 @@ const memoryImport = 2
 const limited = 1
 const shared = 3
 
+/** A number of a module (LEB128), and the place behind it. */
+const numberAt = (module: Uint8Array, at: number): readonly [value: number, next: number] => {
+  let value = 0
+  for (let shift = 0; ; shift += 7) {
+    const byte = module[at++] ?? 0
+    value += (byte & 0x7f) * 2 ** shift
+    if (byte < 0x80) return [value, at]
+  }
+}
+
+/** Where a module describes its memory, its own or one that is its only import. */
+const memoryPlace = (module: Uint8Array): number => {
+  const skipName = (at: number): number => {
+    const [length, next] = numberAt(module, at)
+    return next + length
+  }
+  for (let at = 8; at < module.length;) {
+    const id = module[at]
+    const [size, content] = numberAt(module, at + 1)
+    at = content + size
+    if (id !== importSection && id !== memorySection) continue
+    const [count, first] = numberAt(module, content)
+    const kind = skipName(skipName(first))
+    if (id === importSection && (count !== 1 || module[kind] !== memoryImport)) continue
+    const place = id === importSection ? kind + 1 : first
+    const isLimited = module[place] === limited || module[place] === shared
+    invariant(count === 1 && isLimited, 'a module with one memory of limited size')
+    return place
+  }
+  throw new Error('chasec: internal invariant broken: a module without memory.')
+}
+
 /**
  * A module whose memory, its own or one that is its only import, is shared between threads. Its code stays: what computes
  * in one thread computes in one thread of several.
  */
 export const withSharedMemory = (module: Uint8Array): Uint8Array<ArrayBuffer> => {
   const out = Uint8Array.from(module)
-  const number = (at: number): readonly [value: number, next: number] => {
-    let value = 0
-    for (let shift = 0; ; shift += 7) {
-      const byte = out[at++] ?? 0
-      value += (byte & 0x7f) * 2 ** shift
-      if (byte < 0x80) return [value, at]
-    }
+  out[memoryPlace(module)] = shared
+  return out
+}
+
+/**
+ * Whether this engine runs a module of {@link withSharedMemory}: it knows such memories, and has room for one as large as
+ * this may become, which it sets aside at once.
+ */
+export const hasRoomFor = (module: Uint8Array): boolean => {
+  if (!webAssembly.validate(module)) return false
+  const [initial, next] = numberAt(module, memoryPlace(module) + 1)
+  const [maximum] = numberAt(module, next)
+  try {
+    new webAssembly.Memory({ initial, maximum, shared: true })
+    return true
+  } catch {
+    return false
   }
-  const skipName = (at: number): number => {
-    const [length, next] = number(at)
-    return next + length
-  }
-  for (let at = 8; at < out.length;) {
-    const id = out[at]
-    const [size, content] = number(at + 1)
-    at = content + size
-    if (id !== importSection && id !== memorySection) continue
-    const [count, first] = number(content)
-    const kind = skipName(skipName(first))
-    if (id === importSection && (count !== 1 || out[kind] !== memoryImport)) continue
-    const place = id === importSection ? kind + 1 : first
-    invariant(count === 1 && out[place] === limited, 'a module with one memory of limited size')
-    out[place] = shared
-    return out
-  }
-  throw new Error('chasec: internal invariant broken: a module without memory.')
 }

@@ -69,7 +69,7 @@ const sharedMachine = async (backend: BackendWasm, threads: number, host: Host):
   if (whyUnshared !== undefined) return { ...machine, whyOneThread: whyUnshared }
   if (!isShared(memory)) {
     const whyOneThread =
-      'The memory of WebAssembly is not one that threads share: TensorFlow.js had started it before, or the engine has none such.'
+      'The memory of WebAssembly is not one that threads share: TensorFlow.js had started it before, or there is no room for one.'
     return { ...machine, whyOneThread }
   }
   try {

@@ -5,10 +5,15 @@ export interface Memory {
 }
 
 interface Interface {
-  readonly Memory: new (...limits: ReadonlyArray<never>) => Memory
+  /** Sizes are in pages of 64 KiB. */
+  readonly Memory: new (limits: {
+    readonly initial: number
+    readonly maximum: number
+    readonly shared: boolean
+  }) => Memory
   readonly Module: {
     new (bytes: Uint8Array): object
-    readonly imports: (module: object) => ReadonlyArray<{ readonly kind: string }>
+    readonly exports: (module: object) => ReadonlyArray<{ readonly name: string }>
   }
   readonly Instance: new (module: object, imports: object) => { readonly exports: Readonly<Record<string, unknown>> }
   readonly validate: (bytes: Uint8Array) => boolean
