@@ -61,7 +61,7 @@ const built = async (root: string, outDir: string): Promise<void> => {
   })
 }
 
-describe.skipIf(browserHere === undefined)('training in a browser', { timeout: 0 }, () => {
+describe.skipIf(browserHere === undefined)('training in a browser', () => {
   const folder = mkdtempSync(join(tmpdir(), 'chasec-training-'))
   let browser: Browser
   let expected: Outcome
@@ -72,7 +72,7 @@ describe.skipIf(browserHere === undefined)('training in a browser', { timeout: 0
     // What Chromium computes with; Node has it since 22 without being asked.
     v8.setFlagsFromString('--experimental-wasm-relaxed-simd')
     expected = await job(right(await openBackend('wasm', { threads: 1 })()))
-  }, 0)
+  })
 
   afterAll(async () => {
     await browser.close()
