@@ -20,6 +20,15 @@ export { verify, type Difference, type VerifyOptions } from '../run/verify.ts'
 export { verifyCompiled } from '../package/verify-compiled.ts'
 export { measureFloat16 } from '../package/measure-float16.ts'
 export { calibrate, type CalibrateOptions, type Calibration, type CalibrationSource } from '../package/calibrate.ts'
+export { type GradientOptions, outputGradients, type OutputGradients } from '../package/gradients.ts'
+export {
+  type LayerRatio,
+  layerRatios,
+  type LayerRatios,
+  type RatioName,
+  ratioNames,
+  type RatioOptions,
+} from '../package/ratios/index.ts'
 export { sliceStream, type Sliced, type SliceOptions } from '../package/slice-stream.ts'
 export type { SlicedValue } from '../passes/slice-stream/rotate.ts'
 export { type KneeOptions, findKnee, type FoundKnee } from '../package/knee.ts'

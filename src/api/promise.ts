@@ -81,6 +81,12 @@ export const pruneWeights = fromEither(api.pruneWeights)
 /** What the layers of a graph read on a calibration set, by input channel: the path of a set, or inputs themselves. */
 export const calibrate = fromTask(api.calibrate)
 
+/** The gradients of the mean square of the first output by the weights of a graph, over a calibration set. */
+export const outputGradients = fromTask(api.outputGradients)
+
+/** A sparsity of a whole graph divided among its layers by what they are worth on a calibration set: `ratios` for {@link pruneWeights}. */
+export const layerRatios = fromTask(api.layerRatios)
+
 /** Masks more and more weights of a graph and runs each masked model beside the dense one: at which sparsity it breaks. */
 export const findKnee = fromTask(api.findKnee)
 

@@ -18,7 +18,9 @@ import { maskedModel } from './runnable.ts'
 
 /** How {@link findKnee} masks, and on what. */
 export interface KneeOptions
-  extends Omit<PruneWeightsOptions, 'sparsity' | 'pattern'>, Omit<RunnerOptions, 'freeDimensions' | 'tf32'> {
+  extends
+    Omit<PruneWeightsOptions, 'sparsity' | 'pattern' | 'block' | 'ratios' | 'gradients'>,
+    Omit<RunnerOptions, 'freeDimensions' | 'tf32'> {
   /** Fractions of the weights to mask, each above the one before; default: 0.1 to 0.9 in tenths, and 0.95. */
   readonly levels?: ReadonlyArray<number>
   /** What may be lost at the essential sparsity, as a fraction of all answers, or of the size of the outputs; default 0.01. */

@@ -1,6 +1,7 @@
 /**
- * Lossy selection of single weights: masks a fraction of the weights of each layer, or all but N in each M, that seem to be worth least,
- * by magnitude or by what is multiplied with them (Wanda, arXiv 2306.11695). It only edits masks. Nothing is trained and no weight changes.
+ * Lossy selection of single weights or blocks of them: masks a fraction of the weights of each layer, or all but N in each M, that seem to
+ * be worth least, by magnitude, by what is multiplied with them (Wanda, arXiv 2306.11695), or by what the output would change (LPViT,
+ * arXiv 2407.02068). It only edits masks. Nothing is trained and no weight changes.
  */
 import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, failure } from '../ir/failure.ts'
@@ -8,6 +9,7 @@ import { type Graph, labelOf } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
 import { type Choice, wrongOption } from '../ir/options.ts'
 import { elements, type Tensor } from '../ir/tensor.ts'
+import { type Block, gridOf, parseBlock } from '../masks/blocks.ts'
 import { kthSmallest, kthSmallestOf } from '../masks/kth-smallest.ts'
 import { elementMask, expandMask, intersectMask, type Masks } from '../masks/mask.ts'
 import { refineDefaults, refineRow, untouchable } from '../masks/refine.ts'
@@ -27,6 +29,7 @@ import {
   type WeightRows,
   weightRows,
 } from '../masks/weights.ts'
+import { sizeOf } from '../ir/type.ts'
 import { applyMasks } from './apply-masks.ts'
 import { runPipeline } from './pass.ts'
 import { cleanUp } from './pipeline.ts'
@@ -34,8 +37,9 @@ import { cleanUp } from './pipeline.ts'
 /**
  * - `magnitude`: |w|.
  * - `wanda`: |w| · √E[x²] of the input channel that the weight is multiplied with, over a calibration set.
+ * - `taylor`: |w · g|, g the gradient of the mean square of the output over a calibration set.
  */
-export const weightScores = ['magnitude', 'wanda'] as const
+export const weightScores = ['magnitude', 'wanda', 'taylor'] as const
 
 export type WeightScore = (typeof weightScores)[number]
 
@@ -51,23 +55,38 @@ export interface PruneWeightsOptions {
   readonly pattern?: string
   /** Default `magnitude`. */
   readonly score?: WeightScore
-  /** What `sparsity` is a fraction of. Default: `row` for `wanda`, `layer` for `magnitude`. */
+  /** What `sparsity` is a fraction of. Default: `row` for single weights by `wanda`, else `layer`. */
   readonly within?: Comparison
+  /**
+   * `RxC`, such as `32x32`: blocks of R output channels and C of the weights that make each go together, by the mean of their scores.
+   * ⌊(1 - sparsity) · blocks⌋ stay.
+   */
+  readonly block?: string
+  /** What goes of each layer in place of `sparsity`, by weight: fractions from 0 to 1. See `layerRatios`. */
+  readonly ratios?: ReadonlyMap<ValueId, number>
   /** `dsnot`: exchanges weights so that output channels keep their expectation (arXiv 2310.08915). */
   readonly refine?: 'dsnot'
   /** What layers read on a calibration set, for `wanda` and `dsnot`. */
   readonly statistics?: Statistics
+  /** Gradients of weights, as they lie in their tensors, for `taylor`. See `outputGradients`. */
+  readonly gradients?: WeightGradients
   /** Layers, by the name of the node or of the weight, that stay whole. */
   readonly keep?: ReadonlyArray<string>
 }
+
+/** Of a number that a network computes, by the names of the weights. */
+export type WeightGradients = ReadonlyMap<ValueId, ArrayLike<number>>
 
 const optionChoices: Readonly<Record<keyof PruneWeightsOptions, Choice>> = {
   sparsity: 'any',
   pattern: 'any',
   score: weightScores,
   within: comparisons,
+  block: 'any',
+  ratios: 'any',
   refine: ['dsnot'],
   statistics: 'any',
+  gradients: 'any',
   keep: 'any',
 }
 
@@ -97,16 +116,19 @@ export interface PrunedWeights {
 export type PruneWeightsError = Failure
 
 /** How much goes, checked. */
-type Amount =
+export type Amount =
   | { readonly tag: 'sparsity'; readonly sparsity: number; readonly within: Comparison }
+  | { readonly tag: 'blocks'; readonly sparsity: number; readonly within: Comparison; readonly block: Block }
   | { readonly tag: 'pattern'; readonly kept: number; readonly of: number }
 
 /** A layer whose weights are compared. */
-interface Compared {
+export interface Compared {
   readonly layer: Layer
   readonly rows: WeightRows
   /** What a weight is multiplied with, by input channel; undefined for 1. */
   readonly norms: Float64Array | undefined
+  /** The same by weight. */
+  readonly gradient: ArrayLike<number> | undefined
   readonly statistics: ChannelStatistics | undefined
   /** One byte for each weight as it lies in the tensor: 1 where the given mask keeps it. */
   readonly given: Uint8Array
@@ -125,42 +147,22 @@ export const pruneWeights = (
   masks: Masks,
   options: PruneWeightsOptions,
 ): E.Either<PruneWeightsError, PrunedWeights> => {
-  const { score = 'magnitude', refine, statistics, keep = [] } = options
-  const amount = amountOf(options)
-  if (E.isLeft(amount)) return amount
-  const byStatistics = score === 'wanda' ? 'score wanda' : refine === 'dsnot' ? 'refine dsnot' : undefined
-  if (byStatistics !== undefined && statistics === undefined) {
-    const help = 'Calibrate the model on a few of its inputs first.'
-    return E.left(failure('PruneError', byStatistics, 'activation statistics', 'none', help))
-  }
-  const masked = applyMasks(graph, masks)
-  if (E.isLeft(masked)) return masked
-  const chosen = chooseLayers(graph, amount.right, keep, byStatistics === undefined ? undefined : statistics)
-  if (E.isLeft(chosen)) return chosen
+  const comparison = compareWeights(graph, masks, options)
+  if (E.isLeft(comparison)) return comparison
+  const { amount, compared, kept } = comparison.right
+  const { refine, ratios, statistics } = options
+  const wrong = ratios === undefined ? undefined : wrongRatio(ratios, compared, amount)
+  if (wrong !== undefined) return E.left(wrong)
   const known = masksByRoot(graph, masks)
-  const compared: Compared[] = []
-  for (const { layer, found } of chosen.right.layers) {
-    const { tensor, weight } = layer
-    if (!isFinite(tensor)) {
-      const help = 'Weights cannot be compared with such ones; check the model that was exported.'
-      return E.left(failure('PruneError', `weight ${weight}`, 'finite numbers', 'a NaN or an infinity', help))
-    }
-    const mask = known.get(weight)
-    compared.push({
-      layer,
-      rows: weightRows(layer),
-      norms: score === 'wanda' && found !== undefined ? rootMeanSquares(found) : undefined,
-      statistics: found,
-      given: mask === undefined ? new Uint8Array(tensor.shape.reduce((n, d) => n * d, 1)).fill(1) : expandMask(mask),
-    })
-  }
   const out = new Map(known)
   const layers: PrunedWeightsLayer[] = []
-  const limit = limitOf(compared, amount.right)
-  for (const one of compared) {
+  const limit = limitOf(compared, amount)
+  const blocks = blocksThatGo(compared, amount, ratios)
+  for (const [at, one] of compared.entries()) {
     const { tensor, weight, node } = one.layer
-    const bits = selectWeights(one, amount.right, limit)
-    const exchanged = refine === undefined ? 0 : refineWeights(one, bits, amount.right, statistics?.samples ?? 1)
+    const own = amountIn(amount, ratios?.get(weight))
+    const bits = own.tag === 'blocks' ? withoutBlocks(one, own.block, blocks[at] ?? []) : selectWeights(one, own, limit)
+    const exchanged = refine === undefined ? 0 : refineWeights(one, bits, own, statistics?.samples ?? 1)
     const mask = elementMask(tensor.shape, bits)
     const before = known.get(weight)
     out.set(weight, before === undefined ? mask : intersectMask(before, mask))
@@ -177,21 +179,116 @@ export const pruneWeights = (
   return E.right({
     masks: out,
     layers,
-    kept: chosen.right.kept,
+    kept,
     weights: layers.reduce((sum, { weights }) => sum + weights, 0),
     masked: layers.reduce((sum, { masked: gone }) => sum + gone, 0),
   })
 }
 
+/** What {@link pruneWeights} compares, and how much is to go. */
+export interface WeightComparison {
+  readonly amount: Amount
+  /** Layers of which weights are compared, in graph order. */
+  readonly compared: ReadonlyArray<Compared>
+  readonly kept: PrunedWeights['kept']
+}
+
+/** What {@link pruneWeights} does before it selects. Fails as it does. */
+export const compareWeights = (
+  graph: Graph,
+  masks: Masks,
+  options: PruneWeightsOptions,
+): E.Either<PruneWeightsError, WeightComparison> => {
+  const { score = 'magnitude', refine, statistics, gradients, keep = [] } = options
+  const amount = amountOf(options)
+  if (E.isLeft(amount)) return amount
+  const byStatistics = score === 'wanda' ? 'score wanda' : refine === 'dsnot' ? 'refine dsnot' : undefined
+  if (byStatistics !== undefined && statistics === undefined) {
+    const help = 'Calibrate the model on a few of its inputs first.'
+    return E.left(failure('PruneError', byStatistics, 'activation statistics', 'none', help))
+  }
+  if (score === 'taylor' && gradients === undefined) {
+    const help = 'Compute those of the output on a few inputs of the model first.'
+    return E.left(failure('PruneError', 'score taylor', 'gradients of the weights', 'none', help))
+  }
+  const masked = applyMasks(graph, masks)
+  if (E.isLeft(masked)) return masked
+  const chosen = chooseLayers(graph, amount.right, keep, byStatistics === undefined ? undefined : statistics)
+  if (E.isLeft(chosen)) return chosen
+  const known = masksByRoot(graph, masks)
+  const compared: Compared[] = []
+  for (const { layer, found } of chosen.right.layers) {
+    const { tensor, weight } = layer
+    if (!isFinite(tensor)) {
+      const help = 'Weights cannot be compared with such ones; check the model that was exported.'
+      return E.left(failure('PruneError', `weight ${weight}`, 'finite numbers', 'a NaN or an infinity', help))
+    }
+    const size = sizeOf(tensor.shape)
+    const gradient = score === 'taylor' ? gradients?.get(weight) : undefined
+    if (score === 'taylor' && (gradient?.length !== size || !Array.prototype.every.call(gradient, Number.isFinite))) {
+      const found =
+        gradient === undefined ? 'none' : gradient.length === size ? 'a NaN or an infinity' : gradient.length
+      const help = 'They are of another model: compute those of this one, or keep the layer whole.'
+      return E.left(failure('PruneError', `weight ${weight}`, `a gradient of ${size} finite numbers`, `${found}`, help))
+    }
+    const mask = known.get(weight)
+    compared.push({
+      layer,
+      rows: weightRows(layer),
+      norms: score === 'wanda' && found !== undefined ? rootMeanSquares(found) : undefined,
+      gradient,
+      statistics: found,
+      given: mask === undefined ? new Uint8Array(size).fill(1) : expandMask(mask),
+    })
+  }
+  return E.right({ amount: amount.right, compared, kept: chosen.right.kept })
+}
+
+/** What is wrong with a division among layers. */
+const wrongRatio = (
+  ratios: ReadonlyMap<ValueId, number>,
+  compared: ReadonlyArray<Compared>,
+  amount: Amount,
+): PruneWeightsError | undefined => {
+  if (amount.tag === 'pattern' || amount.within === 'model') {
+    const [found, help] =
+      amount.tag === 'pattern'
+        ? ['a pattern', 'A pattern says what goes of each layer; leave ratios out.']
+        : ['within model', 'All weights of a model have no layers to divide among; compare within row or layer.']
+    return failure('PruneError', 'ratios', 'sparsity within rows or layers', found, help)
+  }
+  for (const { layer } of compared) {
+    const ratio = ratios.get(layer.weight)
+    if (ratio !== undefined && ratio >= 0 && ratio <= 1) continue
+    const help = 'Divide the sparsity among all layers of this model, or keep the layer whole.'
+    const found = ratio === undefined ? 'none' : `${ratio}`
+    return failure('PruneError', `ratio of weight ${layer.weight}`, 'a fraction from 0 to 1', found, help)
+  }
+  return undefined
+}
+
 const amountOf = (options: PruneWeightsOptions): E.Either<PruneWeightsError, Amount> => {
   const wrong = wrongOption('PruneError', options, optionChoices)
   if (wrong !== undefined) return E.left(wrong)
-  const { sparsity, pattern, within, score = 'magnitude' } = options
+  const { sparsity, pattern, within, block: blocks, refine, score = 'magnitude' } = options
+  const block = blocks === undefined ? undefined : parseBlock(blocks)
+  if (blocks !== undefined && block === undefined) {
+    const help = 'Give output channels and weights of each, for example 32x32.'
+    return E.left(failure('PruneError', 'block', 'RxC, counts of at least 1', `${blocks}`, help))
+  }
+  const beside =
+    pattern !== undefined ? `pattern ${pattern}` : within === 'row' ? 'within row' : refine && `refine ${refine}`
+  if (block !== undefined && beside !== undefined) {
+    const help = 'Blocks are compared within layers or the model, by sparsity, and stay or go whole.'
+    return E.left(failure('PruneError', 'block', 'sparsity beside it', beside, help))
+  }
   if ((sparsity === undefined) === (pattern === undefined)) {
     const found = sparsity === undefined ? 'none' : 'both'
     return E.left(failure('PruneError', 'amount', 'one of sparsity, pattern', found, 'Give for example sparsity: 0.5.'))
   }
   if (sparsity !== undefined) {
+    if (sparsity >= 0 && sparsity < 1 && block !== undefined)
+      return E.right({ tag: 'blocks', sparsity, within: within ?? 'layer', block })
     if (sparsity >= 0 && sparsity < 1)
       return E.right({ tag: 'sparsity', sparsity, within: within ?? (score === 'wanda' ? 'row' : 'layer') })
     const help = 'Give the fraction of weights to mask, for example 0.5.'
@@ -289,8 +386,14 @@ const computedLayers = (graph: Graph): E.Either<PruneWeightsError, PrunedWeights
 }
 
 /** What each place of a row is worth. */
-const scoreReader = ({ layer, rows, norms }: Compared): ((row: number, place: number, index: number) => number) => {
+export const scoreReader = ({
+  layer,
+  rows,
+  norms,
+  gradient,
+}: Compared): ((row: number, place: number, index: number) => number) => {
   const values = elements(layer.tensor)
+  if (gradient !== undefined) return (_, __, index) => Math.abs(Number(values[index]) * (gradient[index] ?? 0))
   if (norms === undefined) return (_, __, index) => Math.abs(Number(values[index]))
   return (row, place, index) => {
     const norm = norms[rows.firstInput(row) + Math.floor(place / rows.kernel)] ?? 0
@@ -316,9 +419,12 @@ interface Limit {
   ties: number
 }
 
+/** How many of `count` weights go. */
+export const weightsGone = (sparsity: number, count: number): number => Math.floor(sparsity * count + slack)
+
 /** How many of `count` weights go, of which `gone` are gone already. */
 const wantedOf = (sparsity: number, count: number, gone: number): number =>
-  Math.max(0, Math.floor(sparsity * count + slack) - gone)
+  Math.max(0, weightsGone(sparsity, count) - gone)
 
 /** What rounding of a product may take from a whole number. */
 const slack = 1e-9
@@ -344,8 +450,75 @@ const limitIn = (compared: ReadonlyArray<Compared>, sparsity: number): Limit => 
 const limitOf = (compared: ReadonlyArray<Compared>, amount: Amount): Limit | undefined =>
   amount.tag === 'sparsity' && amount.within === 'model' ? limitIn(compared, amount.sparsity) : undefined
 
+/** How much goes of one layer. */
+const amountIn = (amount: Amount, ratio: number | undefined): Amount =>
+  amount.tag === 'pattern' || ratio === undefined ? amount : { ...amount, sparsity: ratio }
+
+/** How many of so many blocks go: all but those that stay. */
+export const blocksGone = (sparsity: number, count: number): number =>
+  count - Math.floor((1 - sparsity) * count + slack)
+
+/** The mean score of each block of a layer, -1 where nothing of it is left. What is gone of a block counts as 0. */
+export const scoreBlocks = (one: Compared, block: Block): Float64Array => {
+  const grid = gridOf(one.rows, block)
+  const sums = new Float64Array(grid.count)
+  const sizes = new Float64Array(grid.count)
+  const alive = new Uint8Array(grid.count)
+  const score = scoreReader(one)
+  for (let row = 0; row < one.rows.rows; row++) {
+    for (let place = 0; place < one.rows.length; place++) {
+      const at = grid.blockOf(row, place)
+      const index = one.rows.indexOf(row, place)
+      sizes[at] = (sizes[at] ?? 0) + 1
+      if (one.given[index] !== 1) continue
+      alive[at] = 1
+      sums[at] = (sums[at] ?? 0) + score(row, place, index)
+    }
+  }
+  return sums.map((sum, at) => (alive[at] === 1 ? sum / (sizes[at] ?? 1) : -1))
+}
+
+/** By layer the blocks that go, where blocks do. */
+const blocksThatGo = (
+  compared: ReadonlyArray<Compared>,
+  amount: Amount,
+  ratios: PruneWeightsOptions['ratios'],
+): ReadonlyArray<Iterable<number>> => {
+  if (amount.tag !== 'blocks') return []
+  const { block, sparsity, within } = amount
+  const scores = compared.map((one) => scoreBlocks(one, block))
+  if (within !== 'model')
+    return scores.map((list, i) =>
+      lowest(list, blocksGone(ratios?.get(compared[i]?.layer.weight ?? '') ?? sparsity, list.length)),
+    )
+  const all = Float64Array.from(scores.flatMap((list) => [...list]))
+  const gone = lowest(all, blocksGone(sparsity, all.length))
+  let first = 0
+  return scores.map(({ length }) => {
+    const start = first
+    first += length
+    return gone.filter((at) => at >= start && at < start + length).map((at) => at - start)
+  })
+}
+
+/** {@link selectWeights} without whole blocks. */
+const withoutBlocks = (one: Compared, block: Block, blocks: Iterable<number>): Uint8Array => {
+  const bits = one.given.slice()
+  const grid = gridOf(one.rows, block)
+  const gone = new Uint8Array(grid.count)
+  for (const at of blocks) gone[at] = 1
+  for (let row = 0; row < one.rows.rows; row++)
+    for (let place = 0; place < one.rows.length; place++)
+      if (gone[grid.blockOf(row, place)] === 1) bits[one.rows.indexOf(row, place)] = 0
+  return bits
+}
+
 /** One byte for each weight as it lies in the tensor: 1 where it stays. */
-const selectWeights = (one: Compared, amount: Amount, shared: Limit | undefined): Uint8Array => {
+const selectWeights = (
+  one: Compared,
+  amount: Exclude<Amount, { tag: 'blocks' }>,
+  shared: Limit | undefined,
+): Uint8Array => {
   const bits = one.given.slice()
   const { rows } = one
   if (amount.tag === 'sparsity' && amount.within !== 'row') {
@@ -367,8 +540,7 @@ const selectWeights = (one: Compared, amount: Amount, shared: Limit | undefined)
       scores[place] = one.given[index] === 1 ? score(row, place, index) : -1
     }
     if (amount.tag === 'sparsity') {
-      for (const place of lowest(scores, Math.floor(amount.sparsity * rows.length + slack)))
-        bits[indices[place] ?? 0] = 0
+      for (const place of lowest(scores, weightsGone(amount.sparsity, rows.length))) bits[indices[place] ?? 0] = 0
       continue
     }
     for (const group of groupsOf(rows, amount.of)) {

@@ -288,6 +288,65 @@ describe.each(layouts)('%s', (_, build) => {
     )
   })
 
+  it('loses whole blocks, those with the lowest means of what they had', () => {
+    const sizes = fc.constantFrom<readonly [number, number]>([1, 1], [2, 3], [3, 2], [1, 7], [2, 1], [99999, 99999])
+    fc.assert(
+      fc.property(
+        cases,
+        sizes,
+        fc.constantFrom(0, 0.1, 0.5, 0.75, 0.99),
+        fc.constantFrom<'layer' | 'model'>('layer', 'model'),
+        (one, [high, wide], sparsity, within) => {
+          const { rows, pruned } = run(one, { sparsity, within, block: `${high}x${wide}` })
+          const blocks: Array<ReadonlyArray<Entry>> = []
+          for (let row = 0; row < rows.length; row += high)
+            for (let place = 0; place < (rows[0]?.length ?? 0); place += wide)
+              blocks.push(rows.slice(row, row + high).flatMap((list) => list.slice(place, place + wide)))
+          const wanted = blocks.length - Math.floor((1 - sparsity) * blocks.length + 1e-9)
+          const marks = blocks.map((block): Entry => {
+            const open = block.filter(({ given }) => given === 1)
+            for (const { kept } of open) expect(kept).toBe(open[0]?.kept)
+            for (const { given, kept } of block) if (given === 0) expect(kept).toBe(0)
+            const score = open.reduce((sum, entry) => sum + entry.score, 0) / block.length
+            return { index: 0, given: open.length === 0 ? 0 : 1, kept: open[0]?.kept ?? 0, score }
+          })
+          expectLowestGone(marks, wanted)
+          expect(pruned.masked).toBe(rows.flat().filter(({ kept }) => kept === 0).length)
+        },
+      ),
+    )
+  })
+
+  it('loses by ratios what it loses by their sparsity, and nothing or all of it at the ends', () => {
+    fc.assert(
+      fc.property(cases, fc.constantFrom(undefined, '2x3'), fc.constantFrom(0.1, 0.5, 0.75), (one, block, ratio) => {
+        const how = block === undefined ? {} : { block }
+        const kept = (options: PruneWeightsOptions): string =>
+          bitsOf(run(one, { ...how, ...options }).pruned, 'w').join('')
+        expect(kept({ sparsity: 0.3, ratios: new Map([['w', ratio]]) })).toBe(kept({ sparsity: ratio }))
+        expect(kept({ sparsity: 0.3, ratios: new Map([['w', 0]]) })).toBe(kept({ sparsity: 0 }))
+        expect(kept({ sparsity: 0.3, ratios: new Map([['w', 1]]) })).not.toContain('1')
+      }),
+    )
+  })
+
+  it('goes by |w g| where gradients say so', () => {
+    fc.assert(
+      fc.property(
+        cases,
+        fc.array(fc.constantFrom(0, -1, 0.5, 1e-30, 1e30), { minLength: count, maxLength: count }),
+        (one, g) => {
+          const { rows } = run(one, { sparsity: 0.5, score: 'taylor', gradients: new Map([['w', g]]) })
+          const stored = one.values.map(Math.fround)
+          const scored = rows
+            .flat()
+            .map((entry) => ({ ...entry, score: Math.abs((stored[entry.index] ?? NaN) * (g[entry.index] ?? NaN)) }))
+          expectLowestGone(scored, Math.floor(scored.length / 2))
+        },
+      ),
+    )
+  })
+
   it('is refined to a mask that keeps as many and is off by no more in any row', () => {
     fc.assert(
       fc.property(
@@ -447,6 +506,13 @@ describe('an error tells', () => {
     [{ pattern: '2:4', within: 'row' }, /within: expected sparsity beside it/],
     [{ sparsity: 0.5, score: 'wanda' }, /score wanda: expected activation statistics, found none/],
     [{ sparsity: 0.5, refine: 'dsnot' }, /refine dsnot: expected activation statistics, found none/],
+    [{ sparsity: 0.5, score: 'taylor' }, /score taylor: expected gradients of the weights, found none/],
+    [{ sparsity: 0.5, block: '4' }, /block: expected RxC, counts of at least 1, found 4/],
+    [{ pattern: '2:4', block: '4x4' }, /block: expected sparsity beside it, found pattern 2:4/],
+    [{ sparsity: 0.5, within: 'row', block: '4x4' }, /block: expected sparsity beside it, found within row/],
+    [{ sparsity: 0.5, ratios: new Map() }, /ratio of weight .*: expected a fraction from 0 to 1, found none/],
+    [{ pattern: '1:2', ratios: new Map() }, /ratios: expected sparsity within rows or layers, found a pattern/],
+    [{ sparsity: 0.5, within: 'model', ratios: new Map() }, /ratios: .* found within model/],
     [
       { sparsity: 0.5, score: 'wanda', statistics },
       /weight conv.weight: expected statistics of its input, found none. They are of another/,

@@ -2,7 +2,7 @@ import { Command, Option } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import type { Failure } from '../../ir/failure.ts'
 import { type FoundKnee, findKnee } from '../../package/knee.ts'
-import { type Comparison, comparisons, type WeightScore, weightScores } from '../../passes/prune-weights.ts'
+import { type Comparison, comparisons, type WeightScore } from '../../passes/prune-weights.ts'
 import { renderKnee } from '../../report/terminal/knee-table.ts'
 import type { Provider } from '../../run/protocol.ts'
 import { calibrateOption, type CalibrationFlags, samplesOption, statisticsBy } from '../calibration.ts'
@@ -54,7 +54,9 @@ export const kneeCommand = (run: RunCommand): Command =>
     .argument('<model>', 'ONNX file', existing('a model'))
     .addOption(calibrateOption().makeOptionMandatory())
     .addOption(samplesOption())
-    .addOption(new Option('--score <score>', 'what weights are worth').choices(weightScores).default('magnitude'))
+    .addOption(
+      new Option('--score <score>', 'what weights are worth').choices(['magnitude', 'wanda']).default('magnitude'),
+    )
     .addOption(
       new Option(
         '--within <what>',

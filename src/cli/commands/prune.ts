@@ -8,12 +8,16 @@ import { encodeMasks } from '../../masks/files.ts'
 import type { Masks } from '../../masks/mask.ts'
 import type { Statistics } from '../../masks/statistics.ts'
 import { type Budgeted, pruneToBudget } from '../../package/budget.ts'
+import { outputGradients } from '../../package/gradients.ts'
+import { layerRatios, type LayerRatios, type RatioName, ratioNames } from '../../package/ratios/index.ts'
+import { parseBlock } from '../../masks/blocks.ts'
 import { pruneChannels, type Pruned, type PruneScore, pruneScores } from '../../passes/prune.ts'
 import {
   type Comparison,
   comparisons,
   type PrunedWeights,
   pruneWeights,
+  type PruneWeightsOptions,
   type WeightScore,
   weightScores,
 } from '../../passes/prune-weights.ts'
@@ -63,6 +67,10 @@ interface PruneFlags extends CommonFlags, MaskFlags, CostsFlags, WriteFlags, Cal
   readonly floor: number
   readonly seed: number
   readonly within?: Comparison
+  readonly block?: string
+  readonly ratios?: RatioName
+  readonly most?: number
+  readonly power?: boolean
   readonly refine?: 'dsnot'
   readonly keep?: ReadonlyArray<string>
   readonly sparsity?: number
@@ -97,11 +105,15 @@ Examples:
   $ chasec prune model.onnx --pattern 2:4 --score wanda --refine dsnot --calibrate samples -o masks.safetensors
       Single weights by what they are multiplied with on inputs of the model: half of each output channel, or 2 of each 4.
 
+  $ chasec prune vit.onnx --sparsity 0.5 --score wanda --ratios ecoflap --calibrate images:photos -o masks.safetensors
+  $ chasec prune vit.onnx --sparsity 0.5 --block 32x32 --score taylor --ratios lpvit --calibrate images:photos -o masks.safetensors
+      More of layers that matter less, as ECoFLaP and LPViT measure that; single weights, or blocks of 32 by 32.
+
   $ chasec prune model.onnx --macs 0.5 --score wifn --calibrate images:photos --statistics seen.safetensors -o masks.safetensors
       Channels by what they hold on a data set. The next time --calibrate seen.safetensors takes no run of the model.
 
 Scores of channels by their weights: umm, mmm, weights, kernels, l1, l2; by activations, too: wanda, wifn, wifv. Scores of single weights:
-magnitude (the default), wanda. What goes where, chasec's guide to pruning without training tells.
+magnitude (the default), wanda, taylor. What goes where, chasec's guide to pruning without training tells.
 
 This step loses accuracy: the masked model is another function until it is trained again. Compiling with the masks loses
 nothing more. Masks given with --masks stay; what they mask counts as gone already.`
@@ -112,6 +124,11 @@ const budget = 'how much goes'
 const patternOf = (text: string): string => {
   const [, kept = NaN, of = NaN] = (/^(\d+):(\d+)$/.exec(text) ?? []).map(Number)
   if (!(kept >= 1 && kept < of)) throw new WrongArgument('N:M with N from 1 to less than M', 'Write it like 2:4.')
+  return text
+}
+
+const blockOf = (text: string): string => {
+  if (parseBlock(text) === undefined) throw new WrongArgument('RxC, counts of at least 1', 'Write it like 32x32.')
   return text
 }
 
@@ -191,7 +208,7 @@ export const pruneCommand = (run: RunCommand): Command =>
         ...ofChannels,
       ).argParser(atLeast(1)),
     )
-    .option('--seed <number>', 'for --score random', atLeast(0), 1)
+    .option('--seed <number>', 'for --score random and --ratios ecoflap', atLeast(0), 1)
     .addOption(
       new DependentOption(
         '--within <what>',
@@ -199,6 +216,28 @@ export const pruneCommand = (run: RunCommand): Command =>
         '--sparsity',
       ).choices(comparisons),
     )
+    .addOption(
+      new DependentOption(
+        '--block <rxc>',
+        'blocks of R output channels and C of the weights that make each go together, as 32x32',
+        '--sparsity',
+      ).argParser(blockOf),
+    )
+    .addOption(
+      new DependentOption(
+        '--ratios <how>',
+        'how --sparsity is divided among layers: by what the loss does when they are moved, or by slopes of what is lost',
+        '--sparsity',
+      ).choices(ratioNames),
+    )
+    .addOption(
+      new DependentOption(
+        '--most <fraction>',
+        'the largest share of a layer that goes with --ratios',
+        '--ratios',
+      ).argParser(between(0, 1)),
+    )
+    .addOption(new DependentOption('--power', 'lpvit: what it takes to read blocks counts, too', '--ratios'))
     .addOption(
       new DependentOption(
         '--refine <how>',
@@ -253,11 +292,13 @@ const pruneModel = async (
   }
   const costs = readCosts(flags, terminal.environment)
   if (E.isLeft(costs)) return costs
-  const calibrated = await statisticsBy(graph, flags, flags, say)
+  const unsaid = whatCalibrationLacks(flags)
+  if (unsaid !== undefined) return E.left(unsaid)
+  const calibrated = await statisticsBy(graph, readsStatistics(flags) ? flags : {}, flags, say)
   if (E.isLeft(calibrated)) return calibrated
   const { statistics, file } = calibrated.right
   const pruned = isOfWeights(flags)
-    ? selectWeights(graph, masks, statistics, flags, say)
+    ? await selectWeights(graph, masks, statistics, flags, say)
     : select(graph, masks, statistics, costs.right, flags, say)
   if (E.isLeft(pruned)) return pruned
   say(`writing ${output}`)
@@ -270,16 +311,43 @@ const pruneModel = async (
   return E.right(done(`${text}\n${next}`, { output, ...dryRunJson(flags), ...json }))
 }
 
+const describeLoss = (loss: LayerRatios['loss']): string =>
+  loss === 'cross-entropy' ? 'cross entropy of the labels' : 'mean square of the output'
+
 const isOfWeights = ({ sparsity, pattern }: PruneFlags): boolean => sparsity !== undefined || pattern !== undefined
+
+/** What looks at a model on its inputs without being told any. */
+const whatCalibrationLacks = ({ ratios, power, score, calibrate }: PruneFlags): Failure | undefined => {
+  if (power === true && ratios !== 'lpvit')
+    return failure('UsageError', '--power', '--ratios lpvit', `--ratios ${ratios}`, 'Leave --power out.')
+  const asking = ratios !== undefined ? `--ratios ${ratios}` : score === 'taylor' ? '--score taylor' : undefined
+  if (asking === undefined || calibrate !== undefined) return undefined
+  return failure(
+    'UsageError',
+    asking,
+    '--calibrate beside it',
+    'none',
+    'Give inputs of the model, as --calibrate images:DIR.',
+  )
+}
+
+/** Whether anything asks for statistics of activations. */
+const readsStatistics = ({ ratios, score, refine, statistics }: PruneFlags): boolean =>
+  score === 'wanda' || refine !== undefined || statistics !== undefined || (ratios === undefined && score !== 'taylor')
 
 /** A selection as text and as JSON. */
 const shown = (
-  pruned: Pruned | Budgeted | PrunedWeights,
+  pruned: Pruned | Budgeted | DividedWeights,
   { style }: Terminal,
 ): { readonly text: string; readonly json: object } => {
   if ('masked' in pruned) {
     const { masks: _masks, ...json } = pruned
-    return { text: renderPrunedWeights(pruned, style), json }
+    const { division } = pruned
+    const told =
+      division === undefined
+        ? ''
+        : `\nDivided among layers by the ${describeLoss(division.loss)} on ${division.samples} samples.`
+    return { text: `${renderPrunedWeights(pruned, style)}${told}`, json }
   }
   const { masks: _masks, widths: _widths, layers, ...facts } = pruned
   const left = 'after' in pruned ? `\n${renderLeft(pruned)}` : ''
@@ -289,23 +357,79 @@ const shown = (
   }
 }
 
-const selectWeights = (
+/** Weights with what their division among layers was made by, if they were divided. */
+type DividedWeights = PrunedWeights & { readonly division?: Omit<LayerRatios, 'ratios' | 'gradients'> }
+
+const selectWeights = async (
   graph: Graph,
   masks: Masks,
   statistics: Statistics | undefined,
-  { sparsity, pattern, score, within, refine, keep }: PruneFlags,
+  flags: PruneFlags,
   say: (text: string) => void,
-): E.Either<Failure, PrunedWeights> => {
-  say('comparing weights')
-  return pruneWeights(graph, masks, {
-    ...(sparsity === undefined ? {} : { sparsity }),
-    ...(pattern === undefined ? {} : { pattern }),
-    ...(score === 'wanda' || score === 'magnitude' ? { score } : {}),
+): Promise<E.Either<Failure, DividedWeights>> => {
+  const { sparsity, pattern, score, within, block, ratios: by, refine, keep } = flags
+  const how = {
+    ...(score === 'wanda' || score === 'magnitude' || score === 'taylor' ? { score } : {}),
     ...(within === undefined ? {} : { within }),
+    ...(block === undefined ? {} : { block }),
     ...(refine === undefined ? {} : { refine }),
     ...(keep === undefined ? {} : { keep }),
     ...(statistics === undefined ? {} : { statistics }),
+  }
+  const amount = { ...(sparsity === undefined ? {} : { sparsity }), ...(pattern === undefined ? {} : { pattern }) }
+  const looked = await lookAt(graph, masks, by, { ...how, ...amount }, flags, say)
+  if (E.isLeft(looked)) return looked
+  const { gradients, divided } = looked.right
+  say('comparing weights')
+  const pruned = pruneWeights(graph, masks, {
+    ...how,
+    ...amount,
+    ...(gradients === undefined ? {} : { gradients }),
+    ...(divided === undefined ? {} : { ratios: divided.ratios }),
   })
+  if (E.isLeft(pruned) || divided === undefined) return pruned
+  const { layers, loss, samples, runtime } = divided
+  return E.right({ ...pruned.right, division: { layers, loss, samples, runtime } })
+}
+
+interface Looked {
+  readonly gradients?: PruneWeightsOptions['gradients']
+  readonly divided?: LayerRatios
+}
+
+/** What a selection of weights asks of runs of the model beyond statistics. */
+const lookAt = async (
+  graph: Graph,
+  masks: Masks,
+  by: RatioName | undefined,
+  how: PruneWeightsOptions,
+  { sparsity, calibrate: source = '', samples, most, power, seed }: PruneFlags,
+  say: (text: string) => void,
+): Promise<E.Either<Failure, Looked>> => {
+  const counts = samples === undefined ? {} : { samples }
+  if (by !== undefined && sparsity !== undefined) {
+    say(`dividing the sparsity among layers by ${by}`)
+    const { pattern: _pattern, ratios: _ratios, ...compared } = how
+    const divided = await layerRatios(graph, masks, source, {
+      by,
+      ...compared,
+      sparsity,
+      seed,
+      ...counts,
+      ...(most === undefined ? {} : { most }),
+      ...(power === undefined ? {} : { power }),
+      onProgress: (done, all) =>
+        say(all === undefined ? `gradients of ${done} samples` : `layer ${done + 1} of ${all}`),
+    })()
+    if (E.isLeft(divided)) return divided
+    const { gradients } = divided.right
+    return E.right({ divided: divided.right, ...(gradients && { gradients }) })
+  }
+  if (how.score !== 'taylor') return E.right({})
+  say('computing gradients')
+  const onProgress = (seen: number): void => say(`gradients of ${seen} samples`)
+  const found = await outputGradients(graph, masks, source, { ...counts, onProgress })()
+  return E.isLeft(found) ? found : E.right({ gradients: found.right.gradients })
 }
 
 /** A selection, with what compiling leaves where a budget was given for that. */
@@ -317,7 +441,7 @@ const select = (
   { channels, macs, params, bytes, latency, multiple, score, scope, floor, seed, target }: PruneFlags,
   say: (text: string) => void,
 ): E.Either<Failure, Pruned | Budgeted> => {
-  const ranked = score === undefined || score === 'magnitude' ? {} : { score }
+  const ranked = score === undefined || score === 'magnitude' || score === 'taylor' ? {} : { score }
   const widths = multiple === undefined ? {} : { multiple }
   const how = { ...ranked, ...widths, scope, floor, seed, ...(statistics && { statistics }) }
   if (channels !== undefined) {

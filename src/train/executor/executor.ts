@@ -101,6 +101,11 @@ export interface Executor {
     batch: Batch,
     options?: LossOptions,
   ) => E.Either<UnsupportedTraining, Gradients>
+  /** The mean of the squares of the first output in evaluation mode, with its gradients. No label is needed. */
+  readonly meanSquareAndGradients: (
+    state: TrainingState,
+    inputs: Feeds,
+  ) => E.Either<UnsupportedTraining, Omit<Gradients, 'logits'>>
   /** Frees what the executor itself holds on the device. */
   readonly dispose: () => void
 }
@@ -147,6 +152,11 @@ export const buildExecutor = (given: Graph, backend: Backend): E.Either<Unsuppor
       backend.activate()
       const plan = planFor(batch.inputs)
       return E.isLeft(plan) ? plan : differentiate(backend, plan.right, state, batch, options)
+    },
+    meanSquareAndGradients: (state, feeds) => {
+      backend.activate()
+      const plan = planFor(feeds)
+      return E.isLeft(plan) ? plan : differentiateSquares(backend, plan.right, state, feeds)
     },
     dispose: () => {
       backend.activate()
@@ -335,14 +345,56 @@ const differentiate = (
     },
     ({ loss, gradient, logits }) => [loss, gradient, logits],
   )
-  const targets = new Map(plan.parameters.map(({ slot, name }) => [slot, name]))
   const seeds = new Map([[output.slot, result.gradient]])
-  const wanted = new Set(targets.keys())
+  const gradients = gradientsOf(backend, plan, forward, seeds, split.right, observe)
+  return E.right({ loss: result.loss, logits: result.logits, gradients })
+}
+
+/** The mean of y² over the first output y, and its gradients: that of y is 2 y / count. */
+const differentiateSquares = (
+  backend: Backend,
+  plan: Plan,
+  state: TrainingState,
+  feeds: Feeds,
+): E.Either<UnsupportedTraining, Omit<Gradients, 'logits'>> => {
+  const [output] = plan.outputs
+  const forward = runPlan(backend, plan, state, feeds, { mode: 'eval', record: true })
+  const y = output && forward.values[output.slot]
+  if (output === undefined || y === undefined) {
+    for (const tensor of [...forward.values, ...forward.traces.flatMap(({ saved }) => saved)]) tensor?.dispose()
+    return E.left(unsupported('first output', 'numbers computed from the inputs', 'another'))
+  }
+  const { ops, core } = backend
+  const axes = y.shape.map((_, axis) => axis)
+  const { loss, gradient } = scoped(
+    core,
+    () => ({
+      loss: ops.affine(ops.sum(ops.mul(y, y), axes, false), 1 / y.size, 0),
+      gradient: ops.affine(y, 2 / y.size, 0),
+    }),
+    (made) => [made.loss, made.gradient],
+  )
+  return E.right({
+    loss,
+    gradients: gradientsOf(backend, plan, forward, new Map([[output.slot, gradient]]), new Map()),
+  })
+}
+
+/** By parameter, from the gradients of outputs. */
+const gradientsOf = (
+  backend: Backend,
+  plan: Plan,
+  forward: Forward,
+  seeds: ReadonlyMap<Slot, Tensor>,
+  instead: ReadonlyMap<Slot, Tensor>,
+  observe?: Observe,
+): Map<ValueId, Tensor> => {
+  const targets = new Map(plan.parameters.map(({ slot, name }) => [slot, name]))
   const gradients = new Map<ValueId, Tensor>()
-  for (const [slot, tensor] of runBackward(backend, forward, seeds, wanted, split.right, observe)) {
+  for (const [slot, tensor] of runBackward(backend, forward, seeds, new Set(targets.keys()), instead, observe)) {
     gradients.set(targets.get(slot) ?? '', tensor)
   }
-  return E.right({ loss: result.loss, logits: result.logits, gradients })
+  return gradients
 }
 
 /** By slot. Fails where a value is no weight of a layer alone. */

@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { BatchNormalization } from '../../../ir/ops/batch-normalization.ts'
 import type { Tensor } from '../../backend/tensor.ts'
 import { channelsLast } from '../layout.ts'
-import { given, type Lowering, lowering, operand, statistic, weight } from '../lowering.ts'
+import { given, type Gradient, type Lowering, lowering, operand, statistic, weight } from '../lowering.ts'
 
 /**
  * BatchNormalization. In training the statistics are those of the batch (population variance, as ONNX has it), and the
@@ -29,7 +29,17 @@ export const batchNormalization: Lowering = lowering(BatchNormalization, (site) 
         const rows = k.reshape(x, [-1, channels])
         const factor = k.mul(scale, k.unary('Rsqrt', k.affine(runningVariance, 1, epsilon)))
         const y = k.scaleColumns(rows, factor, k.sub(shift, k.mul(runningMean, factor)))
-        return { outputs: [k.reshape(y, x.shape)] }
+        const gradient: Gradient = ([dy]) => {
+          if (dy === undefined) return []
+          const dys = k.reshape(dy, [-1, channels])
+          const deviation = k.unary('Rsqrt', k.affine(runningVariance, 1, epsilon))
+          const dx = k.scaleColumns(dys, k.mul(scale, deviation), k.zeros([channels]))
+          const [sums, products] = [k.columnSums(dys), k.columnSums(k.mul(dys, k.reshape(x, [-1, channels])))]
+          // Σ dy · (x - mean) · deviation
+          const dscale = k.mul(k.sub(products, k.mul(runningMean, sums)), deviation)
+          return [k.reshape(dx, x.shape), dscale, sums]
+        }
+        return { outputs: [k.reshape(y, x.shape)], gradient }
       }
       const { y, mean, variance, saved, gradient } = k.normalizeColumns(x, scale, shift, epsilon)
       return {
