@@ -19,3 +19,15 @@ export const wrongOption = <Tag extends string>(
   }
   return undefined
 }
+
+/** The first count that is given and is no whole number of at least 1, as a failure of the call's own tag; undefined where all are fine. */
+export const wrongCount = <Tag extends string>(
+  tag: Tag,
+  counts: Readonly<Record<string, number | undefined>>,
+): Failure<Tag> | undefined => {
+  for (const [name, value] of Object.entries(counts)) {
+    if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue
+    return failure(tag, name, 'a whole number of at least 1', `${value}`, 'Leave it out for the default.')
+  }
+  return undefined
+}

@@ -5,7 +5,7 @@ import type { WriteError } from '../disk/error.ts'
 import { lower } from '../export/lower.ts'
 import type { Graph } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
-import { type Choice, wrongOption } from '../ir/options.ts'
+import { type Choice, wrongCount, wrongOption } from '../ir/options.ts'
 import { elements, tensorOf } from '../ir/tensor.ts'
 import { isStatic } from '../ir/type.ts'
 import type { TensorFileError } from '../masks/file-entry.ts'
@@ -95,9 +95,9 @@ export const observeRuns =
     add: (outputs: Tensors, run: CalibrationRun) => StatisticsError | undefined,
   ): TaskEither<CalibrateError, Pick<Calibration, 'samples' | 'runtime'>> =>
   async () => {
-    const wrong = checkCounts(options)
-    if (wrong !== undefined) return E.left(wrong)
     const { samples: most = 128, batch = 8, onProgress, ...runner } = options
+    const wrong = wrongCount('StatisticsError', { samples: most, batch })
+    if (wrong !== undefined) return E.left(wrong)
     const lowered = lower(observed)
     if (E.isLeft(lowered)) return lowered
     return withRunner<Pick<Calibration, 'samples' | 'runtime'>, CalibrateError>(runner, async (opened) => {
@@ -121,17 +121,6 @@ export const observeRuns =
       return E.right({ samples: seen, runtime: opened.runtime })
     })()
   }
-
-const checkCounts = ({ samples, batch }: CalibrateOptions): StatisticsError | undefined => {
-  for (const [name, value] of [
-    ['samples', samples],
-    ['batch', batch],
-  ] as const) {
-    if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue
-    return statisticsError(name, 'a whole number of at least 1', `${value}`, 'Leave it out for the default.')
-  }
-  return undefined
-}
 
 /** What a model reads once, with the classes of its samples where they are known. */
 export interface CalibrationRun extends InputBatch {

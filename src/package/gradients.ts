@@ -5,7 +5,7 @@ import { numbersOf } from '../ir/evaluate.ts'
 import { type Failure, failure } from '../ir/failure.ts'
 import type { Graph } from '../ir/graph.ts'
 import type { ValueId } from '../ir/op.ts'
-import { type Choice, wrongOption } from '../ir/options.ts'
+import { type Choice, wrongCount, wrongOption } from '../ir/options.ts'
 import { sizeOf } from '../ir/type.ts'
 import type { Masks } from '../masks/mask.ts'
 import { applyMasks } from '../passes/apply-masks.ts'
@@ -56,9 +56,9 @@ export const outputGradients =
     options: GradientOptions = {},
   ): TaskEither<Failure, OutputGradients> =>
   async () => {
-    const wrong = wrongOption('PruneError', options, optionChoices) ?? checkCounts(options)
-    if (wrong !== undefined) return E.left(wrong)
     const { samples = 32, batch = 8, backend: name = 'auto', onProgress } = options
+    const wrong = wrongOption('PruneError', options, optionChoices) ?? wrongCount('PruneError', { samples, batch })
+    if (wrong !== undefined) return E.left(wrong)
     const masked = applyMasks(graph, masks)
     if (E.isLeft(masked)) return masked
     const backend = await openBackend(name)()
@@ -122,15 +122,4 @@ const addRun = async (
     sums.set(weight, sum)
   }
   return E.right(undefined)
-}
-
-const checkCounts = ({ samples, batch }: GradientOptions): Failure | undefined => {
-  for (const [name, value] of [
-    ['samples', samples],
-    ['batch', batch],
-  ] as const) {
-    if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue
-    return failure('PruneError', name, 'a whole number of at least 1', `${value}`, 'Leave it out for the default.')
-  }
-  return undefined
 }

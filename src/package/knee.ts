@@ -6,7 +6,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import { type Failure, failure } from '../ir/failure.ts'
 import type { Graph } from '../ir/graph.ts'
-import { type Choice, wrongOption } from '../ir/options.ts'
+import { type Choice, wrongCount, wrongOption } from '../ir/options.ts'
 import type { Masks } from '../masks/mask.ts'
 import { type PrunedWeights, pruneWeights, type PruneWeightsOptions } from '../passes/prune-weights.ts'
 import { type Agreement, judgeCurve, type SparsityCurve, type CurveLevel } from '../report/knee.ts'
@@ -126,14 +126,7 @@ const checkNumbers = ({ levels, tolerance, samples, batch }: KneeOptions): Failu
       `${tolerance}`,
       'Give for example 0.01.',
     )
-  for (const [name, value] of [
-    ['samples', samples],
-    ['batch', batch],
-  ] as const) {
-    if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue
-    return failure('PruneError', name, 'a whole number of at least 1', `${value}`, 'Leave it out for the default.')
-  }
-  return undefined
+  return wrongCount('PruneError', { samples, batch })
 }
 
 /** Both models on all runs, of which one is in memory at a time. */

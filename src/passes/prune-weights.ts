@@ -127,7 +127,7 @@ export interface Compared {
   readonly rows: WeightRows
   /** What a weight is multiplied with, by input channel; undefined for 1. */
   readonly norms: Float64Array | undefined
-  /** The same by weight. */
+  /** The gradient by each weight, where scores take it. */
   readonly gradient: ArrayLike<number> | undefined
   readonly statistics: ChannelStatistics | undefined
   /** One byte for each weight as it lies in the tensor: 1 where the given mask keeps it. */

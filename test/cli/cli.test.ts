@@ -522,6 +522,36 @@ describe('prune', () => {
     expect(json(run([...channels, '-o', 'by-variance.safetensors']))).toMatchObject({ removed: 8 })
   })
 
+  it('divides a sparsity among layers by what they do on a calibration set, and masks blocks', () => {
+    const how = ['prune', 'net.onnx', '--sparsity', '0.5', '--calibrate', 'seen.npy', '--json', '-o']
+    const ecoflap = json(
+      run([...how, 'ecoflap.safetensors', '--score', 'wanda', '--ratios', 'ecoflap', '--most', '0.9']),
+    )
+    expect(ecoflap).toMatchObject({ division: { loss: 'mean-square', samples: 2, layers: [{}, {}] } })
+    const lpvit = ['--score', 'taylor', '--ratios', 'lpvit', '--block', '4x4']
+    const blocks = json(run([...how, 'blocks.safetensors', ...lpvit]))
+    expect(blocks).toMatchObject({ division: { loss: 'mean-square', samples: 2 } })
+    for (const file of ['ecoflap.safetensors', 'blocks.safetensors'])
+      expect(run(['compile', 'net.onnx', '--masks', file, '-o', `of-${file}`]).code).toBe(0)
+    const inWords = how.filter((word) => word !== '--json')
+    const told = run([...inWords, 'even.safetensors', '--score', 'taylor'])
+    expect([told.code, told.stdout]).toEqual([0, expect.stringMatching(/^504 of 1.01 k weights masked/m)])
+    for (const [args, message] of [
+      [['--ratios', 'ecoflap', '--power'], /--power: expected --ratios lpvit, found --ratios ecoflap/],
+      [['--block', '4'], /--block.*: expected RxC, counts of at least 1/],
+      [['--ratios', 'ecoflap', '--most', '0.4'], /most: expected a fraction from the sparsity, 0.5, to 1, found 0.4/],
+    ] as const) {
+      const ran = run([...inWords, 'nothing.safetensors', ...args])
+      expect([ran.code, ran.stderr]).toEqual([2, expect.stringMatching(message)])
+    }
+    const blind = run(['prune', 'net.onnx', '--sparsity', '0.5', '--ratios', 'lpvit', '-o', 'nothing.safetensors'])
+    expect([blind.code, blind.stderr]).toEqual([
+      2,
+      expect.stringMatching(/--ratios lpvit: expected --calibrate beside it/),
+    ])
+    expect(existsSync(at('nothing.safetensors'))).toBe(false)
+  })
+
   it('finds the sparsity at which a model breaks', () => {
     const swept = run([
       'knee',
@@ -548,7 +578,7 @@ describe('prune', () => {
     writeFileSync(at('wrong.npy'), npy(npyHeader("'<f4'", '(1, 3)'), new Array<number>(12).fill(0)))
     const how = ['prune', 'net.onnx', '-o', 'nothing.safetensors', '--sparsity', '0.5', '--score']
     for (const [args, message] of [
-      [['wifn'], /--score: expected a score of weights: magnitude, wanda, found wifn/],
+      [['wifn'], /--score: expected a score of weights: magnitude, wanda, taylor, found wifn/],
       [['wanda'], /score wanda: expected activation statistics, found none/],
       [
         ['wanda', '--calibrate', 'wrong.npy'],

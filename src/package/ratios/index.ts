@@ -6,7 +6,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import { type Failure, failure } from '../../ir/failure.ts'
 import { type Graph, labelOf } from '../../ir/graph.ts'
-import { type Choice, wrongOption } from '../../ir/options.ts'
+import { type Choice, wrongCount, wrongOption } from '../../ir/options.ts'
 import type { Masks } from '../../masks/mask.ts'
 import { compareWeights, type PruneWeightsOptions } from '../../passes/prune-weights.ts'
 import { runnerChoices } from '../../run/runner-choices.ts'
@@ -142,12 +142,5 @@ const checkNumbers = ({ sparsity, within, most, samples, batch, epsilon, seed }:
     return wrong('epsilon', 'a number above 0', epsilon, 'Leave it out for 0.001.')
   if (seed !== undefined && !Number.isSafeInteger(seed))
     return wrong('seed', 'a whole number', seed, 'Give for example 1.')
-  for (const [name, value] of [
-    ['samples', samples],
-    ['batch', batch],
-  ] as const) {
-    if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue
-    return wrong(name, 'a whole number of at least 1', value, 'Leave it out for the default.')
-  }
-  return undefined
+  return wrongCount('PruneError', { samples, batch })
 }
