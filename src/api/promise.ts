@@ -208,6 +208,7 @@ export {
   observers,
   policyOf,
   presets,
+  ratioNames,
   renderError,
   renderPage,
   runnable,

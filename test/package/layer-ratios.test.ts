@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type Failure, renderError } from '../../src/ir/failure.ts'
 import type { Graph } from '../../src/ir/graph.ts'
 import { evaluateGraph } from '../../src/ir/interpret.ts'
@@ -20,8 +20,6 @@ import { compareWeights, pruneWeights, type PruneWeightsOptions } from '../../sr
 import type { Tensors } from '../../src/run/runner.ts'
 import { buildGraph } from '../builder.ts'
 import { graphOf } from '../masks/nets.ts'
-
-vi.setConfig({ testTimeout: 120_000 })
 
 const right = <A>(x: E.Either<Failure, A>): A => {
   if (E.isLeft(x)) throw new Error(renderError(x.left))
