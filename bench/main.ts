@@ -17,6 +17,7 @@ import { benchCompile, compiledModels } from './compile.ts'
 import { benchFineTuning, fineTuningMethods, type FineTuningOptions } from './fine-tuning.ts'
 import { benchFullSize, fullSizeNames, type FullSizeOptions, whyNotFullSize } from './full-size.ts'
 import { benchGpu, type GpuOptions, precisions, scopes, whyNotGpu } from './gpu.ts'
+import { benchLowering, type LoweringOptions } from './lowering.ts'
 import { watchMachine } from './machine.ts'
 import { benchMethods } from './methods.ts'
 import { benchPeerSpeed, peerSpeedModels, type PeerSpeedOptions, whyNotPeerSpeed } from './peer-speed.ts'
@@ -201,6 +202,30 @@ program
   .option('--repeats <count>', 'measurements of each update', count, 3)
   .option('--out <file>', 'write the result as JSON')
   .action(({ repeats, out }: { repeats: number; out?: string }) => finish(benchMethods(repeats), watchMachine(), out))
+
+program
+  .command('lowering')
+  .description('layers with sparse weights, dense beside forms of ONNX operators that leave the zeros out')
+  .option('--threads <counts...>', 'threads of one operator; 1 and 2 unless told otherwise', counts)
+  .option('--only <names...>', 'layers whose names have one of these in them; all unless told otherwise')
+  .option('--repeats <count>', 'measurements of each form', count, 7)
+  .option('--seconds <seconds>', 'least running time of one measurement', Number, 0.01)
+  .option('--minutes <minutes>', 'begin no layer after this time; the same command goes on later', Number, 60)
+  .option('--progress <file>', 'where what is measured is kept until then', '.cache/lowering.json')
+  .option('--out <file>', 'write the result as JSON')
+  .action(
+    ({
+      threads = [1, 2],
+      only = [],
+      out,
+      ...options
+    }: Omit<LoweringOptions, 'threads' | 'only'> & Partial<LoweringOptions> & { out?: string }) =>
+      finish(
+        benchLowering({ ...options, threads, only }, (text) => process.stderr.write(`${text}\n`)),
+        watchMachine(),
+        out,
+      ),
+  )
 
 program
   .command('bound')

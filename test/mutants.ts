@@ -37,6 +37,8 @@ const opsets = 'test/passes/opsets.test.ts'
 const computed = 'test/passes/computed-weights.test.ts'
 const ranks = 'test/passes/split-rank.test.ts'
 
+const splitting = 'test/passes/split-blocks.test.ts'
+
 const sharing = 'test/passes/group-query-attention.test.ts'
 const joining = 'test/passes/join-attention.test.ts'
 const cuts = 'test/passes/cuts.test.ts'
@@ -728,6 +730,153 @@ const mutants: ReadonlyArray<Mutant> = [
     from: 'isPlain(factor, precision) && Math.abs(factor) <= 1',
     to: 'true',
     tests: ranks,
+  },
+  {
+    guard: 'a layer is split into blocks where that takes a fifth less',
+    file: 'src/passes/split-blocks/index.ts',
+    from: 'after <= mostTime * before',
+    to: 'after <= before',
+    tests: splitting,
+  },
+  {
+    guard: 'a layer is split into blocks where that saves some microseconds',
+    file: 'src/passes/split-blocks/index.ts',
+    from: ' && before - after >= leastSaved',
+    to: '',
+    tests: splitting,
+  },
+  {
+    guard: 'a layer of open rows is split into blocks where that is faster for few and many',
+    file: 'src/passes/split-blocks/index.ts',
+    from: 'times.every(',
+    to: 'times.some(',
+    tests: splitting,
+  },
+  {
+    guard: 'a layer is split into blocks where the graph is faster then',
+    file: 'src/passes/split-blocks/index.ts',
+    from: 'before !== undefined && after !== undefined && after < before ? next : graph',
+    to: 'next',
+    tests: splitting,
+  },
+  {
+    guard: 'a layer of groups is not split into blocks',
+    file: 'src/passes/split-blocks/index.ts',
+    from: 'c?.groups !== 1 ||',
+    to: 'c === undefined ||',
+    tests: splitting,
+  },
+  {
+    guard: 'a transposed convolution is not split into blocks',
+    file: 'src/passes/split-blocks/index.ts',
+    from: " || c.grouped !== 'input'",
+    to: '',
+    tests: splitting,
+  },
+  {
+    guard: 'a weight that is held as integers is not split into blocks',
+    file: 'src/passes/split-blocks/index.ts',
+    from: "if (reads.weight.tag === 'Held') return undefined",
+    to: '',
+    tests: splitting,
+  },
+  {
+    guard: 'a scaled product is not split into blocks',
+    file: 'src/passes/split-blocks/index.ts',
+    from: ' && c.scale === 1',
+    to: '',
+    tests: splitting,
+  },
+  {
+    guard: 'an operand that is read transposed is not split into blocks',
+    file: 'src/passes/split-blocks/index.ts',
+    from: ' && c.axis === shape.length - 1',
+    to: '',
+    tests: splitting,
+  },
+  {
+    guard: 'half precision is not split into blocks',
+    file: 'src/passes/split-blocks/index.ts',
+    from: "weight.dtype !== 'float32'",
+    to: 'false',
+    tests: splitting,
+  },
+  {
+    guard: 'a layer whose bias is computed is not split into blocks',
+    file: 'src/passes/split-blocks/index.ts',
+    from: '.every((bias) => bias !== undefined)',
+    to: '.every(() => true)',
+    tests: splitting,
+  },
+  {
+    guard: 'a product of several open sizes is not split into blocks',
+    file: 'src/passes/split-blocks/index.ts',
+    from: 'leading.filter((size) => size < 0).length > 1',
+    to: 'leading.length < 0',
+    tests: splitting,
+  },
+  {
+    guard: 'what the opset has no operator for is not made of blocks',
+    file: 'src/passes/split-blocks/index.ts',
+    from: 'patch.right.nodes.every((made) => isOfOpset(made, graph.opsets))',
+    to: 'true',
+    tests: splitting,
+  },
+  {
+    guard: 'the type of what is made of blocks stays what it was',
+    file: 'src/passes/split-blocks/index.ts',
+    from: 'if (type !== undefined) hints.set(name, type)',
+    to: '',
+    tests: splitting,
+  },
+  {
+    guard: 'a layer is split into blocks where that is faster on several threads, too',
+    file: 'src/passes/split-blocks/index.ts',
+    from: 'const threadCounts = [1, 4]',
+    to: 'const threadCounts = [1]',
+    tests: splitting,
+  },
+  {
+    guard: 'what is moved far is not split into blocks for little',
+    file: 'src/passes/split-blocks/price.ts',
+    from: 'moving(op, elements, table) + farElement * Math.max(0, elements - nearElements)',
+    to: 'moving(op, elements, table)',
+    tests: splitting,
+  },
+  {
+    guard: 'channels of large images are not copied for blocks of few',
+    file: 'src/passes/split-blocks/price.ts',
+    from: "moving('Gather', read + gathered, table) + copied",
+    to: "moving('Gather', read + gathered, table)",
+    tests: splitting,
+  },
+  {
+    guard: 'parts of few outputs that all read others are not worth it',
+    file: 'src/passes/split-blocks/partition.ts',
+    from: ' && parts * inputs <= mostRead * blocks.inputs',
+    to: '',
+    tests: splitting,
+  },
+  {
+    guard: 'a part reads all inputs that its outputs read',
+    file: 'src/passes/split-blocks/partition.ts',
+    from: 'union[w] = (union[w] ?? 0) | (nonZero[row + w] ?? 0)',
+    to: 'union[w] = nonZero[row + w] ?? 0',
+    tests: splitting,
+  },
+  {
+    guard: 'a mask of blocks is not idle',
+    file: 'src/passes/idle-masks.ts',
+    from: 'split.has(layer) || ',
+    to: '',
+    tests: splitting,
+  },
+  {
+    guard: 'what ends the pipeline ends it before layers are split into blocks',
+    file: 'src/passes/compile.ts',
+    from: 'isStopped ? [] : splitting',
+    to: 'splitting',
+    tests: splitting,
   },
   {
     guard: 'a channel of a computed weight goes where it is zero in all groups',

@@ -8,6 +8,7 @@ import { contextOf, type Graph } from '../ir/graph.ts'
 import { inputShape, outputShape } from '../ir/links.ts'
 import type { Node, NodeContext, ValueId } from '../ir/op.ts'
 import { type AnyOp, isOpaque, opOf } from '../ir/registry.ts'
+import type { Tensor } from '../ir/tensor.ts'
 import { isStatic, type Shape } from '../ir/type.ts'
 import { likelyCount, nodeWork } from './node-work.ts'
 import { type CostTable, predict } from './table.ts'
@@ -103,14 +104,17 @@ const isKnown = (graph: Graph): boolean => {
     all += macs
     const c = op.links === 'opaque' || op.links(ctx) === 'opaque' ? undefined : op.contraction?.(ctx)
     const weight = c && (c.weight ?? ctx.constant(c.weightPort))
-    const isFloat = weight !== undefined && weight.dtype === 'float32' && weight.tag !== 'Held'
     // A weight that is computed from constants is one of integers: others have been folded.
     const isPair =
-      c === undefined && !node.inputs.some((name) => constant.has(name)) && (op.pairs?.(ctx) ?? []).length > 0
-    if (!isFloat && !isPair) unknown += macs
+      c === undefined &&
+      !node.inputs.some((name) => constant.has(name) && !isOfFloats(graph.constants.get(name))) &&
+      (op.pairs?.(ctx) ?? []).length > 0
+    if (!isOfFloats(weight) && !isPair) unknown += macs
   }
   return unknown <= unknownShare * all
 }
+
+const isOfFloats = (weight: Tensor | undefined): boolean => weight?.dtype === 'float32' && weight.tag !== 'Held'
 
 /** The value behind a convolution that computes a node besides; undefined where there is none. */
 const takenIn = (

@@ -64,7 +64,11 @@ const pairWork = (ctx: NodeContext<unknown>, macs: number): Product => {
       to.reduce<number>((n, dim) => (isStatic(dim) ? n * dim : n), 1),
     )
   const batch = made / Math.max(1, (rows ?? 1) * (columns ?? 1))
-  return { kind: 'product', batch, rows: rows ?? 1, inner, columns: columns ?? 1, isConstant: false }
+  const product = { kind: 'product', batch, inner, isConstant: false } as const
+  // A product with a column is computed as one with a row.
+  return columns === 1
+    ? { ...product, rows: 1, columns: rows ?? 1 }
+    : { ...product, rows: rows ?? 1, columns: columns ?? 1 }
 }
 
 /** Any node. */

@@ -12,7 +12,7 @@ import { readingFiles } from '../ir/external-failure.ts'
 import { failure } from '../ir/failure.ts'
 import { channelsOf } from '../ir/families/contraction.ts'
 import { contextOf, type Graph, labelOf } from '../ir/graph.ts'
-import type { ValueId } from '../ir/op.ts'
+import type { Node, ValueId } from '../ir/op.ts'
 import { type Choice, wrongOption } from '../ir/options.ts'
 import { isOpaque, opOf } from '../ir/registry.ts'
 import { sameNodes } from '../ir/same-nodes.ts'
@@ -33,6 +33,7 @@ import { type Observer, type PassError, type Refusal, refusalsOf, runPipeline, t
 import { cleanUpWith, pipeline } from './pipeline.ts'
 import type { Float16Report } from './float16/report.ts'
 import type { Subgraphs } from './subgraphs.ts'
+import { splitBlocks } from './split-blocks/index.ts'
 import { costsOf, type Target, targets } from './target.ts'
 
 export interface CompileOptions {
@@ -159,9 +160,12 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
   const target = options.target ?? 'cpu'
   const bindings = options.sizes ?? new Map<string, number>()
   const changes = new Map<string, number>()
+  let isStopped = false
   const observer: Observer = (pass, before, after) => {
     changes.set(pass.name, (changes.get(pass.name) ?? 0) + (before === after ? 0 : 1))
-    return options.observer?.(pass, before, after)
+    const answer = options.observer?.(pass, before, after)
+    isStopped ||= answer === 'stop'
+    return answer
   }
   const start = pipe(
     applyMasks(model, masks),
@@ -185,15 +189,21 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
   })
   const end = runPipeline(steps, start.right, observer)
   if (E.isLeft(end)) return end
-  const after = survey(end.right, bindings, options.subgraphs, costs)
+  const joined = survey(end.right, bindings, options.subgraphs, costs)
   // Some layers are ones only now: of weights that were computed.
   const whole = pipe(runPipeline(joiningOf(model), end.right, observer), E.map(nameLayers))
   if (E.isLeft(whole)) return whole
+  // A layer that is put together above is read as one, and a layer in parts is reported as what it was.
+  const splitting = [splitBlocks({ target, costs: options.costs, planWidths: options.widths !== 'raw' }), eliminateDead]
+  const split = runPipeline(isStopped ? [] : splitting, whole.right, observer)
+  if (E.isLeft(split)) return split
+  const isSplit = (changes.get('split-blocks') ?? 0) > 0
+  const after = isSplit ? inParts(joined, survey(split.right, bindings, options.subgraphs, costs)) : joined
   const layers = reportLayers(before, after, rounds)
   const advised =
     (options.advise ?? false) === false ? {} : adviseOn(start.right, end.right, layers, changes, after.totals, options)
   return E.right({
-    graph: whole.right === end.right || !sameNodes(whole.right, model) ? whole.right : model,
+    graph: split.right === end.right || !sameNodes(split.right, model) ? split.right : model,
     report: {
       target,
       sizes: Object.fromEntries(before.sizes),
@@ -206,8 +216,8 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
       opaque: end.right.nodes.flatMap((node) =>
         isOpaque(node) ? [{ node: labelOf(node), reason: node.attrs.reason }] : [],
       ),
-      refusals: refusalsOf(steps, end.right),
-      idleMasks: idleMasks(model, masks, start.right, layers),
+      refusals: [...refusalsOf(steps, end.right), ...refusalsOf(splitting, split.right)],
+      idleMasks: idleMasks(model, masks, start.right, layers, layersSplit(joined, after)),
       ...advised,
     },
   })
@@ -273,9 +283,21 @@ export interface Survey {
   readonly totals: Totals
   readonly sizes: Bindings
   readonly layers: ReadonlyArray<LayerSize>
+  /** Multiply-accumulates of each node that has a name. */
+  readonly work: ReadonlyMap<string, number>
   /** Nanoseconds of a run; undefined where these are not known. */
   readonly time: number | undefined
 }
+
+/** A graph that was surveyed with some of its layers in parts since: what they are called is the product of the parts. */
+const inParts = (joined: Survey, split: Survey): Survey => ({
+  ...split,
+  layers: joined.layers.map((one) => ({ ...one, macs: split.work.get(one.layer) ?? one.macs })),
+})
+
+/** The names of layers that take less work in the second of two surveys. */
+const layersSplit = (before: Survey, after: Survey): ReadonlySet<string> =>
+  new Set(before.layers.flatMap(({ layer, macs }, at) => ((after.layers[at]?.macs ?? 0) < macs ? [layer] : [])))
 
 /** What a run takes besides its nodes counts for more in shorter ones: nanoseconds. */
 const leastTime = 1e5
@@ -305,13 +327,16 @@ const survey = (graph: Graph, bindings: Bindings, subgraphs: Subgraphs | undefin
     const name = node.inputs[c?.weightPort ?? mixing?.layer.weightPort ?? -1] ?? ''
     return [{ layer: node.name, op: node.op, weight: name, inputs, outputs, macs: op.macs?.(ctx) ?? 0 }]
   })
-  return { totals: totalsOf(sized, subgraphs), sizes, layers, time: costs && graphTime(sized, costs) }
+  const work = new Map(sized.nodes.flatMap((node) => (node.name === '' ? [] : [[node.name, macsOfNode(sized, node)]])))
+  return { totals: totalsOf(sized, subgraphs), sizes, layers, work, time: costs && graphTime(sized, costs) }
 }
+
+const macsOfNode = (graph: Graph, node: Node): number => opOf(node).macs?.(contextOf(graph, node)) ?? 0
 
 /** Multiply-accumulates of the whole graph, those in subgraphs where these can be read; symbolic sizes count as 1. */
 export const macsOf = (graph: Graph, subgraphs?: Subgraphs): number =>
   graph.nodes.reduce((sum, node) => {
-    if (!isOpaque(node)) return sum + (opOf(node).macs?.(contextOf(graph, node)) ?? 0)
+    if (!isOpaque(node)) return sum + macsOfNode(graph, node)
     if (subgraphs === undefined || node.attrs.defines.length === 0) return sum
     return sum + subgraphs.macs(node, graph, (inner) => macsOf(inner, subgraphs))
   }, 0)

@@ -13,12 +13,13 @@ export interface IdleMask {
   readonly reason: string
 }
 
-/** The masks under which no layer that reads their weight loses a channel. `start` is the masked model before anything went. */
+/** The masks under which no layer that reads their weight loses a channel or is `split` into parts. `start` is the masked model before anything went. */
 export const idleMasks = (
   model: Graph,
   masks: Masks,
   start: Graph,
   layers: ReadonlyArray<LayerReport>,
+  split: ReadonlySet<string>,
 ): ReadonlyArray<IdleMask> => {
   if (masks.size === 0) return []
   const { rootOf } = resolveWeights(model)
@@ -32,7 +33,10 @@ export const idleMasks = (
   return [...masks].flatMap(([name, mask]) => {
     const root = rootOf.get(name) ?? name
     const readers = [...new Set([root, name])].flatMap((weight) => byWeight.get(weight) ?? [])
-    const isUsed = readers.some(({ inputs, outputs }) => inputs.after < inputs.before || outputs.after < outputs.before)
+    const isUsed = readers.some(
+      ({ layer, inputs, outputs }) =>
+        split.has(layer) || inputs.after < inputs.before || outputs.after < outputs.before,
+    )
     const [first] = readers
     if (first === undefined || isUsed) return []
     if (keptCount(mask) === sizeOf(mask.shape)) return [{ mask: name, reason: 'it masks nothing' }]
