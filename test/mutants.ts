@@ -823,13 +823,6 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: splitting,
   },
   {
-    guard: 'the type of what is made of blocks stays what it was',
-    file: 'src/passes/split-blocks/index.ts',
-    from: 'if (type !== undefined) hints.set(name, type)',
-    to: '',
-    tests: splitting,
-  },
-  {
     guard: 'a layer is split into blocks where that is faster on several threads, too',
     file: 'src/passes/split-blocks/index.ts',
     from: 'const threadCounts = [1, 4]',

@@ -18,7 +18,7 @@ import { Reshape } from '../../ir/ops/reshape.ts'
 import { Transpose } from '../../ir/ops/transpose.ts'
 import { isOfOpset, isOpaque, opOf } from '../../ir/registry.ts'
 import { dense, elements, gather, int64s, type Tensor, tensorOf } from '../../ir/tensor.ts'
-import { isStatic, type Shape, sizeOf, type ValueType } from '../../ir/type.ts'
+import { isStatic, type Shape, sizeOf } from '../../ir/type.ts'
 import type { EliminationOptions } from '../channel-elimination/index.ts'
 import type { Pass } from '../pass.ts'
 import { type Names, namesFor } from '../rewrite.ts'
@@ -314,21 +314,15 @@ const findPatches = (graph: Graph, table: CostTable): ReadonlyMap<Node, E.Either
 
 const apply = (graph: Graph, patches: ReadonlyMap<Node, E.Either<string, Patch>>): Graph => {
   const constants = new Map<ValueId, Tensor>(graph.constants)
-  const hints = new Map<ValueId, ValueType>(graph.hints)
   let isChanged = false
   const nodes = graph.nodes.flatMap((node) => {
     const patch = patches.get(node)
     if (patch === undefined || E.isLeft(patch)) return [node]
     isChanged = true
     for (const [name, tensor] of patch.right.constants) constants.set(name, tensor)
-    // Where sizes are open a product of a batch does not say whose they are.
-    for (const name of node.outputs) {
-      const type = graph.types.get(name)
-      if (type !== undefined) hints.set(name, type)
-    }
     return patch.right.nodes
   })
-  return isChanged ? withParts(graph, { nodes, constants, hints }) : graph
+  return isChanged ? withParts(graph, { nodes, constants }) : graph
 }
 
 /** Nanoseconds of a graph of the sizes that reports count for; undefined where they are not known. */
