@@ -1,6 +1,6 @@
 """How the released programs of ECoFLaP and LPViT divide a sparsity among made-up layers, for ratios.json.
 
-    python3 test/masks/oracles/ratios.py ECOFLAP LPVIT > test/masks/oracles/ratios.json
+    python3 test/masks/oracles/ratios.py ECOFLAP LPVIT > test/masks/oracles/ratios.json && npx prettier --write test/masks/oracles/ratios.json
 
 with checkouts of github.com/ylsung/ECoFLaP (59dac0a) and github.com/Akimoto-Cris/LPViT (0759ff4). Their functions run as they are but for
 their number type, which is float64 here, and their device, which is the CPU; what they import besides PyTorch and NumPy is replaced by
