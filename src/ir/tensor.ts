@@ -6,9 +6,10 @@
  * but the first are made whenever they are read, so that a graph holds no large weight: row by row by {@link pieces}, or at once
  * by {@link materialize}.
  */
-import { bitsOf, byteLength, type DType, fromBfloat16, fromFloat16, isFloat, toBfloat16, toFloat16 } from './dtype.ts'
+import { bitsOf, byteLength, type DType, fromBfloat16, fromFloat16, isFloat } from './dtype.ts'
 import { decodeElements, type Elements, encodeElements, pack, unpack } from './element-codec.ts'
 import { invariant } from './failure.ts'
+import { roundTo } from './numerics.ts'
 import { heldReader } from './held.ts'
 import type { Node } from './op.ts'
 import { pick } from './pick.ts'
@@ -355,8 +356,7 @@ export const sampleReader = (tensor: Tensor): ((index: number) => number) | unde
     case 'Edited': {
       const { dtype, source, each } = tensor
       const at = each && source.dtype === dtype ? sampleReader(source) : undefined
-      const round = rounding.get(dtype)
-      return each && at && round && ((index) => round(each(at(index), index)))
+      return each && at && ((index) => roundTo(dtype, each(at(index), index)))
     }
     case 'Gather': {
       const at = sampleReader(tensor.source)
@@ -367,13 +367,6 @@ export const sampleReader = (tensor: Tensor): ((index: number) => number) | unde
       return undefined
   }
 }
-
-const rounding: ReadonlyMap<DType, (x: number) => number> = new Map([
-  ['float64', (x) => x],
-  ['float32', Math.fround],
-  ['float16', (x) => fromFloat16(toFloat16(x))],
-  ['bfloat16', (x) => fromBfloat16(toBfloat16(x))],
-])
 
 /** Where the elements of a selection are in what it selects from. */
 const placesOf = ({ source, shape, indices }: Gather): ((index: number) => number) => {

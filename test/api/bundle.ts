@@ -48,7 +48,7 @@ const guide = readFileSync(new URL('../../docs/browser.md', import.meta.url), 'u
 /** The rows of the guide's table of what is imported from an entry: the names, and how many kB they may weigh. */
 export const sizesOf = (entry: string): ReadonlyArray<readonly [names: string, limit: number]> => {
   const [, table = ''] = guide.split(`| imported from \`${entry}\` `)
-  return [...(table.split('\n\n')[0] ?? '').matchAll(/^\| (`.*`) +\| (\d+) +\|$/gm)].map(
+  return [...(table.split('\n\n')[0] ?? '').matchAll(/^\| (`.*`) +\| ([\d.]+) +\|$/gm)].map(
     ([, names = '', limit]): readonly [string, number] => [names.replaceAll('`', ''), Number(limit)],
   )
 }

@@ -44,7 +44,7 @@ describe('chasec/training', () => {
     expect(sizes.map(([names]) => names)).toContain('dataSetOf, decodeRecipe, openBackend, train')
   })
 
-  it.each(sizes)('importing %s costs at most the %d kB that the guide says', async (names, limit) => {
+  it.each(sizes)('importing %s costs at most the %s kB that the guide says', async (names, limit) => {
     const size = await sizeOf(folder, entry, names)
     expect(size).toBeLessThan(limit)
     // A limit that is far away says nothing.
