@@ -24,7 +24,9 @@ export interface Sharer {
  */
 export const shareOut = (layers: ReadonlyArray<Sharer>, kept: number, most: number): ReadonlyArray<number> => {
   invariant(most >= 0 && most <= 1, `a largest share of ${most}`)
-  const least = layers.map(({ weights, alive }) => Math.min(alive, Math.max(0, Math.ceil(weights * (1 - most) - slack))))
+  const least = layers.map(({ weights, alive }) =>
+    Math.min(alive, Math.max(0, Math.ceil(weights * (1 - most) - slack))),
+  )
   const shares = [...least]
   const sum = (list: ReadonlyArray<number>): number => list.reduce((a, b) => a + b, 0)
   const alive = layers.map((layer) => layer.alive)
