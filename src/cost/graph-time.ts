@@ -28,6 +28,9 @@ const blockedActivations = new Set(['Relu', 'Sigmoid', 'Tanh'])
 const pools = new Set(['MaxPool', 'AveragePool'])
 const globalPools = new Set(['GlobalMaxPool', 'GlobalAveragePool'])
 
+/** Nanoseconds of a run; in shorter ones what it takes besides its nodes counts for more. */
+export const leastTime = 1e5
+
 /**
  * Nanoseconds on one thread; open sizes as images and sentences usually have them. Undefined where most of the work is of a
  * kind that the table does not know: integers, and what loops and branches do.

@@ -30,6 +30,9 @@ export const workTime = (work: Work, table: CostTable): number | undefined => {
   return own + before + behind
 }
 
+/** Nanoseconds of a kernel or operator however small what it works on is. */
+export const leastTimeOf = (kernel: string, table: CostTable): number => table.kernels[kernel]?.at(-1) ?? 0
+
 /** The operators that reorder what convolutions in blocks of channels read and make. */
 export const reorderings = ['ReorderInput', 'ReorderOutput'] as const
 

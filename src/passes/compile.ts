@@ -4,7 +4,7 @@
  */
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { graphTime } from '../cost/graph-time.ts'
+import { graphTime, leastTime } from '../cost/graph-time.ts'
 import type { CostTable } from '../cost/table.ts'
 import { type Bindings, bindInputs } from '../ir/bind.ts'
 import { isFloat } from '../ir/dtype.ts'
@@ -298,9 +298,6 @@ const inParts = (joined: Survey, split: Survey): Survey => ({
 /** The names of layers that take less work in the second of two surveys. */
 const layersSplit = (before: Survey, after: Survey): ReadonlySet<string> =>
   new Set(before.layers.flatMap(({ layer, macs }, at) => ((after.layers[at]?.macs ?? 0) < macs ? [layer] : [])))
-
-/** What a run takes besides its nodes counts for more in shorter ones: nanoseconds. */
-const leastTime = 1e5
 
 const predictedOf = (before: Survey, after: Survey, costs: CostTable | undefined): Pick<CompileReport, 'predicted'> =>
   costs === undefined || before.time === undefined || after.time === undefined || before.time < leastTime

@@ -86,9 +86,13 @@ export const validationOf = (history: History): TrainingReport['validation'] => 
 
 /**
  * A report on compiling with what was before taken from the dense network, not from what training had left of it. Masks that
- * take no effect are those of a user who expects one; a training's are as they are.
+ * take no effect are those of a user who expects one; a training's are as they are. Times that are predicted are those of what training
+ * had left, and measured ones follow.
  */
-export const againstDense = (report: CompileReport, { dense, widths }: TrainingReport): CompileReport => {
+export const againstDense = (
+  { predicted: _ofTrained, ...report }: CompileReport,
+  { dense, widths }: TrainingReport,
+): CompileReport => {
   const known = new Map(widths.map((layer) => [layer.layer, layer]))
   return {
     ...report,

@@ -661,6 +661,20 @@ describe('widths', () => {
   test('are not rounded where that saves next to nothing', () => {
     expect([13, 17].map((left) => width(1, left, 32, 2))).toEqual([13, 17])
   })
+  test('are rounded where a node would reorder what a convolution made, but in networks that take no longer than such nodes', () => {
+    const behind = (others: number): number | undefined => {
+      const graph = buildGraph({ x: ['N', 16, 14, 14] }, (b) => {
+        const wide = range(others).reduce(
+          (x, i) => conv(b, `wide${i}`, x, [i === others - 1 ? 16 : 256, i === 0 ? 16 : 256, 3]),
+          'x',
+        )
+        const y = b.op(ops.Relu, [conv(b, 'a', wide, [16, 16, 3], { rows: [0] })])
+        return [conv(b, 'b', y, [32, 16, 3])]
+      })
+      return orThrow(compile(graph, noMasks)).report.layers[others]?.outputs.after
+    }
+    expect([behind(0), behind(3)]).toEqual([15, 16])
+  })
   test('of images that are joined fill blocks where the whole network is faster for it, and only there', () => {
     /** Outputs of three layers that are joined, of the first two of which some rows are masked; and the predicted time. */
     const joined = (left: number, widths: 'raw' | 'planned') => {

@@ -73,7 +73,10 @@ describe('curves', () => {
 
 describe('layers', () => {
   it('are held against the dense network', () => {
-    const { before, layers, idleMasks } = againstDense(report, training)
+    const predicted = { before: 2, after: 1, about: 'Measured elsewhere' }
+    const against = againstDense({ ...report, predicted }, training)
+    expect(against).not.toHaveProperty('predicted')
+    const { before, layers, idleMasks } = against
     expect(before).toBe(training.dense)
     expect(layers[0]).toMatchObject({
       inputs: { before: 3, after: 3 },

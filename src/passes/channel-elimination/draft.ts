@@ -8,7 +8,8 @@ import { type Graph, labelOf } from '../../ir/graph.ts'
 import { countOf } from '../../ir/links.ts'
 import type { Contraction, Node, NodeContext, ValueId } from '../../ir/op.ts'
 import { growthInAll, growthPerValue } from '../growth.ts'
-import type { CostTable } from '../../cost/table.ts'
+import { graphTime, leastTime } from '../../cost/graph-time.ts'
+import { type CostTable, leastTimeOf } from '../../cost/table.ts'
 import type { Target } from '../target.ts'
 import type { ChannelFacts } from './analyse.ts'
 import type { Classes, Reason } from './relate.ts'
@@ -28,6 +29,8 @@ export interface Draft {
   readonly target: Target | undefined
   /** What work takes on the target, where that was measured. */
   readonly cost: CostTable | undefined
+  /** Nanoseconds of a node that reorders what a convolution made, besides those that grow; 0 in short runs, where small is better. */
+  readonly reordering: number
   /** Whether a channel goes; never where channels are not told apart, nor of a constant. */
   readonly goes: (value: ValueId, axis: number, index: number) => boolean
   /** Along an axis 1 for each channel that stays; undefined where channels are not told apart, and all stay. */
@@ -228,6 +231,8 @@ export const startDraft = (
     facts,
     target,
     cost,
+    reordering:
+      cost === undefined || (graphTime(graph, cost) ?? 0) < leastTime ? 0 : leastTimeOf('ReorderOutput', cost),
     goes: (value, axis, index) => removed[classAt(value, axis, index) ?? -1] === 1,
     kept,
     vanished: (value) =>

@@ -4,9 +4,10 @@
  */
 import { contractionWork, likelyCount } from '../../cost/node-work.ts'
 import { timeOfMacs, workTime } from '../../cost/table.ts'
-import type { Convolution } from '../../cost/work.ts'
+import { type Convolution, kernelOf, readsPlain } from '../../cost/work.ts'
 import { memoized, onlyReader, soleProducer } from '../../ir/analysis.ts'
 import { planGroups } from '../../ir/families/groups.ts'
+import type { Graph } from '../../ir/graph.ts'
 import { countOf, inputShape, outputShape, shapeOf } from '../../ir/links.ts'
 import type { Node, NodeContext, Pair, ValueId } from '../../ir/op.ts'
 import { widthMultiple, widthsAbove } from '../target.ts'
@@ -115,10 +116,15 @@ const contractionPrice = (view: NodeView, draft: Draft, macs: number, isFinal: b
   const work = convolutionOf(view)
   if (work === undefined) return macsOf
   const perMac = timeOfMacs(cost) * openness(view)
+  const timeOf = (convolution: Convolution): number | undefined => {
+    const time = workTime(convolution, cost)
+    const isReordered = readsPlain(kernelOf(convolution, cost.block)) && isBehindConvolution(draft.graph, view)
+    return time && time + (isReordered ? draft.reordering : 0)
+  }
   return (inputs, outputs, groups) => {
     const products = macsOf(inputs, outputs, groups)
     const widths = isFinal ? [inputs] : [inputs, ...widthsAbove(inputs, cost.block)]
-    const times = widths.map((width) => workTime({ ...work, inputs: width, outputs, groups }, cost))
+    const times = widths.map((width) => timeOf({ ...work, inputs: width, outputs, groups }))
     const known = times.filter((time) => time !== undefined)
     return known.length < times.length ? products : Math.min(...known) / perMac + savedPrice * products
   }
@@ -137,11 +143,25 @@ const convolutionOf = ({ ctx, contraction, reads }: NodeView): Convolution | und
   return work?.kind === 'convolution' ? work : undefined
 }
 
+/** Whether a convolution makes what this one reads: where that has to be reordered, a node does it that would not be there. */
+const isBehindConvolution = (graph: Graph, { node, contraction: c }: NodeView): boolean => {
+  const views = viewByNode(graph)
+  let maker = soleProducer(graph, node.inputs[c?.port ?? 0] ?? '')
+  while (maker !== undefined && freeNodes(graph).has(maker)) {
+    const computed = maker.inputs.find((name) => name !== '' && !graph.constants.has(name)) ?? ''
+    maker = soleProducer(graph, computed)
+  }
+  const view = maker && views.get(maker)
+  return view !== undefined && convolutionOf(view) !== undefined
+}
+
 /** How many times the work counts in a time that counts once in multiply-accumulates, which take sizes that are open as 1. */
 const openness = (view: NodeView): number => {
   const made = countOf(outputShape(view.ctx))
   return made === 0 ? 1 : likelyCount(outputShape(view.ctx)) / made
 }
+
+const viewByNode = memoized((graph) => new Map(viewsOf(graph).map((view) => [view.node, view])))
 
 /** Elements moved by a cut: none where it still selects all that is left. */
 const movedAtCut = (view: NodeView, draft: Draft): number | undefined => {
