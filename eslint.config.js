@@ -63,6 +63,7 @@ export default ts.config(
       'node_modules',
       'coverage',
       '.logs',
+      '.cache',
       '.dist-*',
       'src/onnx/onnx_pb.ts',
       'src/train/backend/wasm/assembly',

@@ -72,13 +72,19 @@ export interface Sources {
   readonly masks?: Source
 }
 
-/** Digests of the files that were read, for manifests. */
-export const digestInputs = async (model: string, masks: string | undefined): Promise<E.Either<Failure, Sources>> => {
+/** Begins the digests of the files that were read, for manifests: on threads of their own, where the files are large. */
+export const startDigests = async (
+  model: string,
+  masks: string | undefined,
+): Promise<E.Either<Failure, () => Promise<E.Either<Failure, Sources>>>> => {
   const file = await modelFile(model)
   if (E.isLeft(file)) return file
-  const first = await sourceOf(file.right)()
-  if (E.isLeft(first)) return first
-  if (masks === undefined || masks === 'zeros') return E.right({ model: first.right })
-  const second = await sourceOf(masks)()
-  return E.isLeft(second) ? second : E.right({ model: first.right, masks: second.right })
+  const hasFile = masks !== undefined && masks !== 'zeros'
+  const digests = Promise.all([sourceOf(file.right)(), hasFile ? sourceOf(masks)() : E.right(undefined)])
+  return E.right(async () => {
+    const [first, second] = await digests
+    if (E.isLeft(first)) return first
+    if (E.isLeft(second)) return second
+    return E.right({ model: first.right, ...(second.right === undefined ? {} : { masks: second.right }) })
+  })
 }

@@ -73,6 +73,8 @@ export const lowerCompiled = (
 
 export interface Content {
   readonly name: string
+  /** Bytes; not said of what is short. */
+  readonly length?: number
   /** The content in order, made piece by piece. */
   readonly chunks: () => Iterable<Uint8Array>
 }
@@ -123,13 +125,13 @@ const lowerFiles = (compiled: Compiled, options: ContentOptions): E.Either<Write
   pipe(
     modelPieces(compiled, options),
     E.map(({ model, external: data }) => [
-      { name: 'model.onnx', chunks: model.chunks },
+      { name: 'model.onnx', length: model.length, chunks: model.chunks },
       ...(data === undefined ? [] : [data]),
     ]),
   )
 
 const filesOf = ({ model, external }: Lowered): ReadonlyArray<Content> => [
-  { name: 'model.onnx', chunks: () => [model] },
+  { name: 'model.onnx', length: model.byteLength, chunks: () => [model] },
   ...(external === undefined ? [] : [external]),
 ]
 
@@ -142,7 +144,7 @@ const inRepository = (
   pipe(
     tritonFiles(graph, options),
     E.map(({ model, config }) => [
-      ...files.map(({ name, chunks }) => ({ name: model(name), chunks })),
+      ...files.map((file) => ({ ...file, name: model(file.name) })),
       textFile(config.name, () => config.text),
     ]),
   )

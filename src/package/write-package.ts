@@ -1,8 +1,8 @@
 /** Compiled models as folders. Node only. */
-import { createHash } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import type { WriteError } from '../disk/error.ts'
+import { startSha256 } from '../disk/sha256.ts'
 import { type PackageFile, writeFiles } from '../export/package.ts'
 import type { Compiled } from '../passes/compile.ts'
 import type { Manifest, ManifestFile } from '../report/manifest.ts'
@@ -45,16 +45,20 @@ export const writePackage =
   }
 
 /** The file, which is added to `files` when all of it has been given out. */
-const recorded = ({ name, chunks }: Content, files: ManifestFile[]): PackageFile => {
-  function* noted(): Iterable<Uint8Array> {
-    const hash = createHash('sha256')
+const recorded = ({ name, length = 0, chunks }: Content, files: ManifestFile[]): PackageFile => {
+  async function* noted(): AsyncIterable<Uint8Array> {
+    const sha256 = startSha256(length)
     let bytes = 0
-    for (const chunk of chunks()) {
-      hash.update(chunk)
-      bytes += chunk.byteLength
-      yield chunk
+    try {
+      for (const chunk of chunks()) {
+        await sha256.update(chunk)
+        bytes += chunk.byteLength
+        yield chunk
+      }
+      files.push({ name, bytes, sha256: await sha256.digest() })
+    } finally {
+      sha256.end()
     }
-    files.push({ name, bytes, sha256: hash.digest('hex') })
   }
   return { name, chunks: noted() }
 }

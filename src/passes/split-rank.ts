@@ -168,8 +168,8 @@ const multiplesOf = (reads: Reads, side: Side): Multiples | undefined => {
   return ofWeight.get(key)
 }
 
-/** Elements of a row that are looked at to see whether it may be a multiple of another one. */
-const sampled = 64
+/** Elements of a row that are looked at to see whether it may be a multiple of another one; of these one in so many at first. */
+const [sampled, glanced] = [64, 8]
 
 /** How many bases a row of about the same ratio is compared with. */
 const compared = 64
@@ -204,20 +204,28 @@ const candidatesOf = (reads: Channels & Pick<Reads, 'contraction'>, weight: Tens
     const other = others[s] ?? 0
     return (rowOf.get(other) ?? other) * (otherAxis === 0 ? (weight.shape[1] ?? 0) : 1) * taps + (k % taps)
   })
-  /** The sum of a few elements' sizes in row `i`, each weighted by something between 1 and 2. */
-  const sumsOf = (turn: number): ((i: number) => number) => {
+  /** The sum of a few elements' sizes in row `i`, each weighted by something between 1 and 2: of all looked at, or one in `every`. */
+  const sumsOf = (turn: number, every: number): ((i: number) => number) => {
     const shares = Float64Array.from(looked, (k) => 1 + ((k * turn) % 1))
     return (i) => {
       let sum = 0
-      for (let s = 0; s < offsets.length; s++) sum += Math.abs(at(i * stride + (offsets[s] ?? 0))) * (shares[s] ?? 0)
+      for (let s = 0; s < offsets.length; s += every)
+        sum += Math.abs(at(i * stride + (offsets[s] ?? 0))) * (shares[s] ?? 0)
       return sum
     }
   }
-  const [first, second, third] = [sumsOf(0.6180339887498949), sumsOf(0.7548776662466927), sumsOf(0.5698402909980532)]
+  const ratioOf = (turn: number, every = 1): ((i: number) => number) => {
+    const [above, below] = [sumsOf(0.6180339887498949, every), sumsOf(turn, every)]
+    return (i) => above(i) / below(i)
+  }
+  const [second, third] = [0.7548776662466927, 0.5698402909980532]
   const near = precision.digits < 24 ? ratioTolerance : 2 ** -18
   const rows = Array.from({ length: count }, (_, i) => i)
-  // Of rows that have one ratio in common by chance few have two.
-  return runsOf(rows, (i) => first(i) / second(i), near).flatMap((run) => runsOf(run, (i) => first(i) / third(i), near))
+  const [glance, look, lookAgain] = [ratioOf(second, glanced), ratioOf(second), ratioOf(third)]
+  // Of rows that have one ratio in common by chance few have two. Rows of zeros, as far as a glance goes, are not told apart by it.
+  return [...runsOf(rows, glance, near), rows.filter((i) => Number.isNaN(glance(i)))]
+    .flatMap((run) => runsOf(run, look, near))
+    .flatMap((run) => runsOf(run, lookAgain, near))
 }
 
 const findMultiples = (reads: Reads, side: Side): Multiples | undefined => {
@@ -282,7 +290,11 @@ type Runs = ReadonlyArray<ReadonlyArray<number>>
 /** Runs of two or more rows of which each has about the ratio of the next; rows whose ratio is no finite number are in none. */
 const runsOf = (rows: ReadonlyArray<number>, ratioOf: (row: number) => number, near: number): Runs => {
   const ratios = Float64Array.from(rows, ratioOf)
-  const order = [...ratios.keys()].filter((at) => Number.isFinite(ratios[at] ?? NaN))
+  const ascending = ratios.toSorted()
+  const isNear = (at: number): boolean => (ascending[at] ?? NaN) <= (ascending[at - 1] ?? NaN) * (1 + near)
+  // Most have no other near them, and need not be sorted.
+  const shared = new Set(ascending.filter((ratio, at) => Number.isFinite(ratio) && (isNear(at) || isNear(at + 1))))
+  const order = [...ratios.keys()].filter((at) => shared.has(ratios[at] ?? NaN))
   order.sort((a, b) => (ratios[a] ?? 0) - (ratios[b] ?? 0))
   const runs: Array<ReadonlyArray<number>> = []
   for (let begin = 0; begin < order.length;) {

@@ -52,7 +52,7 @@ import { progressOn, runProgress, type Say } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
 import { existing } from '../wrong-argument.ts'
 import { bindSizes } from '../sizes.ts'
-import { digestInputs, type Inputs, readInputs } from '../sources.ts'
+import { startDigests, type Inputs, readInputs } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
 import { explainName, renderFates, watchElimination } from '../why.ts'
 import { dryRunJson, fileOf, notWritten, type WriteFlags } from '../write-file.ts'
@@ -173,6 +173,8 @@ const compileModel = async (
   const say = progressOn(terminal, flags.progress === true)
   const inputs = await readInputs(path, flags, say)
   if (E.isLeft(inputs)) return inputs
+  const digests = await startDigests(path, flags.masks)
+  if (E.isLeft(digests)) return digests
   const sizes = bindSizes(inputs.right.graph, flags.shape)
   if (E.isLeft(sizes)) return sizes
   const why = flags.why ?? terminal.environment.why
@@ -225,7 +227,7 @@ const compileModel = async (
       ? await measureAll(inputs.right, model, rounded.right, flags, say)
       : E.right(undefined)
   if (E.isLeft(speed)) return speed
-  const sources = await digestInputs(path, flags.masks)
+  const sources = await digests.right()
   if (E.isLeft(sources)) return sources
 
   const pictures = picturesOf(inputs.right.graph, inputs.right.masks)

@@ -242,17 +242,41 @@ export const rowSums = (r: Reads): Float64Array => {
 
 const sumRows = (r: Reads): Float64Array => {
   const out = new Float64Array(r.outputs)
+  const { groups, weightOutputAxis } = r.contraction
+  const [, second = 0, ...taps] = r.weight.shape
   for (const { first, values } of scan(r.weight)) {
-    forEachRow(r.weight, r.contraction, r, first, values.length, ({ outputs }, begin, taps) => {
-      for (let b = 0, k = begin; b < outputs.length; b++) {
-        const o = outputs[b] ?? 0
-        let sum = out[o] ?? 0
-        for (const end = k + taps; k < end; k++) sum += Math.abs(values[k] ?? NaN)
-        out[o] = sum
-      }
-    })
+    if (groups === 1 && weightOutputAxis === 0) addRows(out, first, values, second * sizeOf(taps))
+    else if (groups === 1 && sizeOf(taps) === 1) addColumns(out, values)
+    else addBlocks(out, r, first, values)
   }
   return out
+}
+
+/** Adds the size of all elements of a row to the number of that row, from row `first` on. */
+const addRows = (out: Float64Array, first: number, values: Float32Array | Float64Array, size: number): void => {
+  for (let row = first, k = 0; k < values.length; row++) {
+    let sum = out[row] ?? 0
+    for (const end = k + size; k < end; k++) sum += Math.abs(values[k] ?? NaN)
+    out[row] = sum
+  }
+}
+
+const addColumns = (out: Float64Array, values: Float32Array | Float64Array): void => {
+  for (let begin = 0; begin < values.length; begin += out.length) {
+    for (let column = 0; column < out.length; column++)
+      out[column] = (out[column] ?? 0) + Math.abs(values[begin + column] ?? NaN)
+  }
+}
+
+const addBlocks = (out: Float64Array, r: Reads, first: number, values: Float32Array | Float64Array): void => {
+  forEachRow(r.weight, r.contraction, r, first, values.length, ({ outputs }, begin, taps) => {
+    for (let b = 0, k = begin; b < outputs.length; b++) {
+      const o = outputs[b] ?? 0
+      let sum = out[o] ?? 0
+      for (const end = k + taps; k < end; k++) sum += Math.abs(values[k] ?? NaN)
+      out[o] = sum
+    }
+  })
 }
 
 /** Weight of output `output` for channel `from`, times `factor`, to be added to that for channel `to`. */

@@ -299,7 +299,9 @@ const batch = (
 }
 
 /** What each layer that is faster in parts becomes, or why it must not. */
-const findPatches = (graph: Graph, table: CostTable): ReadonlyMap<Node, E.Either<string, Patch>> => {
+type Patches = ReadonlyMap<Node, E.Either<string, Patch>>
+
+const findPatches = (graph: Graph, table: CostTable): Patches => {
   const names = namesFor(graph)
   const out = new Map<Node, E.Either<string, Patch>>()
   for (const node of graph.nodes) {
@@ -312,7 +314,7 @@ const findPatches = (graph: Graph, table: CostTable): ReadonlyMap<Node, E.Either
   return out
 }
 
-const apply = (graph: Graph, patches: ReadonlyMap<Node, E.Either<string, Patch>>): Graph => {
+const apply = (graph: Graph, patches: Patches): Graph => {
   const constants = new Map<ValueId, Tensor>(graph.constants)
   let isChanged = false
   const nodes = graph.nodes.flatMap((node) => {
@@ -346,17 +348,21 @@ const timeOf = (graph: Graph, table: CostTable): number | undefined => {
  */
 export const splitBlocks = ({ target, costs, planWidths = true }: EliminationOptions): Pass => {
   const table = planWidths ? costsOf(target, costs) : undefined
+  // Refusals are asked for of the graph that the pass has seen last.
+  let last: { readonly graph: Graph; readonly patches: Patches } | undefined
+  const patchesOf = (graph: Graph): Patches => {
+    if (last?.graph !== graph) last = { graph, patches: table === undefined ? new Map() : findPatches(graph, table) }
+    return last.patches
+  }
   return {
     name: 'split-blocks',
     refusals: (graph) =>
-      table === undefined
-        ? []
-        : [...findPatches(graph, table)].flatMap(([node, patch]) =>
-            E.isLeft(patch) ? [{ node: labelOf(node), reason: patch.left }] : [],
-          ),
+      [...patchesOf(graph)].flatMap(([node, patch]) =>
+        E.isLeft(patch) ? [{ node: labelOf(node), reason: patch.left }] : [],
+      ),
     run: (graph) => {
       if (table === undefined) return E.right(graph)
-      const next = apply(graph, findPatches(graph, table))
+      const next = apply(graph, patchesOf(graph))
       if (next === graph) return E.right(graph)
       const [before, after] = [timeOf(graph, table), timeOf(next, table)]
       return E.right(before !== undefined && after !== undefined && after < before ? next : graph)
