@@ -127,17 +127,30 @@ const owedBy = (r: Reads, { constants, patterns, ...removal }: Removal): Readonl
     if (gone.length === 0) continue
     const start = group * r.outputsPerGroup
     const { nonZero, words } = r.blocks
-    const columns = Int32Array.from(gone, (i) => r.columnOf(start, i))
     const marks = new Uint32Array(words)
-    for (const column of columns) marks[column >>> 5] = (marks[column >>> 5] ?? 0) | (1 << (column & 31))
+    const channelAt = new Int32Array(32 * words)
+    for (const i of gone) {
+      const column = r.columnOf(start, i)
+      marks[column >>> 5] = (marks[column >>> 5] ?? 0) | (1 << (column & 31))
+      channelAt[column] = i
+    }
     for (let o = start; o < start + r.outputsPerGroup; o++) {
-      if (!removal.keepsOutput(o) || !removal.isExact(o)) continue
       const row = r.rowOf(o) * words
-      const bitsOf = (word: number): number => (nonZero[row + word] ?? 0) & (marks[word] ?? 0)
-      if (marks.every((mark, word) => bitsOf(word) >>> 0 === mark)) owed.push({ output: o, channels: gone })
+      let [read, unread] = [0, 0]
+      for (let word = 0; word < words; word++) {
+        const [some, mark] = [nonZero[row + word] ?? 0, marks[word] ?? 0]
+        read |= some & mark
+        unread |= ~some & mark
+      }
+      if (read === 0 || !removal.keepsOutput(o) || !removal.isExact(o)) continue
+      if (unread === 0) owed.push({ output: o, channels: gone })
       else {
-        const channels = gone.filter((_, k) => (bitsOf((columns[k] ?? 0) >>> 5) >>> ((columns[k] ?? 0) & 31)) & 1)
-        if (channels.length > 0) owed.push({ output: o, channels })
+        const channels: number[] = []
+        for (let word = 0; word < words; word++) {
+          for (let bits = (nonZero[row + word] ?? 0) & (marks[word] ?? 0); bits !== 0; bits &= bits - 1)
+            channels.push(channelAt[32 * word + 31 - Math.clz32(bits & -bits)] ?? 0)
+        }
+        owed.push({ output: o, channels })
       }
     }
   }

@@ -187,6 +187,14 @@ export const startDraft = (
     if (start === undefined || head < 0 || head >= outerSize) return marks
     return marks.map((_, i) => 1 - (removed[classOf[start + head * innerSize + i] ?? 0] ?? 0))
   }
+  /** Whether an axis had channels and has lost all of them. */
+  const isGone = (value: ValueId, axis: number, size: number): boolean => {
+    const start = classes.idOf(value, axis)
+    if (start === undefined || size === 0) return false
+    if (jointOf(graph, value)?.inner === axis) return kept(value, axis)?.includes(1) === false
+    for (let i = 0; i < size; i++) if (removed[classOf[start + i] ?? 0] !== 1) return false
+    return true
+  }
   const classAt = (value: ValueId, axis: number, index: number): number | undefined => {
     const start = classes.idOf(value, axis)
     return start === undefined ? undefined : classOf[start + index]
@@ -236,8 +244,7 @@ export const startDraft = (
     goes: (value, axis, index) => removed[classAt(value, axis, index) ?? -1] === 1,
     kept,
     vanished: (value) =>
-      !graph.constants.has(value) &&
-      axesOf(graph, value).some((size, axis) => size !== 0 && kept(value, axis)?.includes(1) === false),
+      !graph.constants.has(value) && axesOf(graph, value).some((size = 0, axis) => isGone(value, axis, size)),
     candidates: (value, axis) => {
       const counts = new Map<number, number>()
       const [start, size = 0] = [classes.idOf(value, axis), axesOf(graph, value)[axis]]
