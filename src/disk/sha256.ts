@@ -10,7 +10,7 @@ import { isRecord } from '../ir/record.ts'
 
 /** A digest of bytes that are given piece by piece. */
 export interface Sha256 {
-  /** Resolves when more may be given. What was given may not change before the next call. */
+  /** Resolves when more may be given. */
   readonly update: (bytes: Uint8Array) => Promise<void>
   /** The digest of all, in hexadecimal digits. */
   readonly digest: () => Promise<string>
@@ -22,20 +22,21 @@ export interface Sha256 {
 const leastBytes = 2 ** 24
 
 /** Bytes that are handed over at a time, and how often that is done before some have been taken. */
-const [slotBytes, slots] = [2 ** 18, 4]
+const [slotBytes, slotCount] = [2 ** 18, 4]
 
-/** Starts the digest of about so many bytes. */
-export const startSha256 = (bytes: number): Sha256 => {
-  const memory = Array.from({ length: slots }, () => new SharedArrayBuffer(slotBytes))
-  const worker = startThread(bytes, { memory })
-  return worker === undefined ? ownSha256() : sharedSha256(worker, memory)
+/** Starts the digest of so many bytes. Where its thread ends before, as in too little memory, `again` gives all of them once more. */
+export const startSha256 = (bytes: number, again: () => Iterable<Uint8Array>): Sha256 => {
+  if (!isWorthThread(bytes)) return ownSha256()
+  const memory = Array.from({ length: slotCount }, () => new SharedArrayBuffer(slotBytes))
+  const worker = startThread({ memory })
+  return worker === undefined ? ownSha256() : sharedSha256(worker, memory, again)
 }
 
 /** The digest of a file, in hexadecimal digits. A thread has started when this returns. Throws errors of the system. */
 export const sha256OfFile = async (path: string): Promise<string> => {
-  const worker = startThread(statSync(path).size, { path })
+  const worker = isWorthThread(statSync(path).size) ? startThread({ path }) : undefined
   // What the thread cannot read is read here, or not.
-  const digest = worker && (await endOf(listenTo(worker)).catch(() => undefined))
+  const digest = worker && (await digestFrom(listenTo(worker)))
   if (digest !== undefined) return digest
   const hash = createHash('sha256')
   for await (const chunk of createReadStream(path, { highWaterMark: slotBytes })) hash.update(chunk)
@@ -51,7 +52,11 @@ const ownSha256 = (): Sha256 => {
   }
 }
 
-const sharedSha256 = (worker: Worker, memory: ReadonlyArray<SharedArrayBuffer>): Sha256 => {
+const sharedSha256 = (
+  worker: Worker,
+  memory: ReadonlyArray<SharedArrayBuffer>,
+  again: () => Iterable<Uint8Array>,
+): Sha256 => {
   const thread = listenTo(worker)
   const slots = memory.map((slot) => new Uint8Array(slot))
   // The thread gives slots back in the order in which it gets them.
@@ -64,7 +69,8 @@ const sharedSha256 = (worker: Worker, memory: ReadonlyArray<SharedArrayBuffer>):
   return {
     update: async (bytes) => {
       for (let at = 0; at < bytes.byteLength;) {
-        await thread.until(({ taken }) => sent - taken < slots.length)
+        const said = await thread.until(({ taken }) => sent - taken < slots.length)
+        if (said === undefined) return
         const part = bytes.subarray(at, at + slotBytes - filled)
         slots[sent % slots.length]?.set(part, filled)
         filled += part.byteLength
@@ -72,10 +78,14 @@ const sharedSha256 = (worker: Worker, memory: ReadonlyArray<SharedArrayBuffer>):
         if (filled === slotBytes) send()
       }
     },
-    digest: () => {
+    digest: async () => {
       if (filled > 0) send()
       worker.postMessage({})
-      return endOf(thread)
+      const digest = await digestFrom(thread)
+      if (digest !== undefined) return digest
+      const hash = createHash('sha256')
+      for (const chunk of again()) hash.update(chunk)
+      return hash.digest('hex')
     },
     end: () => void worker.terminate(),
   }
@@ -89,13 +99,13 @@ interface Said {
 }
 
 interface Listening {
-  /** Resolves once this holds; throws where the thread ends before. */
-  readonly until: (holds: (said: Said) => boolean) => Promise<Said>
+  /** Resolves once this holds, or to undefined where the thread ends before, for whatever reason. */
+  readonly until: (holds: (said: Said) => boolean) => Promise<Said | undefined>
 }
 
 const listenTo = (worker: Worker): Listening => {
   let said: Said = { taken: 0 }
-  let failure: Error | undefined
+  let hasEnded = false
   let tell = (): void => undefined
   worker.on('message', (message: unknown) => {
     said =
@@ -104,17 +114,16 @@ const listenTo = (worker: Worker): Listening => {
         : { ...said, taken: said.taken + 1 }
     tell()
   })
-  worker.on('error', (thrown: unknown) => {
-    failure = thrown instanceof Error ? thrown : new Error(String(thrown))
-  })
+  // The end follows on an error.
+  worker.on('error', () => undefined)
   worker.on('exit', () => {
-    failure ??= new Error('the thread that computes SHA-256 has ended')
+    hasEnded = true
     tell()
   })
   return {
     until: async (holds) => {
       while (!holds(said)) {
-        if (failure !== undefined) throw failure
+        if (hasEnded) return undefined
         await new Promise<void>((resolve) => {
           tell = resolve
         })
@@ -124,10 +133,8 @@ const listenTo = (worker: Worker): Listening => {
   }
 }
 
-const endOf = async (thread: Listening): Promise<string> => {
-  const { digest = '' } = await thread.until((said) => said.digest !== undefined)
-  return digest
-}
+const digestFrom = async (thread: Listening): Promise<string | undefined> =>
+  (await thread.until(({ digest }) => digest !== undefined))?.digest
 
 /** What a thread is given: a file to read, or memory that it is handed bytes in. */
 type Task = { readonly path: string } | { readonly memory: ReadonlyArray<SharedArrayBuffer> }
@@ -157,9 +164,10 @@ if (path === undefined) {
   end()
 }`
 
-/** A thread with its task; undefined where it would not be worth it, or where the process may start none. */
-const startThread = (bytes: number, task: Task): Worker | undefined => {
-  if (bytes < leastBytes || availableParallelism() === 1) return undefined
+const isWorthThread = (bytes: number): boolean => bytes >= leastBytes && availableParallelism() > 1
+
+/** A thread with its task; undefined where the process may start none. */
+const startThread = (task: Task): Worker | undefined => {
   try {
     return new Worker(program, { eval: true, workerData: task })
   } catch {

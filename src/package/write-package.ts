@@ -47,7 +47,7 @@ export const writePackage =
 /** The file, which is added to `files` when all of it has been given out. */
 const recorded = ({ name, length = 0, chunks }: Content, files: ManifestFile[]): PackageFile => {
   async function* noted(): AsyncIterable<Uint8Array> {
-    const sha256 = startSha256(length)
+    const sha256 = startSha256(length, chunks)
     let bytes = 0
     try {
       for (const chunk of chunks()) {

@@ -13,7 +13,10 @@ export interface IdleMask {
   readonly reason: string
 }
 
-/** The masks under which no layer that reads their weight loses a channel or is `split` into parts. `start` is the masked model before anything went. */
+/**
+ * The masks under which no layer that reads their weight loses a channel or is `split` into parts. `start` is the masked model before
+ * anything went.
+ */
 export const idleMasks = (
   model: Graph,
   masks: Masks,

@@ -342,9 +342,9 @@ const timeOf = (graph: Graph, table: CostTable): number | undefined => {
  * put in the order of the parts in front and back behind, where that is another one. Each output is the sum over the same live
  * weights as before. What it no longer reads are products with 0, which are 0, or not finite where what is read is not.
  *
- * It is done where a table of costs says that the layer takes a fifth less, on one thread and on several and for any number of rows where
- * these are open, and the whole graph less than before. Guards: float32, of which times are known; one group; the bias is constant; no weight that is held as
- * integers; the weight is a matrix on the right or the kernels of a Conv.
+ * It is done where a table of costs says that the layer takes a fifth less, on one thread and on several and for any number of rows
+ * where these are open, and the whole graph less than before. Guards: float32, of which times are known; one group; the bias is
+ * constant; no weight that is held as integers; the weight is a matrix on the right or the kernels of a Conv.
  */
 export const splitBlocks = ({ target, costs, planWidths = true }: EliminationOptions): Pass => {
   const table = planWidths ? costsOf(target, costs) : undefined
