@@ -33,6 +33,7 @@ import { type Observer, type PassError, type Refusal, refusalsOf, runPipeline, t
 import { cleanUpWith, pipeline } from './pipeline.ts'
 import type { Float16Report } from './float16/report.ts'
 import type { Subgraphs } from './subgraphs.ts'
+import { shareConstants } from './share-constants.ts'
 import { splitBlocks } from './split-blocks/index.ts'
 import { costsOf, type Target, targets } from './target.ts'
 
@@ -194,8 +195,14 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
   const whole = pipe(runPipeline(joiningOf(model), end.right, observer), E.map(nameLayers))
   if (E.isLeft(whole)) return whole
   // A layer that is put together above is read as one, and a layer in parts is reported as what it was.
-  const splitting = [splitBlocks({ target, costs: options.costs, planWidths: options.widths !== 'raw' }), eliminateDead]
-  const split = runPipeline(isStopped ? [] : splitting, whole.right, observer)
+  const splitting = splitBlocks({ target, costs: options.costs, planWidths: options.widths !== 'raw' })
+  const split = pipe(
+    runPipeline(isStopped ? [] : [splitting], whole.right, observer),
+    E.chain((graph) => {
+      const isLast = isStopped || graph === whole.right
+      return isLast ? E.right(graph) : runPipeline([shareConstants, eliminateDead], graph, observer)
+    }),
+  )
   if (E.isLeft(split)) return split
   const isSplit = (changes.get('split-blocks') ?? 0) > 0
   const after = isSplit ? inParts(joined, survey(split.right, bindings, options.subgraphs, costs)) : joined
@@ -216,7 +223,7 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
       opaque: end.right.nodes.flatMap((node) =>
         isOpaque(node) ? [{ node: labelOf(node), reason: node.attrs.reason }] : [],
       ),
-      refusals: [...refusalsOf(steps, end.right), ...refusalsOf(splitting, split.right)],
+      refusals: [...refusalsOf(steps, end.right), ...refusalsOf([splitting], split.right)],
       idleMasks: idleMasks(model, masks, start.right, layers, layersSplit(joined, after)),
       ...advised,
     },

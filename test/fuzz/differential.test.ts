@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { floatTypes } from './numbers.ts'
-import { checkProgram, edgeCases, programCases } from './property.ts'
+import { checkProgram, edgeCases, type ProgramCase, programCases } from './property.ts'
 
 test('random graphs under random masks compute what the masked graphs compute', async () => {
   let smaller = 0
@@ -27,4 +27,20 @@ test('so do programs at the edges of their types', async () => {
   )
   expect(smaller).toBeGreaterThan(20)
   expect(compared).toBeGreaterThan(50)
+})
+
+test('so do layers of blocks that are computed in parts', async () => {
+  let split = 0
+  const cases = programCases({ only: ['partedLayers'] }).map((one): ProgramCase => ({
+    ...one,
+    target: 'cpu',
+    program: { ...one.program, seed: 4 * one.program.seed },
+  }))
+  await fc.assert(
+    fc.asyncProperty(cases, async (one) => {
+      if ((await checkProgram(one)).split) split += 1
+    }),
+    { seed: 20, numRuns: 40 },
+  )
+  expect(split).toBeGreaterThan(5)
 })

@@ -30,6 +30,7 @@ import { edgeSteps } from './edge-steps.ts'
 import { branches, copies } from './merge-steps.ts'
 import { grouped, stream } from './norm-steps.ts'
 import { atTheEdge, type FloatType } from './numbers.ts'
+import { partedLayers } from './split-steps.ts'
 import { blockLayers, dynamicLayers, integerAttention, integerLayers, roundedLayers } from './quantized-steps.ts'
 import { recurrence } from './recurrent-steps.ts'
 
@@ -524,7 +525,7 @@ const basic: ReadonlyArray<Apply> = [...plain, recurrence, recurrence]
 const ordinary: ReadonlyArray<Apply> = [
   ...basic,
   ...[attention, attention, groupedHeads, roundedLayers, integerLayers, dynamicLayers, blockLayers, integerAttention],
-  ...[either, loop, scan],
+  ...[either, loop, scan, partedLayers],
 ]
 
 const edgeNames = [

@@ -5,6 +5,9 @@
  * 2. it moves by no more than the rounding of the masked model itself moves its channel (`noise.ts`).
  */
 import * as fc from 'fast-check'
+import type { CostTable } from '../../src/cost/table.ts'
+import { cpuOf16 } from '../../src/cost/tables/cpu-16.ts'
+import { cpuOf8 } from '../../src/cost/tables/cpu-8.ts'
 import { lower } from '../../src/export/lower.ts'
 import { producersOf } from '../../src/ir/analysis.ts'
 import { type Graph, makeGraph } from '../../src/ir/graph.ts'
@@ -72,16 +75,37 @@ export const edgeCases = (
     }),
   )
 
-/** How a program is compiled: half of them without regard to what the target runs fast, so that whatever may go does. */
+/**
+ * How a program is compiled: half of them without regard to what the target runs fast, so that whatever may go does; half of the
+ * others for a CPU by times that are drawn, since by real ones nothing so small is worth a rewrite.
+ */
 export const optionsOf = ({ program, target }: ProgramCase): CompileOptions => ({
   target,
   widths: program.seed % 2 === 0 ? 'planned' : 'raw',
+  ...(target === 'cpu' && program.seed % 4 === 0 ? { costs: drawnCosts(uniforms(program.seed + 6)) } : {}),
 })
+
+const isContraction = (kernel: string): boolean => /^[a-z]/.test(kernel)
+
+/** A table in which time goes by multiply-accumulates, a microsecond or two each, and by nodes, little to much. */
+const drawnCosts = (uniform: () => number): CostTable => {
+  const table = uniform() < 0.5 ? cpuOf16 : cpuOf8
+  const eachNode = 10 ** (-3 * uniform())
+  const kernels = Object.entries(table.kernels).flatMap(([kernel, coefficients]) => {
+    const drawn = isContraction(kernel)
+      ? coefficients.map((_, at) => (at === 0 ? 1000 * 2 ** uniform() : 0))
+      : coefficients.map((coefficient) => eachNode * coefficient)
+    return uniform() < 0.01 ? [] : [[kernel, drawn] as const]
+  })
+  return { ...table, kernels: Object.fromEntries(kernels) }
+}
 
 export interface Outcome {
   readonly smaller: boolean
   /** Whether the masked model has a finite output element that is not zero, so that anything was compared. */
   readonly compared: boolean
+  /** Whether some layer was computed in parts. */
+  readonly split: boolean
   /** Largest difference as a share of what was allowed. */
   readonly worst: number
 }
@@ -170,18 +194,23 @@ export const asRead = (graph: Graph, program: Program): Graph =>
 export const checkProgram = async (given: ProgramCase): Promise<Outcome> => {
   const { program, kind, magnitude } = given
   const graph = graphOf(program)
-  if (graph.outputs.length === 0) return { smaller: false, compared: false, worst: 0 }
+  if (graph.outputs.length === 0) return { smaller: false, compared: false, split: false, worst: 0 }
   const masks = randomMasks(graph, kind, uniforms(program.seed + 2))
   const masked = orThrow(applyMasks(graph, masks))
   const compiled = compileValid(asRead(graph, program), masks, optionsOf(given))
   const again = orThrow(compile(compiled.graph, noMasks, optionsOf(given)))
-  if (again.graph !== compiled.graph) throw new Error('the compiled graph does not compile to itself')
+  // Widths were chosen for layers that are in parts by now.
+  const split = (compiled.report.passes['split-blocks'] ?? 0) > 0
+  if (again.graph !== compiled.graph && !split) throw new Error('the compiled graph does not compile to itself')
   const feeds = feedsOf(graph, program.seed + 3, sizesOf(program), 10 ** magnitude)
-  const { share, text, compared } = await compare(masked, compiled.graph, feeds, program)
+  const first = await compare(masked, compiled.graph, feeds, program)
+  const second = again.graph === compiled.graph ? first : await compare(masked, again.graph, feeds, program)
+  const { share, text } = first.share >= second.share ? first : second
   if (share > 1) throw new Error(text)
   return {
     smaller: compiled.report.after.parameters < compiled.report.before.parameters,
-    compared,
+    compared: first.compared,
+    split,
     worst: share,
   }
 }

@@ -472,6 +472,23 @@ describe('compiled', () => {
       return [b.op(ops.MatMul, [inner, matrix('v', diagonal(512, 1024, 8))])]
     })
 
+  test('layers in the same order share its indices', () => {
+    const odd = (at: number): number => (at * 7) % 24
+    const twice = buildGraph({ x: [5, 24] }, (b) => {
+      const matrix = (name: string, factor: number): string => {
+        const values = weights(diagonal(24, 24, 3, odd), { inputsFirst: true }).map((w) => factor * w)
+        return b.constant(name, tensorOf('float32', [24, 24], values))
+      }
+      const inner = b.op(ops.Relu, [b.op(ops.MatMul, ['x', matrix('w', 1)])])
+      return [b.op(ops.MatMul, [inner, matrix('v', 2)])]
+    })
+    const { graph } = right(compile(twice, noMasks, { costs: dear }))
+    const gathers = graph.nodes.filter(({ op }) => op === 'Gather')
+    expect(gathers).toHaveLength(4)
+    expect(new Set(gathers.map(({ inputs }) => inputs[1])).size).toBe(2)
+    expect(right(compile(graph, noMasks, { costs: dear })).graph).toBe(graph)
+  })
+
   test.each([undefined, (at: number) => (at * 5) % 512])(
     'a network computes the same in ONNX Runtime',
     async (order) => {
