@@ -87,14 +87,20 @@ export const optionsOf = ({ program, target }: ProgramCase): CompileOptions => (
 
 const isContraction = (kernel: string): boolean => /^[a-z]/.test(kernel)
 
-/** A table in which time goes by multiply-accumulates, a microsecond or two each, and by nodes, little to much. */
+/**
+ * A table in which time goes by multiply-accumulates, a microsecond or two each, and by nodes, little to much; or one in which each
+ * kernel takes a thousandth to a thousand times as long as on a machine.
+ */
 const drawnCosts = (uniform: () => number): CostTable => {
   const table = uniform() < 0.5 ? cpuOf16 : cpuOf8
+  const goesByMacs = uniform() < 0.5
   const eachNode = 10 ** (-3 * uniform())
   const kernels = Object.entries(table.kernels).flatMap(([kernel, coefficients]) => {
-    const drawn = isContraction(kernel)
-      ? coefficients.map((_, at) => (at === 0 ? 1000 * 2 ** uniform() : 0))
-      : coefficients.map((coefficient) => eachNode * coefficient)
+    const factor = goesByMacs ? eachNode : 1000 ** (2 * uniform() - 1)
+    const drawn =
+      goesByMacs && isContraction(kernel)
+        ? coefficients.map((_, at) => (at === 0 ? 1000 * 2 ** uniform() : 0))
+        : coefficients.map((coefficient) => factor * coefficient)
     return uniform() < 0.01 ? [] : [[kernel, drawn] as const]
   })
   return { ...table, kernels: Object.fromEntries(kernels) }
