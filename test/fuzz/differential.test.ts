@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { checkHalf } from './half.ts'
 import { floatTypes } from './numbers.ts'
 import { checkProgram, edgeCases, type ProgramCase, programCases } from './property.ts'
 
@@ -43,4 +44,18 @@ test('so do layers of blocks that are computed in parts', async () => {
     { seed: 20, numRuns: 40 },
   )
   expect(split).toBeGreaterThan(5)
+})
+
+test.each([
+  ['ordinary numbers', programCases(), 60, 20],
+  ['edges of the type', edgeCases(['float32']), 60, 10],
+])('programs of %s load and compute the same in half precision', async (_, cases, numRuns, least) => {
+  let compared = 0
+  await fc.assert(
+    fc.asyncProperty(cases, async (one) => {
+      if ((await checkHalf(one)).compared) compared += 1
+    }),
+    { seed: 20, numRuns },
+  )
+  expect(compared).toBeGreaterThan(least)
 })

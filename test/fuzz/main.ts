@@ -2,17 +2,19 @@
  * `npm run fuzz -- files …`: made-up files, see `files/main.ts`.
  *
  * `npm run fuzz -- --seed S --count N`: N random graphs under random masks, the masked model in ONNX Runtime against the
- * compiled one. With `--edges`, programs at the edges of their types (`--types float32,float16,bfloat16,float64`). With
- * `--only attention,stream` all steps are of these kinds, with `--without` none is. A
- * mismatch is shrunk to a minimal program and printed with the command that reproduces it.
+ * compiled one; with `--half`, the compiled one against itself in half precision. With `--edges`, programs at the edges of their
+ * types (`--types float32,float16,bfloat16,float64`). With `--only attention,stream` all steps are of these kinds, with `--without`
+ * none is. A mismatch is shrunk to a minimal program and printed with the command that reproduces it.
  */
 import { parseArgs } from 'node:util'
 import * as fc from 'fast-check'
 import { print } from '../../src/ir/print.ts'
 import { applyMasks } from '../../src/passes/apply-masks.ts'
 import { compile } from '../../src/passes/compile.ts'
+import { toFloat16 } from '../../src/passes/float16/index.ts'
 import { uniforms } from '../inflate.ts'
 import { orThrow } from './differential.ts'
+import { checkHalf } from './half.ts'
 import { fuzzFiles } from './files/main.ts'
 import { type FloatType, floatTypes } from './numbers.ts'
 import { randomMasks } from './masks.ts'
@@ -37,6 +39,7 @@ const { values } = parseArgs({
     count: { type: 'string', default: '1000' },
     path: { type: 'string' },
     edges: { type: 'boolean', default: false },
+    half: { type: 'boolean', default: false },
     without: { type: 'string', default: '' },
     only: { type: 'string', default: '' },
     survey: { type: 'boolean', default: false },
@@ -69,7 +72,9 @@ const show = (given: ProgramCase): void => {
   const graph = graphOf(program)
   const masks = randomMasks(graph, kind, uniforms(program.seed + 2))
   console.log(print(orThrow(applyMasks(graph, masks)), { data: 'full' }))
-  console.log(print(orThrow(compile(asRead(graph, program), masks, optionsOf(given))).graph, { data: 'full' }))
+  const compiled = orThrow(compile(asRead(graph, program), masks, optionsOf(given))).graph
+  console.log(print(compiled, { data: 'full' }))
+  if (values.half) console.log(print(orThrow(toFloat16(compiled)).graph, { data: 'full' }))
 }
 const failed = (result: fc.RunDetails<[ProgramCase]>, flags: string): void => {
   console.log(JSON.stringify(result.counterexample))
@@ -81,14 +86,16 @@ const failed = (result: fc.RunDetails<[ProgramCase]>, flags: string): void => {
   if (one !== undefined) show(one)
   process.exitCode = 1
 }
+const check = values.half ? checkHalf : checkProgram
 const cases = values.edges ? edgeCases([first, ...others], selection) : programCases(selection)
 if (values.survey) await survey(seed, count, cases)
 else {
   const result = await fc.check(
-    fc.asyncProperty(cases, async (one) => countOne(await checkProgram(one))),
+    fc.asyncProperty(cases, async (one) => countOne(await check(one))),
     parameters,
   )
-  if (result.failed) failed(result, values.edges ? ` --edges --types ${values.types}` : '')
+  if (result.failed)
+    failed(result, `${values.half ? ' --half' : ''}${values.edges ? ` --edges --types ${values.types}` : ''}`)
   else
     console.log(
       `seed ${seed}: ${done} pairs of graph and masks, ${shrunk} got smaller, ${compared} had something to compare, ` +

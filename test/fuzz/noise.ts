@@ -311,7 +311,8 @@ export const meetsInfinity = (graph: Graph, feeds: Values): boolean => {
 export const interpreted = (graph: Graph, feeds: Values): Values =>
   outputsOf(graph, valuesOf(graph, feeds, evaluateNode, 'refused'))
 
-const isRounding = ({ op }: Node): boolean => /Quantize|QLinear|QGemm/.test(op)
+/** Whether it rounds to integers. */
+export const isRounding = ({ op }: Node): boolean => /Quantize|QLinear|QGemm/.test(op)
 
 /** What elements share how far rounding moves them: those of a channel, or, where integers are rounded to, each its own. */
 const noiseIndex = (graph: Graph, y: Dense): { readonly count: number; readonly of: (i: number) => number } =>

@@ -131,7 +131,7 @@ interface Difference {
 }
 
 /** The largest difference as a share of what is allowed; infinite where only the masked model is finite. */
-const largest = (
+export const largest = (
   a: Values,
   b: Values,
   dtype: FloatType,
@@ -222,7 +222,7 @@ export const checkProgram = async (given: ProgramCase): Promise<Outcome> => {
 }
 
 /** Whether the engine meets a number within that is not finite: ONNX Runtime's MeanVarianceNormalization of equal numbers is NaN. */
-const isFiniteWithin = async (graph: Graph, feeds: Values, dtype: FloatType): Promise<boolean> => {
+export const isFiniteWithin = async (graph: Graph, feeds: Values, dtype: FloatType): Promise<boolean> => {
   const outputs = [...graph.types].flatMap(([name, type]) =>
     type.kind === 'tensor' && type.dtype === dtype && producersOf(graph).has(name) ? [{ name, type }] : [],
   )

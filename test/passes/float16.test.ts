@@ -4,6 +4,7 @@ import { float32BitsToFloat16, fromFloat16, toFloat16 as nearest } from '../../s
 import { tensorOf } from '../../src/ir/tensor.ts'
 import { clampedTo, lossOf, toHalf } from '../../src/passes/float16/constants.ts'
 import { type Float16Options, toFloat16 } from '../../src/passes/float16/index.ts'
+import { onnxRuntime } from '../fuzz/engines.ts'
 import { read, right, write } from './laws.ts'
 
 const half = (body: string, options: Float16Options = {}, opset = 17) => right(toFloat16(read(body, opset), options))
@@ -114,6 +115,32 @@ describe('conversions', () => {
 })
 
 describe('what stays in float32', () => {
+  test('what is turned before a product in float32, which ONNX Runtime would not load', async () => {
+    const body = `input x: float32[2,3,4]
+      const axes: int64[1] = [0]
+      const w: float32[4,2] = [1, 2, 3, 4, 5, 6, 7, 8]
+      const c: float32[4] = [1, 2, 3, 4]
+      a = Relu(x)
+      b = Transpose(a) { perm: [1, 0, 2] } name "turn"
+      d = ReduceMean(b, axes) name "mean"
+      e = Mul(d, c)
+      f = Relu(e)
+      y = MatMul(f, w) name "product"
+      output y: float32[1,2,2]`
+    const reason = 'ONNX Runtime does not load it in half precision before a product in float32'
+    const { graph, report } = half(body, { nodeBlockList: ['product'] }, 18)
+    expect(report.kept.filter((kept) => kept.reason === reason).map(({ node }) => node)).toEqual([
+      'Transpose turn',
+      'ReduceMean mean',
+      'Mul e',
+      'Relu f',
+    ])
+    for (const name of ['b', 'd', 'e', 'f']) expect(graph.types.get(name)).toMatchObject({ dtype: 'float32' })
+    expect(graph.types.get('a')).toMatchObject({ dtype: 'float16' })
+    expect(half(body, {}, 18).report.kept).toEqual([])
+    await (await onnxRuntime(graph, 'all')).close()
+  })
+
   test('operators that say so, with the reason', () => {
     const body = `input x: float32[2,3]
       const two: float32[] = 2

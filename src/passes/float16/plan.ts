@@ -2,7 +2,9 @@
 import { contextOf, type Graph, labelOf, typesOf } from '../../ir/graph.ts'
 import type { DType } from '../../ir/dtype.ts'
 import type { Node, NodeContext, ValueId } from '../../ir/op.ts'
-import { type AnyOp, isOpaque, opOf } from '../../ir/registry.ts'
+import { type AnyOp, isOp, isOpaque, opOf } from '../../ir/registry.ts'
+import { MatMul } from '../../ir/ops/mat-mul.ts'
+import { Transpose } from '../../ir/ops/transpose.ts'
 import type { Tensor } from '../../ir/tensor.ts'
 import { sizeOf, tensorType, type ValueType } from '../../ir/type.ts'
 import * as E from 'fp-ts/lib/Either.js'
@@ -64,6 +66,39 @@ const judging = (): ((tensor: Tensor, axis: number | undefined) => ReturnType<ty
  * does not hold the constants. Nodes that are not looked into, their subgraphs included, stay as they are.
  */
 export const planHalf = (graph: Graph, isNamed: (node: Node) => boolean): Plan => {
+  let turned: ReadonlySet<Node> = new Set()
+  for (;;) {
+    const plan = planWith(graph, isNamed, turned)
+    const more = turnedBeforeProducts(graph, plan)
+    if (more.size === 0) return plan
+    turned = new Set([...turned, ...more])
+  }
+}
+
+/**
+ * Nodes in half precision from a Transpose to a MatMul in float32 that reads it, directly or through what has no weights. ONNX Runtime
+ * 1.30 to 1.32 ends the process that loads one: it moves the Transpose on to the Cast before the MatMul, and where it turns the
+ * first axes (`[1, 0, 2]`) joins the two.
+ */
+const turnedBeforeProducts = (graph: Graph, { nodes }: Plan): ReadonlySet<Node> => {
+  const behind = new Map<ValueId, Node>()
+  for (const [node, { outputs }] of nodes) {
+    const isMoved =
+      node.inputs.some((name) => behind.has(name)) && opOf(node).contraction?.(contextOf(graph, node)) === undefined
+    if (isOp(node, Transpose) || isMoved) for (const name of outputs) behind.set(name, node)
+  }
+  const products = graph.nodes.filter((node) => isOp(node, MatMul) && !nodes.has(node))
+  const found = new Set<Node>()
+  for (const names = products.flatMap(({ inputs }) => inputs); names.length > 0;) {
+    const node = behind.get(names.pop() ?? '')
+    if (node === undefined || found.has(node)) continue
+    found.add(node)
+    names.push(...node.inputs)
+  }
+  return found
+}
+
+const planWith = (graph: Graph, isNamed: (node: Node) => boolean, turned: ReadonlySet<Node>): Plan => {
   const nodes = new Map<Node, HalfNode>()
   const beyond = new Set<ValueId>()
   const kept: KeptNode[] = []
@@ -76,6 +111,7 @@ export const planHalf = (graph: Graph, isNamed: (node: Node) => boolean): Plan =
     const [op, ctx] = [opOf(node), contextOf(graph, node)]
     if (isNamed(node)) return 'its name was given'
     if (isOpaque(node)) return 'it is not looked into'
+    if (turned.has(node)) return 'ONNX Runtime does not load it in half precision before a product in float32'
     if (op.float32 !== undefined && op.float32.inputs === undefined) return op.float32.because
     if ([...ctx.inputs, ...ctx.outputs].some((type) => isSmallInteger(dtypeOf(type)))) return 'it is about integers'
     const open = ports.filter((port) => op.float32?.inputs?.includes(port) !== true)
