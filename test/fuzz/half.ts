@@ -4,8 +4,6 @@
  * 1. ONNX Runtime loads what they become, optimised or not, and inputs and outputs are as they were;
  * 2. where no term of a sum is beyond half precision, no element is off by more than rounding to half precision moves its channel.
  */
-import { runPipeline } from '../../src/passes/pass.ts'
-import { simplify } from '../../src/passes/simplify.ts'
 import { isOpaque } from '../../src/ir/registry.ts'
 import { toFloat16 } from '../../src/passes/float16/index.ts'
 import { uniforms } from '../inflate.ts'
@@ -15,6 +13,9 @@ import { randomMasks } from './masks.ts'
 import { deviations, isRounding, largestTerm, meetsInfinity, type Values } from './noise.ts'
 import { asRead, graphOf, isFiniteWithin, largest, optionsOf, type Outcome, type ProgramCase } from './property.ts'
 import { sizesOf } from './program.ts'
+
+/** Steps that are left out: a number that goes in the rounding of a large one and comes back does not in other digits. */
+export const notInHalf = ['cancellation']
 
 /** Beyond it numbers are clamped, which is admitted. */
 const largestHalf = 65504
@@ -63,8 +64,7 @@ export const checkHalf = async (given: ProgramCase): Promise<Outcome> => {
     let difference = largest(wanted, found, 'float16', undefined)
     for (const runs of runsOf) {
       if (difference.share <= 1) break
-      const parts = orThrow(runPipeline([simplify], half))
-      difference = largest(wanted, found, 'float16', deviations(parts, feeds, runs, uniforms(program.seed + 4)))
+      difference = largest(wanted, found, 'float16', deviations(half, feeds, runs, uniforms(program.seed + 4)))
     }
     // Of equal numbers ONNX Runtime's MeanVarianceNormalization is NaN, or not, by their last digit.
     if (difference.share === Infinity && !(await isFiniteWithin(half, feeds, 'float32'))) return nothing

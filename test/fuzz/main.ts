@@ -14,7 +14,7 @@ import { compile } from '../../src/passes/compile.ts'
 import { toFloat16 } from '../../src/passes/float16/index.ts'
 import { uniforms } from '../inflate.ts'
 import { orThrow } from './differential.ts'
-import { checkHalf } from './half.ts'
+import { checkHalf, notInHalf } from './half.ts'
 import { fuzzFiles } from './files/main.ts'
 import { type FloatType, floatTypes } from './numbers.ts'
 import { randomMasks } from './masks.ts'
@@ -51,7 +51,7 @@ const [first = 'float32', ...others] = values.types
   .split(',')
   .flatMap((t): FloatType[] => floatTypes.filter((f) => f === t))
 const named = (list: string): ReadonlyArray<string> => list.split(',').filter((name) => name !== '')
-const selection = { without: named(values.without), only: named(values.only) }
+const selection = { without: [...named(values.without), ...(values.half ? notInHalf : [])], only: named(values.only) }
 let done = 0
 let shrunk = 0
 let compared = 0
