@@ -47,7 +47,8 @@ const { values } = parseArgs({
   },
 })
 const [seed, count] = [Number(values.seed), Number(values.count)]
-const [first = 'float32', ...others] = values.types
+// What goes to half precision is float32.
+const [first = 'float32', ...others] = (values.half ? 'float32' : values.types)
   .split(',')
   .flatMap((t): FloatType[] => floatTypes.filter((f) => f === t))
 const named = (list: string): ReadonlyArray<string> => list.split(',').filter((name) => name !== '')
@@ -88,7 +89,7 @@ const failed = (result: fc.RunDetails<[ProgramCase]>, flags: string): void => {
 }
 const check = values.half ? checkHalf : checkProgram
 const cases = values.edges ? edgeCases([first, ...others], selection) : programCases(selection)
-if (values.survey) await survey(seed, count, cases)
+if (values.survey) await survey(seed, count, cases, check)
 else {
   const result = await fc.check(
     fc.asyncProperty(cases, async (one) => countOne(await check(one))),

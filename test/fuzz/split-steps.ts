@@ -7,7 +7,7 @@ const choose = <T>(list: readonly [T, ...T[]], choice: number): T => list[choice
 /** Which weights `[outputs, inputs]` are live. */
 type Live = (output: number, input: number) => boolean
 
-/** Blocks on the diagonal; the same with its channels in another order; two blocks in each row of blocks; all inputs of the first. */
+/** Blocks on the diagonal; of channels in another order, or of outputs alone; two in each row of blocks; some with zeros within. */
 const liveOf = (outputs: number, inputs: number, parts: number, choice: number): Live => {
   const [height, width] = [outputs / parts, inputs / parts]
   const isOn: Live = (o, i) => Math.floor(o / height) === Math.floor(i / width)

@@ -5,13 +5,19 @@ import { applyMasks } from '../../src/passes/apply-masks.ts'
 import { compile } from '../../src/passes/compile.ts'
 import { uniforms } from '../inflate.ts'
 import { orThrow } from './differential.ts'
-import { asRead, checkProgram, graphOf, optionsOf, type Outcome, type ProgramCase } from './property.ts'
+import { asRead, graphOf, optionsOf, type Outcome, type ProgramCase } from './property.ts'
 import { randomMasks } from './masks.ts'
 import { stepName } from './program.ts'
 
-const messageOf = async (one: ProgramCase, onPass?: (outcome: Outcome) => void): Promise<string | undefined> => {
+type Check = (one: ProgramCase) => Promise<Outcome>
+
+const messageOf = async (
+  check: Check,
+  one: ProgramCase,
+  onPass?: (outcome: Outcome) => void,
+): Promise<string | undefined> => {
   try {
-    const outcome = await checkProgram(one)
+    const outcome = await check(one)
     onPass?.(outcome)
     return undefined
   } catch (error) {
@@ -20,11 +26,11 @@ const messageOf = async (one: ProgramCase, onPass?: (outcome: Outcome) => void):
 }
 
 /** Fewer steps, no masks and plainer settings as long as it still fails. */
-const shrink = async (start: ProgramCase): Promise<ProgramCase> => {
+const shrink = async (check: Check, start: ProgramCase): Promise<ProgramCase> => {
   let best = start
   const end = Date.now() + 60_000
   const attempt = async (next: ProgramCase): Promise<boolean> => {
-    if (Date.now() > end || (await messageOf(next)) === undefined) return false
+    if (Date.now() > end || (await messageOf(check, next)) === undefined) return false
     best = next
     return true
   }
@@ -46,22 +52,27 @@ const shrink = async (start: ProgramCase): Promise<ProgramCase> => {
   return best
 }
 
-export const survey = async (seed: number, count: number, cases: fc.Arbitrary<ProgramCase>): Promise<void> => {
+export const survey = async (
+  seed: number,
+  count: number,
+  cases: fc.Arbitrary<ProgramCase>,
+  check: Check,
+): Promise<void> => {
   const found = new Map<string, number>()
   let [done, smaller, compared, worst] = [0, 0, 0, 0]
   const start = Date.now()
   for (const one of fc.sample(cases, { seed, numRuns: count })) {
     done += 1
-    const message = await messageOf(one, (outcome) => {
+    const message = await messageOf(check, one, (outcome) => {
       if (outcome.smaller) smaller += 1
       if (outcome.compared) compared += 1
       worst = Math.max(worst, outcome.worst)
     })
     if (done % 500 === 0) process.stderr.write(`${done} of ${count}, ${((Date.now() - start) / 1000).toFixed(0)} s\n`)
     if (message === undefined) continue
-    const small = await shrink(one)
+    const small = await shrink(check, one)
     const { program } = small
-    const text = (await messageOf(small)) ?? ''
+    const text = (await messageOf(check, small)) ?? ''
     const what = text.includes('became')
       ? /became (NaN|-?Infinity)/.test(text)
         ? 'not finite'

@@ -115,7 +115,7 @@ describe('conversions', () => {
 })
 
 describe('what stays in float32', () => {
-  test('what is turned before a product in float32, which ONNX Runtime would not load', async () => {
+  test.each([{}, { nodeBlockList: ['product'] }])('what is turned before a product, with %j', async (options) => {
     const body = `input x: float32[2,3,4]
       const axes: int64[1] = [0]
       const w: float32[4,2] = [1, 2, 3, 4, 5, 6, 7, 8]
@@ -127,8 +127,8 @@ describe('what stays in float32', () => {
       f = Relu(e)
       y = MatMul(f, w) name "product"
       output y: float32[1,2,2]`
-    const reason = 'ONNX Runtime does not load it in half precision before a product in float32'
-    const { graph, report } = half(body, { nodeBlockList: ['product'] }, 18)
+    const reason = 'ONNX Runtime does not load it in half precision before a product'
+    const { graph, report } = half(body, options, 18)
     expect(report.kept.filter((kept) => kept.reason === reason).map(({ node }) => node)).toEqual([
       'Transpose turn',
       'ReduceMean mean',
@@ -137,7 +137,12 @@ describe('what stays in float32', () => {
     ])
     for (const name of ['b', 'd', 'e', 'f']) expect(graph.types.get(name)).toMatchObject({ dtype: 'float32' })
     expect(graph.types.get('a')).toMatchObject({ dtype: 'float16' })
-    expect(half(body, {}, 18).report.kept).toEqual([])
+    const others = body
+      .replace('[1, 0, 2]', '[0, 2, 1]')
+      .replace('[4,2] =', '[3,2] =')
+      .replace(', 7, 8]', ']')
+      .replace('[4] = [1, 2, 3, 4]', '[3] = [1, 2, 3]')
+    expect(half(others.replace('[1,2,2]', '[1,4,2]'), {}, 18).report.kept).toEqual([])
     await (await onnxRuntime(graph, 'all')).close()
   })
 

@@ -76,18 +76,28 @@ export const planHalf = (graph: Graph, isNamed: (node: Node) => boolean): Plan =
 }
 
 /**
- * Nodes in half precision from a Transpose to a MatMul in float32 that reads it, directly or through what has no weights. ONNX Runtime
- * 1.30 to 1.32 ends the process that loads one: it moves the Transpose on to the Cast before the MatMul, and where it turns the
- * first axes (`[1, 0, 2]`) joins the two.
+ * Nodes in half precision from a Transpose that moves the first axis to a MatMul that reads it, directly or through what has no
+ * weights. ONNX Runtime 1.30 to 1.32 ends the process that loads one for a CPU, where MatMul is computed in float32 whatever it is in the
+ * model: it moves the Transpose on to the Cast before the MatMul, and where it turns the first axes (`[1, 0, 2]`) joins the two. It is
+ * moved on past a node only if more axes are turned in front of that than would have to be turned back: past a sum with what is not
+ * turned, as in a residual stream, it is not.
  */
 const turnedBeforeProducts = (graph: Graph, { nodes }: Plan): ReadonlySet<Node> => {
   const behind = new Map<ValueId, Node>()
-  for (const [node, { outputs }] of nodes) {
-    const isMoved =
-      node.inputs.some((name) => behind.has(name)) && opOf(node).contraction?.(contextOf(graph, node)) === undefined
-    if (isOp(node, Transpose) || isMoved) for (const name of outputs) behind.set(name, node)
+  const axesOf = (names: ReadonlyArray<ValueId>): number =>
+    names.reduce((sum, name) => {
+      const type = graph.constants.has(name) ? undefined : graph.types.get(name)
+      return sum + (type?.kind === 'tensor' ? (type.shape?.length ?? 0) : 0)
+    }, 0)
+  const isMovedPast = (node: Node): boolean => {
+    const isTurned = (name: ValueId): boolean => behind.has(name)
+    const others = node.inputs.filter((name) => !isTurned(name))
+    const isWeighted = opOf(node).contraction?.(contextOf(graph, node)) !== undefined
+    return !isWeighted && node.inputs.some(isTurned) && axesOf(node.inputs.filter(isTurned)) > axesOf(others)
   }
-  const products = graph.nodes.filter((node) => isOp(node, MatMul) && !nodes.has(node))
+  for (const [node, { outputs }] of nodes)
+    if (movesFirstAxis(node) || isMovedPast(node)) for (const name of outputs) behind.set(name, node)
+  const products = graph.nodes.filter((node) => isOp(node, MatMul))
   const found = new Set<Node>()
   for (const names = products.flatMap(({ inputs }) => inputs); names.length > 0;) {
     const node = behind.get(names.pop() ?? '')
@@ -97,6 +107,8 @@ const turnedBeforeProducts = (graph: Graph, { nodes }: Plan): ReadonlySet<Node> 
   }
   return found
 }
+
+const movesFirstAxis = (node: Node): boolean => isOp(node, Transpose) && node.attrs.perm?.[0] !== 0
 
 const planWith = (graph: Graph, isNamed: (node: Node) => boolean, turned: ReadonlySet<Node>): Plan => {
   const nodes = new Map<Node, HalfNode>()
@@ -111,7 +123,7 @@ const planWith = (graph: Graph, isNamed: (node: Node) => boolean, turned: Readon
     const [op, ctx] = [opOf(node), contextOf(graph, node)]
     if (isNamed(node)) return 'its name was given'
     if (isOpaque(node)) return 'it is not looked into'
-    if (turned.has(node)) return 'ONNX Runtime does not load it in half precision before a product in float32'
+    if (turned.has(node)) return 'ONNX Runtime does not load it in half precision before a product'
     if (op.float32 !== undefined && op.float32.inputs === undefined) return op.float32.because
     if ([...ctx.inputs, ...ctx.outputs].some((type) => isSmallInteger(dtypeOf(type)))) return 'it is about integers'
     const open = ports.filter((port) => op.float32?.inputs?.includes(port) !== true)
