@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { dot, line, ruleX, text } from '@observablehq/plot'
 import { runProgram } from '../src/cli/program.ts'
 import { systemTerminal } from '../src/cli/terminal.ts'
 import type { FinalFigures, MeasuredTogether } from '../src/report/comparison.ts'
@@ -14,7 +15,7 @@ import { plainStyle } from '../src/report/terminal/style.ts'
 import { type Column, renderTable } from '../src/report/terminal/table.ts'
 import { formatCount, formatRatio } from '../src/report/units.ts'
 import type { HistoryEntry, Recipe } from '../src/train/index.ts'
-import { linePlot } from './line-plot.ts'
+import { apart, plotOf } from './plot.ts'
 import type { BenchResult } from './result.ts'
 
 export interface ComparisonOptions {
@@ -82,7 +83,7 @@ export const benchComparison = async ({
   )
   const runs = [...here, ...kept].toSorted((a, b) => (planned.get(a.name)?.at ?? 0) - (planned.get(b.name)?.at ?? 0))
   const configurations = configurationsOf(runs)
-  if (plot !== undefined) await writeFile(plot, plotOf(configurations))
+  if (plot !== undefined) await writeFile(plot, plotsOf(configurations))
   const left = swept.runs.length - runs.length
   const text = `${renderTable(columns, configurations.map(rowOf), plainStyle)}\n\n${left} of ${swept.runs.length} runs are to come.`
   return { json: { planned: swept.runs.length, runs }, text }
@@ -98,6 +99,7 @@ const historyOf = async (folder: string): Promise<ReadonlyArray<HistoryEntry>> =
 
 interface Configuration {
   readonly name: string
+  readonly method: Recipe['method']
   readonly test: Spread
   readonly macs: Spread
   readonly parameters: Spread
@@ -112,18 +114,22 @@ const configurationsOf = (runs: ReadonlyArray<EndedRun>): ReadonlyArray<Configur
     const spread = (of: (run: EndedRun) => number): Spread =>
       spreadOf(own.map(of)) ?? { mean: NaN, deviation: NaN, count: 0 }
     const epochs = own[0]?.curve.length ?? 0
-    return [
-      {
-        name,
-        test: spread(({ testAccuracy }) => testAccuracy),
-        macs: spread(({ figures }) => figures.macs),
-        parameters: spread(({ figures }) => figures.parameters),
-        speedup:
-          own.findLast(({ measured }) => measured !== undefined)?.measured?.speedup.median ??
-          spread(({ figures }) => figures.speedup.median).mean,
-        curve: Array.from({ length: epochs }, (_, epoch) => spread(({ curve }) => curve[epoch] ?? NaN).mean),
-      },
-    ]
+    const [first] = own
+    return first === undefined
+      ? []
+      : [
+          {
+            name,
+            method: first.recipe.method,
+            test: spread(({ testAccuracy }) => testAccuracy),
+            macs: spread(({ figures }) => figures.macs),
+            parameters: spread(({ figures }) => figures.parameters),
+            speedup:
+              own.findLast(({ measured }) => measured !== undefined)?.measured?.speedup.median ??
+              spread(({ figures }) => figures.speedup.median).mean,
+            curve: Array.from({ length: epochs }, (_, epoch) => spread(({ curve }) => curve[epoch] ?? NaN).mean),
+          },
+        ]
   })
 
 const columns: ReadonlyArray<Column> = [
@@ -146,24 +152,111 @@ const rowOf = ({ name, test, macs, parameters, speedup }: Configuration): Readon
   formatRatio(speedup),
 ]
 
-/** A whole number below all of them, a multiple of 5. */
-const below = (values: ReadonlyArray<number>): number => 5 * Math.floor(Math.min(...values) / 5)
+const colours = [
+  ...['#222222', '#d62728', '#1f77b4', '#ff7f0e', '#e377c2', '#7f7f7f'],
+  ...['#17becf', '#2ca02c', '#9467bd', '#8c564b', '#bcbd22', '#5254a3'],
+]
 
-const plotOf = (configurations: ReadonlyArray<Configuration>): string => {
-  const tests = configurations.map(({ test }) => 100 * test.mean)
-  return linePlot([
-    {
-      title: 'validation accuracy, %, by epoch',
-      from: [0, below(tests) - 20],
-      lines: configurations.map(({ name, curve }) => ({
-        name,
-        points: curve.map((accuracy, epoch) => [epoch + 1, 100 * accuracy] as const),
-      })),
-    },
-    {
-      title: 'test accuracy, %, by times as fast as dense',
-      from: [0, below(tests)],
-      lines: configurations.map(({ name, speedup }, at) => ({ name, points: [[speedup, tests[at] ?? NaN]] })),
-    },
-  ])
+/** What a method is called in plots: with its share of channels and its scope, where it has a density beside. */
+const titleOf = (method: Recipe['method']): string =>
+  [
+    method.name,
+    ...('density' in method && 'channels' in method ? [method.channels] : []),
+    ...('density' in method && 'scope' in method && method.scope === 'all' ? ['all'] : []),
+  ].join(' ')
+
+const [panelWidth, panelHeight, marginRight] = [640, 420, 90]
+
+/** An axis of percent, and where texts beside `values` have room. */
+const percentAxis = (label: string, values: ReadonlyArray<number>, lowest = Math.floor(Math.min(...values)) - 1) => {
+  const domain: [number, number] = [lowest, Math.ceil(Math.max(...values)) + 1]
+  const gap = (14 * (domain[1] - domain[0])) / (panelHeight - 50)
+  return { y: { label, domain, grid: true }, beside: (some: ReadonlyArray<number>) => apart(some, gap) }
+}
+
+/** Where validation accuracies are drawn from, in percent: the first epochs tell little. */
+const leastShown = 50
+
+/** Accuracy by epoch, of the greatest density alone, and beside it accuracy by speed. */
+const plotsOf = (configurations: ReadonlyArray<Configuration>): string => {
+  const rows = configurations.map(({ method, test, ...rest }) => ({
+    ...rest,
+    title: titleOf(method),
+    density: 'density' in method ? method.density : undefined,
+    kept: 'density' in method ? String(method.density) : 'all',
+    deviation: 100 * (test.deviation ?? 0),
+    accuracy: 100 * test.mean,
+  }))
+  const densities = [...new Set(rows.flatMap(({ density }) => density ?? []))].toSorted((a, b) => b - a)
+  const color = { domain: [...new Set(rows.map(({ title }) => title))], range: colours }
+
+  const trained = rows.filter(({ density }) => density === undefined || density === densities[0])
+  const last = trained.map(({ curve }) => 100 * (curve.at(-1) ?? NaN))
+  const ends = percentAxis('validation accuracy, %', last, leastShown)
+  const heights = ends.beside(last)
+  const curves = {
+    color,
+    marginRight,
+    x: { label: 'epoch' },
+    y: ends.y,
+    marks: [
+      line(
+        trained.flatMap(({ title, curve }) => curve.map((accuracy, at) => [title, at + 1, 100 * accuracy] as const)),
+        { x: '1', y: '2', stroke: '0', clip: true },
+      ),
+      text(
+        trained.map(({ title, curve }, at) => [title, curve.length, heights[at]] as const),
+        { x: '1', y: '2', text: '0', fill: '0', textAnchor: 'start', dx: 6 },
+      ),
+    ],
+  }
+
+  const speeds = percentAxis(
+    'test accuracy, %',
+    rows.map(({ accuracy }) => accuracy),
+  )
+  // Texts of those that are about as fast stand below each other.
+  const columnOf = ({ speedup }: { readonly speedup: number }): number => Math.round(speedup / 0.04)
+  const names = [...new Set(rows.map(columnOf))].flatMap((column) => {
+    const own = rows.filter((row) => columnOf(row) === column)
+    const beside = speeds.beside(own.map(({ accuracy }) => accuracy))
+    return own.map(({ title, speedup }, at) => ({ title, speedup, beside: beside[at] }))
+  })
+  const symbols = [
+    { name: 'square', sign: '■' },
+    { name: 'circle', sign: '●' },
+    { name: 'triangle', sign: '▲' },
+  ]
+  const legend = densities.map((density, at) => `${symbols[at + 1]?.sign} ${100 * density} % of the weights`)
+  return plotOf(
+    [
+      curves,
+      {
+        color,
+        symbol: { domain: ['all', ...densities.map(String)], range: symbols.map(({ name }) => name) },
+        marginRight,
+        x: { label: 'times as fast as dense', grid: true },
+        y: speeds.y,
+        marks: [
+          ruleX(rows, {
+            x: 'speedup',
+            y1: ({ accuracy, deviation }) => accuracy - deviation,
+            y2: ({ accuracy, deviation }) => accuracy + deviation,
+            stroke: 'title',
+          }),
+          dot(rows, {
+            x: 'speedup',
+            y: 'accuracy',
+            stroke: 'title',
+            fill: 'title',
+            symbol: 'kept',
+          }),
+          text(names, { x: 'speedup', y: 'beside', text: 'title', fill: 'title', textAnchor: 'start', dx: 8 }),
+          text([legend.join('\n')], { frameAnchor: 'top-right', textAnchor: 'end', lineHeight: 1.3 }),
+        ],
+      },
+    ],
+    [panelWidth, panelHeight],
+    2,
+  )
 }

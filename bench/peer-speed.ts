@@ -7,12 +7,13 @@ import { writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { barY, ruleY, text } from '@observablehq/plot'
 import { type Measurement, zerosOf } from '../src/api/index.ts'
 import { compile, lowerCompiled, measure, readModel, verify } from '../src/api/promise.ts'
 import { timeShare } from '../src/report/terminal/measure-table.ts'
 import { formatCount, formatError, formatPercent, formatRatio } from '../src/report/units.ts'
-import { barPlot } from './bar-plot.ts'
 import { withFolder } from './masked-model.ts'
+import { plotOf } from './plot.ts'
 import { type Exporter, exportMissing, whyNotExported } from './python.ts'
 import type { BenchResult } from './result.ts'
 
@@ -148,19 +149,48 @@ const render = (rows: ReadonlyArray<Row>, versions: Description['versions']): st
   ].join('\n\n')
 }
 
+const tools: ReadonlyArray<readonly [name: string, colour: string]> = [
+  ['chasec', '#d62728'],
+  [torchPruning, '#1f77b4'],
+  ['best of the others', '#999999'],
+]
+
 /** A panel for each number of threads and each batch. */
-const plotOf = (rows: ReadonlyArray<Row>): string => {
+const pictureOf = (rows: ReadonlyArray<Row>): string => {
   const settings = [...new Map(rows.map((row) => [`${row.threads} ${row.batch}`, row])).values()]
-  const panels = settings.map(({ threads, batch }) => ({
-    title: `${threads} ${threads === 1 ? 'thread' : 'threads'}, batch ${batch}: times as fast as dense`,
-    groups: rows
+  const panels = settings.map(({ threads, batch }) => {
+    const bars = rows
       .filter((row) => row.threads === threads && row.batch === batch)
-      .map((row) => ({
-        name: row.model,
-        values: [row.chasec.median, row.peers[torchPruning]?.median, best(row)?.[1].median],
-      })),
-  }))
-  return barPlot(['chasec', 'Torch-Pruning', 'best of the others'], panels)
+      .flatMap((row) =>
+        [row.chasec.median, row.peers[torchPruning]?.median, best(row)?.[1].median].flatMap((speedup, at) =>
+          speedup === undefined ? [] : [{ network: row.model, tool: tools[at]?.[0] ?? '', speedup }],
+        ),
+      )
+    return {
+      marginTop: 34,
+      color: { domain: tools.map(([tool]) => tool), range: tools.map(([, colour]) => colour) },
+      fx: { domain: [...new Set(rows.map(({ model }) => model))], label: null, axis: 'bottom' as const },
+      x: { domain: tools.map(([tool]) => tool), axis: null },
+      y: {
+        grid: true,
+        label: `${threads} ${threads === 1 ? 'thread' : 'threads'}, batch ${batch}: times as fast as dense`,
+      },
+      marks: [
+        barY(bars, { fx: 'network', x: 'tool', y: 'speedup', fill: 'tool' }),
+        ruleY([1]),
+        ...tools.map(([tool, fill], at) =>
+          text([`■ ${tool}`], {
+            fill,
+            frameAnchor: 'top-right',
+            dx: -130 * (tools.length - 1 - at),
+            dy: -24,
+            facet: 'super',
+          }),
+        ),
+      ],
+    }
+  })
+  return plotOf(panels, [860, 240])
 }
 
 /** With the table as a picture. */
@@ -177,6 +207,6 @@ export const benchPeerSpeed = async (options: PeerSpeedOptions): Promise<BenchRe
   return {
     json: { ...options, weights: 'random, seeded', versions, rows },
     text: render(rows, versions),
-    plot: plotOf(rows),
+    plot: pictureOf(rows),
   }
 }

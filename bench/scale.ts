@@ -7,6 +7,7 @@ import { statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { lineY, text } from '@observablehq/plot'
 import * as E from 'fp-ts/lib/Either.js'
 import { lowerInPieces } from '../src/export/lower.ts'
 import { writeFiles } from '../src/export/package.ts'
@@ -16,9 +17,9 @@ import { plainStyle } from '../src/report/terminal/style.ts'
 import { type Column, renderTable } from '../src/report/terminal/table.ts'
 import { formatBytes } from '../src/report/units.ts'
 import { withFolder } from './masked-model.ts'
+import { apart, plotOf } from './plot.ts'
 import type { BenchResult } from './result.ts'
 import { heavyNetwork, networkOf, shapesOfNetworks } from './scale-models.ts'
-import { linePlot, type Line } from './line-plot.ts'
 
 export interface ScaleOptions {
   readonly nodes: ReadonlyArray<number>
@@ -92,7 +93,7 @@ export const benchScale = async ({ nodes, gigabytes, plot }: ScaleOptions): Prom
     for (const count of nodes) say(await measureOne(network, () => networkOf(network, count), false))
   }
   for (const size of gigabytes) say(await measureOne('matrices', () => heavyNetwork(size * 1e9, width), true))
-  if (plot !== undefined) await writeFile(plot, plotOf(runs))
+  if (plot !== undefined) await writeFile(plot, picture(runs))
   const rows = runs.map((run) => [
     run.network,
     String(run.nodes),
@@ -107,26 +108,34 @@ export const benchScale = async ({ nodes, gigabytes, plot }: ScaleOptions): Prom
   return { json: { matrixWidth: width, runs }, text: renderTable(columns, rows, plainStyle) }
 }
 
-const plotOf = (runs: ReadonlyArray<Run>): string => {
-  const lines = (y: (run: Run) => number): ReadonlyArray<Line> =>
-    shapesOfNetworks.map((name) => ({
-      name,
-      points: runs.filter(({ network }) => network === name).map((run) => [run.nodes / 1000, y(run)] as const),
-    }))
-  const heavy = (y: (run: Run) => number): ReadonlyArray<Line> => [
-    {
-      name: 'matrices',
-      points: runs
-        .filter(({ network }) => network === 'matrices')
-        .map((run) => [run.modelBytes / 1e9, y(run)] as const),
-    },
-  ]
-  const time = ({ cpuMilliseconds }: Run): number => cpuMilliseconds / 1000
-  const memory = ({ peakBytes }: Run): number => peakBytes / 1e9
-  return linePlot([
-    { title: 'processor time (s) against nodes (thousands)', lines: lines(time) },
-    { title: 'peak memory (GB) against nodes (thousands)', lines: lines(memory) },
-    { title: 'processor time (s) against weights (GB)', lines: heavy(time) },
-    { title: 'peak memory (GB) against weights (GB)', lines: heavy(memory) },
-  ])
+const picture = (runs: ReadonlyArray<Run>): string => {
+  const growth = runs.filter(({ network }) => network !== 'matrices')
+  const heavy = runs.filter(({ network }) => network === 'matrices')
+  const time = { label: 'processor time, s', of: ({ cpuMilliseconds }: Run) => cpuMilliseconds / 1000 }
+  const memory = { label: 'peak memory, GB', of: ({ peakBytes }: Run) => peakBytes / 1e9 }
+  const panel = (some: ReadonlyArray<Run>, x: typeof time, y: typeof time) => {
+    const last = [...new Map(some.map((run) => [run.network, run])).values()]
+    const heights = apart(last.map(y.of), Math.max(...some.map(y.of)) / 17)
+    return {
+      marginRight: 80,
+      x: { label: x.label },
+      y: { label: y.label, grid: true, zero: true },
+      marks: [
+        lineY(some, { x: x.of, y: y.of, stroke: 'network', marker: 'dot' }),
+        text(last, { x: x.of, y: heights, text: 'network', fill: 'network', textAnchor: 'start', dx: 6 }),
+      ],
+    }
+  }
+  const nodes = { label: 'nodes, thousands', of: (run: Run) => run.nodes / 1000 }
+  const weights = { label: 'weights, GB', of: ({ modelBytes }: Run) => modelBytes / 1e9 }
+  return plotOf(
+    [
+      panel(growth, nodes, time),
+      panel(growth, nodes, memory),
+      panel(heavy, weights, time),
+      panel(heavy, weights, memory),
+    ],
+    [430, 280],
+    2,
+  )
 }

@@ -2,7 +2,8 @@
  * Random compiled programs in half precision beside themselves in float32. What must hold:
  *
  * 1. ONNX Runtime loads what they become, optimised or not, and inputs and outputs are as they were;
- * 2. where no term of a sum is beyond half precision, no element is off by more than rounding to half precision moves its channel.
+ * 2. where no term of a sum is beyond half precision, and nothing goes to integers, no element is off by more than rounding to half
+ *    precision moves its channel. What goes to other integers is off by steps that trying numbers nearby seldom meets.
  */
 import { isOpaque } from '../../src/ir/registry.ts'
 import { toFloat16 } from '../../src/passes/float16/index.ts'
@@ -42,25 +43,23 @@ export const checkHalf = async (given: ProgramCase): Promise<Outcome> => {
   const { graph } = compileValid(asRead(read, program), masks, optionsOf(given))
   const { graph: half, report } = orThrow(toFloat16(graph))
   const feeds = feedsOf(graph, program.seed + 3, sizesOf(program), 10 ** magnitude)
-  const wanted = await resultOf(onnxRuntime(graph, 'disabled'), feeds).catch((error: unknown) => {
+  const plain = await resultOf(onnxRuntime(graph, 'disabled'), feeds).catch((error: unknown) => {
     if (!String(error).includes('ShapeInferenceError')) throw error
     return undefined
   })
-  if (wanted === undefined) return nothing
+  if (plain === undefined) return nothing
+  const pairs = [{ wanted: plain, found: await resultOf(onnxRuntime(half, 'disabled'), feeds) }]
   // ONNX Runtime's own optimisations are not sound for all that it runs without, whatever the precision: 1.30 ends the process on a
-  // Loop of which no output is read, and makes products of several scales that it then refuses; and what it joins of quantized
-  // layers rounds to other integers.
-  const isOptimised =
-    !graph.nodes.some((node) => isOpaque(node) || isRounding(node)) &&
-    (await resultOf(onnxRuntime(graph, 'all'), feeds).then(
-      () => true,
-      () => false,
-    ))
-  const results = [await resultOf(onnxRuntime(half, 'disabled'), feeds)]
-  if (isOptimised) results.push(await resultOf(onnxRuntime(half, 'all'), feeds))
-  if (largestTerm(graph, feeds) > largestHalf || meetsInfinity(half, feeds)) return nothing
+  // Loop of which no output is read, and makes products of several scales that it then refuses; what it joins of quantized layers
+  // rounds to other integers; and a padding by zeros before MaxPool becomes one of MaxPool, by nothing.
+  const optimised = graph.nodes.some((node) => isOpaque(node) || isRounding(node))
+    ? undefined
+    : await resultOf(onnxRuntime(graph, 'all'), feeds).catch(() => undefined)
+  if (optimised !== undefined) pairs.push({ wanted: optimised, found: await resultOf(onnxRuntime(half, 'all'), feeds) })
+  if (graph.nodes.some(isRounding) || largestTerm(graph, feeds) > largestHalf || meetsInfinity(half, feeds))
+    return nothing
   let worst = 0
-  for (const found of results) {
+  for (const { wanted, found } of pairs) {
     let difference = largest(wanted, found, 'float16', undefined)
     for (const runs of runsOf) {
       if (difference.share <= 1) break
