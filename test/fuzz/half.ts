@@ -5,6 +5,7 @@
  * 2. where no term of a sum is beyond half precision, and nothing goes to integers, no element is off by more than rounding to half
  *    precision moves its channel. What goes to other integers is off by steps that trying numbers nearby seldom meets.
  */
+import type { Node } from '../../src/ir/op.ts'
 import { isOpaque } from '../../src/ir/registry.ts'
 import { toFloat16 } from '../../src/passes/float16/index.ts'
 import { uniforms } from '../inflate.ts'
@@ -22,6 +23,9 @@ export const notInHalf = ['cancellation']
 const largestHalf = 65504
 
 const runsOf = [6, 60, 600]
+
+/** Whether it makes integers of other numbers. */
+const hasSteps = (node: Node): boolean => isRounding(node) || /^(Ceil|Floor|Round|Sign|Mod)$/.test(node.op)
 
 const nothing: Outcome = { smaller: false, compared: false, split: false, worst: 0 }
 
@@ -56,7 +60,7 @@ export const checkHalf = async (given: ProgramCase): Promise<Outcome> => {
     ? undefined
     : await resultOf(onnxRuntime(graph, 'all'), feeds).catch(() => undefined)
   if (optimised !== undefined) pairs.push({ wanted: optimised, found: await resultOf(onnxRuntime(half, 'all'), feeds) })
-  if (graph.nodes.some(isRounding) || largestTerm(graph, feeds) > largestHalf || meetsInfinity(half, feeds))
+  if (graph.nodes.some(hasSteps) || largestTerm(graph, feeds) > largestHalf || meetsInfinity(half, feeds))
     return nothing
   let worst = 0
   for (const { wanted, found } of pairs) {
