@@ -67,7 +67,8 @@ export const checkHalf = async (given: ProgramCase): Promise<Outcome> => {
     let difference = largest(wanted, found, 'float16', undefined)
     for (const runs of runsOf) {
       if (difference.share <= 1) break
-      difference = largest(wanted, found, 'float16', deviations(half, feeds, runs, uniforms(program.seed + 4)))
+      const noise = deviations(half, feeds, runs, uniforms(program.seed + 4), 'float16')
+      difference = largest(wanted, found, 'float16', noise)
     }
     // Of equal numbers ONNX Runtime's MeanVarianceNormalization is NaN, or not, by their last digit.
     if (difference.share === Infinity && !(await isFiniteWithin(half, feeds, 'float32'))) return nothing

@@ -263,15 +263,21 @@ const certain = <A>(compute: () => A, uncertain: 'refused' | 'omitted'): A | und
  * All values of the graph, each node computed by `compute`, bodies of nodes as graphs of their own. Where a number may be rounded to
  * either of two integers, an operator has no result: then `uncertain` says whether it and what follows are left out.
  */
-const valuesOf = (graph: Graph, feeds: Values, compute: Compute, uncertain: 'refused' | 'omitted'): Values => {
+const valuesOf = (
+  graph: Graph,
+  feeds: Values,
+  compute: Compute,
+  uncertain: 'refused' | 'omitted',
+  constantOf = (tensor: Dense): Dense => tensor,
+): Values => {
   const values = new Map<string, Dense>(feeds)
-  for (const [name, tensor] of graph.constants) values.set(name, materialize(tensor))
+  for (const [name, tensor] of graph.constants) values.set(name, constantOf(materialize(tensor)))
   for (const node of graph.nodes) {
     const inputs = node.inputs.map((name) => values.get(name))
     if (uncertain === 'omitted' && node.inputs.some((name) => name !== '' && !values.has(name))) continue
     const outputs =
       certain(
-        () => runBodies(graph, node, values, (body, given) => valuesOf(body, given, compute, 'refused')),
+        () => runBodies(graph, node, values, (body, given) => valuesOf(body, given, compute, 'refused', constantOf)),
         uncertain,
       ) ?? compute(graph, node, inputs)
     if (outputs === undefined && uncertain === 'refused') throw new Uncertain(`${node.op} is not evaluated`)
@@ -292,11 +298,20 @@ const outputsOf = (graph: Graph, values: Values): Values =>
     }),
   )
 
-/** Outputs of the graph, every result moved as rounding may move it, without those that it makes uncertain. */
-export const noisyOutputs = (graph: Graph, feeds: Values, uniform: Uniform): Values =>
+/**
+ * Outputs of the graph, every result moved as rounding may move it, without those that it makes uncertain. Constants of type
+ * `rounded` are moved, too: they have been rounded to it.
+ */
+export const noisyOutputs = (graph: Graph, feeds: Values, uniform: Uniform, rounded?: FloatType): Values =>
   outputsOf(
     graph,
-    valuesOf(graph, feeds, (of, node, inputs) => noisyNode(of, node, inputs, uniform), 'omitted'),
+    valuesOf(
+      graph,
+      feeds,
+      (of, node, inputs) => noisyNode(of, node, inputs, uniform),
+      'omitted',
+      (tensor) => (tensor.dtype === rounded ? perturbed(tensor, uniform) : tensor),
+    ),
   )
 
 /** Whether computing the graph meets a number that is not finite, which an operator (Shrink, Relu) may swallow again. */
@@ -320,20 +335,21 @@ const noiseIndex = (graph: Graph, y: Dense): { readonly count: number; readonly 
 
 /**
  * For each output that has a certain value how far rounding moves any element of a channel (index along axis 1), infinite where it
- * makes one that is not finite or not certain. A number that is rounded to an integer moves where it is halfway between two, and its neighbours do not: with such nodes
- * there is one for each element.
+ * makes one that is not finite or not certain; constants of type `rounded` move with it. A number that is rounded to an integer moves
+ * where it is halfway between two, and its neighbours do not: with such nodes there is one for each element.
  */
 export const deviations = (
   graph: Graph,
   feeds: Values,
   runs: number,
   uniform: Uniform,
+  rounded?: FloatType,
 ): ReadonlyMap<string, Float64Array> => {
   const middle = outputsOf(graph, valuesOf(graph, feeds, evaluateNode, 'omitted'))
   const out = new Map<string, Float64Array>()
   for (const [name, y] of middle) out.set(name, new Float64Array(noiseIndex(graph, y).count))
   for (let run = 0; run < runs; run++) {
-    const noisy = noisyOutputs(graph, feeds, uniform)
+    const noisy = noisyOutputs(graph, feeds, uniform, rounded)
     for (const [name, y] of middle) {
       const most = out.get(name)
       const z = noisy.get(name)
