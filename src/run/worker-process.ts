@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
 import { builtProgram } from '../disk/built-program.ts'
+import { systemCode } from '../disk/file-system.ts'
+import { systemReason } from '../ir/system-reason.ts'
 import { cleanMessage, type RunError, runError } from './error.ts'
 import { cudaEnvironment } from './runtime/cuda.ts'
 import { isReply, type ProblemKind, type Request } from './protocol.ts'
@@ -73,8 +75,19 @@ interface Log {
   readonly close: () => void
 }
 
-const openLog = (): Log => {
-  const folder = mkdtempSync(join(tmpdir(), 'chasec-run-'))
+/** Errors: there is no folder for temporary files, or none that can be written. */
+const openLog = (): E.Either<RunError, Log> => {
+  try {
+    return E.right(logIn(mkdtempSync(join(tmpdir(), 'chasec-run-'))))
+  } catch (thrown) {
+    if (systemCode(thrown) === '') throw thrown
+    const found = `${tmpdir()}: ${systemReason(thrown)}`
+    const help = 'Set TMPDIR (TEMP on Windows) to a folder that can be written, with some space.'
+    return E.left(runError('temporary files', 'a folder that can be written', found, help))
+  }
+}
+
+const logIn = (folder: string): Log => {
   const file = openSync(join(folder, 'log'), 'a+')
   // The open file outlives its name, except on Windows, where the name can only go once the file is closed.
   const keepsName = process.platform === 'win32'
@@ -143,7 +156,7 @@ const patience = 2000
  * Starts a worker process. Its stdout and stderr go to a temporary file, because the worker reads there where ONNX
  * Runtime placed the nodes of a model, and because a crash is explained by its last lines.
  *
- * Errors: the worker is not built, or no process can be started.
+ * Errors: the worker is not built, no temporary file can be made, or no process can be started.
  */
 export const startWorker = (worker: URL, env: Readonly<Record<string, string>>): E.Either<RunError, WorkerProcess> => {
   const path = fileURLToPath(worker)
@@ -152,7 +165,9 @@ export const startWorker = (worker: URL, env: Readonly<Record<string, string>>):
       runError(path, 'the compiled worker of src/run', 'no such file', 'Run `npm run build`, then try again.'),
     )
   }
-  const log = openLog()
+  const opened = openLog()
+  if (E.isLeft(opened)) return opened
+  const log = opened.right
   let child: ChildProcess
   try {
     child = fork(path, [], {
