@@ -38,3 +38,15 @@ export const writeFileWhole = async (
   const written = await uninterrupted((signal) => writeFile(path, counted(), { replace: force, signal, dry: dryRun }))
   return E.isLeft(written) ? written : E.right(bytes)
 }
+
+/** Whether these files can be written, before what is to be in them is computed. Errors: those of {@link writeFileWhole}. */
+export const tryFiles = async (
+  paths: ReadonlyArray<string>,
+  flags: { readonly [flag in keyof WriteFlags]?: boolean },
+): Promise<E.Either<WriteError, undefined>> => {
+  for (const path of paths) {
+    const free = await writeFileWhole(path, [], { ...flags, dryRun: true })
+    if (E.isLeft(free)) return free
+  }
+  return E.right(undefined)
+}

@@ -1,7 +1,7 @@
 /** Whether something can be written at a place, before it is. Node only. */
 import { constants } from 'node:fs'
-import { access, statfs } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { access, realpath, stat, statfs } from 'node:fs/promises'
+import { dirname, relative, resolve, sep } from 'node:path'
 import { systemCode } from './file-system.ts'
 
 /** Throws the error of the system that making a file in `folder` would meet with, as far as rights and places go. */
@@ -23,4 +23,25 @@ export const tryFolders = async (folder: string): Promise<void> => {
       if (systemCode(thrown) !== 'ENOENT' || dirname(at) === at) throw thrown
     }
   }
+}
+
+/**
+ * What keeps a folder from being replaced by another one, in words; undefined where nothing does, or nothing is there. A mount
+ * point cannot be moved. Who works in a folder goes on in the one that was moved aside, and does not see the new one.
+ */
+export const heldBy = async (folder: string): Promise<string | undefined> => {
+  try {
+    const [real, above] = [await realpath(folder), await realpath(dirname(resolve(folder)))]
+    if ((await stat(real)).dev !== (await stat(above)).dev) return 'a mount point'
+    return isWithin(process.cwd(), real) ? 'the folder that this runs in' : undefined
+  } catch (thrown) {
+    // Nothing is there, or the folder that this runs in is gone.
+    if (systemCode(thrown) !== 'ENOENT') throw thrown
+    return undefined
+  }
+}
+
+const isWithin = (path: string, folder: string): boolean => {
+  const way = relative(folder, path)
+  return way !== resolve(way) && way.split(sep)[0] !== '..'
 }

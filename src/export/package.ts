@@ -19,7 +19,7 @@ import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import { beside, leftoversOf } from '../disk/beside.ts'
 import { type WriteError, writeError } from '../disk/error.ts'
 import { type FileSystem, nodeFileSystem, systemCode } from '../disk/file-system.ts'
-import { tryFolders } from '../disk/writable.ts'
+import { heldBy, tryFolders } from '../disk/writable.ts'
 import { type Chunks, createFile, giveUp, stoppedAt, type Writing } from '../disk/write-file.ts'
 import { manifestName } from './manifest-name.ts'
 import { systemReason } from '../ir/system-reason.ts'
@@ -39,8 +39,8 @@ const attempts = 100
  * or an error leaves is that of this file's first comment.
  *
  * Errors: the folder holds files that its manifest does not list, or lists with another content (all of them, when it has
- * no manifest of chasec); it is a link or a file; a name that is not one of a plain file; the disk is full or fails; it was
- * aborted. After an error the old package is in place.
+ * no manifest of chasec); it is a link, a file, a mount point or the folder that this runs in; a name that is not one of a
+ * plain file; the disk is full or fails; it was aborted. After an error the old package is in place.
  */
 export const writeFiles =
   (
@@ -61,6 +61,8 @@ export const writeFiles =
       const digests: Digests = new Map()
       const free = await checkTarget(target, target, digests, fileSystem)
       if (E.isLeft(free)) return free
+      const held = free.right ? await heldBy(target) : undefined
+      if (held !== undefined) return E.left(heldError(target, held))
       if (dry) {
         for (const { chunks } of files) await giveUp(chunks, signal)
         return E.right(undefined)
@@ -97,6 +99,11 @@ export const recoverFiles =
       return E.right(undefined)
     })
 
+const heldError = (directory: string, found: string): WriteError => {
+  const help = 'Packages are replaced as a whole, folder and all: name a folder inside of it, or another one.'
+  return writeError(directory, 'a folder that another one can take the place of', found, help)
+}
+
 /** Turns errors of the system, and the abortion, into ours. */
 const reported = async (
   directory: string,
@@ -108,6 +115,7 @@ const reported = async (
   } catch (thrown) {
     if (signal?.aborted === true && thrown === signal.reason) return E.left(stoppedAt(directory))
     if (!(thrown instanceof Error) || systemCode(thrown) === '') throw thrown
+    if (systemCode(thrown) === 'EBUSY') return E.left(heldError(directory, 'a mount point, or one that is in use'))
     const help = 'The package that was there, if any, is unchanged. Check free space and permissions, then try again.'
     return E.left(writeError(directory, 'a folder that can be written', systemReason(thrown), help))
   }

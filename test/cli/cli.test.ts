@@ -189,6 +189,13 @@ describe('compile', () => {
     expect(readdirSync(at('mine'))).toEqual(['notes.txt'])
   })
 
+  it('says that the place is taken before it reads the model', () => {
+    mkdirSync(at('taken'))
+    writeFileSync(at('taken', 'mine'), '')
+    const ran = run([...compileNet, '--progress', '-o', 'taken'])
+    expect([ran.code, ran.stderr]).toEqual([2, expect.stringMatching(/^error: \S+taken: .* other files: mine\./)])
+  })
+
   it("does not touch someone's model beside a file that is called like a manifest", () => {
     mkdirSync(at('theirs'))
     writeFileSync(at('theirs', 'chasec.json'), '{ "masks": "masks.safetensors" }')
@@ -606,6 +613,22 @@ describe('prune', () => {
     expect(run(['prune', 'net.onnx', '--channels', '0.25', '-o', 'net.onnx', '--force']).code).toBe(2)
     expect(readdirSync(folder).filter((name) => name.startsWith('.once'))).toEqual([])
   })
+
+  it('says that a file is in the way before it reads the model, and that two would be one', () => {
+    writeFileSync(at('in-the-way'), 'mine')
+    const args = ['prune', 'net.onnx', '--sparsity', '0.5', '--score', 'wanda', '--calibrate', 'net.onnx', '--progress']
+    for (const files of [
+      ['-o', 'in-the-way'],
+      ['-o', 'new.safetensors', '--statistics', 'in-the-way'],
+    ]) {
+      const ran = run([...args, ...files])
+      expect(ran.code).toBe(2)
+      expect(ran.stderr).toMatch(/^error: in-the-way: .* Give --force to replace it\.\n$/)
+    }
+    const one = run([...args, '-o', 'one', '--statistics', './one', '--force'])
+    expect([one.code, one.stderr]).toEqual([2, expect.stringMatching(/^error: --statistics \.\/one: /)])
+    expect(readFileSync(at('in-the-way'), 'utf8')).toBe('mine')
+  })
 })
 
 describe('inspect', () => {
@@ -657,6 +680,13 @@ describe('the environment', () => {
     expect(ran.code).toBe(0)
     expect(json(ran)).toMatchObject({ verification: { equal: true } })
     expect(readFileSync(at('early', 'chasec.json'), 'utf8')).not.toMatch('channel-elimination": 1')
+  })
+
+  it('TMPDIR that is not there is told of; nothing is written', () => {
+    const ran = run([...compileNet, '-o', 'no-temporary'], { TMPDIR: at('none') })
+    expect(ran.code).toBe(2)
+    expect(ran.stderr).toMatch(/temporary files: .* found \S+none: no such file or directory\. Set TMPDIR/)
+    expect(existsSync(at('no-temporary'))).toBe(false)
   })
 
   it('CHASEC_WHY is --why', () => {

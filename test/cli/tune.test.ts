@@ -42,6 +42,20 @@ describe('chasec tune', () => {
     expect([code, stderr]).toEqual([2, expect.stringContaining('Give --force to replace it')])
     expect(readFileSync(at('there.json'), 'utf8')).toBe('mine')
   })
+  it('says that there is no room for its table before it measures', () => {
+    writeFileSync(at('file'), '')
+    for (const dry of [[], ['--dry-run']]) {
+      const { code, stderr } = chasec(['tune', ...dry], { cwd: folder, env: { XDG_CACHE_HOME: at('file') } })
+      expect(code).toBe(2)
+      expect(stderr).toMatch(/file\/chasec: .* found not a directory\. Set XDG_CACHE_HOME/)
+    }
+  })
+  it.skipIf(!native)('needs no cache yet for a dry run, which makes none', () => {
+    const env = { XDG_CACHE_HOME: at('no-cache') }
+    const { code, stdout } = chasec(['tune', '--layers', '100', '--dry-run'], { cwd: folder, env })
+    expect([code, stdout]).toEqual([0, expect.stringContaining('Dry run: nothing was written')])
+    expect(existsSync(join(at('no-cache'), 'chasec'))).toBe(false)
+  })
 })
 
 describe('--costs', () => {

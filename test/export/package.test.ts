@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -18,7 +19,7 @@ import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
 import ts from 'typescript'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { type FileSystem, nodeFileSystem } from '../../src/disk/file-system.ts'
 import { manifestName } from '../../src/export/manifest-name.ts'
 import { type PackageFile, recoverFiles, writeFiles } from '../../src/export/package.ts'
@@ -339,6 +340,37 @@ describe('writing a package', () => {
       expect(await refusal((target) => writeFileSync(target, 'x'))).toBe('a file or a link')
       expect(await refusal((target) => symlinkSync(emptyFolder(), target))).toBe('a file or a link')
       expect(await refusal((target) => symlinkSync('nowhere', target))).toBe('a file or a link')
+    })
+
+    it('the folder that this runs in, or one around it; nothing is written', async () => {
+      const [target, before] = [join(emptyFolder(), 'package'), process.cwd()]
+      await ok(target, version(1))
+      // Tests run in threads, which cannot change the folder of their process.
+      const here = vi.spyOn(process, 'cwd')
+      try {
+        for (const folder of [target, join(target, 'net', '1'), before]) {
+          here.mockReturnValue(realpathSync(folder))
+          const written = await writeFiles(target, version(2))()
+          if (folder === before) expect(written).toEqual(E.right(undefined))
+          else expect(written).toMatchObject({ left: { found: 'the folder that this runs in' } })
+          expect(versionAt(target)).toBe(folder === before ? 2 : 1)
+        }
+      } finally {
+        here.mockRestore()
+      }
+    })
+
+    it('a mount point, which the system does not move: the old one stays', async () => {
+      const target = join(emptyFolder(), 'package')
+      await ok(target, version(1))
+      const mounted = watched((operation) => {
+        if (operation === 'rename') throw Object.assign(new Error('rename'), { code: 'EBUSY' })
+        return undefined
+      })
+      expect(await writeFiles(target, version(2), { fileSystem: mounted })()).toMatchObject({
+        left: { found: expect.stringContaining('mount point') },
+      })
+      expect(versionAt(target)).toBe(1)
     })
 
     it('files that appear while it writes: it puts the folder back', async () => {

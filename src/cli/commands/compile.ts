@@ -15,6 +15,7 @@ import type { Measured } from '../../report/results.ts'
 import { describeFloat16Error, type Float16Error, worstOutput } from '../../report/float16-error.ts'
 import { renderDifference, summariseDifference } from '../../report/terminal/verify-table.ts'
 import type { Lowered } from '../../export/lower.ts'
+import { writeFiles } from '../../export/package.ts'
 import { tritonFiles, type TritonOptions } from '../../export/triton.ts'
 import type { Bindings } from '../../run/inputs.ts'
 import { measure, type Measurement } from '../../run/measure.ts'
@@ -171,6 +172,9 @@ const compileModel = async (
   flags: CompileFlags,
 ): Promise<E.Either<Failure, Outcome>> => {
   const say = progressOn(terminal, flags.progress === true)
+  // What is wrong with the place is not told when all work has been done.
+  const free = await writeFiles(flags.output, [], { dry: true })()
+  if (E.isLeft(free)) return free
   const inputs = await readInputs(path, flags, say)
   if (E.isLeft(inputs)) return inputs
   const digests = await startDigests(path, flags.masks)

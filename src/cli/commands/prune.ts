@@ -59,7 +59,7 @@ import type { RunCommand } from '../run-command.ts'
 import { existing, WrongArgument } from '../wrong-argument.ts'
 import { readInputs } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
-import { dryRunJson, fileOf, notWritten, type WriteFlags, writeFileWhole } from '../write-file.ts'
+import { dryRunJson, fileOf, notWritten, tryFiles, type WriteFlags, writeFileWhole } from '../write-file.ts'
 
 interface PruneFlags extends CommonFlags, MaskFlags, CostsFlags, WriteFlags, CalibrationFlags {
   readonly score?: PruneScore | WeightScore
@@ -276,6 +276,13 @@ const pruneModel = async (
     const help = 'Name another file for the masks.'
     return E.left(failure('UsageError', `--output ${output}`, 'a file other than the model', 'the model', help))
   }
+  const { statistics: kept } = flags
+  if (kept !== undefined && resolve(kept) === resolve(output)) {
+    const help = 'Name another file for the statistics.'
+    return E.left(failure('UsageError', `--statistics ${kept}`, 'a file other than the masks', 'the masks', help))
+  }
+  const free = await tryFiles([output, ...(kept === undefined ? [] : [kept])], flags)
+  if (E.isLeft(free)) return free
   const say = progressOn(terminal, flags.progress === true)
   const inputs = await readInputs(model, flags, say)
   if (E.isLeft(inputs)) return inputs

@@ -13,7 +13,7 @@ import { progressOn } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
 import type { Terminal } from '../terminal.ts'
 import { existing } from '../wrong-argument.ts'
-import { dryRunJson, fileOf, notWritten, type WriteFlags } from '../write-file.ts'
+import { dryRunJson, fileOf, notWritten, tryFiles, type WriteFlags } from '../write-file.ts'
 import { writeModel } from '../write-model.ts'
 
 interface SliceFlags extends CommonFlags, WriteFlags {
@@ -74,6 +74,8 @@ const sliceModel = async (
     const help = 'Name another file.'
     return E.left(failure('UsageError', `--output ${output}`, 'a file other than the model', 'the model', help))
   }
+  const free = await tryFiles([output], flags)
+  if (E.isLeft(free)) return free
   const say = progressOn(terminal, flags.progress === true)
   say(`reading ${model}`)
   const read = await readModel(model)()

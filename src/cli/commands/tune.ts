@@ -1,10 +1,13 @@
 import { Command, Option } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
-import { mkdir } from 'node:fs/promises'
 import { cpus, loadavg } from 'node:os'
 import { dirname } from 'node:path'
 import { printCosts } from '../../cost/read.ts'
+import { type WriteError, writeError } from '../../disk/error.ts'
+import { makeFolders, systemCode } from '../../disk/file-system.ts'
+import { tryFolders } from '../../disk/writable.ts'
 import type { Failure } from '../../ir/failure.ts'
+import { systemReason } from '../../ir/system-reason.ts'
 import { errorsOf, measureLayers, tableOf } from '../../package/tune.ts'
 import { formatPercent } from '../../report/units.ts'
 import { costsFile } from '../costs.ts'
@@ -13,7 +16,7 @@ import { done, type Outcome } from '../outcome.ts'
 import { progressOn } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
 import type { Terminal } from '../terminal.ts'
-import { dryRunJson, fileOf, notWritten, type WriteFlags, writeFileWhole } from '../write-file.ts'
+import { dryRunJson, fileOf, notWritten, tryFiles, type WriteFlags, writeFileWhole } from '../write-file.ts'
 
 interface TuneFlags extends CommonFlags, WriteFlags {
   readonly output?: string
@@ -48,15 +51,28 @@ export const tuneCommand = (run: RunCommand): Command =>
     .addHelpText('after', examples)
     .action((flags: TuneFlags) => run(flags, (terminal) => tune(terminal, flags)))
 
+/** Makes the folder of the cache, or looks whether it could be made. */
+const tryCache = async (file: string, flags: WriteFlags): Promise<E.Either<WriteError, undefined>> => {
+  const folder = dirname(file)
+  try {
+    if (flags.dryRun === undefined) await makeFolders(folder)
+    await tryFolders(folder)
+    return E.right(undefined)
+  } catch (thrown) {
+    if (systemCode(thrown) === '') throw thrown
+    const help = 'Set XDG_CACHE_HOME to a folder that can be written, or name a file with --output.'
+    return E.left(writeError(folder, 'a folder that can be made and written', systemReason(thrown), help))
+  }
+}
+
 /** Layers that the table is tried on: one for so many that it is made of. */
 const perTrial = 5
 
 const tune = async (terminal: Terminal, flags: TuneFlags): Promise<E.Either<Failure, Outcome>> => {
   const output = flags.output ?? costsFile(terminal.environment)
-  if (flags.output === undefined && flags.dryRun === undefined) await mkdir(dirname(output), { recursive: true })
   // What this machine was measured as before is out of date.
   const replacing = { ...flags, force: flags.output === undefined || flags.force === true }
-  const free = await writeFileWhole(output, [], { ...replacing, dryRun: true })
+  const free = await (flags.output === undefined ? tryCache(output, flags) : tryFiles([output], flags))
   if (E.isLeft(free)) return free
   const say = progressOn(terminal, flags.progress === true)
   const onProgress = (count: number, all: number): void => {
@@ -74,7 +90,9 @@ const tune = async (terminal: Terminal, flags: TuneFlags): Promise<E.Either<Fail
   const at = (share: number): number => errors[Math.min(errors.length - 1, Math.floor(share * errors.length))] ?? NaN
   const [median, worstTenth] = [at(0.5), at(0.9)]
   const json = new TextEncoder().encode(printCosts(table))
-  const written = await writeFileWhole(output, [json], replacing)
+  // The folder of the cache is not there yet in a dry run, perhaps.
+  const isTried = flags.output === undefined && flags.dryRun === true
+  const written = isTried ? E.right(json.byteLength) : await writeFileWhole(output, [json], replacing)
   if (E.isLeft(written)) return written
   const text = [
     `${about}: ${Object.keys(table.kernels).length} kernels, channels in blocks of ${table.block}`,
