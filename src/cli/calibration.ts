@@ -11,7 +11,7 @@ import { dataKinds, parseDataSource } from '../train/data/open.ts'
 import { atLeast, DependentOption } from './flags.ts'
 import type { Say } from './progress.ts'
 import { fileOf, type WriteFlags, writeFileWhole } from './write-file.ts'
-import { existing, offering, wrongBy } from './wrong-argument.ts'
+import { existing, offering, safetensorsFile, wrongBy } from './wrong-argument.ts'
 
 export interface CalibrationFlags {
   readonly calibrate?: string
@@ -51,7 +51,7 @@ export const statisticsOption = (): Option =>
     '--statistics <file>',
     'keep the statistics in this file, for --calibrate of the next time',
     '--calibrate',
-  )
+  ).argParser(safetensorsFile)
 
 export interface Calibrated {
   readonly statistics?: Statistics

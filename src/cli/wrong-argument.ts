@@ -60,6 +60,15 @@ export interface Offers {
 /** What reads an argument, with what may be offered for it. */
 export const offering = (read: (text: string) => string, offers: Offers) => Object.assign(read, { offers })
 
+/** Endings by which programs tell formats that are not safetensors. */
+const otherFormat = /\.(npz|npy|pt|pth|bin|ckpt|pkl|onnx|h5|json|ya?ml)$/i
+
+/** Reads the name of a safetensors file that is to be written. */
+export const safetensorsFile = (path: string): string => {
+  if (!otherFormat.test(path)) return path
+  throw new WrongArgument('a name as of a safetensors file', 'That is what is written: end it in .safetensors.')
+}
+
 /** Reads a path at which something is, or one of `words`. */
 export const existing = (what: string, words: ReadonlyArray<string> = []) =>
   offering(

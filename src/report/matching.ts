@@ -51,6 +51,7 @@ export const matchNotes = ({ matched, unmasked, notes }: MatchSummary): Readonly
 /** One line on the whole: how many found their weights, and how. */
 export const renderMatchLine = (summary: MatchSummary): string => {
   const masks = new Set(summary.matched.map(({ mask }) => mask))
+  if (masks.size === 0) return ['There are no masks in the file: nothing is masked.', ...matchNotes(summary)].join('\n')
   const counts = new Map<string, number>()
   for (const { way } of summary.matched) counts.set(ways[way], (counts.get(ways[way]) ?? 0) + 1)
   const how = [...counts].map(([way, count]) => `${count} by ${way}`).join(', ')

@@ -614,6 +614,24 @@ describe('prune', () => {
     expect(readdirSync(folder).filter((name) => name.startsWith('.once'))).toEqual([])
   })
 
+  it.each(['masks.npz', 'masks.PT', 'net.onnx'])(
+    'does not call safetensors %s, by which others would read it',
+    (name) => {
+      const { code, stderr } = run(['prune', 'net.onnx', '--channels', '0.25', '-o', name, '--force'])
+      expect([code, stderr]).toEqual([2, expect.stringContaining('end it in .safetensors')])
+      expect(existsSync(at(name))).toBe(name === 'net.onnx')
+    },
+  )
+
+  it('takes a file without a mask, and says so', () => {
+    writeMasks(at('empty.safetensors'), new Map())
+    const ran = run(['compile', 'net.onnx', '--masks', 'empty.safetensors', '--no-verify', '-o', 'unmasked'])
+    expect([ran.code, ran.stdout]).toEqual([
+      0,
+      expect.stringMatching(/^There are no masks in the file: nothing is masked\./m),
+    ])
+  })
+
   it('says that a file is in the way before it reads the model, and that two would be one', () => {
     writeFileSync(at('in-the-way'), 'mine')
     const args = ['prune', 'net.onnx', '--sparsity', '0.5', '--score', 'wanda', '--calibrate', 'net.onnx', '--progress']

@@ -28,7 +28,7 @@ import {
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
-import { existing } from '../wrong-argument.ts'
+import { existing, safetensorsFile } from '../wrong-argument.ts'
 import { maskSources } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
 import { dryRunJson, fileOf, notWritten, type WriteFlags, writeFileWhole } from '../write-file.ts'
@@ -73,6 +73,7 @@ export const masksCommand = (run: RunCommand): Command =>
     .option(
       '--pack <file>',
       'write the masks under the names of the model, each in the layout that takes fewest bytes: bits, diagonals, blocks, fan-in, N:M',
+      safetensorsFile,
     )
     .option('--force', 'replace the file that is written if it exists')
     .addOption(dryRunBeside('--write-map', '--pack'))

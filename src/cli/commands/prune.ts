@@ -56,7 +56,7 @@ import { type CostsFlags, costsOption, readCosts } from '../costs.ts'
 import { done, type Outcome } from '../outcome.ts'
 import { progressOn } from '../progress.ts'
 import type { RunCommand } from '../run-command.ts'
-import { existing, WrongArgument } from '../wrong-argument.ts'
+import { existing, safetensorsFile, WrongArgument } from '../wrong-argument.ts'
 import { readInputs } from '../sources.ts'
 import type { Terminal } from '../terminal.ts'
 import { dryRunJson, fileOf, notWritten, tryFiles, type WriteFlags, writeFileWhole } from '../write-file.ts'
@@ -181,7 +181,7 @@ export const pruneCommand = (run: RunCommand): Command =>
         budget,
       ).argParser(patternOf),
     )
-    .requiredOption('-o, --output <file>', 'safetensors file for the masks')
+    .requiredOption('-o, --output <file>', 'safetensors file for the masks', safetensorsFile)
     .addOption(
       new Option('--score <score>', 'what channels (default: umm) or weights (default: magnitude) are worth').choices([
         ...new Set([...pruneScores, ...weightScores]),
