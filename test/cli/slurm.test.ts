@@ -102,5 +102,8 @@ describe.skipIf(why !== undefined)('a sweep in Slurm', () => {
       2,
       expect.stringMatching(/sbatch to do as it is told, found .*partition/),
     ])
+    // What Slurm has refused has no log to be looked at.
+    expect(sweep('--slurm').stderr).toMatch(/every=5000,seed=1: did not begin in Slurm$/m)
+    await until(isIdle)
   })
 })

@@ -255,7 +255,11 @@ const inSlurm = async (
   const left = waiting.filter(({ run }) => !before.right.has(run.name))
   for (const { run } of left) {
     const log = slurmLog(folder, run.name)
-    if (log !== undefined) life.terminal.note(`${run.name}: ended without a result: ${lastWords(log) || `see ${log}`}`)
+    if (log === undefined) continue
+    const said = existsSync(log)
+      ? `ended without a result: ${lastWords(log) || `see ${log}`}`
+      : 'did not begin in Slurm'
+    life.terminal.note(`${run.name}: ${said}`)
   }
   if (left.length > 0) {
     const job = await submit({ folder, waiting: left, jobs, passedOn: flags, options })
