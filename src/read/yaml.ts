@@ -24,6 +24,7 @@ const plainly: Partial<Record<ErrorCode, string>> = {
   BAD_INDENT: 'a line that is indented otherwise than the lines that it belongs to',
   TAB_AS_INDENT: 'a tab where spaces have to indent the line',
   BLOCK_AS_IMPLICIT_KEY: 'a second key on the line of another',
+  MULTIPLE_DOCS: 'a second document',
   MULTILINE_IMPLICIT_KEY: 'a line without a colon where a key is due',
   BLOCK_IN_FLOW: 'an entry on a line of its own inside of brackets',
   BAD_SCALAR_START: 'a text without quotes that begins with a character that YAML keeps for itself',

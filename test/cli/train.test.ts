@@ -232,12 +232,28 @@ describe('train refuses', () => {
     expect(told([...small, '--dense', '--epochs', '2', '-o', 'whole', '--resume'])).toMatch(fewer)
     expect(told(['--resume', '--epochs', '2', '-o', 'whole'])).toMatch(fewer)
     expect(told(['--resume', '-o', 'nowhere'])).toMatch('expected a run, found none')
+    expect(told(['--resume', '--seed', '4', '--train-size', '9', '-o', 'whole'])).toMatch(
+      '--resume, folder whole: expected no option of the run besides, found --train-size 9, --seed 4.',
+    )
   })
 
   it('a recipe, with all that is wrong in it', () => {
     writeFileSync(at('wrong.yaml'), 'epochs: none\nbatch: -1\nmethod: { name: chase, density: 7, chanels: 0.5 }\n')
     const text = told(['--model', 'mlp', '--data', mnist, '--recipe', 'wrong.yaml', '-o', 'new'])
     for (const entry of ['epochs', 'batch', 'method.density', 'method.chanels']) expect(text).toMatch(entry)
+    writeFileSync(at('name.yaml'), 'method: rigl\n')
+    const named = ['--model', 'mlp', '--data', mnist, '--recipe', 'name.yaml', '-o', 'new']
+    for (const more of [[], ['--density', '0.2']]) {
+      expect(told([...named, ...more])).toMatch('found "rigl". Write it as { "name": "rigl" }')
+    }
+    for (const [content, found] of [
+      ['', 'found nothing'],
+      ['- 1\n', 'found a list'],
+      ['dense\n', 'found a text'],
+    ] as const) {
+      writeFileSync(at('empty.yaml'), content)
+      expect(told(['--model', 'mlp', '--data', mnist, '--recipe', 'empty.yaml', '-o', 'new'])).toMatch(found)
+    }
     writeFileSync(at('broken.yaml'), 'epochs: 3\n  batch: [\n')
     expect(told(['--model', 'mlp', '--data', mnist, '--recipe', 'broken.yaml', '-o', 'new'])).toMatch('line 1')
     expect(told([...small, '--preset', 'chase-cifar-vgg19', '-o', 'new'])).toMatch('--preset')

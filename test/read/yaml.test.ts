@@ -35,6 +35,7 @@ describe('YAML', () => {
       'a: @b\n',
       'begins with a character that YAML keeps for itself at line 1, column 4 (a: @b)',
     ],
+    ['two documents', 'a: 1\n---\nb: 2\n', 'a second document at line 2, column 1 (---)'],
     ['too much', ' '.repeat(2 ** 20 + 1), 'characters'],
   ])('is refused in words: %s', (_, text, found) => {
     expect(parseYaml(text)).toMatchObject({ left: expect.stringContaining(found) })

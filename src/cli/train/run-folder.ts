@@ -13,6 +13,7 @@ import { writeFileWhole } from '../write-file.ts'
 import {
   differenceOf,
   longer,
+  saidBy,
   saysSettings,
   type Settings,
   settingsFrom,
@@ -99,6 +100,12 @@ export const settingsFor = async (
     return E.left(failure('UsageError', `--output ${folder}`, 'a new or empty folder', 'a run', help))
   }
   const settings = await settingsFrom(flags)
+  if (E.isLeft(settings) && found !== undefined && (flags.model === undefined || flags.data === undefined)) {
+    const help = 'Leave it out: a run goes on as it was begun, with --epochs for longer.'
+    return E.left(
+      failure('UsageError', `--resume, folder ${folder}`, 'no option of the run besides', saidBy(flags), help),
+    )
+  }
   if (E.isLeft(settings)) return settings
   if (found === undefined) return settings
   const extended = longer(found, settings.right.recipe.epochs)

@@ -133,7 +133,8 @@ const optionsOfEntries: ReadonlyArray<readonly [entry: string, key: keyof Settin
 
 /** A problem of a recipe in the words of the option that gave what is wrong. */
 const inOptions = (problem: Failure, flags: SettingsFlags, data: Data): Failure => {
-  const noMethod = !isData(data['method']) || data['method']['name'] === undefined
+  const { method } = data
+  const noMethod = method === undefined || (isData(method) && method['name'] === undefined)
   if (noMethod && /^recipe entry method(\.name)?$/.test(problem.subject)) {
     return missing(
       '--method',
@@ -176,7 +177,13 @@ export const parseRecipe = (path: string, text: string): E.Either<Failure, Data>
   if (E.isLeft(data)) return wrong(data.left, 'Correct the file at that place.')
   return isData(data.right)
     ? E.right(data.right)
-    : wrong('something else', 'Write entries such as method, epochs and batch.')
+    : wrong(kindOf(data.right), 'Write entries such as method, epochs and batch.')
+}
+
+/** What a file that holds no entries holds. */
+const kindOf = (data: unknown): string => {
+  if (data === null || data === undefined) return 'nothing'
+  return Array.isArray(data) ? 'a list' : `a ${typeof data === 'string' ? 'text' : typeof data}`
 }
 
 const isData = (data: unknown): data is Data => typeof data === 'object' && data !== null && !Array.isArray(data)
@@ -186,6 +193,8 @@ const overlaid = (base: Data, flags: SettingsFlags): Data => {
   const { masks, density, channels, scope, epochs, batch, learningRate, seed } = flags
   // What is masked from the start stays so: dense training of what is left.
   const method = flags.method ?? (masks === undefined ? undefined : 'dense')
+  // A method that is no object, a mistake, stays where the command line names none, to be told of.
+  const wrong = base['method'] !== undefined && !isData(base['method']) && method === undefined
   const known = isData(base['method']) ? base['method'] : {}
   const started = method === undefined || known['name'] === method ? known : { name: method }
   const inner = { ...started, ...given({ density, channels, scope }) }
@@ -193,7 +202,7 @@ const overlaid = (base: Data, flags: SettingsFlags): Data => {
   return {
     ...base,
     ...given({ epochs, batch, seed }),
-    ...(Object.keys(inner).length === 0 ? {} : { method: inner }),
+    ...(wrong || Object.keys(inner).length === 0 ? {} : { method: inner }),
     ...(Object.keys(rate).length === 0 ? {} : { learningRate: rate }),
   }
 }
@@ -201,37 +210,40 @@ const overlaid = (base: Data, flags: SettingsFlags): Data => {
 const given = (entries: Data): Data =>
   Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined))
 
+/** Options of what is trained, besides for how long. */
+const saying = [
+  'model',
+  'data',
+  'masks',
+  'trainSize',
+  'validationShare',
+  'validationSeed',
+  'imageSize',
+  'normalisation',
+  'dense',
+  'preset',
+  'recipe',
+  'method',
+  'density',
+  'channels',
+  'scope',
+  'batch',
+  'learningRate',
+  'seed',
+] as const satisfies ReadonlyArray<keyof SettingsFlags>
+
 /** Whether the command line says anything of what is trained, besides for how long. */
-export const saysSettings = (flags: SettingsFlags): boolean => {
-  const {
-    model,
-    data,
-    masks,
-    trainSize,
-    validationShare,
-    validationSeed,
-    imageSize,
-    normalisation,
-    dense,
-    preset,
-    recipe,
-  } = flags
-  const { method, density, channels, scope, batch, learningRate, seed } = flags
-  const said = [
-    model,
-    data,
-    masks,
-    trainSize,
-    validationShare,
-    validationSeed,
-    imageSize,
-    normalisation,
-    dense,
-    preset,
-    recipe,
-  ]
-  return [...said, method, density, channels, scope, batch, learningRate, seed].some((x) => x !== undefined)
-}
+export const saysSettings = (flags: SettingsFlags): boolean => saying.some((key) => flags[key] !== undefined)
+
+/** What it says of that: `--train-size 100, --seed 1`. */
+export const saidBy = (flags: SettingsFlags): string =>
+  saying
+    .filter((key) => flags[key] !== undefined)
+    .map((key) => {
+      const option = `--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+      return flags[key] === true ? option : `${option} ${flags[key]}`
+    })
+    .join(', ')
 
 /**
  * The settings of a run for more epochs. Errors: fewer than were planned, since what the method was yet to do by the end would be left out.

@@ -130,7 +130,7 @@ export const decodeCheckpoint = (
   identity: Identity,
 ): E.Either<TrainError, Checkpoint> => {
   const file = decodeSafetensors(bytes)
-  if (E.isLeft(file)) return file
+  if (E.isLeft(file)) return notOurs(path, `a checkpoint: ${file.left.expected}`, file.left.found)
   const { metadata, tensors } = file.right
   const saved = savedOf(metadata.get('chasec'))
   if (saved === undefined) return notOurs(path, 'a checkpoint of chasec', 'another file, or one that was changed')

@@ -41,7 +41,11 @@ export interface Entries {
   readonly end: () => void
 }
 
-const shown = (x: unknown): string => (x === undefined ? 'nothing' : (JSON.stringify(x)?.slice(0, 60) ?? typeof x))
+/** A value as it was written, its beginning where it is long. */
+export const shown = (x: unknown): string => {
+  if (x === undefined) return 'nothing'
+  return typeof x === 'number' ? String(x) : (JSON.stringify(x)?.slice(0, 60) ?? typeof x)
+}
 
 /** Which numbers a range holds, in words. */
 export const rangeText = ({ min, max, aboveMin, belowMax, whole }: Range): string =>

@@ -7,7 +7,7 @@ import { readAugmentation } from './augmentation.ts'
 import type { RecipeError } from './error.ts'
 import { type LearningRate, readLearningRate } from './learning-rate.ts'
 import { type Method, readMethod } from '../sparse/methods/index.ts'
-import { type Entries, entriesOf } from './reader.ts'
+import { type Entries, entriesOf, shown } from './reader.ts'
 
 export interface Recipe {
   readonly method: Method
@@ -73,9 +73,12 @@ export const readRecipe = (entries: Entries): Recipe => {
 }
 
 const methodOf = (entries: Entries): Method => {
-  const inner = entries.inner('method')
+  const given = entries.raw('method')
+  const name = typeof given === 'string' ? shown(given) : undefined
+  const inner = name === undefined ? entries.inner('method') : undefined
   if (inner === undefined) {
-    entries.note('method', 'an object with the name of a method', 'nothing', 'For example { "name": "chase" }.')
+    const help = name === undefined ? 'For example { "name": "chase" }.' : `Write it as { "name": ${name} }.`
+    entries.note('method', 'an object with the name of a method', name ?? 'nothing', help)
     return { name: 'dense' }
   }
   const method = readMethod(inner)

@@ -9,7 +9,7 @@ import { isRecord } from '../../ir/record.ts'
 import { type Normalisation, normalisations } from '../data/index.ts'
 import { parseDataSource } from '../data/open.ts'
 import { presets } from './presets.ts'
-import { type Range, rangeText } from './reader.ts'
+import { type Range, rangeText, shown } from './reader.ts'
 import { decodeRecipe, type Recipe } from './recipe.ts'
 
 /** What a run is of, besides its recipe. */
@@ -55,8 +55,6 @@ interface Taken {
   /** Such as `grid 2`. */
   readonly grid: string
 }
-
-const shown = (x: unknown): string => (x === undefined ? 'nothing' : (JSON.stringify(x)?.slice(0, 60) ?? typeof x))
 
 /**
  * The runs of a sweep, in the order of its plan: those of every grid, the last list changing fastest.

@@ -60,6 +60,15 @@ describe('a checkpoint', () => {
     expect(decoded({ ...record, ...change })).toMatchObject({ left: { _tag: 'TrainError' } })
   })
 
+  it('that ends early or holds nothing is refused by its name', () => {
+    const whole = Buffer.concat(encodeSafetensors(tensors, new Map([['chasec', JSON.stringify(record)]])))
+    for (const length of [0, 7, 8, 100, whole.length - 1]) {
+      expect(decodeCheckpoint('run/c', whole.subarray(0, length), identity)).toMatchObject({
+        left: { _tag: 'TrainError', subject: 'run/c', help: expect.stringContaining('start anew without it') },
+      })
+    }
+  })
+
   it.each(['parameters/w', 'statistics/w', 'moments/w'])('with integers for %s is refused', (name) => {
     const held = new Map<string, Tensor>([[name, tensorOf('int64', [2], [1, 2])]])
     expect(decoded(record, held)).toMatchObject({ left: { _tag: 'TrainError', found: 'int64' } })

@@ -118,6 +118,16 @@ describe('decodeRecipe', () => {
     expect(decoded(JSON.parse(JSON.stringify(preset)))).toEqual(preset)
   })
 
+  it.each([
+    ['rigl', 'recipe entry method | an object with the name of a method | "rigl"'],
+    [undefined, 'recipe entry method | an object with the name of a method | nothing'],
+    [['rigl'], 'recipe entry method | an object | ["rigl"]'],
+    [{ name: 'rigl', density: NaN }, 'recipe entry method.density | a number above 0 and at most 1 | NaN'],
+    [{ name: 'rigl', density: -Infinity }, 'recipe entry method.density | a number above 0 and at most 1 | -Infinity'],
+  ])('tells what method was given where it is no object, and numbers as they are: %j', (method, problem) => {
+    expect(problems({ method })).toEqual([problem])
+  })
+
   it('reports everything that is wrong at once', () => {
     const found = problems({
       method: { name: 'chase', density: 0, channels: 1, every: { epochs: -1 }, scop: 'all' },
@@ -197,7 +207,7 @@ describe('decodeRecipe', () => {
   it.each([
     [undefined, 'recipe | an object | nothing'],
     [[], 'recipe | an object | []'],
-    [{ method: 'chase' }, 'recipe entry method | an object | "chase"'],
+    [{ method: 'chase' }, 'recipe entry method | an object with the name of a method | "chase"'],
     [{ method: {} }, `recipe entry method.name | one of ${methodNames.join(', ')} | nothing`],
     [{ method: { name: 'rigl', every: 0.5 } }, 'recipe entry method.every | a whole number of at least 1 | 0.5'],
     [
@@ -226,7 +236,7 @@ describe('decodeRecipe', () => {
       'recipe entry augmentation.scale | a list of two numbers, ascending, each a number above 0 and at most 1 | [0.5]',
     ],
     [{ method: { name: 'gmp', begin: 0.8 } }, 'recipe entry method.until | at least 0.8, where it begins | 0.75'],
-    [{ method: { name: 'dense' }, momentum: NaN }, 'recipe entry momentum | a number of at least 0 and below 1 | null'],
+    [{ method: { name: 'dense' }, momentum: NaN }, 'recipe entry momentum | a number of at least 0 and below 1 | NaN'],
     [
       { method: { name: 'dense' }, seed: 2 ** 32 },
       `recipe entry seed | a whole number of at least 0 and at most ${2 ** 32 - 1} | ${2 ** 32}`,
