@@ -68,8 +68,11 @@ export const decodeMaskTensors = (
 
 const shapeOf = ({ shape }: Tensor): string => `0 and 1 in shape [${shape.join(',')}]`
 
+/** What errors and maps call it: its key, behind those of the containers that it is in. */
+export const labelOf = ({ within = [], name }: FileEntry): string => [...within, name].join('/')
+
 const decodeMask = (entry: FileEntry, limit: number, expected: string): E.Either<MaskFileError, MaskTensor> => {
-  const label = [...(entry.within ?? []), entry.name].join('/')
+  const label = labelOf(entry)
   const broken = (expected: string, found: string, help: string): E.Either<MaskFileError, never> =>
     E.left(failure('MaskError', `mask ${label}`, expected, found, help))
   if (entry.size > limit) {

@@ -1,6 +1,6 @@
 /** What is said of masks that found no weight, or too many. */
 import { failure, renderError } from '../../ir/failure.ts'
-import { closestNames } from '../../ir/closest.ts'
+import { closestName, closestNames } from '../../ir/closest.ts'
 import type { Graph } from '../../ir/graph.ts'
 import { maskable, resolveWeights } from '../weights.ts'
 import type { MaskFileError } from './error.ts'
@@ -94,6 +94,12 @@ export const unknownName = (mask: MaskTensor, graph: Graph, free: ReadonlyArray<
   const help =
     close.length === 0 ? 'The model holds no constants.' : `The closest names are ${close.join(', ')}. Rename the mask.`
   return problem(mask.label, 'the name of a weight of the model', 'none of that name', help)
+}
+
+export const unknownInMap = (name: string, masks: ReadonlyArray<string>): MaskFileError => {
+  const close = closestName(name, new Set(masks))
+  const help = close === undefined ? 'Take the entry out of the map.' : `Did you mean ${close}?`
+  return failure('MaskError', `mask map, ${name}`, 'the name of a mask in the file', 'none of that name', help)
 }
 
 export const weightsAreInputs = (count: number): MaskFileError =>

@@ -17,7 +17,7 @@ import { withCopies, withTies } from './copies.ts'
 import type { MaskFileError } from './error.ts'
 import { findByValue, type FoundByValue, type Given, silent } from './holders.ts'
 import { layoutsOn } from './layout.ts'
-import { decodeMaskTensors, type MaskTensor, sortEntries } from './mask-tensors.ts'
+import { decodeMaskTensors, labelOf, type MaskTensor, sortEntries } from './mask-tensors.ts'
 import { orient } from './orient.ts'
 import { isGenerated, parameterName } from './parameter-name.ts'
 import {
@@ -26,6 +26,7 @@ import {
   anotherModel,
   folded,
   otherNumbers,
+  unknownInMap,
   unknownName,
   weightsAreInputs,
   wrongShape,
@@ -55,6 +56,7 @@ export interface Weighed {
 export const weigh = (entries: ReadonlyArray<FileEntry>, graph: Graph, options: MatchOptions): Weighed => {
   const sorted = sortEntries(entries)
   const { masks, problems } = decodeMaskTensors(sorted.masks, graph)
+  const { map = new Map<string, null>() } = options
   const search: Search = {
     graph,
     slots: slotsOf(graph),
@@ -66,7 +68,7 @@ export const weigh = (entries: ReadonlyArray<FileEntry>, graph: Graph, options: 
     unplaced: [],
     notes: [],
   }
-  placeMapped(search, options.map ?? new Map())
+  placeMapped(search, map)
   const evidence = placeNamed(search, weightsByName([...(options.weights ?? []), ...sorted.weights]))
   placeSplit(search, evidence)
   placeRemaining(search, evidence)
@@ -80,13 +82,25 @@ export const weigh = (entries: ReadonlyArray<FileEntry>, graph: Graph, options: 
   const tied = withCopies(search, withTies(search, assignments))
   const order = new Map(masks.map((mask, i) => [mask, i]))
   return {
-    problems,
+    problems: [...problems, ...namesOfNothing(map, masks, entries)],
     masks,
     slots: search.slots,
     assignments: tied.toSorted((a, b) => (order.get(a.mask) ?? 0) - (order.get(b.mask) ?? 0)),
     undecided: search.undecided,
     notes: search.notes,
   }
+}
+
+/** What a map says of masks that the file does not hold: a mistake, after which the mask that was meant would be used otherwise. */
+const namesOfNothing = (
+  map: MaskMap,
+  masks: ReadonlyArray<MaskTensor>,
+  entries: ReadonlyArray<FileEntry>,
+): ReadonlyArray<MaskFileError> => {
+  const labels = masks.flatMap(({ label, name }) => [label, name.raw])
+  // Those of which nothing could be read are told of by themselves.
+  const known = new Set([...labels, ...entries.flatMap((entry) => [entry.name, labelOf(entry)])])
+  return [...map.keys()].filter((name) => !known.has(name)).map((name) => unknownInMap(name, labels))
 }
 
 const placeMapped = (search: Search, map: MaskMap): void => {

@@ -151,6 +151,18 @@ describe('a map', () => {
     expect(matching.notes).toEqual(['whatever is left out, as the map says.'])
   })
 
+  it('refuses what it says of masks that the file does not hold, and says which may be meant', () => {
+    const masks = [maskEntry('linear', [6, 4]), maskEntry('model.square', [4, 4])]
+    const of = (map: Readonly<Record<string, MapEntry | null>>): string =>
+      renderError(refusal(graph, masks, mapOf(map)))
+    expect(of({ 'model.square': null, linaer: null })).toBe(
+      'mask map, linaer: expected the name of a mask in the file, found none of that name. Did you mean linear?',
+    )
+    expect(of({ 'model.square': null, other: { weight: 'linear' } })).toMatch('Take the entry out of the map.')
+    // By itself or as of a framework's parameter, and of a tensor that is no mask.
+    expect(matched(graph, masks, mapOf({ 'model.square': null })).masks.size).toBe(1)
+  })
+
   it('suggests a name for one that is not there', () => {
     expect(misplaced([6, 4], { weight: 'oblnog' })).toBe(
       'mask map, m: expected an initializer or a node of the model, found oblnog. Did you mean oblong?',
