@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -139,16 +139,18 @@ describe('train', () => {
     expect(bytes('late', 'package', 'model.onnx')).toBe(bytes('whole', 'package', 'model.onnx'))
   })
 
-  it('goes on beyond the end that was planned, and says by which schedules', () => {
+  it('goes on beyond the end that was planned, by schedules that it says, with images where they are now', () => {
+    symlinkSync(mnist.slice('mnist:'.length), at('images-now'))
     cpSync(at('whole'), at('longer'), { recursive: true })
-    const { code, stderr } = run(['--resume', '--epochs', '4', '-o', 'longer', '--backend', 'wasm'])
+    const now = ['--data', 'mnist:images-now']
+    const { code, stderr } = run(['--resume', '--epochs', '4', ...now, '-o', 'longer', '--backend', 'wasm'])
     expect(code).toBe(0)
     for (const title of ['dense', 'chase']) {
       expect(stderr).toMatch(`${title}: made longer, 4 epochs in all: from step 36 on`)
       expect(stderr).toMatch(`${title}: epoch 4/4`)
     }
-    const { recipe } = JSON.parse(readFileSync(at('longer', 'run.json'), 'utf8'))
-    expect(recipe.epochs).toBe(4)
+    const { recipe, data } = JSON.parse(readFileSync(at('longer', 'run.json'), 'utf8'))
+    expect([recipe.epochs, data]).toEqual([4, 'mnist:images-now'])
     const { training } = JSON.parse(readFileSync(at('longer', 'package', 'chasec.json'), 'utf8'))
     expect(training.recipe.epochs).toBe(4)
     const plans = readFileSync(at('longer', 'history.jsonl'), 'utf8').match(/"kind":"plan"/g)
@@ -235,6 +237,7 @@ describe('train refuses', () => {
     expect(told(['--resume', '--seed', '4', '--train-size', '9', '-o', 'whole'])).toMatch(
       '--resume, folder whole: expected no option of the run besides, found --train-size 9, --seed 4.',
     )
+    expect(told(['--resume', '--data', 'mnist:nowhere', '-o', 'whole'])).toMatch('nowhere')
   })
 
   it('a recipe, with all that is wrong in it', () => {

@@ -151,7 +151,10 @@ export const trainCommand = (run: RunCommand): Command =>
     .addOption(backendOption())
     .addOption(threadsOption())
     .requiredOption('-o, --output <folder>', 'folder of the run')
-    .option('--resume', 'go on with the run in the folder; with --epochs, for more epochs than it was begun with')
+    .option(
+      '--resume',
+      'go on with the run in the folder; with --epochs, for more epochs than it was begun with; with --data, where its images are now',
+    )
     .option(
       '--checkpoint-every <steps>',
       'steps from one checkpoint to the next (default: those of an epoch)',

@@ -77,7 +77,7 @@ const unusable = (path: string, thrown: unknown): E.Either<Failure, never> => {
 
 /**
  * The settings of a run in `folder` by these options. With `resume` they are those that lie in the folder; options may say
- * the same again, and more epochs. Nothing is written yet.
+ * the same again, more epochs, and where the images are now. Nothing is written yet.
  *
  * Errors: a folder that holds a run already, or other files; with `resume` none that holds a run, another one, or fewer
  * epochs than it was begun with.
@@ -90,7 +90,10 @@ export const settingsFor = async (
   const saved = await savedSettings(folder)
   if (E.isLeft(saved)) return saved
   const found = saved.right
-  if (resume && found !== undefined && !saysSettings(flags)) return longer(found, flags.epochs)
+  const { data, ...others } = flags
+  if (resume && found !== undefined && !saysSettings(others)) {
+    return longer(data === undefined ? found : { ...found, data }, flags.epochs)
+  }
   if (resume && found === undefined && !saysSettings(flags)) {
     const help = 'Give the folder of a run, or the options to start one.'
     return E.left(failure('UsageError', `--resume, folder ${folder}`, 'a run', 'none', help))
@@ -100,17 +103,19 @@ export const settingsFor = async (
     return E.left(failure('UsageError', `--output ${folder}`, 'a new or empty folder', 'a run', help))
   }
   const settings = await settingsFrom(flags)
-  if (E.isLeft(settings) && found !== undefined && (flags.model === undefined || flags.data === undefined)) {
-    const help = 'Leave it out: a run goes on as it was begun, with --epochs for longer.'
+  if (E.isLeft(settings) && found !== undefined && (flags.model === undefined || data === undefined)) {
+    const help =
+      'Leave it out: a run goes on as it was begun, with --epochs for longer, with --data where its images are now.'
     return E.left(
-      failure('UsageError', `--resume, folder ${folder}`, 'no option of the run besides', saidBy(flags), help),
+      failure('UsageError', `--resume, folder ${folder}`, 'no option of the run besides', saidBy(others), help),
     )
   }
   if (E.isLeft(settings)) return settings
   if (found === undefined) return settings
   const extended = longer(found, settings.right.recipe.epochs)
   if (E.isLeft(extended)) return extended
-  const other = differenceOf(extended.right, settings.right)
+  // Whether they are the same images the checkpoint tells.
+  const other = differenceOf({ ...extended.right, data: settings.right.data }, settings.right)
   if (other !== undefined) {
     const help = 'Leave the options out to go on as the run was started, or give another folder.'
     return E.left(failure('UsageError', `--resume, folder ${folder}`, 'the same run', `another ${other}`, help))
