@@ -1,5 +1,5 @@
 /** Channels through operators that take or write some of them: steps, reversal, assignment to a slice, a constant condition. */
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { noMasks } from '../../src/masks/mask.ts'
 import * as ops from '../../src/ir/ops/index.ts'
 import { int64s, tensorOf } from '../../src/ir/tensor.ts'
@@ -51,6 +51,56 @@ test('an assignment to a slice', async () => {
     return b.op(ops.ScatterND, [zeros, grid, pair])
   })
   expect(found.widths).toEqual(['4 -> 9', '9 -> 3'])
+})
+
+/** Columns `places` of eight computed ones are written over, by `updates`, in front of a layer that does not read all of them. */
+const assigned = async (
+  places: ReadonlyArray<number>,
+  unread: ReadonlyArray<number>,
+  updates: (b: GraphBuilder) => string,
+): Promise<{ readonly updates: ReadonlyArray<number> | undefined; readonly ops: ReadonlyArray<string> }> => {
+  const graph = buildGraph({ x: [2, 4] }, (b) => {
+    const data = b.op(ops.Relu, [b.op(ops.MatMul, ['x', b.weight('w0', [4, 8])])])
+    const grid = [0, 1].flatMap((row) => places.flatMap((place) => [row, place]))
+    const written = b.op(ops.ScatterND, [data, b.constant('places', int64s(grid, [2, places.length, 2])), updates(b)])
+    return [b.op(ops.MatMul, [written, b.weight('w1', [8, 3], { rows: unread })])]
+  })
+  const { compiled, worst } = await compareCompiled(graph, noMasks, { widths: 'raw' })
+  expect(worst).toBeLessThan(1e-5)
+  const nodes = compiled.graph.nodes
+  const scatter = nodes.find(({ op }) => op === 'ScatterND')
+  return { updates: compiled.graph.constants.get(scatter?.inputs[2] ?? '')?.shape, ops: nodes.map(({ op }) => op) }
+}
+
+describe('an assignment of', () => {
+  const various = (b: GraphBuilder): string => b.constant('u', tensorOf('float32', [2, 3], [1, 2, 3, 4, 5, 6]))
+  const same = (b: GraphBuilder): string => b.constant('u', tensorOf('float32', [2, 3], [1, 2, 3, 1, 2, 3]))
+  const computed = (b: GraphBuilder): string => b.op(ops.Relu, [b.op(ops.MatMul, ['x', b.weight('w2', [4, 3])])])
+  test('constants of which some are read', async () => {
+    expect((await assigned([5, 0, 2], [0, 7], various)).updates).toEqual([2, 2])
+  })
+  test('constants of which none are read', async () => {
+    expect((await assigned([5, 0, 2], [0, 2, 5], various)).ops).not.toContain('ScatterND')
+  })
+  test('constants that go into a bias', async () => {
+    expect((await assigned([5, 0, 2], [1], same)).ops).not.toContain('ScatterND')
+  })
+  test('what is computed, of which none is read', async () => {
+    expect((await assigned([5, 0, 2], [0, 2, 5], computed)).ops).toEqual(['MatMul', 'Relu', 'MatMul'])
+  })
+})
+
+test('what two results have from one constant stays the same in both', async () => {
+  const graph = buildGraph({ x: [2, 3] }, (b) => {
+    const values = b.op(
+      ops.TopK,
+      [b.constant('c', tensorOf('float32', [2, 3], [1, 2, 3, 6, 5, 4])), b.ints('k', [2])],
+      {},
+      2,
+    )
+    return [b.op(ops.MatMul, [b.op(ops.Concat, [values, 'x'], { axis: 1 }), b.weight('w', [5, 2])])]
+  })
+  expect((await compareCompiled(graph, noMasks)).worst).toBeLessThan(1e-6)
 })
 
 test('a constant condition takes one of two branches', async () => {

@@ -4,9 +4,11 @@ import { copied, withOperand } from '../families/movement.ts'
 import { type Run, type ScatterAttributes, scattering } from '../families/scattering.ts'
 import { gatherOperands } from '../gather-operands.ts'
 import { inputShape, listed, sameIndex } from '../links.ts'
+import { makeNode } from '../make-node.ts'
 import type { AxisLink, NodeContext, OpDef } from '../op.ts'
 import { int64s, integersOf } from '../tensor.ts'
 import { isStatic, sizeOf } from '../type.ts'
+import { Identity } from './identity.ts'
 
 /**
  * Places that are those of some indices along one axis and all along the other leading ones, in order: `y[:, places] = updates`.
@@ -106,6 +108,7 @@ export const ScatterND: OpDef<'ScatterND', ScatterAttributes> = {
     return (updates === null ? data : updates) ?? undefined
   },
   total: true,
+  mayLoseInputs: true,
   shrink: (s) => {
     const [data, block] = [inputShape(s, 0) ?? [], blockOf(s)]
     const rewrite = gatherOperands(s)
@@ -113,6 +116,10 @@ export const ScatterND: OpDef<'ScatterND', ScatterAttributes> = {
     if (isSame || data.every((_, axis) => axis >= block.depth || s.keptOutput(0, axis) === undefined)) return rewrite
     const kept = s.keptOutput(0, block.axis)
     const places = kept ? block.places.map((place) => kept.indexOf(place)).filter((place) => place >= 0) : block.places
+    if (places.length === 0) {
+      const [node] = rewrite.nodes
+      return { ...rewrite, nodes: [makeNode(Identity, [node?.inputs[0] ?? ''], s.node.outputs, {}, s.node.name)] }
+    }
     const grid = data
       .slice(0, block.depth)
       .map((size, axis) => (axis === block.axis ? places.length : (s.keptOutput(0, axis)?.length ?? Number(size))))

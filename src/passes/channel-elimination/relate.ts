@@ -67,6 +67,7 @@ export const relate = (graph: Graph, facts?: ChannelFacts): Classes => {
       }
     }
   }
+  for (const view of viewsOf(graph)) uniteMadeOfOne(graph, view, layout.idOf, classes.unite)
   const coverings = viewsOf(graph).flatMap((view) =>
     view.links === 'opaque'
       ? []
@@ -205,6 +206,29 @@ const handlesOf = (graph: Graph, { total, idOf }: Layout) => {
     }
   }
   return { count, of: (link: AxisLink) => starts.get(link) }
+}
+
+/** Unites what several outputs of a node have from one index of a constant, which has no channels of its own that tie them. */
+const uniteMadeOfOne = (
+  graph: Graph,
+  { node, ctx, links }: NodeView,
+  idOf: (value: ValueId, axis: number) => number | undefined,
+  unite: (a: number, b: number) => void,
+): void => {
+  if (links === 'opaque' || node.outputs.length < 2) return
+  const made = new Map<string, number>()
+  for (const { input, inputAxis, output, outputAxis, from, into } of links) {
+    const [value, target] = [node.inputs[input] ?? '', node.outputs[output] ?? '']
+    const id = idOf(target, outputAxis)
+    const isJoint = outputAxis >= (shapeOf(ctx.outputs[output])?.length ?? 0)
+    if (!graph.constants.has(value) || id === undefined || into !== undefined || isJoint) continue
+    for (let o = from?.first ?? 0; o < (from?.end ?? axesOf(graph, target)[outputAxis] ?? 0); o++) {
+      const source = `${input} ${inputAxis} ${from?.at(o) ?? o}`
+      const first = made.get(source) ?? id + o
+      made.set(source, first)
+      unite(first, id + o)
+    }
+  }
 }
 
 /**

@@ -2,7 +2,7 @@
 import { fixedNames, freshNames, usersOf } from '../../ir/analysis.ts'
 import { gatherOperands } from '../../ir/gather-operands.ts'
 import { type Graph, withParts } from '../../ir/graph.ts'
-import { shapeOf } from '../../ir/links.ts'
+import { placeOf, shapeOf } from '../../ir/links.ts'
 import type { Node, ShrinkContext, ValueId } from '../../ir/op.ts'
 import type { Tensor } from '../../ir/tensor.ts'
 import type { ChannelFacts } from './analyse.ts'
@@ -84,11 +84,19 @@ const shrinkContext = (
       return Int32Array.from({ length: size }, (_, i) => i).filter((i) => remainders.has(i % period))
     }
     for (const link of links) {
-      if (link.input !== port || link.inputAxis !== axis || link.into !== undefined) continue
+      if (link.input !== port || link.inputAxis !== axis || (link.into !== undefined && link.from !== undefined))
+        continue
       if (link.outputAxis >= (shapeOf(ctx.outputs[link.output])?.length ?? 0)) continue
       const outputs = keptOutput(link.output, link.outputAxis)
       if (outputs === undefined) continue
-      const { from } = link
+      const { from, into } = link
+      if (into !== undefined) {
+        const places = new Set(outputs)
+        return Int32Array.from({ length: size }, (_, i) => i).filter((i) => {
+          const place = placeOf(into, i)
+          return place < 0 || places.has(place)
+        })
+      }
       if (from === undefined) return outputs
       const kept = new Uint8Array(size)
       const made = new Uint8Array(size)

@@ -180,6 +180,8 @@ export const trackingOf = memoized((graph): Tracking => {
         for (const axis of ownAxesOf(graph, value).keys()) if (op.ignores?.(ctx, port, axis)) mark(partial, value, axis)
       })
     }
+    /** The first axis that is made of an axis of a constant: others that are go with it. */
+    const made = new Map<string, number>()
     for (const pair of pairsOf(links)) {
       for (const link of pair) {
         const output = idOf(node.outputs[link.output] ?? '', link.outputAxis)
@@ -187,6 +189,14 @@ export const trackingOf = memoized((graph): Tracking => {
         const input = idOf(node.inputs[link.input] ?? '', link.inputAxis)
         if (input === undefined) {
           told[output] = 1
+          const source = `${link.input} ${link.inputAxis}`
+          const first = made.get(source)
+          made.set(source, first ?? output)
+          if (first === undefined) continue
+          families.unite(first, output)
+          if (link.from !== undefined || link.into !== undefined) continue
+          bind(first, output)
+          bind(output, first)
           continue
         }
         families.unite(input, output)
