@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
 import { contextOf } from '../../src/ir/graph.ts'
 import { allOps, opOf } from '../../src/ir/registry.ts'
+import { noMasks } from '../../src/masks/mask.ts'
 import { simplify } from '../../src/passes/simplify.ts'
+import { compareCompiled } from '../fuzz/differential.ts'
 import { expectRefusal, read, runLawful, write } from './laws.ts'
 
 test('nothing to simplify is the same graph', () => {
@@ -63,6 +65,31 @@ test.each(simplifiable)('%s', (op, body, expected) => {
   expect(graph.nodes.at(-1)?.op).toBe(op)
   expect(write(after)).toContain(expected)
   for (const node of after.nodes) expect(opOf(node).simplify?.(contextOf(after, node), (hint) => hint)).toBeUndefined()
+})
+
+test('sizes are written as scales only where ONNX and its runtime count as many elements of these', async () => {
+  // 9 / 5 is less in float32 than it is: of 5 elements it makes 9 in float32, 8 before that is rounded.
+  const ratios = Array.from({ length: 12 * 12 }, (_, i) => [1 + Math.floor(i / 12), 1 + (i % 12)] as const)
+  const written = await Promise.all(
+    ratios.map(async ([from, to]) => {
+      const graph = read(`${target(`N,1,${from},2`, 2, `${to}, 2`)}
+        const c: float32[1,1,${to},1] = [${Array.from({ length: to }, (_, i) => i + 1).join(', ')}]
+        r = Resize(x, _, _, t) { mode: "linear" }
+        y = Mul(r, c)
+        output y: float32[N,1,${to},2]`)
+      const { compiled, worst } = await compareCompiled(graph, noMasks)
+      expect(worst).toBeLessThan(1e-6)
+      return compiled.graph.nodes.length === 2
+    }),
+  )
+  expect(written[ratios.findIndex(([from, to]) => from === 5 && to === 9)]).toBe(false)
+  expect(written.filter(Boolean).length).toBeGreaterThan(100)
+})
+
+test.each(['Resize(x, _, s)', 'Upsample(x, s)'])('of such scales no size is known: %s', (node) => {
+  const body = `input x: float32[1,1,5,5]\nconst s: float32[4] = [1, 1, 1.8, 2]\ny = ${node}\noutput y: float32[*]`
+  const type = read(body, node.startsWith('Up') ? 9 : 17).types.get('y')
+  expect(type).toMatchObject({ shape: [1, 1, expect.any(String), 10] })
 })
 
 test('every operator that simplifies has a case here', () => {

@@ -37,10 +37,13 @@ export interface ResampledAxis {
 const f32 = Math.fround
 
 /**
- * Size of an axis after scaling. The product is a float32 as in the runtime, so that both agree where the ratio is not
- * exact.
+ * Size of an axis after scaling; undefined where runtimes do not agree with themselves: ONNX Runtime makes as many elements as the
+ * product has in float32 (9 of 5 · 1.8), and ONNX's shape inference, by which it loads a model, says as many as the exact one (8).
  */
-export const scaledSize = (size: number, scale: number): number => Math.floor(f32(f32(scale) * size))
+export const scaledSize = (size: number, scale: number): number | undefined => {
+  const [made, declared] = [Math.floor(f32(f32(scale) * size)), Math.floor(f32(scale) * size)]
+  return made === declared ? made : undefined
+}
 
 /** The place on the input that output index `o` lies at, in float32 like the runtime, which decides between neighbours. */
 const place = (mode: CoordinateMode, o: number, { from, to, scale, start, end }: ResampledAxis): number => {

@@ -90,7 +90,8 @@ const resizedByScales = (
 ): ReadonlyArray<Resized> =>
   from.map((size, i) => {
     const scale = scales[i] ?? 1
-    return { size: scale === 1 ? size : isStatic(size) ? scaledSize(size, scale) : unknown(i), scale }
+    const scaled = scale === 1 ? size : isStatic(size) ? scaledSize(size, scale) : undefined
+    return { size: scaled ?? unknown(i), scale }
   })
 
 /** All axes of the output; an axis that is not resized has scale 1. */

@@ -34,7 +34,8 @@ export const Upsample = defineOp<'Upsample', UpsampleAttributes>({
         from.map((dim, axis) => {
           const scale = scales?.[axis]
           if (scale === 1) return dim
-          return scale !== undefined && isStatic(dim) ? scaledSize(dim, scale) : unknownDim(name, axis)
+          const scaled = scale !== undefined && isStatic(dim) ? scaledSize(dim, scale) : undefined
+          return scaled ?? unknownDim(name, axis)
         }),
       )
     }),
@@ -49,10 +50,12 @@ export const Upsample = defineOp<'Upsample', UpsampleAttributes>({
   evaluate: (ctx, [x]) => {
     const scales = scalesOf(ctx)
     if (!x || !scales) return undefined
-    const axes = x.shape.map((from, axis) => {
+    const axes = x.shape.flatMap((from, axis) => {
       const scale = scales[axis] ?? 1
-      return { from, to: scaledSize(from, scale), scale, start: 0, end: 1 }
+      const to = scaledSize(from, scale)
+      return to === undefined ? [] : [{ from, to, scale, start: 0, end: 1 }]
     })
+    if (axes.length < x.shape.length) return undefined
     const y = resample(x, axes, {
       mode: ctx.attrs.mode,
       coordinates: 'asymmetric',
