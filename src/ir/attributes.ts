@@ -71,6 +71,13 @@ export const optionalInts: Field<ReadonlyArray<number> | undefined> = {
   absent: undefined,
 }
 
+/** A 64-bit integer kept exactly. */
+export const optionalBigInt: Field<bigint | undefined> = {
+  decode: (raw) => (raw.kind === 'int' ? raw.value : undefined),
+  encode: (value) => (value === undefined ? undefined : { kind: 'int', value }),
+  absent: undefined,
+}
+
 /** 64-bit integers kept exactly, for attributes where INT64_MAX means "to the end". */
 export const optionalBigInts: Field<ReadonlyArray<bigint> | undefined> = {
   decode: (raw) => (raw.kind === 'ints' ? raw.value : undefined),

@@ -176,8 +176,10 @@ const anyNode = (reads: ReadonlyArray<string>, writes: readonly [string, string,
     anyDense.map((value) => ({ value })),
     anyNumber.map((value_float) => ({ value_float })),
     fc.array(anyNumber, { maxLength: 3 }).map((value_floats) => ({ value_floats })),
-    fc.maxSafeInteger().map((value_int) => ({ value_int })),
-    fc.array(fc.maxSafeInteger(), { maxLength: 3 }).map((value_ints) => ({ value_ints })),
+    fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map((value_int) => ({ value_int })),
+    fc
+      .array(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), { maxLength: 3 })
+      .map((value_ints) => ({ value_ints })),
     fc.string({ unit: 'binary' }).map((value_string) => ({ value_string })),
     fc.array(fc.string(), { maxLength: 3 }).map((value_strings) => ({ value_strings })),
   )

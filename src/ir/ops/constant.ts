@@ -1,15 +1,22 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { type Field, optionalFloat, optionalFloats, optionalInt, optionalInts, optionalTensor } from '../attributes.ts'
+import {
+  type Field,
+  optionalBigInt,
+  optionalBigInts,
+  optionalFloat,
+  optionalFloats,
+  optionalTensor,
+} from '../attributes.ts'
 import { defineOp } from '../op.ts'
-import { type Dense, int64s, integersOf, materialize, type Tensor, tensorOf } from '../tensor.ts'
+import { type Dense, integersOf, materialize, type Tensor, tensorOf } from '../tensor.ts'
 import { tensorType } from '../type.ts'
 
 export interface ConstantAttributes {
   readonly value: Tensor | undefined
   readonly value_float: number | undefined
   readonly value_floats: ReadonlyArray<number> | undefined
-  readonly value_int: number | undefined
-  readonly value_ints: ReadonlyArray<number> | undefined
+  readonly value_int: bigint | undefined
+  readonly value_ints: ReadonlyArray<bigint> | undefined
   readonly value_string: string | undefined
   readonly value_strings: ReadonlyArray<string> | undefined
 }
@@ -36,8 +43,8 @@ const valueOf = (a: ConstantAttributes): Tensor | undefined => {
   if (a.value !== undefined) return a.value
   if (a.value_float !== undefined) return tensorOf('float32', [], [a.value_float])
   if (a.value_floats !== undefined) return tensorOf('float32', [a.value_floats.length], a.value_floats)
-  if (a.value_int !== undefined) return int64s([a.value_int], [])
-  if (a.value_ints !== undefined) return int64s(a.value_ints)
+  if (a.value_int !== undefined) return tensorOf('int64', [], BigInt64Array.of(a.value_int))
+  if (a.value_ints !== undefined) return tensorOf('int64', [a.value_ints.length], BigInt64Array.from(a.value_ints))
   if (a.value_string !== undefined) return strings([], [a.value_string])
   return a.value_strings && strings([a.value_strings.length], a.value_strings)
 }
@@ -50,8 +57,8 @@ export const Constant = defineOp<'Constant', ConstantAttributes>({
     value: optionalTensor,
     value_float: optionalFloat,
     value_floats: optionalFloats,
-    value_int: optionalInt,
-    value_ints: optionalInts,
+    value_int: optionalBigInt,
+    value_ints: optionalBigInts,
     value_string: optionalString,
     value_strings: optionalStrings,
   },

@@ -10,6 +10,11 @@ export default [
   sample('floats', [], { opset: 12, attributes: { value_floats: floats(0.1, 2) } }),
   sample('an integer', [], { opset: 12, attributes: { value_int: int(-3) } }),
   sample('integers', [], { opset: 12, attributes: { value_ints: ints(4, 5, 6) } }),
+  // A slice "to the end", as PyTorch's exporter writes it.
+  sample('the largest integer', [], {
+    opset: 12,
+    attributes: { value_ints: { kind: 'ints', value: [2n ** 63n - 1n, -(2n ** 63n)] } },
+  }),
   sample('a string', [], { opset: 12, attributes: { value_string: text('grün') } }),
   sample('strings', [], { opset: 12, attributes: { value_strings: texts('a', '') } }),
 ]
