@@ -33,6 +33,7 @@ import { atTheEdge, type FloatType } from './numbers.ts'
 import { partedLayers } from './split-steps.ts'
 import { blockLayers, dynamicLayers, integerAttention, integerLayers, roundedLayers } from './quantized-steps.ts'
 import { recurrence } from './recurrent-steps.ts'
+import { assigned, ranked, resized } from './writing-steps.ts'
 
 /** One step: which builder, and numbers it makes its choices from. */
 export interface Step {
@@ -525,7 +526,7 @@ const basic: ReadonlyArray<Apply> = [...plain, recurrence, recurrence]
 const ordinary: ReadonlyArray<Apply> = [
   ...basic,
   ...[attention, attention, groupedHeads, roundedLayers, integerLayers, dynamicLayers, blockLayers, integerAttention],
-  ...[either, loop, scan, partedLayers],
+  ...[either, loop, scan, partedLayers, assigned, ranked, resized],
 ]
 
 const edgeNames = [
