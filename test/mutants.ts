@@ -137,6 +137,13 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: 'test/passes/float16.test.ts',
   },
   {
+    guard: 'half precision: what is divided by keeps its digits, each number by itself',
+    file: 'src/passes/float16/plan.ts',
+    from: 'if (divisor !== undefined && lostAsDivisors(constant, divisor.offset) > 0)',
+    to: 'if (divisor !== undefined && lostAsDivisors(constant, divisor.offset) < 0)',
+    tests: 'test/passes/float16.test.ts',
+  },
+  {
     guard: 'half precision: numbers beyond it keep a node that computes with them',
     file: 'src/passes/float16/plan.ts',
     from: 'if (count > 0 && !chooses(op, ctx)) return',

@@ -476,6 +476,8 @@ export interface OpDef<Name extends string, A> {
   readonly hold?: (ctx: NodeContext<A>) => Held | undefined
   /** What stays in float32 where a model goes to half precision. Absent: nothing, half precision is as good as any. */
   readonly float32?: Float32Use
+  /** The operands that are divided by, `offset` added to each number first: of a constant there every number counts by itself. */
+  readonly divisors?: (ctx: NodeContext<A>) => ReadonlyArray<{ readonly port: number; readonly offset: number }>
   /** Reference evaluation; undefined where this case is not implemented. Computes in double, rounds once. */
   readonly evaluate?: (
     ctx: NodeContext<A>,

@@ -256,6 +256,25 @@ describe('numbers that half precision does not hold', () => {
     expect(reasons(small)).toEqual(['Gemm y: half precision holds too few digits of w'])
   })
 
+  test('of what is divided by each number counts by itself', () => {
+    const normalised = (variance: string, epsilon: string): string => `input x: float32[1,3]
+      const s: float32[3] = [1, 2, 3]
+      const v: float32[3] = [1, 0.5, ${variance}]
+      y = BatchNormalization(x, s, s, s, v) { epsilon: ${epsilon} }
+      output y: float32[1,3]`
+    const reason = 'BatchNormalization y: half precision holds too few digits of v to divide by'
+    // Half precision would hold 0 of it: 1000 times as large a result, beyond half precision.
+    expect(reasons(normalised('1e-8', '1e-12'))).toEqual([reason])
+    expect(reasons(normalised('1e-8', '1e-5'))).toEqual([])
+    expect(reasons(normalised('0.25', '1e-12'))).toEqual([])
+    const divided = (least: string): string => `input x: float32[1,3]
+      const c: float32[3] = [1, 0.5, ${least}]
+      y = Div(x, c)
+      output y: float32[1,3]`
+    expect(reasons(divided('1e-8'))).toEqual(['Div y: half precision holds too few digits of c to divide by'])
+    expect(reasons(divided('0.25'))).toEqual([])
+  })
+
   test('rows are those of output channels', () => {
     const columns = [1, 1e-9, 2, 3e-9]
     expect(lossOf(tensorOf('float32', [2, 2], columns), 1)).toEqual({ beyond: 0, lost: 0 })

@@ -49,6 +49,7 @@ export const BatchNormalization = defineOp<'BatchNormalization', BatchNormalizat
         }),
       ),
     ),
+  divisors: ({ attrs }) => [{ port: 4, offset: attrs.epsilon }],
   links: (ctx) => {
     if (isTraining(ctx)) return 'opaque'
     const channels = inputShape(ctx, 0)?.[1]

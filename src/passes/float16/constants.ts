@@ -84,6 +84,21 @@ export const lossOf = (tensor: Tensor, axis: number | undefined): Loss => {
   return { beyond, lost }
 }
 
+/** How many numbers of `tensor`, float32, half precision holds too few digits of to divide by them, `offset` added to each first. */
+export const lostAsDivisors = (tensor: Tensor, offset: number): number => {
+  const known = halves()
+  let lost = 0
+  for (const { rows } of pieces(tensor)) {
+    const [numbers, words] = [float32View(rows), wordsOf(rows)]
+    for (let i = 0; i < numbers.length; i++) {
+      const x = numbers[i] ?? 0
+      const off = (known[float32BitsToFloat16(words[i] ?? 0)] ?? 0) - x
+      if (Math.abs(off) > rowLimit * Math.abs(x + offset)) lost += 1
+    }
+  }
+  return lost
+}
+
 /** The bits of the nearest half of a float32, finite numbers beyond clamped. */
 const clampedHalf = (word: number): number => {
   const half = float32BitsToFloat16(word)

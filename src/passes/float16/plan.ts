@@ -8,7 +8,7 @@ import { Transpose } from '../../ir/ops/transpose.ts'
 import type { Tensor } from '../../ir/tensor.ts'
 import { sizeOf, tensorType, type ValueType } from '../../ir/type.ts'
 import * as E from 'fp-ts/lib/Either.js'
-import { lossOf } from './constants.ts'
+import { lossOf, lostAsDivisors } from './constants.ts'
 import type { ClampedConstant, KeptNode } from './report.ts'
 
 /** What of a node is in half precision. */
@@ -143,6 +143,9 @@ const planWith = (graph: Graph, isNamed: (node: Node) => boolean, turned: Readon
       const { beyond: count, lost } = judge(constant, rowsOf(op, ctx, port))
       if (lost > 0) return `half precision holds too few digits of ${name}`
       if (count > 0 && !chooses(op, ctx)) return `${name} has numbers beyond half precision`
+      const divisor = op.divisors?.(ctx).find((one) => one.port === port)
+      if (divisor !== undefined && lostAsDivisors(constant, divisor.offset) > 0)
+        return `half precision holds too few digits of ${name} to divide by`
       if (count > 0) marked.push({ constant: name, elements: count })
     }
     const inputs = ctx.inputs.map((type, port) =>
