@@ -251,7 +251,10 @@ const plotsOf = (configurations: ReadonlyArray<Configuration>): string => {
             fill: 'title',
             symbol: 'kept',
           }),
-          text(names, { x: 'speedup', y: 'beside', text: 'title', fill: 'title', textAnchor: 'start', dx: 8 }),
+          text(names, {
+            ...{ x: 'speedup', y: 'beside', text: 'title', fill: 'title', stroke: 'white', strokeWidth: 3 },
+            ...{ textAnchor: 'start', dx: 8 },
+          }),
           text([legend.join('\n')], { frameAnchor: 'top-right', textAnchor: 'end', lineHeight: 1.3 }),
         ],
       },
