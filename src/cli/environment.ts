@@ -9,7 +9,7 @@ export interface Environment {
   readonly stopAfter: number | undefined
   /** CHASEC_WHY: the value whose channels shall be explained. */
   readonly why: string | undefined
-  /** NO_COLOR and FORCE_COLOR; undefined where neither says anything. */
+  /** NO_COLOR, FORCE_COLOR and a TERM that is dumb; undefined where none says anything. */
   readonly colour: boolean | undefined
   /** COLUMNS, for a terminal that does not say how wide it is. */
   readonly columns: number | undefined
@@ -44,5 +44,6 @@ const colourOf = (variables: Variables): boolean | undefined => {
   const force = variables['FORCE_COLOR']
   if (force !== undefined && force !== '') return force !== '0'
   const none = variables['NO_COLOR']
-  return none === undefined || none === '' ? undefined : false
+  const isPlain = (none !== undefined && none !== '') || variables['TERM'] === 'dumb'
+  return isPlain ? false : undefined
 }

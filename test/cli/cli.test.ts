@@ -586,7 +586,8 @@ describe('prune', () => {
     const how = ['prune', 'net.onnx', '-o', 'nothing.safetensors', '--sparsity', '0.5', '--score']
     for (const [args, message] of [
       [['wifn'], /--score: expected a score of weights: magnitude, wanda, taylor, found wifn/],
-      [['wanda'], /score wanda: expected activation statistics, found none/],
+      [['wanda'], /--score wanda: expected --calibrate beside it, found none/],
+      [['magnitude', '--refine', 'dsnot'], /--refine dsnot: expected --calibrate beside it, found none/],
       [
         ['wanda', '--calibrate', 'wrong.npy'],
         /array x of wrong.npy: expected float32\[N,3,8,8\], found float32\[1,3\]/,

@@ -4,6 +4,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { CostTable } from '../../cost/table.ts'
 import { type Failure, failure } from '../../ir/failure.ts'
 import type { Graph } from '../../ir/graph.ts'
+import { activationScores } from '../../masks/activation-scores.ts'
 import { encodeMasks } from '../../masks/files.ts'
 import type { Masks } from '../../masks/mask.ts'
 import type { Statistics } from '../../masks/statistics.ts'
@@ -323,19 +324,20 @@ const describeLoss = (loss: LayerRatios['loss']): string =>
 
 const isOfWeights = ({ sparsity, pattern }: PruneFlags): boolean => sparsity !== undefined || pattern !== undefined
 
+const scoresByInputs: ReadonlyArray<string> = [...activationScores, 'taylor']
+
 /** What looks at a model on its inputs without being told any. */
-const whatCalibrationLacks = ({ ratios, power, score, calibrate }: PruneFlags): Failure | undefined => {
+const whatCalibrationLacks = ({ ratios, power, score, refine, calibrate }: PruneFlags): Failure | undefined => {
   if (power === true && ratios !== 'lpvit')
     return failure('UsageError', '--power', '--ratios lpvit', `--ratios ${ratios}`, 'Leave --power out.')
-  const asking = ratios !== undefined ? `--ratios ${ratios}` : score === 'taylor' ? '--score taylor' : undefined
+  const asking = [
+    ...(ratios === undefined ? [] : [`--ratios ${ratios}`]),
+    ...(score !== undefined && scoresByInputs.includes(score) ? [`--score ${score}`] : []),
+    ...(refine === undefined ? [] : [`--refine ${refine}`]),
+  ][0]
   if (asking === undefined || calibrate !== undefined) return undefined
-  return failure(
-    'UsageError',
-    asking,
-    '--calibrate beside it',
-    'none',
-    'Give inputs of the model, as --calibrate images:DIR.',
-  )
+  const help = 'Give inputs of the model, as --calibrate images:DIR.'
+  return failure('UsageError', asking, '--calibrate beside it', 'none', help)
 }
 
 /** Whether anything asks for statistics of activations. */
