@@ -28,10 +28,13 @@ export const measureFloat16 =
     options: VerifyOptions = {},
   ): TaskEither<PassError | WriteError | RunError, Float16Error> =>
   async () => {
-    // As other types they would not be the same inputs.
-    const half = toFloat16(compiled.graph, { ...conversion, keepIoTypes: true })
+    const { target } = compiled.report
+    const isOnGpu = options.provider === 'cuda' || options.provider === 'webgpu'
+    // As other types they would not be the same inputs; and what is made for a GPU may not be loaded by the CPU provider.
+    const place = isOnGpu ? {} : { target: 'cpu' as const }
+    const half = toFloat16(compiled.graph, { target, ...conversion, keepIoTypes: true, ...place })
     if (E.isLeft(half)) return half
-    const rounded = roundedToFloat16(compiled.graph, conversion)
+    const rounded = roundedToFloat16(compiled.graph, { target, ...conversion })
     if (E.isLeft(rounded)) return rounded
     const reference = lowerCompiled(compiled)
     if (E.isLeft(reference)) return reference

@@ -46,3 +46,15 @@ test('names that there are not are an error of both', async () => {
   expect(toFloat16(orThrow(digits), options)).toMatchObject(expected)
   expect(await measureFloat16(orThrow(digits), options)()).toMatchObject(expected)
 })
+
+test('what a GPU is for is all in half precision, and is measured on a CPU that would not load it', async () => {
+  const turned = buildGraph({ x: [3, 4, 8] }, (b) => {
+    const turn = b.op(ops.Transpose, [b.op(ops.Relu, ['x'])], { perm: [1, 0, 2] })
+    return [b.op(ops.MatMul, [turn, b.weight('w', [8, 5])])]
+  })
+  const [cuda, cpu] = [orThrow(compile(turned, undefined, { target: 'cuda' })), orThrow(compile(turned))]
+  expect(orThrow(toFloat16(cuda)).report.float16?.kept).toEqual([])
+  expect(orThrow(toFloat16(cpu)).report.float16?.kept).toMatchObject([{ reason: expect.stringContaining('on a CPU') }])
+  expect(orThrow(toFloat16(cuda, { target: 'cpu' })).report.float16).toEqual(orThrow(toFloat16(cpu)).report.float16)
+  expect(orThrow(await measureFloat16(cuda)())).toMatchObject({ outputs: [{ nonFinite: 0 }] })
+})

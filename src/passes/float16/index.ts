@@ -19,6 +19,7 @@ import { isOpaque } from '../../ir/registry.ts'
 import { storedBytes } from '../../ir/tensor.ts'
 import { writtenOut } from '../../ir/written.ts'
 import type { PassError } from '../pass.ts'
+import { type Target, targets } from '../target.ts'
 import { clampedTo } from './constants.ts'
 import { type Plan, planHalf } from './plan.ts'
 import type { Float16Report } from './report.ts'
@@ -32,12 +33,18 @@ export interface Float16Options {
   readonly opBlockList?: ReadonlyArray<string>
   /** Nodes by name that stay in float32. */
   readonly nodeBlockList?: ReadonlyArray<string>
+  /**
+   * What it is to run on. On the CPU, which is the default, some of what is turned before a product stays in float32: ONNX Runtime would
+   * end the process that loads it there, though on no GPU.
+   */
+  readonly target?: Target
 }
 
 const optionChoices: Readonly<Record<keyof Float16Options, Choice>> = {
   keepIoTypes: 'any',
   opBlockList: 'any',
   nodeBlockList: 'any',
+  target: targets,
 }
 
 export interface InFloat16 {
@@ -61,7 +68,7 @@ const planned = (
     return E.left(failure('Float16Error', 'the model', `opset ${firstCast} or later`, `opset ${opset}`, advice))
   }
   const whole = writtenOut(graph)
-  const { opBlockList = [], nodeBlockList = [] } = options
+  const { opBlockList = [], nodeBlockList = [], target = 'cpu' } = options
   const opTypes = new Set(whole.nodes.map(opTypeOf))
   const nodeNames = new Set(whole.nodes.map(({ name }) => name))
   const unknown =
@@ -69,7 +76,7 @@ const planned = (
     unknownName('nodeBlockList', nodeBlockList, nodeNames, 'the name of a node of the model')
   if (unknown !== undefined) return E.left(unknown)
   const [ops, names] = [new Set(opBlockList), new Set(nodeBlockList)]
-  const plan = planHalf(whole, (node) => names.has(node.name) || ops.has(opTypeOf(node)))
+  const plan = planHalf(whole, (node) => names.has(node.name) || ops.has(opTypeOf(node)), target)
   return E.right({ whole, plan })
 }
 

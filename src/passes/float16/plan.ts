@@ -8,6 +8,7 @@ import { Transpose } from '../../ir/ops/transpose.ts'
 import type { Tensor } from '../../ir/tensor.ts'
 import { sizeOf, tensorType, type ValueType } from '../../ir/type.ts'
 import * as E from 'fp-ts/lib/Either.js'
+import type { Target } from '../target.ts'
 import { lossOf, lostAsDivisors } from './constants.ts'
 import type { ClampedConstant, KeptNode } from './report.ts'
 
@@ -65,8 +66,9 @@ const judging = (): ((tensor: Tensor, axis: number | undefined) => ReturnType<ty
  * otherwise (`OpDef.float32`), nodes that `isNamed` says, those that compute on integers of few bits, and those of which half precision
  * does not hold the constants. Nodes that are not looked into, their subgraphs included, stay as they are.
  */
-export const planHalf = (graph: Graph, isNamed: (node: Node) => boolean): Plan => {
+export const planHalf = (graph: Graph, isNamed: (node: Node) => boolean, target: Target): Plan => {
   let turned: ReadonlySet<Node> = new Set()
+  if (target !== 'cpu') return planWith(graph, isNamed, turned)
   for (;;) {
     const plan = planWith(graph, isNamed, turned)
     const more = turnedBeforeProducts(graph, plan)
@@ -123,7 +125,7 @@ const planWith = (graph: Graph, isNamed: (node: Node) => boolean, turned: Readon
     const [op, ctx] = [opOf(node), contextOf(graph, node)]
     if (isNamed(node)) return 'its name was given'
     if (isOpaque(node)) return 'it is not looked into'
-    if (turned.has(node)) return 'ONNX Runtime does not load it in half precision before a product'
+    if (turned.has(node)) return 'ONNX Runtime does not load it in half precision before a product on a CPU'
     if (op.float32 !== undefined && op.float32.inputs === undefined) return op.float32.because
     if ([...ctx.inputs, ...ctx.outputs].some((type) => isSmallInteger(dtypeOf(type)))) return 'it is about integers'
     const open = ports.filter((port) => op.float32?.inputs?.includes(port) !== true)
