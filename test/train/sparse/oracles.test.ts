@@ -17,7 +17,15 @@ import { networkOf } from '../../../src/train/loop/network.ts'
 import { disposeRun, readHeld, readLayers, startRun, trainableOf } from '../../../src/train/loop/run.ts'
 import { pulled, scoreGradients, trainStep } from '../../../src/train/loop/step.ts'
 import { decodeRecipe, policyOf } from '../../../src/train/recipe/index.ts'
-import { init, type Network, pulledScales, softThresholded, update } from '../../../src/train/sparse/index.ts'
+import {
+  init,
+  needs,
+  type Network,
+  pulledScales,
+  softThresholded,
+  type State,
+  update,
+} from '../../../src/train/sparse/index.ts'
 import { buildGraph } from '../../builder.ts'
 import { relativeError } from '../executor/helpers.ts'
 import { recipeOf, tinyData } from '../loop/fixtures.ts'
@@ -41,6 +49,8 @@ interface Oracle {
     | GatedCase
     | SeenCase
     | TrainedCase
+    | ExploredCase
+    | DrawnCase
     | (Case & {
         readonly step: number
         /** Numbers are in units of 1 / scale, masks one digit for each weight; where momenta are not said to be 0 they stay. */
@@ -172,6 +182,35 @@ interface TrainedCase extends Case {
   readonly left?: ReadonlyArray<ReadonlyArray<number>>
 }
 
+/** A run in which numbers stand in for training: each step takes these weights and gradients, and begins with momenta of 1. */
+interface ExploredCase extends Case {
+  readonly layers: ReadonlyArray<{ readonly shape: ReadonlyArray<number>; readonly mask: string }>
+  readonly explored: ReadonlyArray<{
+    readonly step: number
+    readonly weights: ReadonlyArray<ReadonlyArray<number>>
+    /** None where nothing looks at them. */
+    readonly gradients: ReadonlyArray<ReadonlyArray<number>>
+    readonly masksAfter: ReadonlyArray<string>
+    readonly weightsAfter: ReadonlyArray<ReadonlyArray<number>>
+    readonly momentaAfter: ReadonlyArray<string>
+    /** Channels of each stream. */
+    readonly left: ReadonlyArray<number>
+  }>
+}
+
+/** What is dropped, and how much is kept once as much has grown as the method says; where it grows is drawn. */
+interface DrawnCase extends Case {
+  readonly step: number
+  readonly drawn: ReadonlyArray<{
+    readonly shape: ReadonlyArray<number>
+    readonly weights: ReadonlyArray<number>
+    readonly gradients: ReadonlyArray<number>
+    readonly mask: string
+    readonly left: string
+    readonly kept: number
+  }>
+}
+
 const pullNetwork = ({ scales }: PullCase): Network => {
   const sizes = scales.map(({ weights }) => weights.length)
   return {
@@ -211,6 +250,16 @@ const between = (l: number) => ({
   name: `layer${l}`,
   producers: [{ layer: `layer${l}`, axis: 0 }],
   consumers: [{ layer: `layer${l + 1}`, axis: 1 }],
+})
+
+/** Layers of which each reads what the one before makes, where that many channels fit. */
+const chainOf = (layers: ReadonlyArray<{ readonly shape: ReadonlyArray<number> }>): Network => ({
+  layers: layers.map(({ shape }, l) => ({ name: `layer${l}`, shape, outputAxis: 0, inputAxis: 1 })),
+  streams: layers
+    .slice(1)
+    .flatMap(({ shape }, l) =>
+      shape[1] === layers[l]?.shape[0] ? [{ ...between(l), channels: shape[1] ?? 0, scope: 'block' }] : [],
+    ),
 })
 
 /** As far apart as a few roundings of what the numbers are made of; zeros are zeros. */
@@ -475,25 +524,57 @@ describe.each(names)('%s', (name) => {
     expect(backend.core.memory().numTensors).toBe(before)
   }
 
+  const explore = (one: ExploredCase): void => {
+    const initial = right(init(chainOf(one.layers), policyFor(one), 1))
+    let state: State = { ...initial, masks: one.layers.map(({ mask }) => bitsOf(mask)) }
+    const due = Array.from({ length: one.length.steps }, (_, step) => step).filter(
+      (step) => needs(state.policy, step) !== 'nothing',
+    )
+    expect(due).toEqual(one.explored.map(({ step }) => step))
+    for (const { step, weights: given, gradients, left, ...after } of one.explored) {
+      const weights = given.map(numbers)
+      const sample = { weights, ...(gradients.length > 0 && { gradients: gradients.map(numbers) }) }
+      const { state: next, event } = right(update(state, sample, step))
+      if (event === undefined) throw new Error('nothing was due')
+      const momenta = carryOver(
+        state.masks.map((mask) => Float32Array.from(mask)),
+        event,
+      )
+      state = next
+      expect(state.masks.map((mask) => mask.join(''))).toEqual(after.masksAfter)
+      expect(carryOver(weights, event).map((list) => list.map((w) => w + 0))).toEqual(after.weightsAfter.map(numbers))
+      expect(momenta.map((list) => list.join(''))).toEqual(after.momentaAfter)
+      expect(state.removed.map((marks) => marks.reduce((n, mark) => n + 1 - mark, 0))).toEqual(left)
+    }
+  }
+
+  const dropped = (one: DrawnCase): void => {
+    const initial = right(init(chainOf(one.drawn), policyFor(one), 1))
+    const before = { ...initial, masks: one.drawn.map(({ mask }) => bitsOf(mask)) }
+    const weights = one.drawn.map((layer) => numbers(layer.weights))
+    const gradients = one.drawn.map((layer) => numbers(layer.gradients))
+    const { state, event } = right(update(before, { weights, gradients }, one.step))
+    for (const [l, { mask, left, kept }] of one.drawn.entries()) {
+      const { pruned = [], restarted = [] } = event?.layers[l] ?? {}
+      const found = bitsOf(mask)
+      for (const i of [...pruned, ...restarted]) found[i] = 0
+      expect(found.join('')).toBe(left)
+      expect(state.masks[l]?.reduce((n, bit) => n + bit, 0)).toBe(kept)
+    }
+  }
+
   it.each(oracle.cases)('case %#', async (one) => {
     if ('gated' in one) return trainGated(one)
     if ('scored' in one) return trainScores(one)
     if ('network' in one) return throughNetwork(one)
     if ('trained' in one) return follow(one)
+    if ('explored' in one) return explore(one)
+    if ('drawn' in one) return dropped(one)
     if ('seen' in one) return look(one)
     if ('steps' in one) return followSteps(one)
     if ('scales' in one) return pull(one)
     const { step, layers } = one
-    const network: Network = {
-      layers: layers.map(({ shape }, l) => ({ name: `layer${l}`, shape, outputAxis: 0, inputAxis: 1 })),
-      // Each layer reads what the one before makes.
-      streams: layers
-        .slice(1)
-        .flatMap(({ shape }, l) =>
-          shape[1] === layers[l]?.shape[0] ? [{ ...between(l), channels: shape[1] ?? 0, scope: 'block' }] : [],
-        ),
-    }
-    const initial = right(init(network, policyFor(one), 1))
+    const initial = right(init(chainOf(layers), policyFor(one), 1))
     const before = { ...initial, masks: layers.map(({ mask }) => bitsOf(mask)) }
     const weights = layers.map((layer) => numbers(layer.weights))
     const gradients = layers.map((layer) => numbers(layer.gradients))

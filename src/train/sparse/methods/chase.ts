@@ -57,6 +57,7 @@ export interface ChaseOptions {
  * Unlike the released code, every count is met exactly (there, thresholds with ≥ and > are off by one and by all ties), channel
  * removal is strictly by score, wholly masked channels can go under every score, random masks have exactly the
  * density unless `start` says otherwise, layers that ERK makes dense are refilled first when layers grow by themselves,
+ * the first exchange takes back what the soft bound left beyond the density before it counts its fraction (there, of all),
  * and nothing is exchanged after the last training step, when nothing could be learned any more.
  */
 export const chase = (options: ChaseOptions): Policy => ({

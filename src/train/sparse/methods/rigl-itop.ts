@@ -21,7 +21,8 @@ export interface RigLItopOptions {
 
 /**
  * RigL-ITOP: RigL with long intervals, in which grown weights have time to become worth keeping, a large exchange and no
- * early end, so that over time many weights take part.
+ * early end, so that over time many weights take part. Counts are rounded to the nearest weight; the released code
+ * rounds them up.
  */
 export const riglItop = ({
   density,

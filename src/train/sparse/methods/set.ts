@@ -22,7 +22,8 @@ export interface SetOptions {
 
 /**
  * SET: every layer drops the positive and the negative weights nearest zero and grows as many anywhere. Grown weights start at
- * 0, as everywhere here; in the original at random numbers.
+ * 0, as everywhere here; in the original at random numbers. Exactly as many grow as were dropped; in ITOP's code as many on
+ * average.
  */
 export const set = ({
   density,

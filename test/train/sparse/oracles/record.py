@@ -11,8 +11,11 @@ states are kept out of the cases, here and in what is said of each.
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import importlib
 import importlib.util
+import io
 import json
 import math
 import random
@@ -159,6 +162,396 @@ def srigl(code: Path) -> list[dict]:
         )
     ablating = [case for case in cases if "0" * 16 in case["layers"][1]["maskAfter"]]
     return [case for case in cases if case not in ablating][:2] + ablating[:2]
+
+
+def chase(code: Path) -> list[dict]:
+    """
+    `Masking.step` of Cifar/sparselearning/core_dst_chase.py over whole runs in which numbers of ours stand in for training:
+    global exploration under the soft bound and by exchange, channels in between. Its global thresholds take one weight fewer than
+    asked for, so it is asked for one more. Which of the channels at or below their threshold go is drawn there: of the draws one is
+    taken by which the lowest scores go, as many as the schedule says. Left out are runs where a fraction of the weights is not
+    rounded alike, and those in which the first exchange finds more than the density: it exchanges a fraction of these, chasec
+    takes them back first.
+    """
+    sys.path.insert(0, str(code / "Cifar"))
+    module = importlib.import_module("sparselearning.core_dst_chase")
+    torch.Tensor.cuda = lambda self: self  # no GPU is needed
+    density, margin, channels, floor, epochs, epoch = 0.4, 0.1345, 0.5, 0.9, 153, 10
+    shapes = [[6, 2, 2, 2], [8, 6, 2, 1], [6, 8, 1, 1], [4, 12]]
+    sizes = [torch.Size(shape).numel() for shape in shapes]
+    total = sum(sizes)
+    target, soft = round(density * total), 120 * epoch
+
+    class Unlike(Exception):
+        """What is left out."""
+
+    class VGG(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.features = torch.nn.ModuleList([torch.nn.Conv2d(s[1], s[0], s[2:], bias=False) for s in shapes[:3]])
+            self.classifier = torch.nn.Linear(12, 4, bias=False)
+            self.layer2split, self.next_layers = [0, 1], {0: [1, None], 1: [2, None]}
+
+    class Watched(module.Masking):
+        def del_layer(self) -> None:
+            names = [self.get_mask_name(key) for key in self.module.layer2split]
+            before = {name: self.filter_names[name].bool().clone() for name in names}
+            scores = {}
+            for key, name in zip(self.module.layer2split, names):
+                magnitudes, mask = self.get_module(key).weight.detach().abs().flatten(1), self.masks[name].flatten(1)
+                count = mask.sum(1) if self.args.mask_wise else torch.full((len(mask),), mask.shape[1])
+                scores[name] = magnitudes.double().sum(1) / count
+            wanted = round(self.layer_rate * self.baseline_filter_num)
+            # What they are of shares tensors.
+            held = ["filter_names", "passive_names", "filter_masks", "masks"]
+            saved = copy.deepcopy({name: getattr(self, name) for name in held})
+            weights = [weight.detach().clone() for weight in self.module.parameters()]
+            momenta = [state["momentum_buffer"].clone() for state in self.optimizer.state.values()]
+            for seed in range(200):
+                random.seed(seed)
+                super().del_layer()
+                if self.baseline_filter_num - self.filter_num() == wanted and self.in_order(before, scores):
+                    return
+                self.__dict__.update(copy.deepcopy(saved))
+                for weight, value in zip(self.module.parameters(), weights):
+                    weight.data = value.clone()
+                for state, value in zip(self.optimizer.state.values(), momenta):
+                    state["momentum_buffer"] = value.clone()
+            raise Unlike
+
+        def in_order(self, before: dict, scores: dict) -> bool:
+            gone, left, at_floor = [-math.inf], [math.inf], [math.inf]
+            for key, (name, there) in zip(self.module.layer2split, before.items()):
+                kept = self.filter_names[name].bool()
+                went, stays = scores[name][there & ~kept].tolist(), scores[name][kept].tolist()
+                if max(went, default=-math.inf) >= min(stays):
+                    return False
+                gone.extend(went)
+                (left if len(stays) > self.minimum_layer[key] else at_floor).extend(stays)
+            fits = max(gone) < min(left)
+            self.bound |= fits and max(gone) > min(at_floor)
+            return fits
+
+        def truncate_weights_grow(self, rate: float) -> None:
+            if (rate * total - 1) % 1 > 0.49:
+                raise Unlike
+            super().truncate_weights_grow(rate)
+
+        def truncate_weights(self, rate: float) -> None:
+            live = sum(int(mask.sum()) for mask in self.masks.values())
+            if live > target or math.ceil(rate * live) - 1 != math.floor(rate * live + 0.5):
+                raise Unlike
+            super().truncate_weights(rate)
+
+    def run(seed: int, score: str) -> tuple[dict, bool]:
+        network = VGG()
+        parameters = list(network.parameters())
+        args = SimpleNamespace(
+            redistribution="none",
+            PF_rate=0,
+            fix=False,
+            update_frequency=200,
+            layer_interval=400,
+            start_layer_rate=channels,
+            stop_gmp_epochs=120,
+            stop_dst_epochs=epochs - 120,
+            epochs=epochs,
+            minumum_ratio=floor,
+            density=density,
+            sparse=True,
+            decay_schedule="cosine",
+            gpm_filter_pune=True,
+            filter_dst=True,
+            mest=True,
+            mest_dst=True,
+            dst=False,
+            growth="global_gradients",
+            mask_wise=score == "mmm",
+            mag_wise=score == "umm",
+            kernal_wise=False,
+            connection_wise=False,
+        )
+        state = {weight: {"momentum_buffer": torch.ones_like(weight)} for weight in parameters}
+        training: list[torch.Tensor] = []
+
+        def move() -> None:
+            for weight, values in zip(parameters, training):
+                weight.data = values.clone()
+                state[weight]["momentum_buffer"] = torch.ones_like(weight)
+
+        torch.manual_seed(seed)
+        more = 1 / total
+        decay = module.CosineDecay(density + margin + more, soft, density + more)
+        masking = Watched(
+            SimpleNamespace(step=move, state=state),
+            death_rate=margin,
+            death_rate_decay=decay,
+            death_mode="global_magnitude",
+            growth_mode="global_gradients",
+            args=args,
+            train_loader=range(epoch),
+        )
+        masking.bound = False
+        masking.add_module(network, density, sparse_init="fixed_ERK")
+        names = [name for name, _ in network.named_parameters()]
+        draw = random.Random(seed)
+        places = set(draw.sample(range(total), target))
+        flat = torch.tensor([float(i in places) for i in range(total)])
+        masks = [part.reshape(shape) for part, shape in zip(flat.split(sizes), shapes)]
+        for name, mask in zip(names, masks):
+            masking.masks[name] = mask.clone()
+        steps = []
+        for step in range(1, epochs * epoch):
+            due = step % 200 == 0 or (step % 400 == 300 and step < soft)
+            if due:
+                flats = [distinct([total], 10_000 * seed + 2 * step + k).split(sizes) for k in range(2)]
+                moved, gradients = [[part.reshape(shape) for part, shape in zip(flat, shapes)] for flat in flats]
+                before = [values * masking.masks[name] for name, values in zip(names, moved)]
+                training[:] = before
+                for weight, gradient in zip(parameters, gradients):
+                    weight.grad = gradient.clone()
+            else:
+                training[:] = [weight.data for weight in parameters]
+            masking.baseline_nonzero = target - 1 if step < soft else target + 1
+            masking.step()
+            if due:
+                steps.append(
+                    {
+                        "step": step,
+                        "weights": [whole(values) for values in before],
+                        "gradients": [whole(values) for values in gradients] if step % 200 == 0 else [],
+                        "masksAfter": [bits(masking.masks[name]) for name in names],
+                        "weightsAfter": [whole(weight) for weight in parameters],
+                        "momentaAfter": [bits(state[weight]["momentum_buffer"]) for weight in parameters],
+                        "left": [int(kept.sum()) for kept in masking.filter_names.values()],
+                    }
+                )
+        case = {
+            "method": {
+                "name": "chase",
+                "density": density,
+                "channels": channels,
+                "exploration": "global",
+                "score": score,
+                "floor": floor,
+                "margin": margin,
+                "every": 200,
+                "channelsEvery": 400,
+                "softUntil": soft / epoch / epochs,
+                "channelsUntil": soft / epoch / epochs,
+            },
+            "length": {"steps": epochs * epoch, "stepsPerEpoch": epoch},
+            "layers": [{"shape": shape, "mask": bits(mask)} for shape, mask in zip(shapes, masks)],
+            "explored": steps,
+        }
+        return case, masking.bound
+
+    cases = []
+    # Without and with a stream that its floor keeps from losing more.
+    for score, at_floor in (("umm", False), ("umm", True), ("mmm", True)):
+        for seed in range(2000):
+            try:
+                with contextlib.redirect_stdout(io.StringIO()):
+                    case, bound = run(seed, score)
+            except Unlike:
+                continue
+            if bound == at_floor:
+                cases.append(case)
+                break
+    assert len(cases) == 3
+    return cases
+
+
+def mest(code: Path) -> list[dict]:
+    """
+    `SparseTraining.update_mask` of prune_utils/retrain.py, of irregular sparsity, at epochs with each of the three bounds; with a
+    gradient as well, which is masked there. What is dropped is compared, and how much grows; where is drawn. Densities are those
+    at which no fraction of a weight is rounded. Masks are updated before the first step there, not here.
+    """
+    sys.path.insert(0, str(code))
+    stub("yaml")
+    retrain = importlib.import_module("prune_utils.retrain")
+    torch.Tensor.cuda = lambda self: self  # no GPU is needed
+    density, margin, epoch = 0.25, 0.1, 10
+    shapes = [[8, 5, 2, 1], [10, 12]]
+    cases = []
+    for seed, (at, live, gradient) in enumerate([(5, 0.35, 0), (90, 0.35, 0), (120, 0.3, 0), (45, 0.35, 0.3)]):
+        modules = [torch.nn.Conv2d(5, 8, (2, 1), bias=False), torch.nn.Linear(12, 10, bias=False)]
+        network = torch.nn.ModuleList(modules)
+        draw = random.Random(seed)
+        weights, gradients, masks = [], [], []
+        for l, (shape, module) in enumerate(zip(shapes, modules)):
+            size = torch.Size(shape).numel()
+            places = set(draw.sample(range(size), round(live * size)))
+            mask = torch.tensor([float(i in places) for i in range(size)]).reshape(shape)
+            masks.append(mask)
+            weights.append(distinct(shape, 10 * seed + l) * mask)
+            gradients.append(distinct(shape, 10 * seed + 5 + l))
+            module.weight.data = weights[-1].clone()
+            module.weight.grad = gradients[-1] * mask
+            ranked = (weights[-1].abs() + gradient * module.weight.grad.abs()).flatten().double().sort(descending=True).values
+            kept = round(density * size)
+            assert ranked[kept - 1] - ranked[kept] > 1e-5 * ranked[kept]
+        names = [f"{l}.weight" for l in range(len(shapes))]
+        left = {}
+
+        owner = retrain.SparseTraining.__new__(retrain.SparseTraining)
+        prune = retrain.weight_pruning
+
+        def watched(args: object, configs: object, name: str, *more: object) -> tuple:
+            mask, weight = prune(args, configs, name, *more)
+            left[name] = mask.clone()
+            return mask, weight
+
+        owner.__dict__.update(
+            args=SimpleNamespace(sp_global_magnitude=False, sp_admm_sparsity_type="irregular", sp_lmd=gradient),
+            model=network,
+            configs={},
+            prune_ratios={name: 1 - density for name in names},
+            masks={name: mask.clone() for name, mask in zip(names, masks)},
+            sp_mask_update_freq=5,
+            mask_update_decay_epoch="90-120",
+            upper_bound="0.65-0.7-0.75",
+            lower_bound="0.75-0.75-0.75",
+            update_init_method="zero",
+            seq_gap_layer_indices=None,
+        )
+        np.random.seed(seed)
+        retrain.weight_pruning = watched
+        owner.update_mask(at, 0)
+        retrain.weight_pruning = prune
+        cases.append(
+            {
+                "method": {
+                    "name": "mest",
+                    "density": density,
+                    "margin": margin,
+                    "every": {"epochs": 5},
+                    **({"gradient": gradient} if gradient > 0 else {}),
+                    "until": 120 / 160,
+                },
+                "length": {"steps": 160 * epoch, "stepsPerEpoch": epoch},
+                "step": at * epoch,
+                "drawn": [
+                    {
+                        "shape": shape,
+                        "weights": whole(weights[l]),
+                        "gradients": whole(gradients[l]),
+                        "mask": bits(masks[l]),
+                        "left": bits(left[names[l]]),
+                        "kept": int(owner.masks[names[l]].sum()),
+                    }
+                    for l, shape in enumerate(shapes)
+                ],
+            }
+        )
+    return cases
+
+
+def itop(code: Path, method: str, draws: bool) -> list[dict]:
+    """Cases of `Masking.step` with magnitude death and growth by gradient, or drawn."""
+    sys.path.insert(0, str(code))
+    module = importlib.import_module("sparselearning.core")
+    torch.Tensor.cuda = lambda self: self  # no GPU is needed
+    shapes = [[6, 4, 3, 3], [10, 12], [5, 10]]
+    sizes = [torch.Size(shape).numel() for shape in shapes]
+    every, end = 10, 100
+    # SET exchanges as much all along.
+    last = 0.5 if draws else 0.005
+    cases = []
+    for seed in range(500):
+        if len(cases) == 4:
+            break
+        draw = random.Random(seed)
+        masks = []
+        for shape, size in zip(shapes, sizes):
+            places = set(draw.sample(range(size), draw.randrange(size // 4, size // 2)))
+            masks.append(torch.tensor([float(i in places) for i in range(size)]).reshape(shape))
+        weights = [distinct(shape, 10 * seed + l) * mask for l, (shape, mask) in enumerate(zip(shapes, masks))]
+        gradients = [distinct(shape, 10 * seed + 5 + l) for l, shape in enumerate(shapes)]
+        network = torch.nn.ParameterList([torch.nn.Parameter(weight.clone()) for weight in weights])
+        state = {weight: {"momentum_buffer": torch.ones_like(weight)} for weight in network}
+        left: dict[str, str] = {}
+
+        class Watched(module.Masking):
+            def random_growth(self, name: str, mask: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+                left[name] = bits(mask)
+                return super().random_growth(name, mask, weight)
+
+        masking = Watched(
+            SimpleNamespace(step=lambda: None, state=state),
+            death_rate=0.5,
+            death_rate_decay=module.CosineDecay(0.5, end, last),
+            death_mode="magnitude",
+            growth_mode="random" if draws else "gradient",
+            args=SimpleNamespace(fix=False, update_frequency=every),
+        )
+        torch.manual_seed(seed)
+        step = every * draw.randrange(1, 9)
+        with contextlib.redirect_stdout(io.StringIO()):
+            masking.add_module(network, 0.5, sparse_init="uniform")
+            masking.masks = {str(l): mask.clone() for l, mask in enumerate(masks)}
+            for parameter, weight, gradient in zip(network, weights, gradients):
+                parameter.data, parameter.grad = weight.clone(), gradient.clone()
+                state[parameter]["momentum_buffer"] = torch.ones_like(weight)
+            # The decay goes on, until the update that is looked at.
+            masking.prune_every_k_steps = step
+            for _ in range(step):
+                masking.step()
+        counts = [int(mask.sum()) for mask in masks]
+        # Counts are rounded up there.
+        if any(math.ceil(masking.death_rate * n) != math.floor(masking.death_rate * n + 0.5) for n in counts):
+            continue
+        regrown = 0
+        for l, (weight, mask) in enumerate(zip(weights, masks)):
+            gone = weight.abs()[mask > 0].sort().values[: masking.num_remove[str(l)]].max()
+            regrown += int(((masking.masks[str(l)] > 0) & (mask > 0) & (weight.abs() <= gone)).sum())
+        # One in which what was dropped grows again at once.
+        if not draws and regrown == 0:
+            continue
+        before = [
+            {"shape": s, "weights": whole(w), "gradients": whole(g), "mask": bits(m)}
+            for s, w, g, m in zip(shapes, weights, gradients, masks)
+        ]
+        more = {"criterion": "magnitude"} if draws else {}
+        case = {
+            "method": {"name": method, "density": 0.5, "distribution": "uniform", "every": every, "fraction": 0.5, **more},
+            "length": {"steps": end, "stepsPerEpoch": 10},
+            "step": step,
+        }
+        if draws:
+            case["drawn"] = [{**layer, "left": left[str(l)], "kept": counts[l]} for l, layer in enumerate(before)]
+        else:
+            case["layers"] = [
+                {
+                    **layer,
+                    "maskAfter": bits(masking.masks[str(l)]),
+                    "weightsAfter": whole(network[l]),
+                    "momentaAfter": bits(state[network[l]]["momentum_buffer"]),
+                }
+                for l, layer in enumerate(before)
+            ]
+        cases.append(case)
+    assert len(cases) == 4
+    return cases
+
+
+def rigl_itop(code: Path) -> list[dict]:
+    """
+    `Masking.step` of sparselearning/core.py with magnitude death and growth by gradient, up to the update looked at; cases in
+    which what a layer drops grows again at once, and keeps its number and its momentum. Counts are rounded up there: cases in which
+    that matters are left out.
+    """
+    return itop(code, "rigl-itop", False)
+
+
+def set_itop(code: Path) -> list[dict]:
+    """
+    `Masking.step` of sparselearning/core.py with magnitude death and random growth, told a fraction that stays. What is dropped is
+    compared, and that each layer has as many weights afterwards: there as many grow on average, here always. Counts are
+    rounded up there: cases in which that matters are left out.
+    """
+    return itop(code, "set", True)
 
 
 def granet(code: Path) -> list[dict]:
@@ -1376,6 +1769,18 @@ methods = {
     "criteria": (criteria, "alooow/fantastic_weights_paper", "565c21f51fe977efda7def26276b3b7e554c8f91"),
     "lottery-jackpots": (lottery_jackpots, "zyxxmu/lottery-jackpots", "1b802ea6f39f50020553bdb3a9bf89f058287156"),
     "dynadiag": (dynadiag, "horizon-research/DynaDiag", "27727cf10fdb23b76c55f01b06276c1bcfd64c09"),
+    "chase": (chase, "luuyin/chase", "6190eb8fcb79d87b3972b123eb25933790328622"),
+    "mest": (mest, "boone891214/MEST", "a4280265512564928c322fb078c33fe5b76ca87c"),
+    "rigl-itop": (
+        rigl_itop,
+        "Shiweiliuiiiiiii/In-Time-Over-Parameterization",
+        "1b6a89e6a467c8fc09f5c9571927ca5ad7c7ef00",
+    ),
+    "set": (
+        set_itop,
+        "Shiweiliuiiiiiii/In-Time-Over-Parameterization",
+        "1b6a89e6a467c8fc09f5c9571927ca5ad7c7ef00",
+    ),
     "granet": (granet, "VITA-Group/GraNet", "f338a2479758ba35660c3d64422ee9c83abb02a5"),
 }
 
