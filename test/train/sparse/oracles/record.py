@@ -164,6 +164,88 @@ def srigl(code: Path) -> list[dict]:
     return [case for case in cases if case not in ablating][:2] + ablating[:2]
 
 
+def by_layer(module: ModuleType) -> list[dict]:
+    """Cases of layer-wise exploration: updates under the soft bound, and exchanges."""
+    shapes = [[5, 3, 2, 2], [6, 10], [10, 6]]
+    size, density, margin, end = 60, 0.5, 0.2, 100
+    total, target = size * len(shapes), 30 * len(shapes)
+    cases = []
+    # How many weights a layer has, where 30 is the density, and the step; at 80 the soft bound ends.
+    for seed, (live, step) in enumerate([(36, 40), (30, 40), (30, 80), (30, 90)]):
+        draw = random.Random(seed)
+        masks = []
+        for shape in shapes:
+            places = set(draw.sample(range(size), live))
+            masks.append(torch.tensor([float(i in places) for i in range(size)]).reshape(shape))
+        weights = [distinct(shape, 10 * seed + l) * mask for l, (shape, mask) in enumerate(zip(shapes, masks))]
+        gradients = [distinct(shape, 10 * seed + 5 + l) for l, shape in enumerate(shapes)]
+        network = torch.nn.ParameterList([torch.nn.Parameter(weight.clone()) for weight in weights])
+        for parameter, gradient in zip(network, gradients):
+            parameter.grad = gradient.clone()
+        state = {weight: {"momentum_buffer": torch.ones_like(weight)} for weight in network}
+        names = [str(l) for l in range(len(shapes))]
+        masking = module.Masking.__new__(module.Masking)
+        # Each layer grows one weight fewer than asked for, so there it is asked for one more of each.
+        more = len(shapes)
+        masking.__dict__.update(
+            module=network,
+            modules=[network],
+            masks={name: mask.clone() for name, mask in zip(names, masks)},
+            temp_mask={name: mask.clone() for name, mask in zip(names, masks)},
+            filter_masks={},
+            filter_names={},
+            pruning_rate={},
+            optimizer=SimpleNamespace(state=state),
+            death_mode="magnitude",
+            growth_mode="gradients",
+            total_params=total,
+            baseline_nonzero=target,
+            density_dict={name: density + (1 / size if step >= 80 else 0) for name in names},
+            print_nonzero_counts=lambda: None,
+        )
+        if step < 80:
+            masking.truncate_weights_prune(0)
+            decay = module.CosineDecay(density + margin, 80, density)
+            for _ in range(step):
+                decay.step()
+            # A little above whole numbers, which fractions of them may fall short of.
+            masking.truncate_weights_grow(decay.get_dr() + (more + 1e-6) / total)
+        else:
+            decay = module.CosineDecay(0.5, end, 0.005)
+            for _ in range(step):
+                decay.step()
+            masking.truncate_weights(decay.get_dr())
+        cases.append(
+            {
+                "method": {
+                    "name": "chase",
+                    "density": density,
+                    "distribution": "uniform",
+                    "channels": 0,
+                    "exploration": "layer",
+                    "margin": margin,
+                    "every": 10,
+                    "softUntil": 0.8,
+                },
+                "length": {"steps": end, "stepsPerEpoch": 10},
+                "step": step,
+                "layers": [
+                    {
+                        "shape": shape,
+                        "weights": whole(weights[l]),
+                        "gradients": whole(gradients[l]),
+                        "mask": bits(masks[l]),
+                        "maskAfter": bits(masking.masks[str(l)]),
+                        "weightsAfter": whole(network[l]),
+                        "momentaAfter": bits(state[network[l]]["momentum_buffer"]),
+                    }
+                    for l, shape in enumerate(shapes)
+                ],
+            }
+        )
+    return cases
+
+
 def chase(code: Path) -> list[dict]:
     """
     `Masking.step` of Cifar/sparselearning/core_dst_chase.py over whole runs in which numbers of ours stand in for training:
@@ -171,7 +253,8 @@ def chase(code: Path) -> list[dict]:
     asked for, so it is asked for one more. Which of the channels at or below their threshold go is drawn there: of the draws one is
     taken by which the lowest scores go, as many as the schedule says. Left out are runs where a fraction of the weights is not
     rounded alike, and those in which the first exchange finds more than the density: it exchanges a fraction of these, chasec
-    takes them back first.
+    takes them back first. Then single updates layer by layer, of layers that keep as many weights each, where fractions are whole or
+    rounded alike; there each layer grows one weight fewer than asked for, and is asked for one more.
     """
     sys.path.insert(0, str(code / "Cifar"))
     module = importlib.import_module("sparselearning.core_dst_chase")
@@ -359,6 +442,8 @@ def chase(code: Path) -> list[dict]:
                 cases.append(case)
                 break
     assert len(cases) == 3
+    with contextlib.redirect_stdout(io.StringIO()):
+        cases.extend(by_layer(module))
     return cases
 
 
