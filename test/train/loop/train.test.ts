@@ -287,7 +287,7 @@ describe('checkpoints', () => {
     expect(await attempt({}, { path })).toBe('no error')
     expect(await attempt({ momentum: 0.8 }, { path, resume: true })).toMatch(/expected a checkpoint of this recipe/)
     writeFileSync(path, 'no tensors')
-    expect(await attempt({}, { path, resume: true })).toMatch(/safetensors file: expected/)
+    expect(await attempt({}, { path, resume: true })).toMatch(/other.safetensors: expected a checkpoint: a header of/)
     expect(await attempt({}, { path: join(folder, 'none', 'x') })).toMatch(
       /expected a file that can be written, found no such file/,
     )
