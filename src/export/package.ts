@@ -58,8 +58,7 @@ export const writeFiles =
         await fileSystem.makeFolders(dirname(target))
         await recover(target, fileSystem)
       }
-      const digests: Digests = new Map()
-      const free = await checkTarget(target, target, digests, fileSystem)
+      const free = await checkTarget(target, target, fileSystem)
       if (E.isLeft(free)) return free
       const held = free.right ? await heldBy(target) : undefined
       if (held !== undefined) return E.left(heldError(target, held))
@@ -77,7 +76,7 @@ export const writeFiles =
         }
         for (const folder of folders.toReversed()) await fileSystem.syncFolder(join(fresh, folder))
         await fileSystem.syncFolder(fresh)
-        return await replace(target, fresh, digests, fileSystem)
+        return await replace(target, fresh, fileSystem)
       } catch (thrown) {
         if (systemCode(thrown) !== 'ENOENT' || (await fileSystem.kindOf(fresh)) !== undefined) throw thrown
         return E.left(busy(directory))
@@ -163,8 +162,8 @@ const checkNames = (names: ReadonlyArray<string>): E.Either<WriteError, Readonly
   return E.right(seen)
 }
 
-/** SHA-256 of files by their states: a file that has not been written to is read once. */
-type Digests = Map<string, string>
+/** SHA-256 of files by their states: a process reads a file that has not been written to once, however often it asks. */
+const digests = new WeakMap<FileSystem, Map<string, string>>()
 
 /**
  * Refuses to replace anything but nothing, an empty folder, or a package: its manifest and files that it lists. `folder` is
@@ -173,7 +172,6 @@ type Digests = Map<string, string>
 const checkTarget = async (
   target: string,
   folder: string,
-  digests: Digests,
   fileSystem: FileSystem,
 ): Promise<E.Either<WriteError, boolean>> => {
   const help = 'Choose another folder, or move its files away first.'
@@ -183,7 +181,7 @@ const checkTarget = async (
     if (kind !== 'folder') return E.left(writeError(target, 'a folder or nothing', 'a file or a link', help))
     const foreign = await unless(['ENOENT'], async () => {
       const before = await fileSystem.stateOf(folder)
-      const found = await foreignFiles(folder, digests, fileSystem)
+      const found = await foreignFiles(folder, fileSystem)
       return (await fileSystem.stateOf(folder)) === before ? found : undefined
     })
     // Another process has taken it away meanwhile, or put another one in its place: not one folder has been looked at.
@@ -203,11 +201,7 @@ const busy = (target: string): WriteError => {
 }
 
 /** What in a folder is not of a package, in words. */
-const foreignFiles = async (
-  folder: string,
-  digests: Digests,
-  fileSystem: FileSystem,
-): Promise<ReadonlyArray<string>> => {
+const foreignFiles = async (folder: string, fileSystem: FileSystem): Promise<ReadonlyArray<string>> => {
   const hasManifest = (await fileSystem.list(folder)).some(({ name, kind }) => name === manifestName && kind === 'file')
   const listed = hasManifest ? await filesOfManifest(join(folder, manifestName), fileSystem) : undefined
   const known = new Set(foldersOf(new Set(listed?.keys())))
@@ -221,7 +215,7 @@ const foreignFiles = async (
       if (kind === 'folder' && known.has(name)) folders.push(name)
       else if (sha256 === undefined) {
         if (name !== manifestName || listed === undefined) foreign.push(name)
-      } else if ((await digestOfFile(join(folder, name), digests, fileSystem)) !== sha256) {
+      } else if ((await digestOfFile(join(folder, name), fileSystem)) !== sha256) {
         foreign.push(`${name} (changed since it was written)`)
       }
     }
@@ -229,15 +223,17 @@ const foreignFiles = async (
   return foreign.sort()
 }
 
-const digestOfFile = async (path: string, digests: Digests, fileSystem: FileSystem): Promise<string> => {
+const digestOfFile = async (path: string, fileSystem: FileSystem): Promise<string> => {
   const state = await fileSystem.stateOf(path)
-  const known = digests.get(state)
-  if (known !== undefined) return known
+  const known = digests.get(fileSystem) ?? new Map<string, string>()
+  digests.set(fileSystem, known)
+  const found = known.get(state)
+  if (found !== undefined) return found
   const hash = createHash('sha256')
   for await (const chunk of fileSystem.read(path)) hash.update(chunk)
   const digest = hash.digest('hex')
   if ((await fileSystem.stateOf(path)) !== state) return ''
-  digests.set(state, digest)
+  known.set(state, digest)
   return digest
 }
 
@@ -288,14 +284,9 @@ const isObject = (x: unknown): x is object => typeof x === 'object' && x !== nul
  * The two renames. A target that gained foreign files since it was checked, or an error, brings the old folder back; where
  * another process was faster, its package is the one to be replaced.
  */
-const replace = async (
-  target: string,
-  fresh: string,
-  digests: Digests,
-  fileSystem: FileSystem,
-): Promise<E.Either<WriteError, void>> => {
+const replace = async (target: string, fresh: string, fileSystem: FileSystem): Promise<E.Either<WriteError, void>> => {
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const there = await checkTarget(target, target, digests, fileSystem)
+    const there = await checkTarget(target, target, fileSystem)
     if (E.isLeft(there)) return there
     if (!there.right) {
       if (!(await moved(fresh, target, fileSystem))) {
@@ -310,7 +301,7 @@ const replace = async (
     if (!(await moved(target, old, fileSystem))) continue
     let published = false
     try {
-      const free = await checkTarget(target, old, digests, fileSystem)
+      const free = await checkTarget(target, old, fileSystem)
       if (E.isLeft(free)) return free
       published = await moved(fresh, target, fileSystem)
       if (!published) await fileSystem.stateOf(fresh)
@@ -320,20 +311,15 @@ const replace = async (
     }
     // Once published, the new package is in place: what fails from here on is cleared up by the next run.
     if (published) await fileSystem.syncFolder(dirname(target)).catch(() => undefined)
-    await discardPackage(target, old, digests, fileSystem).catch(() => undefined)
+    await discardPackage(target, old, fileSystem).catch(() => undefined)
     if (published) return E.right(undefined)
   }
   return E.left(busy(target))
 }
 
 /** Removes a folder beside the target that holds a package or nothing; any other stays. */
-const discardPackage = async (
-  target: string,
-  folder: string,
-  digests: Digests,
-  fileSystem: FileSystem,
-): Promise<void> => {
-  const free = await checkTarget(target, folder, digests, fileSystem)
+const discardPackage = async (target: string, folder: string, fileSystem: FileSystem): Promise<void> => {
+  const free = await checkTarget(target, folder, fileSystem)
   if (E.isRight(free) && free.right) await discard(target, folder, fileSystem)
 }
 
@@ -367,7 +353,7 @@ const recover = async (target: string, fileSystem: FileSystem): Promise<void> =>
   for (const { path, role, inUse } of leftovers) {
     if (inUse || path === lost?.path) continue
     await unless(['ENOENT', 'ENOTEMPTY'], async () => {
-      if (role === 'old') await discardPackage(target, path, new Map(), fileSystem)
+      if (role === 'old') await discardPackage(target, path, fileSystem)
       else if (role === 'new') await discard(target, path, fileSystem)
       else await clear(path, fileSystem)
     })
