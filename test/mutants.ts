@@ -137,6 +137,13 @@ const mutants: ReadonlyArray<Mutant> = [
     tests: 'test/passes/float16.test.ts',
   },
   {
+    guard: 'half precision: what the CPU provider does not load before a product stays in float32',
+    file: 'src/passes/float16/plan.ts',
+    from: 'if (more.size === 0) return plan',
+    to: 'return plan',
+    tests: 'test/passes/float16.test.ts',
+  },
+  {
     guard: 'half precision: what is divided by keeps its digits, each number by itself',
     file: 'src/passes/float16/plan.ts',
     from: 'if (divisor !== undefined && lostAsDivisors(constant, divisor.offset) > 0)',

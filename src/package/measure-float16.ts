@@ -16,8 +16,9 @@ const any = 0.999999
 
 /**
  * Runs `compiled`, and what `toFloat16` makes of it with the same `conversion`, on seeded inputs, or on those that `options.inputs`
- * gives, and says how far their outputs are apart. The second runs twice: as it is, and in float32 with every result of half
- * precision rounded, since ONNX Runtime's CPU provider leaves that out between two nodes; the larger difference counts.
+ * gives, and says how far their outputs are apart. The second runs twice: as it is, or, unless `options.provider` is a GPU's, as it would be
+ * for the CPU, whose provider may not load the other; and in float32 with every result of half precision rounded, since ONNX
+ * Runtime's CPU provider leaves that out between two nodes. The larger difference counts.
  *
  * Errors: those of `toFloat16` and of `verify`.
  */
@@ -30,7 +31,7 @@ export const measureFloat16 =
   async () => {
     const { target } = compiled.report
     const isOnGpu = options.provider === 'cuda' || options.provider === 'webgpu'
-    // As other types they would not be the same inputs; and what is made for a GPU may not be loaded by the CPU provider.
+    // As other types they would not be the same inputs.
     const place = isOnGpu ? {} : { target: 'cpu' as const }
     const half = toFloat16(compiled.graph, { target, ...conversion, keepIoTypes: true, ...place })
     if (E.isLeft(half)) return half

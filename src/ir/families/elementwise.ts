@@ -134,7 +134,7 @@ export interface BinaryOptions<A> {
   readonly wide?: (a: bigint, b: bigint, attrs: A) => bigint | number
   /** On narrower integers, where it is not what {@link binary}'s `f` computes. */
   readonly integer?: (a: number, b: number, attrs: A) => number
-  /** Whether an integer 0 on port 1 has no result. */
+  /** Whether port 1 is divided by: an integer 0 there has no result, and see {@link OpDef.divisors}. */
   readonly divides?: boolean
   /** The result when only one side is known, where one exists (0 · x = 0 for finite x). */
   readonly absorb?: (a: number | undefined, b: number | undefined) => number | undefined
@@ -241,6 +241,7 @@ export const binary = <const Name extends string, A = NoAttributes>(
     }),
     affine: (ctx, axis) => options.affine && channelAffine(ctx, axis, options.affine),
     multiplies: options.multiplies ?? false,
+    divisors: () => (options.divides === true ? [{ port: 1, offset: 0 }] : []),
     ...(options.shifts === undefined ? {} : { shifts: shiftsOf(options.shifts) }),
     broadcasts: (port) => options.widened?.includes(port) ?? true,
     passes: (_ctx, slices) => options.neutral?.ports.find((port) => slices[1 - port] === options.neutral?.value),

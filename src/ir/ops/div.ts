@@ -1,7 +1,8 @@
 import { binary } from '../families/elementwise.ts'
 import { divideSizes } from '../families/size-arithmetic.ts'
 
-const base = binary('Div', [7, Infinity], (a, b) => a / b, {
+/** `a / b` with broadcasting; integers truncate towards zero. Zero divided by any number that has a quotient is zero. */
+export const Div = binary('Div', [7, Infinity], (a, b) => a / b, {
   wide: (a, b) => a / b,
   integer: (a, b) => Math.trunc(a / b),
   divides: true,
@@ -12,6 +13,3 @@ const base = binary('Div', [7, Infinity], (a, b) => a / b, {
   shifts: [0],
   content: divideSizes,
 })
-
-/** `a / b` with broadcasting; integers truncate towards zero. Zero divided by any number that has a quotient is zero. */
-export const Div: typeof base = { ...base, divisors: () => [{ port: 1, offset: 0 }] }

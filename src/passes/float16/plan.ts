@@ -79,10 +79,10 @@ export const planHalf = (graph: Graph, isNamed: (node: Node) => boolean, target:
 
 /**
  * Nodes in half precision from a Transpose that moves the first axis to a MatMul that reads it, directly or through what has no
- * weights. ONNX Runtime 1.30 to 1.32 ends the process that loads one for a CPU, where MatMul is computed in float32 whatever it is in the
- * model: it moves the Transpose on to the Cast before the MatMul, and where it turns the first axes (`[1, 0, 2]`) joins the two. It is
- * moved on past a node only if more axes are turned in front of that than would have to be turned back: past a sum with what is not
- * turned, as in a residual stream, it is not.
+ * weights. ONNX Runtime 1.30 to 1.32 may end the process that loads one for a CPU, where MatMul is computed in float32 whatever it is in
+ * the model: it moves the Transpose on to the Cast before the MatMul and joins the two. It does not in every model (not in the whole of
+ * ViT-B/16, but in a part of it), and in which is not known: so all of them count. It is moved on past a node only if more
+ * axes are turned in front of that than would have to be turned back: past a sum with what is not turned, as in a residual stream, it is not.
  */
 const turnedBeforeProducts = (graph: Graph, { nodes }: Plan): ReadonlySet<Node> => {
   const behind = new Map<ValueId, Node>()
