@@ -1,8 +1,9 @@
 /** The commands, their help, and what happens when the command line makes no sense. */
 import { Command, CommanderError } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
-import { externalFailure } from '../ir/external-failure.ts'
+import { externalFailure, isSystemError } from '../ir/external-failure.ts'
 import { type Failure, failure, together } from '../ir/failure.ts'
+import { systemReason } from '../ir/system-reason.ts'
 import { version } from '../package/version.ts'
 import { fitLines } from '../report/terminal/width.ts'
 import { problemsOf } from './check-arguments.ts'
@@ -134,11 +135,14 @@ const commandOf = async (
   run: RunCommand,
 ): Promise<Command> => (args.includes(name) ? (await load())(run) : new Command(name)).summary(summary)
 
-/** A file that could not be read in the midst of work is told like any other error. */
-const unreadable = (thrown: unknown): E.Either<Failure, never> => {
+/** What the system refused in the midst of work, where nobody foresaw it, is told like any other error. */
+const refused = (thrown: unknown): E.Either<Failure, never> => {
   const found = externalFailure(thrown)
-  if (found === undefined) throw thrown
-  return E.left(found)
+  if (found !== undefined) return E.left(found)
+  if (!isSystemError(thrown)) throw thrown
+  const call = [thrown.syscall, thrown.path].filter((part) => part !== undefined).join(' ')
+  const help = 'Mend that, then run the command again.'
+  return E.left(failure('SystemError', call, 'the system to do it', systemReason(thrown), help))
 }
 
 /** Does what `args` say; gives the exit code. */
@@ -148,7 +152,7 @@ export const runProgram = async (args: ReadonlyArray<string>, terminal: Terminal
   let complaint = ''
   const run: RunCommand = async (flags, work) => {
     const within = flags.quiet === true ? quietly(terminal) : terminal
-    exitCode = tell(terminal, flags, await work(within).catch(unreadable))
+    exitCode = tell(terminal, flags, await work(within).catch(refused))
   }
   const program = new Command('chasec')
     .description('Compiles sparse neural networks into small, fast, ordinary ONNX models.')

@@ -4,6 +4,7 @@ import type { NonEmptyArray } from 'fp-ts/lib/NonEmptyArray.js'
 import { type DType, isFloat } from '../ir/dtype.ts'
 import { numbersOf } from '../ir/evaluate.ts'
 import { type Dense, tensorOf } from '../ir/tensor.ts'
+import { sizeOf } from '../ir/type.ts'
 import { type RunError, runError } from './error.ts'
 import type { ValueInfo } from './protocol.ts'
 import { drawsFrom, seededRandom } from '../ir/random.ts'
@@ -222,7 +223,7 @@ const fill = (
   magnitude: number,
 ): Dense => {
   const { dtype } = input
-  const count = shape.reduce((a, b) => a * b, 1)
+  const count = sizeOf(shape)
   const source = drawsFrom(seededRandom(seed, input.name))
   if (dtype === 'string') {
     const encoder = new TextEncoder()
@@ -240,13 +241,16 @@ const fill = (
   return tensorOf(dtype, shape, values)
 }
 
+/** Elements of an input, at most: 4 GB of float32. */
+const mostElements = 2 ** 30
+
 /**
  * Contents for every input of a model. `wide`: floats are approximately standard normal, integers go from 0 to 7 (uint8:
  * to 255). `positive`: floats from 0 to 1, integers from 1 to 3. `binary` and `zero` are `wide` with integers of 0 and 1
  * or only 0. Booleans are either; strings are short. Floats are `magnitude` times as large. The same seed gives the same
  * bytes on every machine, each input has a stream of its own.
  *
- * Errors: `sizes` lacks an open dimension.
+ * Errors: `sizes` lacks an open dimension, or is of more elements than can be run.
  */
 export const seededInputs = (
   inputs: ReadonlyArray<ValueInfo>,
@@ -262,6 +266,11 @@ export const seededInputs = (
       const open = input.shape.flatMap((d, a) => (typeof d === 'number' ? [] : [dimName(input, a)]))
       const found = `sizes for ${Object.keys(sizes).join(', ') || 'none'}`
       return E.left(runError(`input '${input.name}'`, `sizes for ${open.join(', ')}`, found, bindingHelp))
+    }
+    if (sizeOf(shape) > mostElements) {
+      const found = `[${shape.join(', ')}]`
+      const help = 'Bind smaller sizes with `--shape name=size`.'
+      return E.left(runError(`input '${input.name}'`, `at most ${mostElements} elements`, found, help))
     }
     tensors.set(input.name, fill(input, shape, seed, range, magnitude))
   }

@@ -1,5 +1,5 @@
 /** All that is wrong with a command line, said at once and in the words of its options. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -15,8 +15,8 @@ const model = join(folder, 'model.onnx')
 beforeAll(() => writeModel(model, net()))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-/** Exit code, and what the two streams got. */
-const run = async (...args: ReadonlyArray<string>) => {
+/** Exit code, and what the two streams got, on a terminal that differs in something. */
+const runOn = async (different: Partial<Terminal>, ...args: ReadonlyArray<string>) => {
   let [stdout, stderr] = ['', '']
   const terminal: Terminal = {
     print: (text) => {
@@ -30,10 +30,13 @@ const run = async (...args: ReadonlyArray<string>) => {
     style: plainStyle,
     noteStyle: plainStyle,
     environment: readEnvironment({}),
+    ...different,
   }
   const code = await runProgram(args, terminal)
   return { code, stdout, stderr }
 }
+
+const run = (...args: ReadonlyArray<string>) => runOn({}, ...args)
 
 /** The problems of a command line that is refused, one a line. */
 const problems = async (...args: ReadonlyArray<string>): Promise<ReadonlyArray<string>> => {
@@ -179,4 +182,15 @@ it('files that are read are looked for in their folder only', async () => {
   expect(await problems('train', '-o', 'r', '--recipe', path)).toEqual([
     `--recipe: expected a recipe that exists, found ${path}. Did you mean ${join(folder, 'recipe.yaml')}?`,
   ])
+})
+
+it('tells what the system refuses where nobody foresaw it, by what was asked of it', async () => {
+  const showProgress = (text: string): void => {
+    if (text !== '') mkdirSync(folder)
+  }
+  expect(await runOn({ interactive: true, showProgress }, 'inspect', model)).toEqual({
+    code: 2,
+    stdout: '',
+    stderr: `error: mkdir ${folder}: expected the system to do it, found file already exists. Mend that, then run the command again.\n`,
+  })
 })

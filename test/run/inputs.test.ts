@@ -113,4 +113,9 @@ describe('seededInputs', () => {
     const missing = seededInputs(inputs, 1, {})
     expect(E.isLeft(missing) && missing.left).toMatchObject({ subject: "input 'f'", expected: 'sizes for N' })
   })
+
+  it('refuses sizes that no memory holds before it takes any', () => {
+    const huge = seededInputs(inputs, 1, { N: 1e9 })
+    expect(E.isLeft(huge) && huge.left).toMatchObject({ subject: "input 'f'", found: '[1000000000, 100]' })
+  })
 })

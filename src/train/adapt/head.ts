@@ -43,10 +43,21 @@ export const withHead = (
     case 'keep':
       return E.map((tail: Tail) => withoutSoftmax(graph, tail))(tailOf(graph))
     case 'last':
-      return E.map((tail: Tail) => withNewLayer(graph, tail, classes, seed))(tailOf(graph))
+      return E.chain((tail: Tail) => withNewLayer(graph, tail, classes, seed))(tailOf(graph))
     case 'pooled':
-      return E.map((features: Features) => pooled(graph, features, classes, seed))(featuresOf(graph))
+      return E.chain((features: Features) => pooled(graph, features, classes, seed))(featuresOf(graph))
   }
+}
+
+/** Weights of a layer, at most: 2 GB of float32, which one tensor of an ONNX file may have. */
+const mostWeights = 2 ** 29 - 1
+
+/** Says that so many classes of so many inputs each are too many for one layer. */
+const tooMany = (classes: number, inputs: number): AdaptError | undefined => {
+  const most = Math.floor(mostWeights / Math.max(1, inputs))
+  const expected = `at most ${most} for a layer that reads ${inputs} numbers`
+  const help = 'A layer holds 2 GB of weights at most. Take as many as the data has.'
+  return classes > most ? adaptError('classes', expected, `${classes}`, help) : undefined
 }
 
 /** Weights and biases of a new linear layer: uniform within 1 / √inputs, as PyTorch's. */
@@ -129,11 +140,13 @@ const withNewLayer = (
   { layer, contraction: c, weight, behind }: Tail,
   classes: number,
   seed: number,
-): Changed => {
+): E.Either<AdaptError, Changed> => {
   const { outputs: old } = channelsOf(weight, c)
+  const fanIn = sizeOf(weight.shape) / Math.max(1, old)
+  const problem = tooMany(classes, fanIn)
+  if (problem !== undefined) return E.left(problem)
   const names = namesFor(graph)
   const constants = new Map(graph.constants)
-  const fanIn = sizeOf(weight.shape) / Math.max(1, old)
   const put = (name: ValueId, tensor: Tensor): ValueId => {
     const own = names.replacing(name)
     constants.set(own, tensor)
@@ -159,7 +172,7 @@ const withNewLayer = (
     if (!behind.includes(node)) return node
     return isSoftmax(node) ? passedOn(node) : renewed(node, () => true)
   })
-  return { nodes, constants, output: outputOf(graph) }
+  return E.right({ nodes, constants, output: outputOf(graph) })
 }
 
 /** Images of features: `[N, channels, height, width]`. */
@@ -192,7 +205,14 @@ const featuresOf = (graph: Graph): E.Either<AdaptError, Features> => {
   }
 }
 
-const pooled = (graph: Graph, { value, channels }: Features, classes: number, seed: number): Changed => {
+const pooled = (
+  graph: Graph,
+  { value, channels }: Features,
+  classes: number,
+  seed: number,
+): E.Either<AdaptError, Changed> => {
+  const problem = tooMany(classes, channels)
+  if (problem !== undefined) return E.left(problem)
   const { fresh } = namesFor(graph)
   const before = outputOf(graph)
   const old = value === before ? undefined : soleProducer(graph, before)
@@ -207,5 +227,5 @@ const pooled = (graph: Graph, { value, channels }: Features, classes: number, se
   const constants = new Map(graph.constants)
   constants.set(weight, drawn(weight, [classes, channels], channels, seed))
   constants.set(bias, drawn(bias, [classes], channels, seed))
-  return { nodes: [...graph.nodes.filter((node) => node !== old), ...made], constants, output }
+  return E.right({ nodes: [...graph.nodes.filter((node) => node !== old), ...made], constants, output })
 }

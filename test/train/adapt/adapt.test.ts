@@ -307,6 +307,9 @@ describe('refused', () => {
     expect(refusal(network, { head: 'last' })).toMatch('a number beside head last')
     expect(refusal(network, { head: 'last', classes: 0 })).toMatch('positive whole numbers, found 0')
     expect(refusal(network, { head: 'last', classes: 2.5 })).toMatch('found 2.5')
+    for (const head of ['last', 'pooled'] as const) {
+      expect(refusal(network, { head, classes: 2 ** 29 })).toMatch('classes: expected at most')
+    }
     expect(refusal(network, { head: 'pooled', classes: 2, shape: [2, -1, 4] })).toMatch('found -1')
   })
 })
