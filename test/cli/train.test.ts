@@ -1,4 +1,14 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -287,6 +297,10 @@ describe('train refuses', () => {
     expect(text).toMatch('channelsEvery of method chase: expected an interval within the training')
     expect(text).not.toMatch('epoch 1/')
     expect(existsSync(at('new5'))).toBe(false)
+    // Without a dense network it is told by the training itself, which leaves the folder as it was.
+    mkdirSync(at('new6'))
+    for (const folder of ['new5', 'new6']) expect(told([...seldom, '-o', folder])).toMatch('within the training')
+    expect([existsSync(at('new5')), readdirSync(at('new6'))]).toEqual([false, []])
   })
 
   it('data that are not there, saying which file and where to get it', () => {

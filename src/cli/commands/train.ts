@@ -42,7 +42,7 @@ import { finishedOutcome } from '../train/finished-outcome.ts'
 import { openInputs } from '../train/inputs.ts'
 import { dataOf, modelOf } from '../train/model-argument.ts'
 import { planOf } from '../train/plan.ts'
-import { claimFolder, makeFolder, releaseFolder, runFolder, settingsFor, tryRunFolder } from '../train/run-folder.ts'
+import { claimFolder, makeFolder, runFolder, settingsFor, tryRunFolder } from '../train/run-folder.ts'
 import { type Alive, whileAlive } from '../train/signs-of-life.ts'
 import type { Settings, SettingsFlags } from '../train/settings.ts'
 import { existing } from '../wrong-argument.ts'
@@ -204,10 +204,6 @@ const trainAlive = async (life: Alive, flags: TrainFlags): Promise<E.Either<Fail
     const tried = await tryTraining(start.graph, data, recipe, { backend: backend.right, ...given, checkpoint })()
     if (E.isLeft(tried)) return tried
   }
-  if (!flags.dryRun) {
-    const claimed = await claimFolder(flags.output, settings)
-    if (E.isLeft(claimed)) return claimed
-  }
   const { name, description, passedOver } = backend.right
   const why = passedOver.length === 0 ? '' : ` (chasec doctor tells why not ${passedOver.map(shortName).join(', ')})`
   const said = resume || flags.epochs !== undefined || flags.preset !== undefined
@@ -215,6 +211,8 @@ const trainAlive = async (life: Alive, flags: TrainFlags): Promise<E.Either<Fail
   const plan = planOf(settings, { graph: start.graph, data, folder: flags.output, checkpointEvery, epochsUnsaid })
   const intent = (style: Style): string => `backend ${name}: ${description}${why}\n${renderPlan(plan, style)}`
   if (flags.dryRun) return E.right(untrained(intent(terminal.style), settings, flags, plan))
+  const claimed = await claimFolder(flags.output, settings)
+  if (E.isLeft(claimed)) return claimed
   terminal.note(intent(terminal.noteStyle))
   const { result: trained, interrupted } = await interruptible<Both>(async (signal) => {
     let dense = start
@@ -233,7 +231,7 @@ const trainAlive = async (life: Alive, flags: TrainFlags): Promise<E.Either<Fail
     return E.map((result: Trained) => [result, dense] as const)(await trainNetwork(life, job))
   })
   if (E.isLeft(trained)) {
-    await releaseFolder(flags.output)
+    await claimed.right()
     return trained
   }
   const [result, dense] = trained.right

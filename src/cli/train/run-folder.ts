@@ -1,6 +1,6 @@
 /** The folder of a training run: what is in it, and opening it for a new run or to go on with one. */
 import { existsSync } from 'node:fs'
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import { writeError } from '../../disk/error.ts'
@@ -123,19 +123,23 @@ export const settingsFor = async (
   return settings
 }
 
-/** Makes the folder the one of this run. */
-export const claimFolder = async (folder: string, settings: Settings): Promise<E.Either<Failure, undefined>> => {
+/** Makes the folder the one of this run; gives what takes that back where nothing has been trained yet. */
+export const claimFolder = async (
+  folder: string,
+  settings: Settings,
+): Promise<E.Either<Failure, () => Promise<void>>> => {
+  const places = runFolder(folder)
+  const wasThere = existsSync(folder)
   const made = await makeFolder(folder)
   if (E.isLeft(made)) return made
   const text = `${toJson({ chasec: version, ...settings })}\n`
-  const written = await writeFileWhole(runFolder(folder).settings, [new TextEncoder().encode(text)], { force: true })
-  return E.isLeft(written) ? written : E.right(undefined)
-}
-
-/** Takes back what {@link claimFolder} did, where nothing has been trained yet. */
-export const releaseFolder = async (folder: string): Promise<void> => {
-  const { settings, checkpoint, dense } = runFolder(folder)
-  if (!existsSync(checkpoint) && !existsSync(runFolder(dense).checkpoint)) await rm(settings, { force: true })
+  const written = await writeFileWhole(places.settings, [new TextEncoder().encode(text)], { force: true })
+  if (E.isLeft(written)) return written
+  return E.right(async () => {
+    if (existsSync(places.checkpoint) || existsSync(runFolder(places.dense).checkpoint)) return
+    await rm(places.settings, { force: true })
+    for (const one of wasThere ? [places.dense] : [places.dense, folder]) await rmdir(one).catch(() => undefined)
+  })
 }
 
 /** The settings in a folder; undefined where there is none, or it is empty. */
