@@ -225,7 +225,10 @@ const isSize = (dim: number): boolean => dim >= 0 && Number.isSafeInteger(dim)
 
 /** `type` with what only the declaration knows; a declaration never overrides inference. */
 const refine = (type: ValueType, hint: ValueType | undefined, name: ValueId): ValueType => {
-  if (type.kind === 'other') return hint === undefined ? type : named(hint, name)
+  if (type.kind === 'other') {
+    if (hint === undefined || type.member === undefined) return hint === undefined ? type : named(hint, name)
+    return hint.kind === 'other' ? { ...hint, member: type.member } : type
+  }
   if (hint?.kind !== 'tensor' || hint.dtype !== type.dtype || hint.shape === undefined) return type
   if (type.shape === undefined) return named(hint, name)
   const { shape } = hint

@@ -385,6 +385,13 @@ export interface Float32Use {
   readonly inputs?: ReadonlyArray<number>
 }
 
+/** A member of a sequence: a value, or a part of one. */
+export interface SequenceMember {
+  readonly value: ValueId
+  /** Indices from `start` to before `end` along an axis, which the member is without where it `isDropped`: it has one index then. */
+  readonly part?: { readonly axis: number; readonly start: number; readonly end: number; readonly isDropped: boolean }
+}
+
 export interface OpDef<Name extends string, A> {
   /** As in the file; an operator of another domain than ONNX's own begins with that (`domain.ts`). */
   readonly name: Name
@@ -470,6 +477,17 @@ export interface OpDef<Name extends string, A> {
   readonly identity?: (ctx: NodeContext<A>) => number | undefined
   /** A simpler equivalent, looking at this node and its constant operands only. */
   readonly simplify?: (ctx: NodeContext<A>, fresh: (hint: string) => ValueId) => Rewrite | undefined
+  /** The members of the sequence that output 0 is, by those of the sequences on input ports; undefined where they are not known. */
+  readonly members?: (
+    ctx: NodeContext<A>,
+    membersOn: (port: number) => ReadonlyArray<SequenceMember> | undefined,
+  ) => ReadonlyArray<SequenceMember> | undefined
+  /** The node without the sequence on input port 0, which has these members; undefined where it cannot do without. */
+  readonly ofMembers?: (
+    ctx: NodeContext<A>,
+    members: ReadonlyArray<SequenceMember>,
+    fresh: (hint: string) => ValueId,
+  ) => Rewrite | undefined
   /** The operands that are integers with a scale or a zero of their own. Absent: none, a 0 is the number 0. */
   readonly integers?: (ctx: NodeContext<A>) => ReadonlyArray<IntegerOperand>
   /** The constant that the node makes of constants that are smaller, in terms of these; undefined where it is not that simple. */

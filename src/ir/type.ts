@@ -22,6 +22,8 @@ export interface TensorType {
 export interface OtherType {
   readonly kind: 'other'
   readonly encoded: Uint8Array | undefined
+  /** Of a sequence that is made in the graph: what is known of each of its members. */
+  readonly member?: TensorType
 }
 
 export type ValueType = TensorType | OtherType
@@ -56,7 +58,8 @@ export const sameShape = (a: Shape | undefined, b: Shape | undefined): boolean =
 export const sameType = (a: ValueType, b: ValueType): boolean => {
   if (a === b) return true
   if (a.kind === 'tensor') return b.kind === 'tensor' && a.dtype === b.dtype && sameShape(a.shape, b.shape)
-  return b.kind === 'other' && a.encoded === b.encoded
+  if (b.kind !== 'other' || a.encoded !== b.encoded) return false
+  return a.member === undefined || b.member === undefined ? a.member === b.member : sameType(a.member, b.member)
 }
 
 /** Axes of the value with the most axes; what nobody trains or runs is not looked into. */

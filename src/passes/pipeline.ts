@@ -21,6 +21,7 @@ import { narrowCarriedState } from './narrow-carried-state/index.ts'
 import { optimiseSubgraphs } from './optimise-subgraphs.ts'
 import { fixpoint, type Pass, type Step } from './pass.ts'
 import { propagateConstants } from './propagate-constants.ts'
+import { scalariseSequences } from './scalarise-sequences.ts'
 import { shareConstants } from './share-constants.ts'
 import { simplify } from './simplify.ts'
 import { splitRanks } from './split-rank.ts'
@@ -31,6 +32,7 @@ import { zeroColumns } from './zero-columns.ts'
 const budget = 50
 
 const plain: ReadonlyArray<Pass> = [
+  scalariseSequences,
   foldConstants,
   eliminateIdentity,
   simplify,
@@ -83,6 +85,7 @@ export const pipeline = (options: PipelineOptions): ReadonlyArray<Step> => {
 }
 
 const passesOf = (options: EliminationOptions): ReadonlyArray<Pass> => [
+  scalariseSequences,
   propagateConstants,
   eliminateDead,
   zeroColumns,

@@ -33,6 +33,7 @@ import { atTheEdge, type FloatType } from './numbers.ts'
 import { partedLayers } from './split-steps.ts'
 import { blockLayers, dynamicLayers, integerAttention, integerLayers, roundedLayers } from './quantized-steps.ts'
 import { recurrence } from './recurrent-steps.ts'
+import { sequenced } from './sequence-steps.ts'
 import { assigned, ranked, resized } from './writing-steps.ts'
 
 /** One step: which builder, and numbers it makes its choices from. */
@@ -526,7 +527,7 @@ const basic: ReadonlyArray<Apply> = [...plain, recurrence, recurrence]
 const ordinary: ReadonlyArray<Apply> = [
   ...basic,
   ...[attention, attention, groupedHeads, roundedLayers, integerLayers, dynamicLayers, blockLayers, integerAttention],
-  ...[either, loop, scan, partedLayers, assigned, ranked, resized],
+  ...[either, loop, scan, partedLayers, assigned, ranked, resized, sequenced],
 ]
 
 const edgeNames = [

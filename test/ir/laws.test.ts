@@ -47,7 +47,10 @@ const withoutEvaluation: ReadonlySet<string> = new Set<string>([
 ])
 
 test('every operator with an evaluation has samples, and every sample file is listed', () => {
-  const missing = allOps.map((op) => op.name).filter((name) => !withoutEvaluation.has(name) && !samplesByName.has(name))
+  // Sequences are no tensors: `test/passes/scalarise-sequences.test.ts` runs what is read of them.
+  const isOfTensors = ({ members, ofMembers }: AnyOp): boolean => members === undefined && ofMembers === undefined
+  const names = allOps.filter(isOfTensors).map(({ name }) => name)
+  const missing = names.filter((name) => !withoutEvaluation.has(name) && !samplesByName.has(name))
   expect(missing).toEqual([])
   const files = ['./samples', './samples/microsoft'].flatMap((folder) =>
     readdirSync(new URL(folder, import.meta.url)).filter((file) => file.endsWith('.ts') && file !== 'index.ts'),

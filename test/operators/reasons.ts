@@ -12,6 +12,19 @@ export const stops: ReadonlyArray<readonly [reason: string, operators: ReadonlyA
     ['GatherElements', 'GatherND', 'ScatterElements', 'OneHot'],
   ],
   ['how much is left depends on the numbers', ['NonMaxSuppression', 'NonZero', 'Unique']],
+  [
+    'a sequence has no axes to follow channels along; where its members are known, they are read in its place',
+    [
+      'ConcatFromSequence',
+      'SequenceAt',
+      'SequenceConstruct',
+      'SequenceEmpty',
+      'SequenceErase',
+      'SequenceInsert',
+      'SequenceLength',
+      'SplitToSequence',
+    ],
+  ],
 ]
 
 /** Operators whose nodes are opaque, but whose insides are compiled. */
@@ -34,20 +47,7 @@ export const opaque: ReadonlyArray<readonly [reason: string, operators: Readonly
     'strings have no channels',
     ['RegexFullMatch', 'StringConcat', 'StringNormalizer', 'StringSplit', 'TfIdfVectorizer'],
   ],
-  [
-    'sequences have no axes to follow channels along',
-    [
-      'ConcatFromSequence',
-      'SequenceAt',
-      'SequenceConstruct',
-      'SequenceEmpty',
-      'SequenceErase',
-      'SequenceInsert',
-      'SequenceLength',
-      'SequenceMap',
-      'SplitToSequence',
-    ],
-  ],
+  ['applies a function to the members of a sequence, as many as there are', ['SequenceMap']],
   ['optional values have no axes to follow channels along', ['Optional', 'OptionalGetElement', 'OptionalHasElement']],
   [
     'losses of training, which models for inference do not have',

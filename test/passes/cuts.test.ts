@@ -1,5 +1,6 @@
 /** Layers that shrink alone: channels selected in front of a reader, constants put back behind a writer, where that pays. */
 import { describe, expect, test } from 'vitest'
+import { cpuOf8 } from '../../src/cost/tables/cpu-8.ts'
 import type { Graph } from '../../src/ir/graph.ts'
 import * as ops from '../../src/ir/ops/index.ts'
 import { noMasks } from '../../src/masks/mask.ts'
@@ -210,5 +211,24 @@ describe('behind a writer', () => {
       { opset: 10 },
     )
     expect((await compiled(graph, 'raw')).width('added')).toBe('8 -> 16')
+  })
+  test('not once more behind themselves, where rounded widths take back what else they were for', () => {
+    const graph = buildGraph({ x: [2, 5, 3, 3] }, (b) => {
+      const stream = b.op(ops.Neg, ['x'])
+      const depthwise = (name: string, kernel: number, zeros: Zeros): string =>
+        b.op(ops.Conv, [stream, b.weight(name, [5, 1, kernel, kernel], zeros), b.weight(`${name}.bias`, [5])], {
+          group: 5,
+          pads: range(4).map(() => (kernel - 1) / 2),
+        })
+      const sum = b.op(ops.Add, [depthwise('full', 3, {}), depthwise('sparse', 1, { rows: [0, 3, 4] })])
+      return [b.op(ops.Add, [sum, stream])]
+    })
+    const dear = ['depthwise', 'plain depthwise', 'ReorderOutput'].map((kernel) => [
+      kernel,
+      cpuOf8.kernels[kernel]?.map((coefficient) => 400 * coefficient) ?? [],
+    ])
+    const costs = { ...cpuOf8, kernels: { ...cpuOf8.kernels, ...Object.fromEntries(dear) } }
+    const { graph: once } = orThrow(compile(graph, noMasks, { costs }))
+    expect(orThrow(compile(once, noMasks, { costs })).graph).toBe(once)
   })
 })

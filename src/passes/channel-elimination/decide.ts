@@ -140,14 +140,17 @@ const economise = (views: ReadonlyArray<NodeView>, draft: Draft, target: Target 
       return sum
     }
   // Channels that come back for one detour may take away what another one was for.
-  attemptAll(draft, cost(false), function* () {
-    for (const [place, view] of views.entries()) {
-      for (const detour of detoursTaken) {
-        if (!draft.detours[detour].has(view.node)) continue
-        yield { key: `${detour} ${place}`, change: () => draft.straighten(detour, view), gain: 0 }
+  const straighten = (isFinal: boolean): void => {
+    attemptAll(draft, cost(isFinal), function* () {
+      for (const [place, view] of views.entries()) {
+        for (const detour of detoursTaken) {
+          if (!draft.detours[detour].has(view.node)) continue
+          yield { key: `${detour} ${place}`, change: () => draft.straighten(detour, view), gain: 0 }
+        }
       }
-    }
-  })
+    })
+  }
+  straighten(false)
   if (target === undefined) return
   // One width rounded may make another odd or even. What did not pay does not pay for another reader of the same channels either.
   attemptAll(draft, cost(true), function* () {
@@ -162,6 +165,8 @@ const economise = (views: ReadonlyArray<NodeView>, draft: Draft, target: Target 
       }
     }
   })
+  // So may those that come back for a width: what is left of a detour can be less than it takes.
+  straighten(true)
 }
 
 interface Attempt {
