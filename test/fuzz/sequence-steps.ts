@@ -48,8 +48,8 @@ const areEqual = (shapes: ReadonlyArray<ReadonlyArray<number>>): boolean =>
 
 /** Members of a sequence of parts, of values, or both: one, two, one that the input chooses, or all in a row. */
 export const sequenced: Apply = (b, { choices: [p, q, r, s] }, x, y) => {
-  // ONNX Runtime splits no other floats.
-  if (x.shape.length < 2 || (b.dtype !== 'float32' && b.dtype !== 'float64')) return
+  // Other floats are not split by ONNX Runtime, or are compared with what operators evaluate to, as those of sequences do not.
+  if (x.shape.length < 2 || b.dtype !== 'float32') return
   const axis = p % 5 === 4 ? x.shape.length - 1 : 1
   const total = x.shape[axis] ?? 1
   const first = partsOf(b, x, axis, r % 4, 1 + (q % total))
