@@ -8,6 +8,7 @@ import { graphTime, leastTime } from '../cost/graph-time.ts'
 import type { CostTable } from '../cost/table.ts'
 import { type Bindings, bindInputs } from '../ir/bind.ts'
 import { isFloat } from '../ir/dtype.ts'
+import { onlyReader, producersOf } from '../ir/analysis.ts'
 import { readingFiles } from '../ir/external-failure.ts'
 import { failure } from '../ir/failure.ts'
 import { channelsOf } from '../ir/families/contraction.ts'
@@ -83,6 +84,8 @@ export interface LayerReport {
   /** Channels that would be left if the layer could shrink regardless of its neighbours. */
   readonly alone: { readonly inputs: number; readonly outputs: number }
   readonly stays: ReadonlyArray<Remainder>
+  /** The layer that computes this one as well, where two were made one. Widths are those that it had until then. */
+  readonly joined?: string
 }
 
 export interface Totals {
@@ -161,8 +164,13 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
   const target = options.target ?? 'cpu'
   const bindings = options.sizes ?? new Map<string, number>()
   const changes = new Map<string, number>()
+  /** Layers that others have taken in, by name. */
+  const heirs = new Map<string, string>()
   let isStopped = false
   const observer: Observer = (pass, before, after) => {
+    if (before !== after && joiningPasses.includes(pass.name)) {
+      for (const [layer, heir] of joinedLayers(before, after)) heirs.set(layer, heir)
+    }
     changes.set(pass.name, (changes.get(pass.name) ?? 0) + (before === after ? 0 : 1))
     const answer = options.observer?.(pass, before, after)
     isStopped ||= answer === 'stop'
@@ -206,7 +214,7 @@ const compileRead = (model: Graph, masks: Masks, options: CompileOptions): E.Eit
   if (E.isLeft(split)) return split
   const isSplit = (changes.get('split-blocks') ?? 0) > 0
   const after = isSplit ? inParts(joined, survey(split.right, bindings, options.subgraphs, costs)) : joined
-  const layers = reportLayers(before, after, rounds)
+  const layers = reportLayers(before, after, rounds, heirs)
   const advised =
     (options.advise ?? false) === false ? {} : adviseOn(start.right, end.right, layers, changes, after.totals, options)
   return E.right({
@@ -238,6 +246,19 @@ const joiningOf = (model: Graph): ReadonlyArray<Step> => {
 
 /** Passes that make one layer of two, which no longer has the rows of the one that it is called after. */
 const joiningPasses = ['fuse-linear', 'fuse-parallel']
+
+/** The layers that such a pass has taken out of a graph, each with the one that makes what was made of it. */
+const joinedLayers = (before: Graph, after: Graph): ReadonlyArray<readonly [layer: string, heir: string]> => {
+  const left = new Set(after.nodes.map(({ name }) => name))
+  return before.nodes.flatMap((node) => {
+    if (node.name === '' || left.has(node.name) || opOf(node).contraction === undefined) return []
+    for (let at: Node | undefined = node; at !== undefined; at = onlyReader(before, at.outputs[0] ?? '')) {
+      const heir = producersOf(after).get(at.outputs[0] ?? '')
+      if (heir !== undefined) return heir.name === '' ? [] : [[node.name, heir.name] as const]
+    }
+    return []
+  })
+}
 
 /** What to mask besides: tried on what is left, or, where layers were joined, on the model itself. */
 const adviseOn = (
@@ -376,7 +397,12 @@ const reportLayers = (
   before: Survey,
   after: Survey,
   rounds: ReadonlyArray<ReadonlyArray<LayerChange>>,
+  heirs: ReadonlyMap<string, string>,
 ): ReadonlyArray<LayerReport> => {
+  const lastHeir = (layer: string): string | undefined => {
+    const heir = heirs.get(layer)
+    return heir === undefined || left.has(heir) ? heir : lastHeir(heir)
+  }
   const left = new Map(after.layers.map((layer) => [layer.layer, layer]))
   const histories = new Map<string, LayerChange[]>(before.layers.map(({ layer }) => [layer, []]))
   for (const round of rounds) for (const change of round) histories.get(change.layer)?.push(change)
@@ -384,8 +410,9 @@ const reportLayers = (
   return before.layers.map(({ layer, op, weight, macs, ...widths }) => {
     const history = histories.get(layer) ?? []
     const now = left.get(layer)
+    const heir = now === undefined ? lastHeir(layer) : undefined
     // A layer may also go with a branch that became a constant.
-    const gone = now === undefined ? [none] : []
+    const gone = now === undefined && heir === undefined ? [none] : []
     const inputs = follow(widths.inputs, [...history.map((h) => h.keptInputs), ...gone])
     const outputs = follow(widths.outputs, [...history.map((h) => h.keptOutputs), ...gone])
     // Whatever stood in its way before its branch went.
@@ -399,6 +426,7 @@ const reportLayers = (
       macs: { before: macs, after: now?.macs ?? 0, alone: macs * (history[0]?.alone ?? 0) },
       alone: history[0]?.needed ?? { inputs: 0, outputs: 0 },
       stays: groupStays(stays, { input: inputs.kept, output: outputs.kept }),
+      ...(heir === undefined ? {} : { joined: heir }),
     }
   })
 }

@@ -37,8 +37,8 @@ export const idleMasks = (
     const root = rootOf.get(name) ?? name
     const readers = [...new Set([root, name])].flatMap((weight) => byWeight.get(weight) ?? [])
     const isUsed = readers.some(
-      ({ layer, inputs, outputs }) =>
-        split.has(layer) || inputs.after < inputs.before || outputs.after < outputs.before,
+      ({ layer, inputs, outputs, joined }) =>
+        joined !== undefined || split.has(layer) || inputs.after < inputs.before || outputs.after < outputs.before,
     )
     const [first] = readers
     if (first === undefined || isUsed) return []

@@ -18,6 +18,8 @@ export interface CompactLayer {
   readonly inputs: CompactWidth
   readonly outputs: CompactWidth
   readonly macs: LayerReport['macs']
+  /** The layer that computes this one as well, where two were made one. */
+  readonly joined?: string
   /** Channels that nothing needs and that stay all the same. */
   readonly stays: ReadonlyArray<{
     readonly side: string
@@ -51,6 +53,7 @@ export const compactReport = ({ advice, ...report }: CompileReport): CompactRepo
     inputs: compactWidth(layer.inputs),
     outputs: compactWidth(layer.outputs),
     macs: layer.macs,
+    ...(layer.joined === undefined ? {} : { joined: layer.joined }),
     stays: layer.stays.map(({ side, reason, channels }) => ({
       side,
       kind: reason.kind,

@@ -687,7 +687,7 @@ describe('the environment', () => {
     const plain = run(compileTo)
     const debugged = run(compileTo, { CHASEC_DEBUG: '3' })
     expect(debugged.stdout).toBe(plain.stdout)
-    expect(debugged.stderr).toMatch(/^01 fold-constants +/m)
+    expect(debugged.stderr).toMatch(/^01 scalarise-sequences +/m)
     expect(debugged.stderr).toMatch(/channel-elimination .* nodes/)
     const dumps = readdirSync(at('chasec-dump'))
     expect(dumps).toContain('00-input.ir')

@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest'
+import * as operators from '../../src/ir/ops/index.ts'
+import { noMasks } from '../../src/masks/mask.ts'
+import { compile } from '../../src/passes/compile.ts'
 import { fuseParallel } from '../../src/passes/fuse-parallel.ts'
 import { refusalsOf } from '../../src/passes/pass.ts'
+import { buildGraph } from '../builder.ts'
 import { expectRefusal, expectRewrite, read, right, runLawful } from './laws.ts'
 
 const weight = (name: string, shape: string, seed = 1): string =>
@@ -287,4 +291,20 @@ describe('a contraction beside two after one another', () => {
     expectRefusal(fuseParallel, body)
     expect(reasons(body).join()).toContain('cancel')
   })
+})
+
+test('a report says which layer computes the others', () => {
+  const graph = buildGraph({ x: ['N', 6] }, (b) => {
+    const linear = (name: string, x: string, outs: number, ins: number): string =>
+      b.op(operators.Gemm, [x, b.weight(name, [ins, outs]), b.weight(`${name}.bias`, [outs])])
+    const chain = linear('third', linear('second', linear('first', 'x', 9, 6), 9, 9), 4, 9)
+    return [b.op(operators.Relu, [b.op(operators.Add, [chain, linear('beside', 'x', 4, 6)])])]
+  })
+  const { report } = right(compile(graph, noMasks))
+  expect(report.layers.map(({ weight, joined, outputs }) => [weight, joined, outputs.after])).toEqual([
+    ['first', undefined, 9],
+    ['second', 'gemm0', 9],
+    ['third', 'gemm0', 4],
+    ['beside', 'gemm0', 4],
+  ])
 })

@@ -93,6 +93,14 @@ describe('the compile report on a terminal', () => {
     expect(text).not.toMatch(/^fc/m)
   })
 
+  it('says which layers others compute as well', () => {
+    expect(text).not.toContain('Computed by another layer')
+    const layers = report.layers.map((layer, i) => (i === 0 ? { ...layer, joined: 'fc' } : layer))
+    expect(renderCompileReport({ ...report, layers }, plainStyle)).toMatch(
+      /Computed by another layer as well: \S+ by fc\./,
+    )
+  })
+
   it('says of which targets the widths were measured on none', () => {
     const meaning = 'a width is rounded up to one that the target runs faster'
     for (const [target, note] of [

@@ -80,7 +80,15 @@ const renderLayers = ({ layers }: CompileReport, style: Style): string => {
   )
   const rest = layers.length - changed.length
   const note = rest === 0 ? '' : style.dim(`${plural(rest, 'layer')} unchanged, with no channel to remove.`)
-  return [table, note].filter((block) => block !== '').join('\n')
+  const joined = layers.flatMap(({ layer, joined: heir }) => (heir === undefined ? [] : [`${layer} by ${heir}`]))
+  const taken = joined.length === 0 ? '' : style.dim(`Computed by another layer as well: ${listed(joined)}.`)
+  return [table, note, taken].filter((block) => block !== '').join('\n')
+}
+
+/** The first few of a list, and how many more there are. */
+const listed = (parts: ReadonlyArray<string>): string => {
+  const shown = parts.slice(0, 4).join(', ')
+  return parts.length > 4 ? `${shown}, and ${parts.length - 4} more` : shown
 }
 
 const isInteresting = ({ inputs, outputs, macs, stays }: LayerReport): boolean =>

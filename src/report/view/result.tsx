@@ -180,6 +180,7 @@ const layerColumns = (largest: number): ReadonlyArray<Column<LayerRow>> => [
         <br />
         <span class="soft">
           {printable(layer.op)} <Breakable text={layer.weight} />
+          {layer.joined !== undefined && `, computed by ${printable(layer.joined)} as well`}
         </span>
       </>
     ),
