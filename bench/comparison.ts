@@ -154,14 +154,14 @@ const rowOf = ({ name, test, macs, parameters, speedup }: Configuration): Readon
 
 const colours = [
   ...['#222222', '#d62728', '#1f77b4', '#ff7f0e', '#e377c2', '#7f7f7f'],
-  ...['#17becf', '#2ca02c', '#9467bd', '#8c564b', '#bcbd22', '#5254a3'],
+  ...['#17becf', '#2ca02c', '#9467bd', '#8c564b', '#bcbd22', '#5254a3', '#9c9ede'],
 ]
 
-/** What a method is called in plots: with its share of channels and its scope, where it has a density beside. */
+/** What a method is called in plots: with its share of channels, and its scope where that is all. */
 const titleOf = (method: Recipe['method']): string =>
   [
     method.name,
-    ...('density' in method && 'channels' in method ? [method.channels] : []),
+    ...('channels' in method ? [method.channels] : []),
     ...('density' in method && 'scope' in method && method.scope === 'all' ? ['all'] : []),
   ].join(' ')
 
@@ -177,11 +177,12 @@ const percentAxis = (label: string, values: ReadonlyArray<number>, lowest = Math
 /** Where validation accuracies are drawn from, in percent: the first epochs tell little. */
 const leastShown = 50
 
-/** Accuracy by epoch, of the greatest density alone, and beside it accuracy by speed. */
+/** Accuracy by epoch, of the greatest density alone, or the first share of channels, and beside it accuracy by speed. */
 const plotsOf = (configurations: ReadonlyArray<Configuration>): string => {
   const rows = configurations.map(({ method, test, ...rest }) => ({
     ...rest,
     title: titleOf(method),
+    method: method.name,
     density: 'density' in method ? method.density : undefined,
     kept: 'density' in method ? String(method.density) : 'all',
     deviation: 100 * (test.deviation ?? 0),
@@ -190,7 +191,9 @@ const plotsOf = (configurations: ReadonlyArray<Configuration>): string => {
   const densities = [...new Set(rows.flatMap(({ density }) => density ?? []))].toSorted((a, b) => b - a)
   const color = { domain: [...new Set(rows.map(({ title }) => title))], range: colours }
 
-  const trained = rows.filter(({ density }) => density === undefined || density === densities[0])
+  const trained = rows.filter(({ method, density }, at) =>
+    density === undefined ? rows.findIndex((row) => row.method === method) === at : density === densities[0],
+  )
   const last = trained.map(({ curve }) => 100 * (curve.at(-1) ?? NaN))
   const ends = percentAxis('validation accuracy, %', last, leastShown)
   const heights = ends.beside(last)
