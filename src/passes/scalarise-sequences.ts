@@ -1,4 +1,5 @@
 import { memoized } from '../ir/analysis.ts'
+import { mostMembers } from '../ir/families/sequences.ts'
 import { contextOf } from '../ir/graph.ts'
 import type { SequenceMember, ValueId } from '../ir/op.ts'
 import { opOf } from '../ir/registry.ts'
@@ -10,7 +11,7 @@ const membersOf = memoized((graph): ReadonlyMap<ValueId, ReadonlyArray<SequenceM
   for (const node of graph.nodes) {
     const members = opOf(node).members?.(contextOf(graph, node), (port) => known.get(node.inputs[port] ?? ''))
     const [output = ''] = node.outputs
-    if (members !== undefined && output !== '') known.set(output, members)
+    if (members !== undefined && members.length <= mostMembers) known.set(output, members)
   }
   return known
 })

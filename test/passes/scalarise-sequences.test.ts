@@ -3,8 +3,10 @@ import { describe, expect, test } from 'vitest'
 import { noMasks } from '../../src/masks/mask.ts'
 import * as ops from '../../src/ir/ops/index.ts'
 import { tensorOf } from '../../src/ir/tensor.ts'
+import { compile } from '../../src/passes/compile.ts'
+import { toFloat16 } from '../../src/package/float16.ts'
 import { buildGraph, type GraphBuilder } from '../builder.ts'
-import { compareCompiled } from '../fuzz/differential.ts'
+import { compareCompiled, compareGraphs, orThrow } from '../fuzz/differential.ts'
 
 /** A whole number as a scalar. */
 const place = (b: GraphBuilder, name: string, at: number): string => b.constant(name, tensorOf('int64', [], [at]))
@@ -120,17 +122,94 @@ describe('a sequence stays', () => {
     expect(nested).toEqual(expect.arrayContaining(['SequenceConstruct', 'SequenceErase', 'SequenceAt']))
   })
 
-  test('of more members than are worth a node each, but for those that are read', async () => {
-    const graph = buildGraph({ x: [2000] }, (b) => {
-      const all = b.op(ops.SplitToSequence, [b.op(ops.Relu, ['x'])], { axis: 0 })
+  /** Operators of what is compiled of sequences of a vector. */
+  const ofVector = async (
+    size: number,
+    body: (b: GraphBuilder, x: string) => ReadonlyArray<string>,
+  ): Promise<ReadonlyArray<string>> => {
+    const graph = buildGraph({ x: [size] }, (b) => body(b, b.op(ops.Relu, ['x'])))
+    const { compiled, worst } = await compareCompiled(graph, noMasks)
+    expect(worst).toBe(0)
+    return compiled.graph.nodes.map(({ op }) => op)
+  }
+
+  test('of more parts put together than are worth a node each, or of more members than are looked into', async () => {
+    const joined = (size: number) =>
+      ofVector(size, (b, x) => [b.op(ops.ConcatFromSequence, [b.op(ops.SplitToSequence, [x])], { axis: 0 })])
+    expect((await joined(32)).join()).not.toMatch(sequences)
+    expect(await joined(33)).toEqual(['Relu', 'SplitToSequence', 'ConcatFromSequence'])
+    const last = (size: number) =>
+      ofVector(size, (b, x) => [b.op(ops.SequenceAt, [b.op(ops.SplitToSequence, [x]), place(b, 'last', -1)])])
+    expect(await last(1024)).toEqual(['Relu', 'Slice'])
+    expect(await last(1025)).toEqual(['Relu', 'SplitToSequence', 'SequenceAt'])
+  })
+
+  test('that an unrolled loop fills, beyond so many members, without memory for each of its lengths', () => {
+    const graph = buildGraph({ x: [4] }, (b) => {
+      let all = b.op(ops.SequenceEmpty, [])
+      for (let i = 0; i < 1500; i++) all = b.op(ops.SequenceInsert, [all, 'x'])
       return [b.op(ops.ConcatFromSequence, [all], { axis: 0 })]
     })
-    const { compiled, worst } = await compareCompiled(graph, noMasks)
-    expect([worst, compiled.graph.nodes.map(({ op }) => op)]).toEqual([
-      0,
-      ['Relu', 'SplitToSequence', 'ConcatFromSequence'],
-    ])
+    const { graph: compiled } = orThrow(compile(graph, noMasks))
+    expect(compiled.nodes.at(-1)?.op).toBe('ConcatFromSequence')
   })
+
+  test('where there is no such member', () => {
+    const wrong: ReadonlyArray<(b: GraphBuilder) => string> = [
+      (b) => b.op(ops.SequenceAt, [b.op(ops.SequenceConstruct, ['x']), place(b, 'beyond', 1)]),
+      (b) => b.op(ops.SequenceAt, [b.op(ops.SequenceConstruct, ['x']), place(b, 'before', -2)]),
+      (b) => b.op(ops.SequenceLength, [b.op(ops.SequenceErase, [b.op(ops.SequenceEmpty, [])])]),
+      (b) =>
+        b.op(ops.SequenceLength, [b.op(ops.SequenceInsert, [b.op(ops.SequenceEmpty, []), 'x', place(b, 'at', 1)])]),
+      (b) => b.op(ops.ConcatFromSequence, [b.op(ops.SequenceEmpty, [])], { axis: 0 }),
+      (b) => b.op(ops.SequenceLength, [b.op(ops.SplitToSequence, ['x', b.ints('sizes', [1, 2])])]),
+      (b) => b.op(ops.SequenceLength, [b.op(ops.SplitToSequence, ['x', b.ints('sizes', [5, -1])])]),
+      (b) => b.op(ops.SequenceLength, [b.op(ops.SplitToSequence, ['x', place(b, 'size', 0)])]),
+    ]
+    for (const body of wrong) {
+      const { graph } = orThrow(
+        compile(
+          buildGraph({ x: [4] }, (b) => [body(b)]),
+          noMasks,
+        ),
+      )
+      expect(graph.nodes.at(-1)?.op).toMatch(sequences)
+    }
+  })
+
+  test('where sizes are open, and as what the model gives', async () => {
+    const open = buildGraph({ x: ['N', 6] }, (b) => {
+      const rows = b.op(ops.SplitToSequence, [b.op(ops.Relu, ['x'])], { axis: 0, keepdims: 0 })
+      return [b.op(ops.SequenceAt, [rows, place(b, 'last', -1)])]
+    })
+    const { compiled, worst } = await compareCompiled(open, noMasks, { sizes: new Map([['N', 3]]) })
+    expect([worst, compiled.graph.nodes.map(({ op }) => op)]).toEqual([0, ['Relu', 'SplitToSequence', 'SequenceAt']])
+    // A dimension that is open beside the one that is split.
+    const beside = buildGraph({ x: ['N', 6] }, (b) => {
+      const columns = b.op(ops.SplitToSequence, [b.op(ops.Relu, ['x'])], { axis: 1, keepdims: 0 })
+      return [b.op(ops.SequenceAt, [columns, place(b, 'last', -1)])]
+    })
+    const found = await compareCompiled(beside, noMasks, { sizes: new Map([['N', 3]]) })
+    expect([found.worst, found.compiled.graph.nodes.map(({ op }) => op)]).toEqual([0, ['Relu', 'Slice', 'Squeeze']])
+  })
+})
+
+test('half precision leaves a sequence that stays in float32', async () => {
+  const graph = buildGraph({ x: [4, 8] }, (b) => {
+    const hidden = b.op(ops.MatMul, ['x', b.weight('w', [8, 8])])
+    const at = b.op(ops.ReduceMax, [b.op(ops.Cast, [b.op(ops.Greater, ['x', b.floats('one', [1])])], { to: 7 })], {
+      keepdims: 0,
+    })
+    const two = b.op(ops.SequenceConstruct, [hidden, b.op(ops.Neg, [hidden])])
+    return [b.op(ops.MatMul, [b.op(ops.SequenceAt, [two, at]), b.weight('v', [8, 3])])]
+  })
+  const compiled = orThrow(compile(graph, noMasks, { target: 'cuda' }))
+  const half = orThrow(toFloat16(compiled))
+  // What is read of it is in float32 then, for no reason of its own.
+  expect(half.report.float16?.kept).toEqual([
+    { node: 'SequenceConstruct sequenceConstruct0', reason: 'it makes or reads a sequence' },
+  ])
+  expect((await compareGraphs(compiled.graph, half.graph)).worst).toBeLessThan(1e-2)
 })
 
 test('members of unequal sizes are not said to be of one size', () => {

@@ -65,12 +65,12 @@ export const typeOfMember = (member: TensorType | undefined, name: ValueId): Val
         member.shape?.map((dim, axis) => (isAnonymous(dim) ? unknownDim(name, axis) : dim)),
       )
 
-/** More members than that are left in their sequence: each that is taken out would be a node. */
+/** Members of a sequence that is looked into: of an axis that is split, or a loop that was unrolled, there may be any number. */
 export const mostMembers = 1024
 
 /**
  * The place in a sequence of `length` that a scalar on input port `port` names, which counts from the end where it is negative; `absent`
- * where there is none. Undefined where it is computed, or out of range: `length` itself is in range for what is inserted.
+ * where there is none. Undefined where it is computed, or not from 0 to `last`.
  */
 export const placeOn = (
   ctx: NodeContext<unknown>,
@@ -79,10 +79,10 @@ export const placeOn = (
   absent: number,
   last = length - 1,
 ): number | undefined => {
-  if ((ctx.node.inputs[port] ?? '') === '') return absent
-  const [given] = integersOn(ctx, port) ?? []
+  const isAbsent = (ctx.node.inputs[port] ?? '') === ''
+  const given = isAbsent ? absent : integersOn(ctx, port)?.[0]
   if (given === undefined) return undefined
-  const place = given < 0 ? given + length : given
+  const place = given < 0 && !isAbsent ? given + length : given
   return place >= 0 && place <= last ? place : undefined
 }
 

@@ -15,6 +15,9 @@ export interface ConcatFromSequenceAttributes {
   readonly new_axis: number
 }
 
+/** Parts of values that are put together again: each is a node, which the sequence does without. */
+const mostParts = 32
+
 /** The members of a sequence one after another along an axis. */
 export const ConcatFromSequence = sequenceOp<'ConcatFromSequence', ConcatFromSequenceAttributes>(
   'ConcatFromSequence',
@@ -35,6 +38,7 @@ export const ConcatFromSequence = sequenceOp<'ConcatFromSequence', ConcatFromSeq
     ofMembers: (ctx, members, fresh) => {
       const [{ axis, new_axis }, output = ''] = [ctx.attrs, ctx.node.outputs[0]]
       if (members.length === 0 || axis === undefined) return undefined
+      if (members.filter(({ part }) => part !== undefined).length > mostParts) return undefined
       const constants = new Map<ValueId, Tensor>()
       const nodes: Node[] = []
       const axes = new_axis === 1 && ctx.opset >= 13 ? fresh(`${output}_axes`) : ''

@@ -48,7 +48,7 @@ export const SplitToSequence = sequenceOp<'SplitToSequence', SplitToSequenceAttr
       const axis = shape && normalizeAxis(ctx.attrs.axis, shape.length)
       const total = axis === undefined ? undefined : shape?.[axis]
       const sizes = isStatic(total) ? sizesOf(ctx, total) : undefined
-      if (axis === undefined || sizes === undefined || sizes.length > mostMembers) return undefined
+      if (axis === undefined || sizes === undefined) return undefined
       let end = 0
       return sizes.map((size) => {
         end += size
