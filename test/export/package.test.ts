@@ -87,7 +87,9 @@ const abandon = (target: string): void => {
 }
 
 /** A file system that asks `before` before each operation, and lets it shorten writes. */
-const watched = (before: (operation: string) => { readonly shorten?: boolean } | undefined): FileSystem => {
+const watched = (
+  before: (operation: string, path?: string) => { readonly shorten?: boolean } | undefined,
+): FileSystem => {
   const step = async <T>(operation: string, run: () => Promise<T>): Promise<T> => {
     before(operation)
     return run()
@@ -101,7 +103,7 @@ const watched = (before: (operation: string) => { readonly shorten?: boolean } |
     rename: (from, to) => step('rename', () => real.rename(from, to)),
     stateOf: (path) => step('stateOf', () => real.stateOf(path)),
     async *read(path) {
-      before('read')
+      before('read', path)
       yield* real.read(path)
     },
     link: (from, to) => step('link', () => real.link(from, to)),
@@ -210,6 +212,19 @@ describe('writing a package', () => {
     ])
     expect([...readFileSync(join(target, manifestName))]).toEqual([1, 2, 3])
     expect(readFileSync(join(target, 'empty')).byteLength).toBe(0)
+  })
+
+  it('reads what it is to replace once, though it looks before the work that it is for as well', async () => {
+    const target = join(emptyFolder(), 'package')
+    await ok(target, version(1))
+    const read: string[] = []
+    const fileSystem = watched((operation, path = '') => {
+      if (operation === 'read' && !path.endsWith(manifestName)) read.push(path)
+      return undefined
+    })
+    expect(await writeFiles(target, [], { fileSystem, dry: true })()).toEqual(E.right(undefined))
+    expect(await writeFiles(target, version(2), { fileSystem })()).toEqual(E.right(undefined))
+    expect(read).toHaveLength(2)
   })
 
   it('forces each file to disk before the renames, and the folders too', async () => {
