@@ -1,12 +1,14 @@
 /**
  * Ways of training sparsely beside each other: the runs of `comparison.yaml` as `chasec sweep` trains, compiles, verifies and measures
- * them. Runs take days, so that a result grows: those that it holds already and that are not in the folder any more stay in it.
+ * them. Runs take days, so that a result grows: those that it holds already stay in it, and are not trained again.
  */
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { dot, line, ruleX, text } from '@observablehq/plot'
+import * as E from 'fp-ts/lib/Either.js'
+import { parse } from 'yaml'
 import { runProgram } from '../src/cli/program.ts'
 import { systemTerminal } from '../src/cli/terminal.ts'
 import type { FinalFigures, MeasuredTogether } from '../src/report/comparison.ts'
@@ -14,7 +16,7 @@ import { type Spread, spreadOf } from '../src/report/configurations.ts'
 import { plainStyle } from '../src/report/terminal/style.ts'
 import { type Column, renderTable } from '../src/report/terminal/table.ts'
 import { formatCount, formatRatio } from '../src/report/units.ts'
-import type { HistoryEntry, Recipe } from '../src/train/index.ts'
+import { decodeSweep, type HistoryEntry, type Recipe, type SweepRun } from '../src/train/index.ts'
 import { apart, plotOf } from './plot.ts'
 import type { BenchResult } from './result.ts'
 
@@ -25,7 +27,7 @@ export interface ComparisonOptions {
   readonly backend: string
   /** Whether to train what has not ended, or to make the table of what there is. */
   readonly train: boolean
-  /** A result whose runs are kept where the folder has them no more. */
+  /** A result whose runs are kept, and not trained again where the folder has them no more. */
   readonly out?: string
   /** Where curves and a plot of accuracy against speed go, as SVG. */
   readonly plot?: string
@@ -58,7 +60,14 @@ export const benchComparison = async ({
   out,
   plot,
 }: ComparisonOptions): Promise<BenchResult> => {
-  const how = train ? ['--jobs', String(jobs), '--backend', backend] : ['--gather']
+  const before: { runs: ReadonlyArray<EndedRun> } =
+    out === undefined || !existsSync(out) ? { runs: [] } : await jsonAt(out)
+  const held = new Map(before.runs.map((run) => [run.name, JSON.stringify(run.recipe)]))
+  const left = (await plannedRuns()).filter(({ name, recipe }) => held.get(name) !== JSON.stringify(recipe))
+  const how =
+    train && left.length > 0
+      ? ['--jobs', String(jobs), '--backend', backend, ...left.flatMap(({ name }) => ['--only', name])]
+      : ['--gather']
   const exitCode = await runProgram(['sweep', plan, '-o', folder, '--measure', ...how], systemTerminal())
   if (exitCode !== 0) throw new Error(`chasec sweep ended with exit code ${exitCode}; what has ended is kept`)
   const swept: { runs: ReadonlyArray<Omit<EndedRun, 'curve' | 'seconds'>> } = await jsonAt(join(folder, 'sweep.json'))
@@ -74,8 +83,6 @@ export const benchComparison = async ({
       seconds: Math.round(epochs.reduce((sum, { seconds }) => sum + seconds, 0)),
     })
   }
-  const before: { runs: ReadonlyArray<EndedRun> } =
-    out === undefined || !existsSync(out) ? { runs: [] } : await jsonAt(out)
   const names = new Set(here.map(({ name }) => name))
   const planned = new Map(swept.runs.map((run, at) => [run.name, { at, recipe: JSON.stringify(run.recipe) }]))
   const kept = before.runs.filter(
@@ -84,9 +91,15 @@ export const benchComparison = async ({
   const runs = [...here, ...kept].toSorted((a, b) => (planned.get(a.name)?.at ?? 0) - (planned.get(b.name)?.at ?? 0))
   const configurations = configurationsOf(runs)
   if (plot !== undefined) await writeFile(plot, plotsOf(configurations))
-  const left = swept.runs.length - runs.length
-  const text = `${renderTable(columns, configurations.map(rowOf), plainStyle)}\n\n${left} of ${swept.runs.length} runs are to come.`
+  const open = swept.runs.length - runs.length
+  const text = `${renderTable(columns, configurations.map(rowOf), plainStyle)}\n\n${open} of ${swept.runs.length} runs are to come.`
   return { json: { planned: swept.runs.length, runs }, text }
+}
+
+const plannedRuns = async (): Promise<ReadonlyArray<SweepRun>> => {
+  const runs = decodeSweep(parse(await readFile(plan, 'utf8')))
+  if (E.isLeft(runs)) throw new Error(`${plan} is no plan of a sweep`)
+  return runs.right
 }
 
 const jsonAt = async (path: string) => JSON.parse(await readFile(path, 'utf8'))

@@ -164,7 +164,7 @@ program
   .addOption(new Option('--backend <name>').choices([...backendNames, 'auto']).default('auto'))
   .option('--no-train', 'only make the table of the runs that have ended')
   .option('--plot <file>', 'draw curves, and accuracy against speed, as SVG')
-  .option('--out <file>', 'write the result as JSON; runs in it that the folder has no more stay')
+  .option('--out <file>', 'write the result as JSON; runs in it stay, and are not run again')
   .action((options: ComparisonOptions) => finish(benchComparison(options), watchMachine(), options.out))
 
 program

@@ -80,6 +80,22 @@ describe('a sweep', () => {
     expect(sweep('other.json', '-o', 'out').stdout).toMatch('holds a run of other settings')
   })
 
+  it('trains the runs that are asked for by name, and puts all of the plan into the table', () => {
+    plan('some.json', { method: ['dense', { name: 'set', density: 0.2, every: 2 }], seed: [1, 11, 2] })
+    const asked = (...texts: ReadonlyArray<string>): string =>
+      sweep('some.json', '-o', 'some', '--dry-run', ...texts.flatMap((text) => ['--only', text])).stdout
+    const names = (stdout: string): ReadonlyArray<string> => stdout.match(/^(dense|set),\S+/gm) ?? []
+    // Whole entries, in any order; what one of the texts says.
+    expect(names(asked('seed=1'))).toEqual(['dense,seed=1', 'set,density=0.2,every=2,seed=1'])
+    expect(names(asked('seed=2,set', 'dense,seed=11'))).toEqual(['dense,seed=11', 'set,density=0.2,every=2,seed=2'])
+    const { code, stdout } = sweep('some.json', '-o', 'some', '--only', 'dense,seed=2', '--json')
+    const states = JSON.parse(stdout).runs.map(({ state }: { readonly state: string }) => state)
+    expect([code, states]).toEqual([
+      0,
+      Array.from({ length: 6 }, (_, at) => (at === 2 ? 'ended, 2 epochs' : 'not begun')),
+    ])
+  })
+
   it('is what chasec train makes of each run', () => {
     const recipe = at('out', 'recipes', 'dense,seed=2.json')
     const { model, data, trainSize, validationShare } = sweepPlan({}, {})
@@ -161,6 +177,10 @@ describe('a sweep', () => {
     writeFileSync(at('mine', 'notes.txt'), 'mine')
     expect(refused('plan.json', '-o', 'mine')).toMatch('a new folder, or one of a sweep, found other files')
     expect(refused('plan.json', '-o', 'none', '--gather')).toMatch('the folder of a sweep, found none')
+    expect(refused('plan.json', '-o', 'none', '--only', 'seed=1', '--only', 'seed=5')).toMatch(
+      '--only seed=5: expected entries of the name of a run, such as seed=1, found none of 2 runs',
+    )
+    expect(refused('plan.json', '-o', 'none', '--gather', '--only', 'seed=1')).toMatch('--gather')
     expect(refused('plan.json', '-o', 'plan.json')).toMatch('plan.json')
     writeFileSync(at('broken.yaml'), 'grid: [')
     expect(refused('broken.yaml', '-o', 'none')).toMatch('broken.yaml: expected a plan in JSON or YAML')

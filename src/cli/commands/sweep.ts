@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import type { NonEmptyArray } from 'fp-ts/lib/NonEmptyArray.js'
 import { type Failure, failure, together } from '../../ir/failure.ts'
@@ -48,6 +48,7 @@ import { dryRunJson, type WriteFlags, writeFileWhole } from '../write-file.ts'
 interface SweepFlags extends CommonFlags, Pick<WriteFlags, 'dryRun'> {
   readonly output: string
   readonly jobs?: number
+  readonly only?: ReadonlyArray<string>
   readonly gather?: true
   readonly measure?: true
   readonly slurm?: true
@@ -85,6 +86,9 @@ Examples:
       a table of what they came to: sweep/sweep.json and, with plots, sweep/sweep.html. Called again it goes on with what
       was stopped, killed or failed, from its last checkpoint, and with what the plan has more of than before.
 
+  $ chasec sweep plan.yaml -o sweep --only seed=1 --only rigl,seed=2
+      First those of seed 1, and of seed 2 those of RigL. The table has all runs of the plan.
+
   $ chasec sweep plan.yaml -o sweep --slurm --slurm-options "--partition=gpu --gpus=1 --time=8:00:00"
       Hands the runs to Slurm as a job array. Called again it makes the table of what has ended, and hands over again what
       has not and is no longer in the queue. The folder has to be one that all machines see.
@@ -102,6 +106,11 @@ export const sweepCommand = (run: RunCommand): Command =>
       '-j, --jobs <count>',
       'runs at a time (default: 1; with --slurm: as many as Slurm has room for)',
       atLeast(1),
+    )
+    .addOption(
+      new Option('--only <entries>', 'train only runs with these in their names, such as set,seed=2; repeatable')
+        .argParser((entries: string, before: ReadonlyArray<string> = []) => [...before, entries])
+        .conflicts('gather'),
     )
     .option('--gather', 'train nothing: only make the table of what is there')
     .option('--measure', 'measure one network of each configuration, in turns in one process, when no run trains')
@@ -133,12 +142,14 @@ const sweepAlive = async (life: Alive, plan: string, flags: SweepFlags): Promise
   const planned = await runsOf(plan)
   if (E.isLeft(planned)) return planned
   const runs = planned.right
+  const chosen = chosenOf(runs, flags.only)
+  if (E.isLeft(chosen)) return chosen
   const folder = flags.output
   const options = splitOptions(flags.slurmOptions ?? '')
   if (E.isLeft(options)) return options
   const place = await trySweepFolder(folder)
   if (E.isLeft(place)) return place
-  if (flags.dryRun) return E.right(listed(life.terminal, await gather(folder, runs), flags))
+  if (flags.dryRun) return E.right(listed(life.terminal, await gather(folder, chosen.right), flags))
   if (flags.gather === true) {
     if (existsSync(sweepFolder(folder).results)) return publish(life, flags, runs, await knownOf(folder, runs))
     const help = 'Leave --gather out to train.'
@@ -147,7 +158,7 @@ const sweepAlive = async (life: Alive, plan: string, flags: SweepFlags): Promise
   return holding(folder, async () => {
     const made = await layOut(folder, runs)
     if (E.isLeft(made)) return made
-    const waiting = (await gather(folder, runs)).filter(({ ended, blocked }) => !ended && blocked === undefined)
+    const waiting = (await gather(folder, chosen.right)).filter(({ ended, blocked }) => !ended && blocked === undefined)
     if (flags.slurm === true) return inSlurm(life, flags, runs, waiting, options.right)
     const free = notInSlurm(folder)
     if (E.isLeft(free)) return free
@@ -185,6 +196,30 @@ const runsOf = async (plan: string): Promise<E.Either<Failure, ReadonlyArray<Swe
 const wrongIn = (plan: string, [first, ...others]: NonEmptyArray<Failure>): E.Either<Failure, never> => {
   const whole = failure('SweepError', plan, 'the plan of a sweep', `${others.length + 1} entries that are wrong`, '')
   return E.left(together(others.length > 0 ? first : { ...first, subject: `${plan}, ${first.subject}` }, others, whole))
+}
+
+/**
+ * The runs that are asked for: one by its whole name, else all whose names have every entry of a text. Errors: a text that no run has.
+ */
+const chosenOf = (
+  runs: ReadonlyArray<SweepRun>,
+  only: ReadonlyArray<string> | undefined,
+): E.Either<Failure, ReadonlyArray<SweepRun>> => {
+  if (only === undefined) return E.right(runs)
+  const chosen = new Set<SweepRun>()
+  for (const text of only) {
+    const named = runs.filter(({ name }) => name === text)
+    const entries = text.split(',')
+    const found =
+      named.length > 0 ? named : runs.filter(({ name }) => entries.every((entry) => name.split(',').includes(entry)))
+    if (found.length === 0) {
+      const help = 'All names are told by --dry-run without --only.'
+      const has = `none of ${plural(runs.length, 'run')}`
+      return E.left(failure('UsageError', `--only ${text}`, 'entries of the name of a run, such as seed=1', has, help))
+    }
+    for (const run of found) chosen.add(run)
+  }
+  return E.right(runs.filter((run) => chosen.has(run)))
 }
 
 /** Models and masks that are not there, each once. */
