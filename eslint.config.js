@@ -110,8 +110,8 @@ export default ts.config(
   },
   {
     files: ['src/**/*.{ts,tsx}'],
-    // The child process is given the environment of its parent.
-    ignores: ['src/cli/**', 'src/run/worker-process.ts'],
+    // The child process is given the environment of its parent; TensorFlow reads there how many threads it takes.
+    ignores: ['src/cli/**', 'src/run/worker-process.ts', 'src/train/backend/loaders/tfjs-node.ts'],
     rules: {
       'no-console': 'error',
       'no-restricted-properties': [

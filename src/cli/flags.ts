@@ -103,7 +103,7 @@ export const backendOption = (): Option =>
     .default('auto')
 
 export const threadsOption = (): Option =>
-  new Option('--threads <count>', 'threads of the backend wasm (default: one for each core, at most 4)').argParser(
+  new Option('--threads <count>', 'threads (default: one for each core; on the backend wasm at most 4)').argParser(
     wholeBetween(1, 256),
   )
 

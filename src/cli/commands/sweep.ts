@@ -1,4 +1,5 @@
 import { existsSync, statSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { Command, Option } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
@@ -16,7 +17,7 @@ import { plural } from '../../report/units.ts'
 import { measure } from '../../run/measure.ts'
 import type { Provider } from '../../run/protocol.ts'
 import { type BackendName, decodeSweep, type SweepRun } from '../../train/index.ts'
-import { defaultThreads } from '../../train/backend/index.ts'
+import { mostThreads } from '../../train/backend/index.ts'
 import {
   atLeast,
   backendOption,
@@ -119,7 +120,7 @@ export const sweepCommand = (run: RunCommand): Command =>
     .addOption(backendOption())
     .option(
       '--threads <count>',
-      'threads of each run on the backend wasm (default: the cores, shared among the runs at a time, at most 4)',
+      'threads of each run (default: the cores, shared among the runs at a time; on the backend wasm at most 4)',
       wholeBetween(1, 256),
     )
     .option(
@@ -168,7 +169,7 @@ const sweepAlive = async (life: Alive, plan: string, flags: SweepFlags): Promise
           folder,
           waiting,
           jobs: flags.jobs ?? 1,
-          passedOn: { ...flags, threads: flags.threads ?? defaultThreads(flags.jobs) },
+          passedOn: { ...threadsOf(flags), ...flags },
           signal,
         },
         ...{ note: life.terminal.note, say: life.say },
@@ -176,6 +177,12 @@ const sweepAlive = async (life: Alive, plan: string, flags: SweepFlags): Promise
     )
     return publish(life, flags, runs, { problems, ...(interrupted === undefined ? {} : { interrupted }) })
   })
+}
+
+/** The cores, shared among the runs at a time. What a run takes by itself where that is more than WebAssembly gains from. */
+const threadsOf = ({ jobs = 1, backend }: SweepFlags): { readonly threads?: number } => {
+  const threads = Math.max(1, Math.floor(availableParallelism() / jobs))
+  return backend === 'tfjs-node' || threads <= mostThreads ? { threads } : {}
 }
 
 /** The runs of a plan. Errors: a file that cannot be read, everything that is wrong with what it says, models and masks that are not there. */

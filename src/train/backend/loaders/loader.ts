@@ -7,7 +7,7 @@ import type { Core } from '../tensor.ts'
 
 /** How a backend is to compute. */
 export interface OpenOptions {
-  /** Threads; one for each core, at most 4, unless told otherwise. WebAssembly only: the others have settings of their own. */
+  /** Threads of WebAssembly (one for each core, at most 4, unless told otherwise) and of TensorFlow on a CPU (one for each core). */
   readonly threads?: number
 }
 
@@ -90,6 +90,9 @@ const start = async (
     whyOneThread,
   }
 }
+
+/** `one thread`, `2 threads`. */
+export const threadsText = (threads: number): string => (threads === 1 ? 'one thread' : `${threads} threads`)
 
 /** TensorFlow.js without backends, told to keep its advice to itself. */
 export const importCore = async (): Promise<Core> => {

@@ -3,7 +3,7 @@ import type { Host } from '../wasm/host.ts'
 import { hasRoomFor, withSharedMemory } from '../wasm/kernels.ts'
 import { startMachine } from '../wasm/machine.ts'
 import { registerKernels } from '../wasm/register.ts'
-import { importCore, type Imported, type Loader, loaderOf } from './loader.ts'
+import { importCore, type Imported, type Loader, loaderOf, threadsText } from './loader.ts'
 import type { Core } from '../tensor.ts'
 
 /** What stands for the build in TensorFlow.js's table of addresses. */
@@ -63,7 +63,7 @@ const loadOn = async (core: Core, host: Host, threads: number): Promise<Imported
   const machine = await startMachine(backend, threads, host)
   const parts = [
     `TensorFlow.js ${core.version_core} in WebAssembly`,
-    machine.threads === 1 ? 'one thread' : `${machine.threads} threads`,
+    threadsText(machine.threads),
     ...(machine.relaxed ? ['relaxed SIMD'] : []),
   ]
   return {

@@ -22,7 +22,7 @@ export interface Host {
 }
 
 /** Kernels take milliseconds: to wake many threads for each would take longer than their shares. */
-const mostThreads = 4
+export const mostThreads = 4
 
 /** One thread for each core, at most 4. */
 export const threadsFor = (cores: number): number => Math.max(1, Math.min(mostThreads, Math.floor(cores)))

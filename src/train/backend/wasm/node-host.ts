@@ -6,9 +6,6 @@ import { Worker } from 'node:worker_threads'
 import { type Host, type Thread, threadsFor } from './host.ts'
 import { type Share, threadProgram } from './threads.ts'
 
-/** Threads unless told otherwise: one for each core, shared out where several programs compute at a time; at most 4. */
-export const defaultThreads = (programs = 1): number => threadsFor(availableParallelism() / programs)
-
 /** A script or a module, as the flags of the process have it: neither's way to import. */
 const program = `
 const { parentPort, workerData } = process.getBuiltinModule('node:worker_threads')
@@ -29,7 +26,7 @@ const startThread = (share: Share): Promise<Thread> => {
 export const nodeHost: Host = {
   packages: 'the packages @tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm',
   install: 'Run npm install --save-dev @tensorflow/tfjs-core@4 @tensorflow/tfjs-backend-wasm@4.',
-  defaultThreads,
+  defaultThreads: () => threadsFor(availableParallelism()),
   build: () => {
     const { resolve } = createRequire(import.meta.url)
     return readFile(resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm'))

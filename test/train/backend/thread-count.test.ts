@@ -1,12 +1,15 @@
-/** Why one thread computes where several were asked for. Each of these has TensorFlow.js for itself. */
+/** How many threads compute, and why one does where several were asked for. Each of these has TensorFlow.js for itself. */
 import { spawnSync } from 'node:child_process'
+import { platform } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import * as E from 'fp-ts/lib/Either.js'
 import { expect, test } from 'vitest'
+import { openBackend } from '../../../src/train/backend/index.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
-/** What a program prints as JSON that has these names. */
-const printed = (program: string): unknown => {
+/** What a program prints as JSON that has these names. On stderr it may say `said` alone. */
+const printed = (program: string, said: RegExp = /^$/): unknown => {
   const script = `
     import { openBackend } from './src/train/backend/open.ts'
     import { wasmOn } from './src/train/backend/loaders/wasm.ts'
@@ -15,8 +18,7 @@ const printed = (program: string): unknown => {
     console.log(JSON.stringify(await (${program})()))`
   const args = ['--import', 'tsx', '--input-type=module', '-e', script]
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' })
-  expect(stderr).toBe('')
-  expect(status).toBe(0)
+  expect([status, stderr]).toEqual([0, expect.stringMatching(said)])
   return JSON.parse(stdout)
 }
 
@@ -97,4 +99,29 @@ test('a memory that there is no room for is not shared', () => {
     return opened(await openBackend('wasm', { threads: 2 })())
   }`
   expect(printed(program)).toEqual(['one thread', expect.stringMatching(/there is no room for one\.$/)])
+})
+
+const tensorflow = await openBackend('tfjs-node')()
+const whyNot = E.isLeft(tensorflow) ? `the backend tfjs-node does not work here (${tensorflow.left.found})` : undefined
+const counted = whyNot ?? (platform() === 'linux' ? undefined : 'threads are counted on Linux')
+if (counted !== undefined) console.log(`skipped: threads of TensorFlow: ${counted}`)
+
+test.skipIf(counted !== undefined)('TensorFlow takes as many as it is told, and the environment stays as it is', () => {
+  const started = (before: string, threads: number): string => `async () => {
+    const { readdirSync } = await import('node:fs')
+    process.env.TF_NUM_INTRAOP_THREADS = '${before}'
+    const { right } = await openBackend('tfjs-node', { threads: ${threads} })()
+    const again = await openBackend('tfjs-node', { threads: 7 })()
+    const { core, description } = right
+    await core.matMul(core.ones([64, 64]), core.ones([64, 64])).data()
+    const texts = [description, again.right.description].map((text) => text.split(', ')[1] ?? '')
+    return [texts, process.env.TF_NUM_INTRAOP_THREADS, readdirSync('/proc/self/task').length]
+  }`
+  const [one, four] = [printed(started('9', 1), /^/), printed(started('2', 4), /^/)]
+  if (!Array.isArray(one) || !Array.isArray(four)) return expect.unreachable()
+  expect([one.slice(0, 2), four.slice(0, 2)]).toEqual([
+    [['one thread', ''], '9'],
+    [['4 threads', ''], '2'],
+  ])
+  expect(four[2] - one[2]).toBe(3)
 })
