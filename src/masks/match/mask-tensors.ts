@@ -7,6 +7,7 @@ import { type Dense, elements, isNumeric, type Tensor } from '../../ir/tensor.ts
 import { sizeOf } from '../../ir/type.ts'
 import type { FileEntry } from '../file-entry.ts'
 import type { MaskFileError } from './error.ts'
+import { resolveWeights } from '../weights.ts'
 import { namesMask, parameterName, type ParameterName } from './parameter-name.ts'
 
 /** A mask of a file: 0 and 1, one for each element. */
@@ -50,14 +51,15 @@ export const decodeMaskTensors = (
   entries: ReadonlyArray<FileEntry>,
   graph: Graph,
 ): { readonly masks: ReadonlyArray<MaskTensor>; readonly problems: ReadonlyArray<MaskFileError> } => {
+  const { constants, defaults } = resolveWeights(graph).graph
   let largest = 0
-  for (const { shape } of [...graph.constants.values(), ...graph.defaults.values()]) {
+  for (const { shape } of [...constants.values(), ...defaults.values()]) {
     largest = Math.max(largest, sizeOf(shape))
   }
   const masks: MaskTensor[] = []
   const problems: MaskFileError[] = []
   for (const entry of entries) {
-    const known = graph.constants.get(entry.name)
+    const known = constants.get(entry.name)
     const limit = 8 * (known === undefined ? largest : sizeOf(known.shape)) + headerAllowance
     const mask = decodeMask(entry, limit, known === undefined ? 'a mask of a weight of the model' : shapeOf(known))
     if (E.isLeft(mask)) problems.push(mask.left)

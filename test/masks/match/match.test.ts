@@ -14,6 +14,7 @@ import { makeNode } from '../../../src/ir/make-node.ts'
 import { Conv, Relu } from '../../../src/ir/ops/index.ts'
 import * as ops from '../../../src/ir/ops/index.ts'
 import { layersOf } from '../../../src/masks/weights.ts'
+import { buildGraph } from '../../builder.ts'
 import { graphOf, net, sharing, weight } from '../nets.ts'
 
 const entry = (
@@ -153,6 +154,19 @@ describe('masks of a file', () => {
       },
     }
     expect(bad(net, bomb)).toMatchObject({ found: '100000 bytes', help: 'No such mask takes more than 65568 bytes.' })
+  })
+
+  it('takes masks as large as weights that nodes hold, and none larger', () => {
+    const held = buildGraph({ x: [1, 300] }, (b) => {
+      const w = b.op(ops.Constant, [], { value: tensorOf('float32', [300, 300], new Array<number>(90_000).fill(1)) })
+      return [b.op(ops.MatMul, ['x', w])]
+    })
+    const [name = ''] = held.nodes[0]?.outputs ?? []
+    const kept = Array.from({ length: 90_000 }, (_, i) => Number(i % 300 > 3))
+    expect(good(held, entry(name, [300, 300], kept)).get(name)?.elements).toEqual(Uint8Array.from(kept))
+    const bomb = { ...entry(name, [1], [1]), size: 1_000_000 }
+    expect(bad(held, bomb)).toMatchObject({ help: 'No such mask takes more than 785536 bytes.' })
+    expect(bad(held, { ...bomb, name: 'unknown' })).toMatchObject({ found: '1000000 bytes' })
   })
 
   it('reports everything that is wrong at once', () => {
