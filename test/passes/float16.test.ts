@@ -115,6 +115,22 @@ describe('conversions', () => {
 })
 
 describe('what stays in float32', () => {
+  test('what reads a value of which no type is known, as a loop may make them', () => {
+    const numbers = new Array<string>(256).fill('0.5').join(', ')
+    const body = `input c: bool[]
+      input x: float32[2,16]
+      const w: float32[16,16] = [${numbers}]
+      h = Opaque(c) { opType: "If", captures: [x] }
+      y = MatMul(h, w) name "product"
+      output y: float32[2,16]`
+    const { graph, report } = half(body)
+    expect(report.kept).toContainEqual({
+      node: 'MatMul product',
+      reason: 'the model does not say of what type h is',
+    })
+    expect(graph.types.get('w')).toMatchObject({ dtype: 'float32' })
+  })
+
   test.each([{}, { nodeBlockList: ['product'] }])('what is turned before a product, with %j', async (options) => {
     const body = `input x: float32[2,3,4]
       const axes: int64[1] = [0]

@@ -134,6 +134,8 @@ const planWith = (graph: Graph, isNamed: (node: Node) => boolean, turned: Readon
       return constant === undefined ? halves.has(node.inputs[port] ?? '') : sizeOf(constant.shape) >= worthIt
     })
     if (!isCalledFor) return undefined
+    const untyped = node.inputs.find((_, port) => ctx.inputs[port]?.kind === 'other')
+    if (untyped !== undefined) return `the model does not say of what type ${untyped} is`
     const isSquare = node.inputs[0] === node.inputs[1] && ctx.constant(0) === undefined
     if (op.multiplies === true && isSquare) return 'it squares, which leaves the range of half precision'
     if (op.multiplies === true && node.inputs.some((name) => beyond.has(name)))
