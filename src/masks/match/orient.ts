@@ -17,6 +17,13 @@ const keepsName = ({ slot, way }: Placed): boolean =>
   !slot.generated &&
   (way === 'name' || way === 'value' || slot.borrowed || (way === 'node' && (slot.name?.tokens.length ?? 0) > 1))
 
+/** How a weight was found: under a name that its framework gave it, under one that only this file has, or renamed by an exporter. */
+type Found = 'kept' | 'own' | 'renamed'
+
+/** What knows a name that an exporter made up has its masks from this file, and so as they lie in it. */
+const foundAs = (one: Placed): Found =>
+  keepsName(one) ? 'kept' : one.slot.generated && one.mask.name.raw === one.slot.alias ? 'own' : 'renamed'
+
 /**
  * The layout that is left, but for a mask of one number for each input of a weight that was turned: masks that have one number
  * for several weights have it for outputs, and this weight holds more than the mask is for.
@@ -35,26 +42,22 @@ const isOpen = ({ layer }: Slot): boolean =>
 
 /**
  * A square mask on a matrix product's `[in, out]` lies as its name and its file say: a weight that kept its name was not turned,
- * one that an exporter renamed when it computed it (`onnx::MatMul_88`, `val_12`) was. Masks of the same file on weights that
- * are not square must not say otherwise, and where a name says nothing they must say it.
+ * one that an exporter renamed when it computed it (`onnx::MatMul_88`, `val_12`) was, but for masks that call it that themselves. Masks
+ * of the same file on weights that are not square must not say otherwise, and where a name says nothing they must say it.
  */
 export const orient = (placed: ReadonlyArray<Placed>, isTied: (slot: Slot) => boolean): Oriented => {
   const usual = placed.map((one) => ({ ...one, layouts: conventional(one.slot, one.layouts, one.mask.name) }))
-  const seen = new Map<boolean, Set<LayoutKind>>([
-    [true, new Set()],
-    [false, new Set()],
-  ])
+  const seen: Readonly<Record<Found, Set<LayoutKind>>> = { kept: new Set(), own: new Set(), renamed: new Set() }
   for (const one of usual) {
     const [layout] = one.layouts
     if (layout !== undefined && one.layouts.length === 1 && isOpen(one.slot) && one.mask.shape.length === 2) {
-      seen.get(keepsName(one))?.add(layout.kind)
+      seen[foundAs(one)].add(layout.kind)
     }
   }
   const assignments: Assignment[] = []
   const open: Placed[] = []
   for (const one of usual) {
-    const layout =
-      one.layouts.length === 1 ? alone(one) : decide(one, seen.get(keepsName(one)) ?? new Set(), isTied(one.slot))
+    const layout = one.layouts.length === 1 ? alone(one) : decide(one, seen[foundAs(one)], isTied(one.slot))
     if (layout === undefined) open.push(one)
     else assignments.push({ mask: one.mask, slot: one.slot, way: one.way, layout })
   }
@@ -68,7 +71,8 @@ const decide = (one: Placed, seen: ReadonlySet<LayoutKind>, tied: boolean): Layo
   if (turned === undefined || same === undefined || one.layouts.length > 2) return undefined
   if (one.slot.layer === undefined) return one.slot.alias === one.mask.name.raw ? same : undefined
   // A head that is a table turned round was turned, whatever its name.
-  if (keepsName(one)) return seen.has('transposed') || tied ? undefined : same
+  if (foundAs(one) === 'kept') return seen.has('transposed') || tied ? undefined : same
+  if (foundAs(one) === 'own') return seen.has('transposed') ? undefined : same
   const byClass = classSays(one, turned, same)
   if (byClass !== undefined) return byClass
   return isGenerated(one.slot.alias) && !seen.has('same') ? turned : undefined

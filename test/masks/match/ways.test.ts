@@ -8,7 +8,7 @@ import { tensorType } from '../../../src/ir/type.ts'
 import { summariseMatching } from '../../../src/masks/match/index.ts'
 import { matchNotes } from '../../../src/report/matching.ts'
 import { graphOf } from '../nets.ts'
-import { bits, entry, keptOf, maskEntry, matched, type Numbers, real, reals, turned, waysOf } from './files.ts'
+import { bits, entry, keptOf, maskEntry, matched, type Numbers, real, reals, refusal, turned, waysOf } from './files.ts'
 
 const convShape = [4, 2, 3, 3]
 
@@ -119,6 +119,30 @@ describe('by name', () => {
   it('leaves a square mask as it is on a product that kept its name', () => {
     const matching = matched(product('proj.weight', real([4, 4])), [maskEntry('proj.weight', [4, 4])])
     expect(keptOf(matching, 'proj.weight')).toEqual(bits([4, 4]))
+  })
+})
+
+describe('by a name that an exporter made up', () => {
+  const [own, wide] = ['onnx::MatMul_9', 'onnx::MatMul_8']
+
+  it.each([own, 'val_12', '9'])('leaves a square mask of %s as it is, alone or beside others', (name) => {
+    expect(keptOf(matched(product(name, real([4, 4])), [maskEntry(name, [4, 4])]), name)).toEqual(bits([4, 4]))
+    const both = product(name, real([4, 4]), { [wide]: real([4, 6], 2) })
+    const matching = matched(both, [maskEntry(name, [4, 4]), maskEntry(wide, [4, 6], 2)])
+    expect(keptOf(matching, name)).toEqual(bits([4, 4]))
+    expect(keptOf(matching, wide)).toEqual(bits([4, 6], 2))
+  })
+
+  it('leaves it as it is where another mask comes from the program and is turned', () => {
+    const matching = matched(renamed(true), [maskEntry('fc.weight', [3, 4], 2), maskEntry(own, [3, 3], 3)])
+    expect(keptOf(matching, own)).toEqual(bits([3, 3], 3))
+    expect(keptOf(matching, wide)).toEqual(turned(bits([3, 4], 2), [3, 4]))
+  })
+
+  it('does not say how it lies where one of such a name is turned', () => {
+    const both = product(own, real([4, 4]), { [wide]: real([4, 6], 2) })
+    const { subject, found } = refusal(both, [maskEntry(own, [4, 4]), maskEntry(wide, [6, 4], 2)])
+    expect([subject, found]).toEqual([`mask ${own}`, expect.stringContaining('transposed and same')])
   })
 })
 
