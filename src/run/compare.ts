@@ -52,8 +52,13 @@ export interface OutputDifference {
   readonly finite?: number
   /** Every number of a float reference is 0, 1 or -1, and one is not 0: what a sigmoid or a softmax gives in its tails. */
   readonly saturated?: boolean
+  /** Every number of a float32 reference is a multiple of 2^-25, as sums and differences with numbers about 1 leave it. */
+  readonly coarse?: boolean
   /** Why a difference above the tolerance counts as equal: how far the reference lies from itself. */
-  readonly rounding?: { readonly maxAbs: number; readonly when: 'optimised otherwise' | 'inputs are rounded otherwise' }
+  readonly rounding?: {
+    readonly maxAbs: number
+    readonly when: 'optimised otherwise' | 'inputs are rounded otherwise' | 'numbers near 1 cancel'
+  }
   /** What else is wrong: another type or shape. Or why more than the tolerance counts as equal. */
   readonly note?: string
 }
@@ -72,11 +77,28 @@ export const judgeByNoise = (
   noise: OutputDifference,
   when: NonNullable<OutputDifference['rounding']>['when'],
 ): OutputDifference => {
-  const judged = !output.equal && output.tolerance > 0 && output.nonFinite === 0 && output.note === undefined
-  if (!judged || noise.nonFinite > 0 || !(output.maxAbs <= roundingFactor * noise.maxAbs)) return output
+  if (!isOpen(output) || noise.nonFinite > 0 || !(output.maxAbs <= roundingFactor * noise.maxAbs)) return output
   const what = when === 'optimised otherwise' ? 'optimised otherwise' : 'its inputs are moved by their last digit'
   const note = `within ${roundingFactor} times what ONNX Runtime differs from itself when ${what} (${noise.maxAbs.toExponential(1)})`
   return { ...output, equal: true, rounding: { maxAbs: noise.maxAbs, when }, note }
+}
+
+const isOpen = ({ equal, tolerance, nonFinite, note }: OutputDifference): boolean =>
+  !equal && tolerance > 0 && nonFinite === 0 && note === undefined
+
+/** The last digit of a number from 0.5 to 1 in float32; a number below 0.5 is a multiple of half of it. */
+const lastDigit = 2 ** -24
+
+const coarseUnits = 2 / lastDigit
+
+/**
+ * The tail of a sigmoid, which ONNX Runtime computes as 0.5 and a fraction: what cancelled has the last digit of 0.5, and two or three
+ * of these may be all of the largest number.
+ */
+export const judgeTail = (output: OutputDifference): OutputDifference => {
+  if (!isOpen(output) || output.coarse !== true || output.maxAbs > roundingFactor * lastDigit) return output
+  const note = `within ${roundingFactor} times the last digit of numbers near 1 (${lastDigit.toExponential(1)}), of which multiples are left`
+  return { ...output, equal: true, rounding: { maxAbs: lastDigit, when: 'numbers near 1 cancel' }, note }
 }
 
 /** Share of positions off axis 1 at which both have their largest element along axis 1 at the same index. */
@@ -172,6 +194,7 @@ const compareNumbers = (
   let nonFinite = 0
   let different = 0
   let saturated = a.length > 0
+  let coarse = base.dtype === 'float32'
   let finite = 0
   for (let i = 0; i < a.length; i++) {
     const x = a[i] ?? NaN
@@ -180,6 +203,7 @@ const compareNumbers = (
     if (Number.isFinite(x)) {
       finite += 1
       maxReference = Math.max(maxReference, Math.abs(x))
+      coarse &&= Number.isInteger(x * coarseUnits)
     }
     if (Number.isFinite(x) && Number.isFinite(y)) {
       if (x === y) continue
@@ -204,6 +228,7 @@ const compareNumbers = (
     vacuous: maxReference === 0,
     finite,
     ...(saturated && maxReference > 0 ? { saturated } : {}),
+    ...(coarse && maxReference > 0 ? { coarse } : {}),
   }
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { DType } from '../../src/ir/dtype.ts'
 import { type Dense, tensorOf } from '../../src/ir/tensor.ts'
-import { compareOutput, defaultTolerances, tolerancesThrough } from '../../src/run/compare.ts'
+import { compareOutput, defaultTolerances, judgeTail, tolerancesThrough } from '../../src/run/compare.ts'
 import { quartiles } from '../../src/run/statistics.ts'
 
 const of = (dtype: DType, values: ReadonlyArray<number>, shape: ReadonlyArray<number> = [values.length]): Dense =>
@@ -106,6 +106,25 @@ describe('compareOutput', () => {
     const c = of('float32', [1, 5, 2, 4], [1, 2, 2])
     const d = of('float32', [1, 5, 2, 6], [1, 2, 2])
     expect(compareOutput('y', c, d).argmaxAgreement).toBe(0.5)
+  })
+})
+
+describe('the tail of a sigmoid', () => {
+  const digit = 2 ** -24
+  const judged = (reference: ReadonlyArray<number>, candidate: ReadonlyArray<number>): boolean =>
+    judgeTail(compareOutput('y', of('float32', reference), of('float32', candidate))).equal
+
+  it('may differ by four times the last digit of 0.5', () => {
+    expect(judged([digit / 2, digit, 0], [digit * 2, digit * 5, 0])).toBe(true)
+    expect(judged([digit / 2, digit, 0], [digit * 2, digit * 5.5, 0])).toBe(false)
+  })
+
+  it('is one only where every number is a multiple of half of that', () => {
+    expect(judged([digit, digit * 1.25], [digit, digit])).toBe(false)
+    expect(judged([0, 0], [0, digit])).toBe(false)
+    expect(judged([1e-20], [2e-20])).toBe(false)
+    expect(judged([1, 2], [1, 3])).toBe(false)
+    expect(judged([NaN, digit], [digit, digit])).toBe(false)
   })
 })
 
