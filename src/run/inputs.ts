@@ -43,14 +43,19 @@ interface OpenDim {
   readonly role: 'batch' | 'spatial' | 'channels' | 'other'
 }
 
+/** Of an image `[N, H, W, 3]`, as Keras and TensorFlow have it, the last; else the second. */
+const channelAxisOf = ({ shape: [, second, , last] }: ValueInfo): number =>
+  typeof last === 'number' && last <= 4 && typeof second !== 'number' ? 3 : 1
+
 const openDims = (inputs: ReadonlyArray<ValueInfo>): ReadonlyArray<OpenDim> => {
   const found = new Map<string, OpenDim>()
   for (const input of inputs) {
     input.shape.forEach((dim, axis) => {
       if (typeof dim === 'number') return
       const name = dimName(input, axis)
-      const image = input.shape.length === 4
-      const role = axis === 0 ? 'batch' : image && axis >= 2 ? 'spatial' : image ? 'channels' : 'other'
+      const channelsAt = input.shape.length === 4 ? channelAxisOf(input) : undefined
+      const inImage = channelsAt === undefined ? 'other' : axis === channelsAt ? 'channels' : 'spatial'
+      const role = axis === 0 ? 'batch' : inImage
       // A batch may stand elsewhere too, and an image's height may be some other input's width.
       const before = found.get(name)
       if (before === undefined || role === 'batch' || before.role === 'other') found.set(name, { name, role })
@@ -278,12 +283,12 @@ export const seededInputs = (
 }
 
 /** The same inputs, every float moved to its next or previous neighbour, by turns. */
-export const nudged = (feeds: Tensors): Tensors =>
+export const nudged = (feeds: Tensors, way: number): Tensors =>
   new Map(
     [...feeds].map(([name, tensor]): readonly [string, Dense] => {
       const unit = isFloat(tensor.dtype) ? units[tensor.dtype] : undefined
       if (unit === undefined) return [name, tensor]
-      const moved = Float64Array.from(numbersOf(tensor), (x, i) => x * (i % 2 === 0 ? 1 + unit : 1 - unit))
+      const moved = Float64Array.from(numbersOf(tensor), (x, i) => x * (((i >> way) & 1) === 0 ? 1 + unit : 1 - unit))
       return [name, tensorOf(tensor.dtype, tensor.shape, moved)]
     }),
   )

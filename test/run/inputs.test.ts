@@ -23,6 +23,15 @@ describe('sizeChoices', () => {
     expect(new Set(choices.map((c) => JSON.stringify(c))).size).toBe(choices.length)
   })
 
+  it('knows height and width of images with channels last', () => {
+    const first = (...shape: ReadonlyArray<string | number>) =>
+      right(sizeChoices([{ name: 'x', dtype: 'float32', shape }]))[0]
+    expect(first('N', 'H', 'W', 3)).toEqual({ N: 1, H: 32, W: 32 })
+    expect(first('N', 'C', 'H', 'W')).toEqual({ N: 1, C: 3, H: 32, W: 32 })
+    expect(first('N', 'C', 'H', 48)).toEqual({ N: 1, C: 3, H: 32 })
+    expect(first('N', 3, 'H', 4)).toEqual({ N: 1, H: 32 })
+  })
+
   it('gives equal names equal sizes and unnamed dimensions their place', () => {
     for (const sizes of right(sizeChoices([image, tokens]))) {
       expect(shapeOf(image, sizes)?.[0]).toBe(shapeOf(tokens, sizes)?.[0])
