@@ -138,7 +138,7 @@ const configurationsOf = (runs: ReadonlyArray<EndedRun>): ReadonlyArray<Configur
             macs: spread(({ figures }) => figures.macs),
             parameters: spread(({ figures }) => figures.parameters),
             speedup:
-              own.findLast(({ measured }) => measured !== undefined)?.measured?.speedup.median ??
+              own.find(({ measured }) => measured !== undefined)?.measured?.speedup.median ??
               spread(({ figures }) => figures.speedup.median).mean,
             curve: Array.from({ length: epochs }, (_, epoch) => spread(({ curve }) => curve[epoch] ?? NaN).mean),
           },
